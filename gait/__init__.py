@@ -1,0 +1,1 @@
+"""The domain: clips, modalities, representations, metrics, errors. No torch, no HTTP."""

@@ -1,0 +1,228 @@
+"""Every error this project raises on purpose.
+
+GaitError
+├── ClipError                 a clip cannot be what it was said to be
+│   ├── ClipShapeError        clip.shape
+│   ├── ClipDtypeError        clip.dtype
+│   ├── ClipEmptyError        clip.empty
+│   └── ClipModalityError     clip.modality
+├── DecodeError               a file cannot be turned into a clip
+│   ├── UnsupportedFormatError  decode.format
+│   ├── CorruptFileError        decode.corrupt
+│   ├── LimitExceededError      decode.limit
+│   └── ForbiddenContentError   decode.forbidden
+├── DataError                 a dataset on disk
+│   ├── ForbiddenPickleError  data.pickle_forbidden
+│   ├── CorruptDataError      data.corrupt
+│   ├── PartitionError        data.partition
+│   ├── PackError             data.pack
+│   ├── MotionFileError       data.motion (file and line)
+│   └── LayoutError           data.layout
+├── ConfigError               config.invalid
+├── EvaluationError           evaluation.invalid
+├── TrainingError             training.failed
+│   ├── NonFiniteLossError    training.nonfinite_loss
+│   ├── OutOfMemoryError      training.out_of_memory
+│   └── CheckpointError       training.checkpoint
+├── ExportError               export.failed
+│   └── ParityError           export.parity
+├── BundleError               bundle.invalid
+│   └── BundleTamperedError   bundle.tampered
+├── EncoderError              encoder.failed
+├── GalleryError              gallery.invalid
+│   ├── GalleryLockedError    gallery.locked
+│   ├── ContractMismatchError gallery.contract
+│   ├── SubjectNotFoundError  gallery.subject_not_found
+│   ├── GalleryEmptyError     gallery.empty
+│   └── GalleryCorruptError   gallery.corrupt
+└── StorageError              storage.failed (disk full, not writable)
+
+`code` is stable: programs may branch on it. The message says what was got, what was wanted and
+what to do. `fields` are plain JSON values that go into a problem report as they are.
+"""
+
+from typing import ClassVar
+
+FieldValue = str | int | float | bool | None
+
+
+class GaitError(Exception):
+    """Root of the tree. Never raised itself."""
+
+    code: ClassVar[str] = "gait"
+
+    def __init__(self, message: str, **fields: FieldValue) -> None:
+        super().__init__(message)
+        self.fields = fields
+
+
+class ClipError(GaitError):
+    """A clip cannot be what it was said to be."""
+
+    code = "clip.invalid"
+
+
+class ClipShapeError(ClipError):
+    code = "clip.shape"
+
+
+class ClipDtypeError(ClipError):
+    code = "clip.dtype"
+
+
+class ClipEmptyError(ClipError):
+    """No frame, or none left after unusable ones were dropped."""
+
+    code = "clip.empty"
+
+
+class ClipModalityError(ClipError):
+    """The modality is unknown, or cannot be inferred from the content."""
+
+    code = "clip.modality"
+
+
+class DecodeError(GaitError):
+    """A file cannot be turned into a clip."""
+
+    code = "decode.failed"
+
+
+class UnsupportedFormatError(DecodeError):
+    code = "decode.format"
+
+
+class CorruptFileError(DecodeError):
+    code = "decode.corrupt"
+
+
+class LimitExceededError(DecodeError):
+    """A size cap was exceeded; found in headers, before anything was inflated."""
+
+    code = "decode.limit"
+
+
+class ForbiddenContentError(DecodeError):
+    """Content that is never read: pickled objects, links, paths out of the archive."""
+
+    code = "decode.forbidden"
+
+
+class DataError(GaitError):
+    """A dataset on disk is not what it should be."""
+
+    code = "data.invalid"
+
+
+class ForbiddenPickleError(DataError):
+    """A pickle asks for more than numpy arrays and plain containers."""
+
+    code = "data.pickle_forbidden"
+
+
+class CorruptDataError(DataError):
+    code = "data.corrupt"
+
+
+class PartitionError(DataError):
+    code = "data.partition"
+
+
+class PackError(DataError):
+    code = "data.pack"
+
+
+class MotionFileError(DataError):
+    """A malformed ASF, AMC or BVH file; `fields` hold the file and the line."""
+
+    code = "data.motion"
+
+
+class LayoutError(DataError):
+    """A folder does not follow the dataset layout it was said to follow."""
+
+    code = "data.layout"
+
+
+class ConfigError(GaitError):
+    code = "config.invalid"
+
+
+class EvaluationError(GaitError):
+    code = "evaluation.invalid"
+
+
+class TrainingError(GaitError):
+    code = "training.failed"
+
+
+class NonFiniteLossError(TrainingError):
+    code = "training.nonfinite_loss"
+
+
+class OutOfMemoryError(TrainingError):
+    code = "training.out_of_memory"
+
+
+class CheckpointError(TrainingError):
+    """Not a checkpoint, truncated, or of an incompatible version."""
+
+    code = "training.checkpoint"
+
+
+class ExportError(GaitError):
+    code = "export.failed"
+
+
+class ParityError(ExportError):
+    """The exported graph does not compute what the trained network computes."""
+
+    code = "export.parity"
+
+
+class BundleError(GaitError):
+    code = "bundle.invalid"
+
+
+class BundleTamperedError(BundleError):
+    """A file's hash or golden vectors differ from the manifest's."""
+
+    code = "bundle.tampered"
+
+
+class EncoderError(GaitError):
+    code = "encoder.failed"
+
+
+class GalleryError(GaitError):
+    code = "gallery.invalid"
+
+
+class GalleryLockedError(GalleryError):
+    """Another process holds this gallery."""
+
+    code = "gallery.locked"
+
+
+class ContractMismatchError(GalleryError):
+    """The gallery was built with another model bundle."""
+
+    code = "gallery.contract"
+
+
+class SubjectNotFoundError(GalleryError):
+    code = "gallery.subject_not_found"
+
+
+class GalleryEmptyError(GalleryError):
+    code = "gallery.empty"
+
+
+class GalleryCorruptError(GalleryError):
+    code = "gallery.corrupt"
+
+
+class StorageError(GaitError):
+    """The disk is full, or a folder cannot be written."""
+
+    code = "storage.failed"

@@ -1,0 +1,1 @@
+"""Enrolled people: encoder, store, index, search. Works without HTTP."""

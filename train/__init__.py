@@ -1,0 +1,1 @@
+"""Training: simulated walkers, packs, the network, the diffusion branch, the loop."""

@@ -1,0 +1,1 @@
+"""Readers of datasets, the packed frame store and the P×K sampler."""

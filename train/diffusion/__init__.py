@@ -1,0 +1,1 @@
+"""The training-only latent diffusion branch (Eq. 6–17)."""

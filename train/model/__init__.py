@@ -1,0 +1,1 @@
+"""The discriminative network: the only part that ships."""
