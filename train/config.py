@@ -1,0 +1,151 @@
+"""Every number a training run depends on, as frozen models: a typo or a bad value is an error.
+
+Fields carry constraints; rules between fields raise `ConfigError` themselves.
+"""
+
+import math
+from enum import StrEnum
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, model_validator
+
+from gait.errors import ConfigError
+from gait.modality import SIZE
+from train.diffusion.schedule import BetaSchedule, partition, signal_retention
+
+
+class Config(BaseModel):
+    """What all our configs share: frozen, unknown fields refused, no NaN, docstrings as help."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True
+    )
+
+
+class ModelConfig(Config):
+    """The discriminative path and its loss (Eq. 1 to 5). Defaults are the paper's full size.
+
+    Raises:
+        ConfigError: lists of unequal length, strides that do not divide 64, or parts that do not
+            divide the height of the feature map.
+    """
+
+    channels: tuple[PositiveInt, ...] = Field(default=(64, 128, 256, 512), min_length=1)
+    """Width of each stage of a branch; the stem has the first."""
+    strides: tuple[PositiveInt, ...] = (1, 2, 2, 1)
+    """Stride of each stage's first block."""
+    blocks: tuple[PositiveInt, ...] = (1, 1, 1, 1)
+    """Basic blocks in each stage."""
+    stem_stride: PositiveInt = 1
+    """Stride of the first convolution."""
+    parts: PositiveInt = 16
+    """Horizontal strips p (Eq. 2)."""
+    embedding: PositiveInt = 256
+    """Size d of one part's embedding (Eq. 3)."""
+    margin: float = Field(default=0.2, ge=0)
+    """Triplet margin (Eq. 5)."""
+    scale: PositiveFloat = 16.0
+    """Factor on the cosine logits (Eq. 5)."""
+    label_smoothing: float = Field(default=0.1, ge=0, lt=1)
+    """Label smoothing of the cross-entropy (Eq. 5)."""
+    within_modality_triplets: bool = False
+    """Also triplets whose anchor, positive and negative are of one modality. Not in the paper."""
+
+    @property
+    def downsampling(self) -> int:
+        """Pixels of a frame per cell of the feature map, along each axis."""
+        return self.stem_stride * math.prod(self.strides)
+
+    @property
+    def latent_shape(self) -> tuple[int, int, int]:
+        """`(c, h, w)` of the feature map, the discriminative map and the clean latent."""
+        side = SIZE // self.downsampling
+        return self.channels[-1], side, side
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        stages = {len(self.channels), len(self.strides), len(self.blocks)}
+        if len(stages) > 1:
+            raise ConfigError(
+                f"got {len(self.channels)} channels, {len(self.strides)} strides and "
+                f"{len(self.blocks)} blocks, need one of each per stage"
+            )
+        if SIZE % self.downsampling:
+            raise ConfigError(
+                f"got stem_stride × strides = {self.downsampling}, need a divisor of {SIZE}, "
+                "the side of a frame"
+            )
+        height = self.latent_shape[1]
+        if height % self.parts:
+            raise ConfigError(
+                f"got {self.parts} parts for a feature map {height} rows high, "
+                "need a number of parts that divides the rows"
+            )
+        return self
+
+
+class DenoiserKind(StrEnum):
+    """Which denoiser: the paper's, or one of its two ablations (paper Table 7)."""
+
+    SHARED = "shared"
+    INDEPENDENT = "independent"
+    HEAVY = "heavy"
+
+
+class DiffusionConfig(Config):
+    """The diffusion path (Eq. 6 to 18): training only. `phases=()` is the base without it.
+
+    Raises:
+        ConfigError: thresholds out of order, a phase named twice, or a phase left without a
+            timestep by the schedule (Eq. 12).
+    """
+
+    phases: tuple[Literal[1, 2, 3], ...] = (1, 2, 3)
+    """Phases in use: 1 small noise, 2 medium, 3 large. Empty: no diffusion branch at all."""
+    steps: PositiveInt = 100
+    """Diffusion steps T."""
+    schedule: BetaSchedule = BetaSchedule.LINEAR
+    """Noise schedule. The paper's is not legible in our copy."""
+    tau1: float = Field(default=0.95, gt=0, lt=1)
+    """Signal retention down to which noise is small (Eq. 12)."""
+    tau2: float = Field(default=0.5, gt=0, lt=1)
+    """Signal retention down to which noise is medium (Eq. 12)."""
+    lambda1: float = Field(default=1.0, ge=0)
+    """Weight of phase 1 (Eq. 18)."""
+    lambda2: float = Field(default=0.1, ge=0)
+    """Weight of phase 2 (Eq. 18)."""
+    lambda3: float = Field(default=0.1, ge=0)
+    """Weight of phase 3 (Eq. 18)."""
+    shared_noise: bool = True
+    """The same noise for both modalities of a pair (Eq. 7)."""
+    decoupled_heads: bool = True
+    """A generative head beside the discriminative one; otherwise one map serves both."""
+    modal_token: bool = True
+    """The learnable token shared by both modalities in the condition (Eq. 8)."""
+    axial_attention: bool = True
+    """Attention over rows in the bottleneck (Eq. 11)."""
+    denoiser: DenoiserKind = DenoiserKind.SHARED
+    """One light denoiser for both modalities, one each, or one heavy one."""
+    attention_heads: PositiveInt = 4
+    """Heads of the axial attention."""
+    time_embedding: int = Field(default=256, gt=0, multiple_of=2)
+    """Width of the timestep embedding (Eq. 9) and of the modal token."""
+    detach_targets: bool = True
+    """Keep gradients out of the targets of Eq. 16 and 17."""
+    max_inverse_signal: float | None = Field(default=5.0, ge=1)
+    """How much 1/√ᾱ_t may count in Eq. 16 and 17; None: unbounded. Idle with the default schedule,
+    where it stays below 1.7."""
+    standardise_latent: bool = False
+    """Give every clean latent zero mean and unit variance. Not in the paper."""
+
+    @property
+    def intervals(self) -> tuple[range, range, range]:
+        """Timesteps of the small, medium and large phase (Eq. 12)."""
+        return partition(signal_retention(self.schedule, self.steps), self.tau1, self.tau2)
+
+    @model_validator(mode="after")
+    def _well_posed(self) -> Self:
+        if len(set(self.phases)) < len(self.phases):
+            raise ConfigError(f"got phases {self.phases}, need each at most once")
+        _ = self.intervals
+        return self
