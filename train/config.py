@@ -5,9 +5,19 @@ Fields carry constraints; rules between fields raise `ConfigError` themselves.
 
 import math
 from enum import StrEnum
-from typing import Literal, Self
+from itertools import pairwise
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    model_validator,
+)
 
 from gait.errors import ConfigError
 from gait.modality import SIZE
@@ -149,3 +159,82 @@ class DiffusionConfig(Config):
             raise ConfigError(f"got phases {self.phases}, need each at most once")
         _ = self.intervals
         return self
+
+
+class BatchConfig(Config):
+    """What one optimisation step sees (paper A.2)."""
+
+    subjects: PositiveInt = 8
+    """P: people in a batch."""
+    sequences: PositiveInt = 8
+    """K: walks of each, drawn with replacement where a person has fewer."""
+    frames: PositiveInt = 10
+    """Frames of each walk, the same ones in both modalities."""
+
+
+class OptimConfig(Config):
+    """Adam and its learning rate (paper A.2)."""
+
+    iterations: PositiveInt = 40_000
+    """Optimisation steps."""
+    lr: PositiveFloat = 3e-4
+    """Learning rate: the first of `steps`, the peak of `one_cycle`."""
+    weight_decay: NonNegativeFloat = 5e-4
+    """L2 penalty, added to the gradient as in Adam of old."""
+    schedule: Literal["steps", "one_cycle"] = "steps"
+    """`steps` multiplies by `gamma` at each milestone; `one_cycle` rises, then falls to zero."""
+    milestones: tuple[PositiveInt, ...] = (15_000, 30_000)
+    """Iterations after which `steps` lowers the rate."""
+    gamma: Annotated[float, Field(gt=0, le=1)] = 0.1
+    """Factor at each milestone."""
+    warmup: Annotated[float, Field(gt=0, lt=1)] = 0.2
+    """Share of the iterations in which `one_cycle` rises."""
+
+    @model_validator(mode="after")
+    def _milestones_rise(self) -> Self:
+        if any(a >= b for a, b in pairwise(self.milestones)):
+            raise ConfigError(f"got milestones {self.milestones}, need them in rising order")
+        return self
+
+
+class DataConfig(Config):
+    """Who is trained on."""
+
+    validation_subjects: NonNegativeInt = 0
+    """Training people held out to choose the best checkpoint; 0 takes the last one."""
+
+
+class RunConfig(Config):
+    """How the machine is used, not what is learned: a resumed run may change it."""
+
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """`auto` takes CUDA where there is a device."""
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
+    """Of the forward pass; losses are fp32. `auto`: bf16 on CUDA (fp16 if old), else fp32."""
+    compile: bool = False
+    """Whether torch.compile translates the forward pass."""
+    frames: Literal["auto", "device", "host"] = "auto"
+    """Where the frames lie; `auto` puts them on the GPU if they fit, else they are prefetched."""
+    threads: PositiveInt | None = None
+    """CPU threads of torch; None takes one for each core this process may use."""
+    log_every: PositiveInt = 50
+    """Iterations between looks at the losses (each waits for the device once)."""
+    checkpoint_every: PositiveInt = 1000
+    """Iterations between checkpoints."""
+    validate_every: PositiveInt = 2000
+    """Iterations between validations."""
+
+
+class TrainConfig(Config):
+    """A whole training run. `configs/*.yaml` are the presets."""
+
+    name: str = "custom"
+    """What this configuration is called in reports."""
+    seed: NonNegativeInt = 0
+    """With the iteration number, it fixes every random draw."""
+    model: ModelConfig = ModelConfig()
+    diffusion: DiffusionConfig = DiffusionConfig()
+    data: DataConfig = DataConfig()
+    batch: BatchConfig = BatchConfig()
+    optim: OptimConfig = OptimConfig()
+    run: RunConfig = RunConfig()

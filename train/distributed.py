@@ -1,0 +1,178 @@
+"""Several processes as one: ranks, a differentiable all-gather, BatchNorm over all ranks.
+
+A single process needs none of it: every function here is the identity when the world is one rank.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.autograd.function import FunctionCtx
+from torch.nn.modules.batchnorm import _BatchNorm
+
+
+@dataclass(frozen=True)
+class Ranks:
+    """Which process this is, among how many (`torchrun` sets the environment)."""
+
+    rank: int = 0
+    world: int = 1
+    local: int = 0
+
+    @property
+    def main(self) -> bool:
+        """Whether this process writes files and reports."""
+        return self.rank == 0
+
+    @classmethod
+    def from_environment(cls) -> "Ranks":
+        """The ranks `torchrun` announced, or the only process."""
+        announced = os.environ.get
+        return cls(
+            rank=int(announced("RANK", "0")),
+            world=int(announced("WORLD_SIZE", "1")),
+            local=int(announced("LOCAL_RANK", "0")),
+        )
+
+
+@contextmanager
+def process_group(ranks: Ranks, device: torch.device) -> Iterator[None]:
+    """Joins the processes of a launch for the duration: NCCL on CUDA, gloo on CPU."""
+    if ranks.world == 1:
+        yield
+        return
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
+    dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    try:
+        yield
+    finally:
+        dist.destroy_process_group()
+
+
+def world_size() -> int:
+    """Processes in the group; 1 without one."""
+    return dist.get_world_size() if dist.is_initialized() else 1
+
+
+def agree(flag: bool, device: torch.device) -> bool:
+    """Whether the flag is raised on any rank. A collective call: every rank must make it."""
+    if world_size() == 1:
+        return flag
+    raised = torch.tensor(int(flag), device=device)
+    dist.all_reduce(raised, op=dist.ReduceOp.MAX)
+    return bool(raised.item())
+
+
+def barrier() -> None:
+    """Waits for every rank."""
+    if world_size() > 1:
+        dist.barrier()
+
+
+def gather(values: Tensor) -> Tensor:
+    """The rows of every rank, in rank order; differentiable.
+
+    Each rank is expected to compute the same loss from the gathered rows. The gradient of a row is
+    then the sum over the ranks, which the averaging of parameter gradients brings back to one.
+
+    Args:
+        values: `(n, ...)`, the same shape on every rank.
+
+    Returns:
+        `(n · world, ...)`.
+    """
+    return values if world_size() == 1 else _Gather.apply(values)  # type: ignore[no-any-return,no-untyped-call]
+
+
+class _Gather(torch.autograd.Function):
+    @staticmethod
+    def forward(_: FunctionCtx, values: Tensor) -> Tensor:
+        rows = [torch.empty_like(values) for _ in range(world_size())]
+        dist.all_gather(rows, values.contiguous())
+        return torch.cat(rows)
+
+    @staticmethod
+    def backward(_: FunctionCtx, gradient: Tensor) -> Tensor:  # type: ignore[override]
+        total = gradient.contiguous().clone()
+        dist.all_reduce(total)
+        return total.chunk(world_size())[dist.get_rank()]
+
+
+class _Sum(torch.autograd.Function):
+    """The sum over ranks; the gradient of a sum that every rank uses is summed likewise."""
+
+    @staticmethod
+    def forward(_: FunctionCtx, values: Tensor) -> Tensor:
+        total = values.contiguous().clone()
+        dist.all_reduce(total)
+        return total
+
+    @staticmethod
+    def backward(_: FunctionCtx, gradient: Tensor) -> Tensor:  # type: ignore[override]
+        total = gradient.contiguous().clone()
+        dist.all_reduce(total)
+        return total
+
+
+class AllRanksBatchNorm(_BatchNorm):
+    """BatchNorm whose training statistics run over the batches of all ranks.
+
+    torch's `SyncBatchNorm` does the same on CUDA and refuses CPU tensors; this one is for gloo.
+    """
+
+    def _check_input_dim(self, input: Tensor) -> None:
+        pass
+
+    def forward(self, input: Tensor) -> Tensor:
+        if not self.training:
+            return super().forward(input)
+        dims = [0, *range(2, input.ndim)]
+        shape = [1, -1] + [1] * (input.ndim - 2)
+        count = input.numel() // input.shape[1] * world_size()
+        mean: Tensor = _Sum.apply(input.sum(dims)) / count  # type: ignore[no-untyped-call]
+        centred = input - mean.view(shape)
+        variance: Tensor = _Sum.apply((centred * centred).sum(dims)) / count  # type: ignore[no-untyped-call]
+        self._track(mean.detach(), variance.detach() * count / max(count - 1, 1))
+        normalised = centred * torch.rsqrt(variance + self.eps).view(shape)
+        if not self.affine:
+            return normalised
+        return normalised * self.weight.view(shape) + self.bias.view(shape)
+
+    def _track(self, mean: Tensor, variance: Tensor) -> None:
+        if self.running_mean is None or self.running_var is None:
+            return
+        if self.num_batches_tracked is not None:
+            self.num_batches_tracked.add_(1)
+        momentum = 0.1 if self.momentum is None else self.momentum
+        self.running_mean.lerp_(mean, momentum)
+        self.running_var.lerp_(variance, momentum)
+
+
+def synchronise_batch_norm(module: nn.Module, device: torch.device) -> nn.Module:
+    """Makes every BatchNorm of the module use the statistics of all ranks."""
+    if world_size() == 1:
+        return module
+    if device.type == "cuda":
+        return nn.SyncBatchNorm.convert_sync_batchnorm(module)  # type: ignore[no-any-return]
+    return _over_all_ranks(module)
+
+
+def _over_all_ranks(module: nn.Module) -> nn.Module:
+    if isinstance(module, _BatchNorm):
+        swapped = AllRanksBatchNorm(
+            module.num_features,
+            module.eps,
+            module.momentum,
+            module.affine,
+            module.track_running_stats,
+        )
+        swapped.load_state_dict(module.state_dict())
+        return swapped
+    for name, child in module.named_children():
+        setattr(module, name, _over_all_ranks(child))
+    return module

@@ -1,0 +1,104 @@
+"""Configurations from files: the presets of `configs/`, or a YAML file of one's own."""
+
+import difflib
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from gait.errors import ConfigError
+from train.config import TrainConfig
+
+FOLDER = Path(__file__).resolve().parents[1] / "configs"
+
+
+def preset_names() -> list[str]:
+    """The presets that come with the project."""
+    return sorted(path.stem for path in FOLDER.glob("*.yaml"))
+
+
+def load_config(name: str) -> TrainConfig:
+    """The configuration of a preset, or of a YAML file given by its path.
+
+    Raises:
+        ConfigError: there is no such preset or file, it is not YAML, or a field is unknown or bad.
+    """
+    path = FOLDER / f"{name}.yaml"
+    if name not in preset_names():
+        path = Path(name)
+        if path.suffix not in {".yaml", ".yml"} or not path.is_file():
+            raise ConfigError(
+                f"got preset {name!r}, need one of {', '.join(preset_names())} or a .yaml file"
+                + _suggestion(name, preset_names())
+            )
+    try:
+        content = yaml.safe_load(path.read_text())
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not YAML: {error}") from error
+    return parse_config({} if content is None else content, str(path))
+
+
+def parse_config(content: object, source: str) -> TrainConfig:
+    """A configuration from plain values; every error names its path.
+
+    Args:
+        content: what the YAML or JSON holds.
+        source: where it comes from, for the message.
+    """
+    try:
+        return TrainConfig.model_validate(content)
+    except ValidationError as error:
+        raise ConfigError(f"{source}: {explain(error)}") from error
+
+
+def explain(error: ValidationError) -> str:
+    """What is wrong, field by field, with the nearest known name for an unknown one."""
+    return "; ".join(_explain_one(item) for item in error.errors())
+
+
+def _explain_one(item: ErrorDetails) -> str:
+    where = ".".join(map(str, item["loc"])) or "the whole"
+    if item["type"] != "extra_forbidden":
+        return f"{where}: {item['msg']}, got {item['input']!r}"
+    *parents, name = map(str, item["loc"])
+    return f"{where}: unknown field" + _suggestion(name, list(_model_at(parents).model_fields))
+
+
+def _model_at(path: list[str]) -> type[BaseModel]:
+    model: type[BaseModel] = TrainConfig
+    for name in path:
+        model = _nested(model, name)
+    return model
+
+
+def _nested(model: type[BaseModel], name: str) -> type[BaseModel]:
+    kind: Any = model.model_fields[name].annotation
+    return kind if isinstance(kind, type) and issubclass(kind, BaseModel) else model
+
+
+def _suggestion(name: str, known: list[str]) -> str:
+    near = difflib.get_close_matches(name, known, 1)
+    return f" (did you mean {near[0]!r}?)" if near else ""
+
+
+def differences(old: TrainConfig, new: TrainConfig) -> list[str]:
+    """The fields, by path, in which two configurations would learn different things.
+
+    The `run` section says how the machine is used; it may differ.
+    """
+    one, two = (_flat(config.model_dump(mode="json", exclude={"run"})) for config in (old, new))
+    return [
+        f"{path} ({one.get(path)} → {two.get(path)})"
+        for path in sorted({*one, *two})
+        if one.get(path) != two.get(path)
+    ]
+
+
+def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for name, value in values.items():
+        path = f"{prefix}{name}"
+        flat |= _flat(value, f"{path}.") if isinstance(value, dict) else {path: value}
+    return flat
