@@ -1,0 +1,42 @@
+"""Frames after alignment: a person 64 pixels tall, centred, and what had to be left out."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gait.clip import Frames
+from gait.errors import ClipEmptyError
+
+
+@dataclass(frozen=True, eq=False)
+class Aligned:
+    """The usable frames of one sequence.
+
+    Args:
+        frames: `(s, c, 64, 64)` uint8.
+        kept: `(s,)` indices of these frames in the source, rising.
+        dropped: reason → number of source frames left out for it.
+        points_ignored: LiDAR points ignored because a coordinate was NaN or infinite.
+    """
+
+    frames: Frames
+    kept: NDArray[np.intp]
+    dropped: dict[str, int]
+    points_ignored: int = 0
+
+
+def require_frames(aligned: Aligned) -> Aligned:
+    """Passes `aligned` on if it holds a frame.
+
+    Raises:
+        ClipEmptyError: every frame was dropped; the message counts the reasons.
+    """
+    if len(aligned.kept):
+        return aligned
+    reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(aligned.dropped.items()))
+    raise ClipEmptyError(
+        f"got no usable frame ({reasons or 'no frames at all'}), need at least 1: "
+        "send frames that show a person",
+        **aligned.dropped,
+    )

@@ -1,0 +1,235 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from gait.errors import ClipDtypeError, ClipEmptyError, ClipShapeError
+from gait.range_view import COLUMNS, JET, ROWS, Forward, project, range_image
+
+pytestmark = pytest.mark.serving
+
+Array = np.ndarray
+
+
+def point(distance: float, azimuth: float, elevation: float, *, forward: Forward) -> Array:
+    """A point by horizontal distance (m), degrees to the right and degrees up, seen forward."""
+    right, up = np.radians(azimuth), np.radians(elevation)
+    sign = -1 if forward is Forward.MINUS_X else 1
+    x, y = sign * distance * np.cos(right), -sign * distance * np.sin(right)
+    return np.array([[x, y, distance * np.tan(up)]])
+
+
+def cylinder(distance: float, *, azimuth: float = 0.0, radius: float = 0.25) -> Array:
+    """Returns of a 1.75 m cylinder on the ground 1.2 m below the sensor, on the 0.2° grid."""
+    half = np.degrees(np.arcsin(radius / distance))
+    angles = np.radians(np.arange(-half, half, 0.19188))
+    across = distance * np.cos(angles)
+    depth = across - np.sqrt(np.maximum(radius**2 - (distance * np.sin(angles)) ** 2, 0))
+    elevations = np.arange(-24.9, 15, 0.2)
+    d, e = (grid.ravel() for grid in np.meshgrid(depth, np.radians(elevations)))
+    a = np.tile(angles + np.radians(azimuth), len(elevations))
+    cloud = np.stack([-d * np.cos(a), d * np.sin(a), d * np.tan(e)], axis=1)
+    return cloud[(cloud[:, 2] > -1.2) & (cloud[:, 2] < 0.55)]
+
+
+def facing(cloud: Array, forward: Forward) -> Array:
+    return cloud if forward is Forward.MINUS_X else cloud * np.array([-1, -1, 1])
+
+
+@pytest.mark.parametrize("forward", list(Forward))
+@pytest.mark.parametrize(
+    ("azimuth", "elevation", "row", "column"),
+    [
+        (0.01, 14.9, 0, COLUMNS // 2),  # top of the view, just right of straight ahead
+        (-0.01, -0.1, 75, COLUMNS // 2 - 1),  # the horizon lies between rows 74 and 75
+        (0.01, 0.1, 74, COLUMNS // 2),
+        (19.188 + 0.05, -24.9, ROWS - 1, COLUMNS // 2 + 100),  # 100 bins to the right, bottom
+        (-19.188 - 0.05, -10.1, 125, COLUMNS // 2 - 101),
+    ],
+)
+def test_points_fall_on_their_pixel(
+    forward: Forward, azimuth: float, elevation: float, row: int, column: int
+) -> None:
+    image = range_image(point(7.0, azimuth, elevation, forward=forward), forward)
+    assert image.shape == (200, 938)
+    assert np.argwhere(np.isfinite(image)).tolist() == [[row, column]]
+    assert image[row, column] == pytest.approx(7.0)
+
+
+def test_hand_made_coordinates() -> None:
+    # SUSTech1K: −x ahead, so the walker's left as the sensor sees it is −y. atan(1/10) = 5.7106°
+    # is column 469 + 29 = 498, and z = −1 at √101 m is −5.682°: row ⌊20.682 / 0.2⌋ = 103.
+    image = range_image(np.array([[-10.0, 1.0, -1.0]]))
+    assert np.argwhere(np.isfinite(image)).tolist() == [[103, 498]]
+    assert image[103, 498] == pytest.approx(np.sqrt(101))  # z is not in the distance
+
+
+def test_the_nearest_point_wins_in_any_order() -> None:
+    near, far = (
+        point(4.0, 1.0, 1.0, forward=Forward.PLUS_X),
+        point(9.0, 1.0, 1.0, forward=Forward.PLUS_X),
+    )
+    for cloud in ([near, far], [far, near], [far, near, far]):
+        image = range_image(np.concatenate(cloud), Forward.PLUS_X)
+        assert image.min() == pytest.approx(4.0)
+        assert np.isfinite(image).sum() == 1
+
+
+def test_turning_the_sensor_round_changes_nothing() -> None:
+    cloud = cylinder(6.0, azimuth=20)
+    cloud[:, :2] *= np.where(cloud[:, 2:] > 0, 1.2, 1.0)  # no symmetry
+    minus = project([cloud])
+    plus = project([cloud * np.array([-1, -1, 1])], Forward.PLUS_X)
+    np.testing.assert_array_equal(minus.frames, plus.frames)
+
+
+def test_what_is_right_of_the_axis_is_right_in_the_frame() -> None:
+    cloud = cylinder(8.0)
+    cloud[:, 0] -= np.where(cloud[:, 1] > 0, 1.0, 0.0)  # farther on the right
+    frame = project([cloud]).frames[0]
+    red, blue = frame[0].astype(int), frame[2].astype(int)
+    assert (red - blue)[:, 20:32].sum() > 0 > (red - blue)[:, 32:44].sum()
+
+
+@pytest.mark.parametrize("forward", list(Forward))
+@pytest.mark.parametrize("azimuth", [0.0, -35.0])
+@pytest.mark.parametrize("distance", [5.0, 10.0, 20.0])
+def test_a_person_ends_64_tall_and_centred(
+    distance: float, azimuth: float, forward: Forward
+) -> None:
+    frame = project([facing(cylinder(distance, azimuth=azimuth), forward)], forward).frames[0]
+    filled = frame.any(axis=0)
+    assert filled[0].any()
+    assert filled[-1].any()
+    # 0.5 m wide and 1.75 m tall keep their proportion: 18 columns, one bin more or less.
+    width = filled.any(axis=0).sum()
+    assert width == pytest.approx(64 * 0.5 / 1.75, abs=3.5)
+    columns = np.flatnonzero(filled.any(axis=0))
+    assert (columns[0] + columns[-1] + 1) / 2 == pytest.approx(32, abs=1)
+
+
+def test_gaps_between_lidar_rows_stay_black() -> None:
+    cloud = cylinder(10.0)
+    rows = np.round(np.degrees(np.arctan2(cloud[:, 2], np.hypot(cloud[:, 0], cloud[:, 1]))), 1)
+    sparse = project([cloud[np.isin(rows, np.unique(rows)[::2])]]).frames[0]
+    black = ~sparse.any(axis=(0, 2))
+    assert 20 < black.sum() < 44
+    assert not black[0]
+    assert not black[-1]
+
+
+def test_colours_run_from_near_red_to_far_blue() -> None:
+    steps = np.concatenate(
+        [
+            point(4 + k, a, 10.1 - 0.2 * k, forward=Forward.MINUS_X)
+            for k in range(12)
+            for a in (-0.1, 0.1)
+        ]
+    )
+    frame = project([steps]).frames[0]
+    seen = [tuple(frame[:, row, 32]) for row in np.linspace(0, 63, 12).round().astype(int)]
+    assert seen[0] == tuple(JET[255])
+    assert seen[-1] == tuple(JET[0])
+    assert {*map(tuple, frame.reshape(3, -1).T)} <= {*map(tuple, JET), (0, 0, 0)}
+    blues, reds = [int(s[2]) for s in seen], [int(s[0]) for s in seen]
+    assert reds[:3] > reds[-3:]
+    assert blues[:3] < blues[-3:]
+
+
+def test_all_at_one_distance_is_red() -> None:
+    exact = np.stack([np.full(30, -3.0), np.zeros(30), np.linspace(-0.5, 0.5, 30)], axis=1)
+    frame = project([exact]).frames[0]
+    assert {*map(tuple, frame.reshape(3, -1).T)} == {(0, 0, 0), tuple(JET[255])}
+
+
+def test_unusable_frames_are_dropped_and_counted() -> None:
+    good = cylinder(8.0)
+    nothing = np.empty((0, 3))
+    broken = np.full((4, 3), np.nan)
+    above = good + np.array([0, 0, 50])
+    aligned = project(
+        [
+            nothing,
+            good,
+            good[:1],
+            -good * [1, 1, 0],
+            broken,
+            above,
+            good.astype(np.float32),
+            np.zeros((50, 3)),
+        ]
+    )
+    assert aligned.kept.tolist() == [1, 6]
+    assert aligned.dropped == {"empty": 2, "too_few_points": 1, "outside_view": 3}
+    assert aligned.points_ignored == 4
+
+
+def test_points_that_are_not_finite_are_ignored_and_counted() -> None:
+    good = cylinder(8.0)
+    bad = np.concatenate([good, [[np.nan, 0, 0], [-5, np.inf, 0], [-5, 0, -np.inf]]])
+    aligned = project([bad, good])
+    assert aligned.points_ignored == 3
+    np.testing.assert_array_equal(aligned.frames[0], aligned.frames[1])
+
+
+def test_frames_do_not_mix_across_chunks() -> None:
+    clouds = [cylinder(4 + 0.05 * k, azimuth=k / 10) for k in range(150)]
+    clouds[70] = np.empty((0, 3))
+    together = project(clouds)
+    assert together.kept.tolist() == [k for k in range(150) if k != 70]
+    for k in (0, 63, 64, 149):
+        alone = project([clouds[k]]).frames[0]
+        np.testing.assert_array_equal(together.frames[k - (k > 70)], alone)
+
+
+def test_no_usable_frame_is_an_error() -> None:
+    with pytest.raises(ClipEmptyError, match="2 outside_view"):
+        project([cylinder(8.0)] * 2, Forward.PLUS_X)
+    with pytest.raises(ClipEmptyError, match="no frames at all"):
+        project([])
+
+
+def test_wrong_arrays_are_errors() -> None:
+    with pytest.raises(ClipShapeError, match=r"\(10, 4\) in frame 1"):
+        project([np.zeros((10, 3)), np.zeros((10, 4))])
+    with pytest.raises(ClipShapeError):
+        range_image(np.zeros(3))
+    with pytest.raises(ClipDtypeError, match="complex"):
+        project([np.zeros((2, 3), dtype=complex)])
+    with pytest.raises(ClipDtypeError, match="list"):
+        project([[[1.0, 2.0, 3.0]]])  # type: ignore[list-item]
+
+
+clouds = hnp.arrays(
+    st.sampled_from([np.float16, np.float32, np.float64]),
+    st.tuples(st.integers(0, 40), st.just(3)),
+)
+
+
+@settings(deadline=None)
+@given(st.lists(clouds, max_size=4), st.sampled_from(list(Forward)))
+def test_any_points_give_frames_or_a_named_error(points: list[Array], forward: Forward) -> None:
+    try:
+        aligned = project(points, forward)
+    except ClipEmptyError:
+        return
+    assert len(aligned.frames) + sum(aligned.dropped.values()) == len(points)
+    assert aligned.frames.shape == (len(aligned.kept), 3, 64, 64)
+    assert aligned.frames.any(axis=(1, 2, 3)).all()
+
+
+@settings(deadline=None)
+@given(
+    hnp.arrays(
+        np.float64,
+        st.tuples(st.integers(10, 300), st.just(3)),
+        elements=st.floats(-30, 30, allow_nan=False),
+    )
+)
+def test_wild_clouds_near_the_sensor_do_not_crash(cloud: Array) -> None:
+    try:
+        frames = project([cloud]).frames
+    except ClipEmptyError:
+        return
+    assert tuple(JET[255]) in {*map(tuple, frames[0].reshape(3, -1).T)}
