@@ -15,7 +15,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gait.aligned import Aligned, require_frames
-from gait.clip import Frames
 from gait.crop import fit
 from gait.errors import ClipDtypeError, ClipShapeError
 from gait.modality import SIZE
@@ -47,6 +46,9 @@ JET: NDArray[np.uint8] = cv2.applyColorMap(
 )[:, 0, ::-1].astype(np.uint8)
 """`(256, 3)` RGB: 0 is dark blue (farthest), 255 dark red (nearest)."""
 
+_EMPTY = -1
+_PALETTE = np.concatenate([JET, np.zeros((1, 3), dtype=np.uint8)])  # index −1 is black
+
 Points = NDArray[np.floating]
 
 
@@ -62,10 +64,9 @@ class Forward(StrEnum):
 def project(points: Sequence[Points], forward: Forward = Forward.MINUS_X) -> Aligned:
     """Projects the person's points of every frame to an aligned range view.
 
-    Bins of azimuth × elevation, the nearest point wins, then the row crop, height-64 resize
-    (nearest pixel) and mass centring of silhouettes; last the colour `JET(−d)`, min–max
-    normalised over the frame's bins: nearest red, farthest blue, empty black. If all are equally
-    far they are red.
+    Bins of azimuth × elevation, the nearest point wins; colour `JET(−d)` of the horizontal
+    distance, min–max normalised over the frame's bins: nearest red, farthest blue, empty black,
+    all red if equally far; then row crop, height-64 resize (nearest pixel) and mass centring.
 
     Args:
         points: per frame `(k, 3)` x, y, z in metres, sensor at the origin, z up.
@@ -74,7 +75,8 @@ def project(points: Sequence[Points], forward: Forward = Forward.MINUS_X) -> Ali
     Returns:
         Frames `(s, 3, 64, 64)` RGB. Reasons for dropping: `empty` (no finite point),
         `outside_view` (none in front of the sensor between −25° and +15°), `too_few_points`
-        (under 10 bins or 4 rows filled). Points with NaN or infinity are ignored and counted.
+        (under 10 bins, in view or left after centring, or under 4 rows). Points with NaN or
+        infinity are ignored and counted.
 
     Raises:
         ClipShapeError, ClipDtypeError: a frame is not such an array.
@@ -90,7 +92,7 @@ def project(points: Sequence[Points], forward: Forward = Forward.MINUS_X) -> Ali
             if isinstance(image, str):
                 dropped[image] += 1
             else:
-                frames.append(_colour(image))
+                frames.append(_PALETTE[image])
                 kept.append(index)
     stacked = np.array(frames, dtype=np.uint8).reshape(-1, SIZE, SIZE, 3).transpose(0, 3, 1, 2)
     return require_frames(
@@ -161,8 +163,8 @@ def _nearest(
 
 def _images(
     points: Sequence[Points], forward: Forward
-) -> tuple[list[NDArray[np.float32] | str], int]:
-    """Per frame its 64×64 distances, infinite where empty, or why it is dropped.
+) -> tuple[list[NDArray[np.int16] | str], int]:
+    """Per frame its 64×64 colour indices, or why it is dropped.
 
     Also the number of points that are not finite. Angles and bins are computed for all frames at
     once.
@@ -183,20 +185,22 @@ def _images(
 
 def _person(
     rows: NDArray[np.intp], columns: NDArray[np.intp], distance: NDArray[np.float32]
-) -> NDArray[np.float32] | str:
+) -> NDArray[np.int16] | str:
     rows, columns = rows - rows.min(), columns - columns.min()
     image = _nearest(rows, columns, distance, (int(rows.max()) + 1, int(columns.max()) + 1))
     mass = np.isfinite(image).sum(axis=0)
     if mass.sum() < MIN_PIXELS or len(image) < MIN_ROWS:
         return "too_few_points"
-    return fit(image, mass, blend=False, empty=np.inf)
+    frame = fit(_levels(image), mass, blend=False, empty=_EMPTY)
+    # Scattered points can leave nothing around their centre.
+    return frame if np.count_nonzero(frame != _EMPTY) >= MIN_PIXELS else "too_few_points"
 
 
-def _colour(image: NDArray[np.float32]) -> Frames:
-    """`JET(−d)`, min–max normalised: `(h, w)` metres → `(h, w, 3)` RGB."""
+def _levels(image: NDArray[np.float32]) -> NDArray[np.int16]:
+    """Index of each bin's colour: 255 at the nearest to 0 at the farthest, −1 where empty."""
     seen = np.isfinite(image)
     near = float(image.min())
     span = float(image[seen].max()) - near or 1.0
-    colours = np.zeros((*image.shape, 3), dtype=np.uint8)
-    colours[seen] = JET[np.rint(255 - 255 / span * (image[seen] - near)).astype(np.uint8)]
-    return colours
+    levels = np.full(image.shape, _EMPTY, dtype=np.int16)
+    levels[seen] = np.rint(255 - 255 / span * (image[seen] - near))
+    return levels

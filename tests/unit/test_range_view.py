@@ -232,4 +232,12 @@ def test_wild_clouds_near_the_sensor_do_not_crash(cloud: Array) -> None:
         frames = project([cloud]).frames
     except ClipEmptyError:
         return
-    assert tuple(JET[255]) in {*map(tuple, frames[0].reshape(3, -1).T)}
+    assert {*map(tuple, frames[0].reshape(3, -1).T)} <= {*map(tuple, JET), (0, 0, 0)}
+    assert frames.any()
+
+
+def test_points_too_scattered_to_share_a_frame_are_dropped() -> None:
+    diagonal = zip(np.linspace(-60, 60, 12), np.linspace(14.9, -24.9, 12), strict=True)
+    scattered = [point(8.0, a, e, forward=Forward.MINUS_X) for a, e in diagonal]
+    with pytest.raises(ClipEmptyError, match="1 too_few_points"):
+        project([np.concatenate(scattered)])
