@@ -1,0 +1,95 @@
+"""One ONNX Runtime session: provider and threads chosen explicitly, and the provider checked."""
+
+import os
+from enum import StrEnum
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+from onnxruntime.capi import onnxruntime_pybind11_state as runtime
+
+from gait.clip import Frames
+from gait.errors import BundleError, EncoderError
+
+_CPU, _CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
+_FAILURES = (
+    runtime.Fail,
+    runtime.InvalidArgument,
+    runtime.InvalidGraph,
+    runtime.InvalidProtobuf,
+    runtime.NoSuchFile,
+    runtime.NotImplemented,
+    runtime.RuntimeException,
+)
+
+
+class Device(StrEnum):
+    """Where the network runs: the GPU if one can be used, the CPU, or the GPU or nowhere."""
+
+    AUTO = "auto"
+    CPU = "cpu"
+    CUDA = "cuda"
+
+
+class Session:
+    """A graph ready to run. `run` may be called from several threads.
+
+    Args:
+        graph: bytes of the ONNX file.
+        device: see `Device`; ONNX Runtime itself falls back to the CPU without an error.
+        threads: of one run.
+
+    Raises:
+        BundleError: ONNX Runtime does not take the graph.
+        EncoderError: `Device.CUDA` was asked for and CUDA cannot be used.
+    """
+
+    def __init__(self, graph: bytes, device: Device, threads: int) -> None:
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1
+        try:
+            self._session = onnxruntime.InferenceSession(graph, options, _providers(device))
+        except _FAILURES as error:
+            raise BundleError(f"ONNX Runtime does not take the graph: {error}") from error
+        self.provider: str = self._session.get_providers()[0]
+        if device is Device.CUDA and self.provider != _CUDA:
+            raise EncoderError(
+                f"CUDA was asked for, but ONNX Runtime {onnxruntime.__version__} uses "
+                f"{self.provider}: install a matching driver, CUDA and cuDNN, or use --device cpu"
+            )
+
+    def run(self, frames: Frames, lengths: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Embeddings `(n, p, d)` of padded frames `(n, s, c, 64, 64)`, `lengths` `(n,)` in use.
+
+        Raises:
+            EncoderError: the run failed, or gave numbers that are not finite.
+        """
+        try:
+            (embedding,) = self._session.run(["embedding"], {"frames": frames, "lengths": lengths})
+        except _FAILURES as error:
+            raise EncoderError(f"embedding frames {frames.shape} failed: {error}") from error
+        if not np.isfinite(embedding).all():
+            raise EncoderError("the network gave numbers that are not finite: export it again")
+        result: NDArray[np.float32] = embedding
+        return result
+
+
+def available_threads() -> int:
+    """Cores this process may use, which in a container are fewer than the machine has."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _providers(device: Device) -> list[str | tuple[str, dict[str, str]]]:
+    wanted = device is Device.CUDA or (device is Device.AUTO and _nvidia_present())
+    if not wanted or _CUDA not in onnxruntime.get_available_providers():
+        return [_CPU]
+    onnxruntime.preload_dlls()  # CUDA and cuDNN of the nvidia wheels, where they are installed
+    return [(_CUDA, {"use_tf32": "0"}), _CPU]  # TF32 would cost the parity with the CPU
+
+
+def _nvidia_present() -> bool:
+    return any(Path(path).exists() for path in ("/dev/nvidiactl", "/dev/dxg"))
