@@ -19,7 +19,7 @@ class BetaSchedule(StrEnum):
     """How the noise variances β_1..β_T are chosen."""
 
     LINEAR = "linear"
-    """β from 1e-4 to 0.02 whatever T is: at T = 100, t1 = 22 and t2 = 83, which fits the timesteps
+    """β from 1e-4 to 0.02 whatever T is: at T = 100, t1 = 22 and t2 = 82, which fits the timesteps
     the paper probes (10, 50, 90)."""
     LINEAR_SCALED = "linear_scaled"
     """The same times 1000/T, so that the last latent is nearly pure noise for any T."""

@@ -1,0 +1,158 @@
+"""The denoiser: a light U-Net over two scales with axial attention in between (Eq. 8 to 11).
+
+    z_t ── block ──┬─ down ─ block ─ + bias ─ attention ─ block ─ up ─┬─ block ─ ε̂
+     c, h×w        │           c/2, h/2×w/2            └─ b           │
+                   └──────────────────── skip ────────────────────────┘
+
+Depthwise-separable convolutions keep it light: at c = 512 it has 1,874,432 parameters. The paper
+gives the scales, the widths 512 and 256, four blocks and one attention; the rest is ours.
+"""
+
+import math
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from gait.errors import ConfigError
+from train.config import DenoiserKind, DiffusionConfig
+
+HEAVY = 4.75
+"""Width inside the blocks of the heavy denoiser, relative to the light one's: 2.6 times the
+parameters in all, as in paper Table 7."""
+
+
+def time_embeddings(steps: int, width: int) -> Tensor:
+    """emb(t) of Eq. 9: sines and cosines of t at geometric frequencies (Vaswani et al., 2017).
+
+    Returns:
+        `(steps + 1, width)` float32; row t is emb(t).
+    """
+    rates = torch.exp(-math.log(10_000) * torch.arange(width // 2) / (width // 2))
+    angles = torch.arange(steps + 1)[:, None] * rates
+    return torch.cat([angles.sin(), angles.cos()], dim=1)
+
+
+def group_norm(channels: int) -> nn.GroupNorm:
+    """Normalisation over at most 32 groups of at least 8 channels."""
+    fit = [g for g in (2, 4, 8, 16, 32) if channels % g == 0 and channels // g >= 8]
+    return nn.GroupNorm(max(fit, default=1), channels)
+
+
+def separable(channels_in: int, channels_out: int, stride: int = 1) -> nn.Sequential:
+    """A 3×3 convolution per channel, then a 1×1 convolution across channels."""
+    return nn.Sequential(
+        nn.Conv2d(channels_in, channels_in, 3, stride, 1, groups=channels_in, bias=False),
+        nn.Conv2d(channels_in, channels_out, 1),
+    )
+
+
+class ResBlock(nn.Module):
+    """Two separable convolutions, each after a norm and SiLU, around a residual connection."""
+
+    def __init__(self, channels: int, hidden: int) -> None:
+        super().__init__()
+        self.norm1, self.conv1 = group_norm(channels), separable(channels, hidden)
+        self.norm2, self.conv2 = group_norm(hidden), separable(hidden, channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.conv1(F.silu(self.norm1(x)))
+        return x + cast(Tensor, self.conv2(F.silu(self.norm2(y))))
+
+
+class AxialAttention(nn.Module):
+    """The MSA of Eq. 11: each column is a sequence of its rows, normalised first."""
+
+    def __init__(self, channels: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.norm = group_norm(channels)
+        self.qkv = nn.Linear(channels, 3 * channels)
+        self.out = nn.Linear(channels, channels)
+
+    def forward(self, h: Tensor) -> Tensor:
+        """`(n, c, h, w)` → the same shape."""
+        columns = self.norm(h).permute(0, 3, 2, 1)  # (n, w, h, c)
+        n, w, rows, c = columns.shape
+        qkv = self.qkv(columns).reshape(n * w, rows, 3, self.heads, c // self.heads)
+        q, k, v = qkv.permute(2, 0, 3, 1, 4)
+        attended = F.scaled_dot_product_attention(q, k, v)
+        mixed = attended.transpose(1, 2).reshape(n, w, rows, c)
+        return cast(Tensor, self.out(mixed)).permute(0, 3, 2, 1)
+
+
+class Denoiser(nn.Module):
+    """ε_θ of Eq. 8: predicts the noise in a latent and yields the bridging state on the way.
+
+    The condition is `[token ; prior]` with one learnable token for both modalities. As Eq. 9 is
+    linear, the token acts as a learned channel-wise constant.
+
+    Args:
+        channels: latent channels c; half of them in the lower scale.
+        config: steps, embedding width, attention and the ablations.
+
+    Raises:
+        ConfigError: c is odd, or c/2 is no multiple of the attention heads.
+    """
+
+    embeddings: Tensor
+
+    def __init__(self, channels: int, config: DiffusionConfig) -> None:
+        super().__init__()
+        low = _half(channels, config.attention_heads)
+        hidden = round(low * (HEAVY if config.denoiser is DenoiserKind.HEAVY else 1))
+        width = config.time_embedding
+        table = time_embeddings(config.steps, width)
+        self.register_buffer("embeddings", table, persistent=False)
+        self.token = nn.Parameter(0.02 * torch.randn(width)) if config.modal_token else None
+        condition = width + (width if config.modal_token else 0) + channels
+        self.bias = nn.Linear(condition, low, bias=False)
+
+        self.enter = ResBlock(channels, hidden)
+        self.down = separable(channels, low, stride=2)
+        self.before = ResBlock(low, hidden)
+        self.attention = (
+            AxialAttention(low, config.attention_heads) if config.axial_attention else None
+        )
+        self.after = ResBlock(low, hidden)
+        self.up = nn.Conv2d(low, channels, 1)
+        self.leave = ResBlock(channels, hidden)
+        self.norm = group_norm(channels)
+        self.predict = nn.Conv2d(channels, channels, 1)
+        nn.init.zeros_(self.predict.weight)
+        nn.init.zeros_(cast(Tensor, self.predict.bias))
+
+    def forward(self, z_t: Tensor, t: Tensor, prior: Tensor) -> tuple[Tensor, Tensor]:
+        """Eq. 8.
+
+        Args:
+            z_t: `(n, c, h, w)` noisy latents.
+            t: `(n,)` int64 timesteps in 1..T.
+            prior: `(n, c)` identity priors.
+
+        Returns:
+            `(n, c, h, w)` predicted noise ε̂ and `(n, c/2, h/2, w/2)` bridging state b.
+        """
+        skip = self.enter(z_t)
+        h = self.before(self.down(skip))
+        h = h + self.channel_bias(t, prior)[:, :, None, None]  # Eq. 10
+        b = h if self.attention is None else h + self.attention(h)  # Eq. 11
+        up = F.interpolate(self.up(self.after(b)), size=skip.shape[-2:], mode="nearest")
+        return self.predict(F.silu(self.norm(self.leave(up + skip)))), b
+
+    def channel_bias(self, t: Tensor, prior: Tensor) -> Tensor:
+        """Eq. 9: `bias = W[emb(t) ; token ; prior]`, `(n, c/2)`."""
+        condition = [self.embeddings[t]]
+        if self.token is not None:
+            condition.append(self.token.expand(len(t), -1))
+        return cast(Tensor, self.bias(torch.cat([*condition, prior], dim=1)))
+
+
+def _half(channels: int, heads: int) -> int:
+    if channels % 2 or channels // 2 % heads:
+        raise ConfigError(
+            f"got {channels} latent channels and {heads} attention heads, need channels "
+            f"divisible by {2 * heads}; change the last of channels or attention_heads"
+        )
+    return channels // 2

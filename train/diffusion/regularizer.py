@@ -1,0 +1,184 @@
+"""The diffusion branch as a plug-in for any two-branch network (Eq. 6 to 18).
+
+Training only. How to put it on a network of your own: docs/regularizer.md.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from train.config import DenoiserKind, DiffusionConfig
+from train.diffusion.denoiser import Denoiser
+from train.diffusion.schedule import signal_retention
+from train.diffusion.terms import (
+    bridge_consistency,
+    cross_reconstruction,
+    noise_consistency,
+    self_reconstruction,
+)
+from train.diffusion.trajectory import Noise, clean_estimate, diffuse, identity_prior, route
+from train.losses import Losses
+
+IdentityLoss = Callable[[Tensor, Tensor], Tensor]
+"""L_id of the two estimated clean latents `(n, c, h, w)`: the host network's own identity loss,
+through its own heads, as a scalar."""
+
+
+class Trajectory(NamedTuple):
+    """What the denoiser makes of both modalities at one timestep per clip.
+
+    Each is `(2, n, …)`: first 2D, then 3D; with a leading `k` where there are several phases.
+    """
+
+    z_hat: Tensor
+    eps_hat: Tensor
+    bridge: Tensor
+
+
+def reconstruction_weight(
+    retention: NDArray[np.float64], max_inverse_signal: float | None
+) -> NDArray[np.float64]:
+    """Weight of Eq. 16 and 17 at each timestep, so that 1/√ᾱ_t counts at most as given.
+
+    The error of Eq. 13 is that of the predicted noise times √(1 − ᾱ_t)/√ᾱ_t, so its square grows
+    with 1/ᾱ_t. `min(1, B² ᾱ_t)` bounds that factor by B² (after Hang et al., 2023, Min-SNR).
+
+    # Differs from Eq. 16 and 17: they have no weight, and near T one clip would outweigh all.
+    """
+    if max_inverse_signal is None:
+        return np.ones_like(retention)
+    return np.minimum(1, max_inverse_signal**2 * retention)
+
+
+class TrajectoryRegularizer(nn.Module):
+    """Aligns the denoising trajectories of two feature maps of the same things.
+
+    It has a generative 1×1 head per modality (unless `decoupled_heads` is off), the denoiser, and
+    the shared token within it: 2,399,744 parameters at 512 channels.
+
+    Args:
+        channels: channels c of both maps.
+        config: schedule, phases, weights, ablations; at least one phase.
+
+    Raises:
+        ConfigError: c does not fit the attention heads.
+    """
+
+    signal: Tensor
+    spread: Tensor
+    weight: Tensor
+
+    def __init__(self, channels: int, config: DiffusionConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.heads = (
+            nn.ModuleList(nn.Conv2d(channels, channels, 1) for _ in range(2))
+            if config.decoupled_heads
+            else None
+        )
+        count = 2 if config.denoiser is DenoiserKind.INDEPENDENT else 1
+        self.denoisers = nn.ModuleList(Denoiser(channels, config) for _ in range(count))
+        retention = signal_retention(config.schedule, config.steps)
+        self._constant("signal", np.sqrt(retention))
+        self._constant("spread", np.sqrt(1 - retention))
+        self._constant("weight", reconstruction_weight(retention, config.max_inverse_signal))
+
+    def _constant(self, name: str, values: NDArray[np.float64]) -> None:
+        self.register_buffer(name, torch.from_numpy(values).float(), persistent=False)
+
+    def forward(
+        self, first: Tensor, second: Tensor, noise: Noise, identity_loss: IdentityLoss
+    ) -> Losses:
+        """The diffusion part of Eq. 18.
+
+        Args:
+            first: `(n, c, h, w)` map of one modality (2D).
+            second: `(n, c, h, w)` map of the other (3D); row i shows the same as in `first`.
+            noise: timesteps and noise from `draw_noise`.
+            identity_loss: called once with both estimated clean latents if phase 1 is in use.
+
+        Returns:
+            Unweighted terms by name (`p1_identity`, `p2_noise`, …) and their weighted sum.
+        """
+        z_0 = self.latents(first, second)
+        crossed = [phase == 3 for phase in self.config.phases]
+        states = self.trajectory(z_0, noise, crossed)
+        terms: dict[str, Tensor] = {}
+        total = z_0.new_zeros(())
+        for index, phase in enumerate(self.config.phases):
+            state = Trajectory(*(x[index] for x in states))
+            found = self._terms(phase, state, z_0, noise.t[index], identity_loss)
+            total = total + self._lambda(phase) * torch.stack([*found.values()]).sum()
+            terms |= {f"p{phase}_{name}": term for name, term in found.items()}
+        return Losses(terms, total)
+
+    def latents(self, first: Tensor, second: Tensor) -> Tensor:
+        """The clean latents z_0 of both modalities, `(2, n, c, h, w)` float32."""
+        maps = [first, second]
+        if self.heads is not None:
+            maps = [head(x) for head, x in zip(self.heads, maps, strict=True)]
+        z_0 = torch.cat(maps).float()  # cat, not stack: it keeps channels last
+        if self.config.standardise_latent:
+            z_0 = F.layer_norm(z_0, z_0.shape[1:])
+        return z_0.reshape(2, -1, *z_0.shape[1:])
+
+    def trajectory(self, z_0: Tensor, noise: Noise, crossed: list[bool]) -> Trajectory:
+        """Noises the latents, denoises all of them in one call, and estimates them back.
+
+        Args:
+            z_0: `(2, n, c, h, w)` clean latents.
+            noise: k timesteps and noises per clip.
+            crossed: for each of the k, whether the priors are swapped.
+
+        Returns:
+            ẑ_0, ε̂ and b, each `(k, 2, n, …)`.
+        """
+        signal, spread = (
+            table[noise.t][:, None, :, None, None, None] for table in (self.signal, self.spread)
+        )
+        prior = identity_prior(z_0)  # Eq. 6
+        z_t = diffuse(z_0, noise.eps, signal, spread)  # Eq. 7
+        condition = torch.stack([route(prior, cross) for cross in crossed])
+        eps_hat, bridge = self._denoise(z_t, noise.t, condition)  # Eq. 8 to 11
+        return Trajectory(clean_estimate(z_t, eps_hat, signal, spread), eps_hat, bridge)  # Eq. 13
+
+    def _denoise(self, z_t: Tensor, t: Tensor, condition: Tensor) -> tuple[Tensor, Tensor]:
+        t = t[:, None].expand(z_t.shape[:3])
+        if len(self.denoisers) == 1:
+            return _flattened(self.denoisers[0], z_t, t, condition)
+        of_each = [
+            _flattened(denoiser, z_t[:, m : m + 1], t[:, m : m + 1], condition[:, m : m + 1])
+            for m, denoiser in enumerate(self.denoisers)
+        ]
+        eps_hat, bridge = (torch.cat(parts, dim=1) for parts in zip(*of_each, strict=True))
+        return eps_hat, bridge
+
+    def _terms(
+        self, phase: int, state: Trajectory, z_0: Tensor, t: Tensor, identity_loss: IdentityLoss
+    ) -> dict[str, Tensor]:
+        if phase == 1:
+            return {"identity": identity_loss(state.z_hat[0], state.z_hat[1])}
+        target = z_0.detach() if self.config.detach_targets else z_0
+        reconstruction = self_reconstruction if phase == 2 else cross_reconstruction
+        return {
+            "noise": noise_consistency(state.eps_hat),
+            "bridge": bridge_consistency(state.bridge),
+            "reconstruction": reconstruction(state.z_hat, target, self.weight[t]),
+        }
+
+    def _lambda(self, phase: int) -> float:
+        return (self.config.lambda1, self.config.lambda2, self.config.lambda3)[phase - 1]
+
+
+def _flattened(
+    denoiser: nn.Module, z_t: Tensor, t: Tensor, condition: Tensor
+) -> tuple[Tensor, Tensor]:
+    """One call for every phase, modality and clip; float32 results, whatever autocast says."""
+    lead = z_t.shape[:3]
+    eps_hat, bridge = denoiser(z_t.flatten(0, 2), t.flatten(), condition.flatten(0, 2))
+    return eps_hat.float().unflatten(0, lead), bridge.float().unflatten(0, lead)

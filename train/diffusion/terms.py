@@ -1,0 +1,37 @@
+"""The alignment terms of phases 2 and 3 (Eq. 14 to 17), as means over elements.
+
+Differs from the paper's squared norms by a constant factor, so that the weights of Eq. 18 do not
+depend on the size of the latent. The first axis of every argument is the modality: 2D, 3D.
+"""
+
+from torch import Tensor
+
+
+def noise_consistency(eps_hat: Tensor) -> Tensor:
+    """Eq. 14: `L_eps = ‖ε̂^2d − ε̂^3d‖²`, of `(2, n, c, h, w)` predicted noise."""
+    return _between(eps_hat)
+
+
+def bridge_consistency(bridge: Tensor) -> Tensor:
+    """Eq. 15: `L_mid = ‖b^2d − b^3d‖²`, of `(2, n, c', h', w')` bridging states."""
+    return _between(bridge)
+
+
+def self_reconstruction(z_hat: Tensor, z_0: Tensor, weight: Tensor) -> Tensor:
+    """Eq. 16: `L_rec = Σ_m ‖ẑ_0^m − z_0^m‖²`.
+
+    Args:
+        z_hat: `(2, n, c, h, w)` estimated clean latents.
+        z_0: `(2, n, c, h, w)` targets.
+        weight: `(n,)` of each clip; see `train.diffusion.regularizer.reconstruction_weight`.
+    """
+    return ((z_hat - z_0).square().mean(dim=(2, 3, 4)) * weight).mean(dim=1).sum()
+
+
+def cross_reconstruction(z_hat: Tensor, z_0: Tensor, weight: Tensor) -> Tensor:
+    """Eq. 17: `L_rec^x = ‖ẑ_0^2d − z_0^3d‖² + ‖ẑ_0^3d − z_0^2d‖²`. Arguments as in Eq. 16."""
+    return self_reconstruction(z_hat, z_0.flip(0), weight)
+
+
+def _between(pair: Tensor) -> Tensor:
+    return (pair[0] - pair[1]).square().mean()

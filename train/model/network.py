@@ -1,0 +1,199 @@
+"""The whole network: two branches, shared heads, and in training the diffusion branch."""
+
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from gait.modality import Modality
+from train.config import DiffusionConfig, ModelConfig
+from train.diffusion.regularizer import TrajectoryRegularizer
+from train.diffusion.trajectory import Noise
+from train.losses import (
+    Gather,
+    Losses,
+    cross_modal_triplet,
+    part_cross_entropy,
+    within_modality_triplet,
+)
+from train.model.heads import BNNeck, SeparateFCs
+from train.model.pooling import horizontal_pooling, temporal_pooling
+from train.model.resnet9 import ResNet9
+
+
+class Branch(nn.Module):
+    """What one modality has for itself: its ResNet9 and its discriminative 1×1 head."""
+
+    def __init__(self, modality: Modality, config: ModelConfig) -> None:
+        super().__init__()
+        width = config.channels[-1]
+        self.backbone = ResNet9(modality.channels, config)
+        self.head = nn.Conv2d(width, width, 1)
+
+    def features(self, frames: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """Eq. 1: `F = TP(E(X))`.
+
+        Args:
+            frames: `(n, s, c, 64, 64)` uint8, 0..255.
+            lengths: `(n,)` int64 real frames of each clip; None: all of them.
+
+        Returns:
+            `(n, c, h, w)`.
+        """
+        maps = self.backbone(frames.flatten(0, 1).float() / 255)
+        return temporal_pooling(maps.unflatten(0, frames.shape[:2]), lengths)
+
+
+class Encoder(nn.Module):
+    """The path of one modality from frames to embedding: all that ships.
+
+    Args:
+        branch: what the modality has for itself.
+        fcs: the part embedding both modalities share.
+    """
+
+    def __init__(self, branch: Branch, fcs: SeparateFCs) -> None:
+        super().__init__()
+        self.branch = branch
+        self.fcs = fcs
+
+    def forward(self, frames: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """Eq. 1 to 3.
+
+        Args:
+            frames: `(n, s, c, 64, 64)` uint8, 0..255.
+            lengths: `(n,)` int64 real frames of each clip, each 1..s; None: all of them.
+
+        Returns:
+            `(n, p, d)`, not normalised.
+        """
+        return part_embedding(self.branch.head(self.branch.features(frames, lengths)), self.fcs)
+
+
+def part_embedding(features: Tensor, fcs: SeparateFCs) -> Tensor:
+    """Eq. 2 and 3: a `(n, c, h, w)` discriminative map → `(n, p, d)`."""
+    return cast(Tensor, fcs(horizontal_pooling(features, fcs.parts)))
+
+
+class GaitNetwork(nn.Module):
+    """DiffCrossGait (METHOD): `embed` is what retrieval uses, `losses` what training minimises.
+
+    Args:
+        model: branches, heads and Eq. 5.
+        diffusion: the diffusion branch; without phases there is none, and no parameter of it.
+        subjects: number of training subjects N.
+
+    Raises:
+        ConfigError: the width of the feature map does not fit the denoiser.
+    """
+
+    def __init__(self, model: ModelConfig, diffusion: DiffusionConfig, subjects: int) -> None:
+        super().__init__()
+        width = model.channels[-1]
+        self.config = model
+        self.silhouette = Branch(Modality.SILHOUETTE, model)
+        self.range_view = Branch(Modality.RANGE_VIEW, model)
+        self.fcs = SeparateFCs(model.parts, width, model.embedding)
+        self.neck = BNNeck(model.parts, model.embedding, subjects)
+        self.decoupled = diffusion.decoupled_heads
+        self.regularizer = TrajectoryRegularizer(width, diffusion) if diffusion.phases else None
+
+    def branch(self, modality: Modality) -> Branch:
+        """The branch of a modality."""
+        return self.silhouette if modality is Modality.SILHOUETTE else self.range_view
+
+    def encoder(self, modality: Modality) -> Encoder:
+        """What ships for a modality, on this network's own weights."""
+        return Encoder(self.branch(modality), self.fcs)
+
+    def embed(self, frames: Tensor, modality: Modality, lengths: Tensor | None = None) -> Tensor:
+        """The retrieval embedding (Eq. 1 to 3). Neither BNNeck nor diffusion is touched.
+
+        Args:
+            frames: `(n, s, c, 64, 64)` uint8, 0..255.
+            modality: what the frames show.
+            lengths: `(n,)` int64 real frames of each clip, each 1..s; None: all of them.
+
+        Returns:
+            `(n, p, d)` float32, not normalised.
+        """
+        return cast(Tensor, self.encoder(modality)(frames, lengths)).float()
+
+    def forward(
+        self,
+        silhouettes: Tensor,
+        range_views: Tensor,
+        labels: Tensor,
+        noise: Noise,
+        gather: Gather | None = None,
+    ) -> Losses:
+        """`losses`, under the name that DistributedDataParallel calls."""
+        return self.losses(silhouettes, range_views, labels, noise, gather)
+
+    def losses(
+        self,
+        silhouettes: Tensor,
+        range_views: Tensor,
+        labels: Tensor,
+        noise: Noise,
+        gather: Gather | None = None,
+    ) -> Losses:
+        """Eq. 18: discriminative and diffusion terms of one batch.
+
+        Args:
+            silhouettes: `(n, s, 1, 64, 64)` uint8.
+            range_views: `(n, s, 3, 64, 64)` uint8; row i is the walk of silhouette row i.
+            labels: `(n,)` int64 subjects, 0..N-1.
+            noise: of these n clips, from `draw_noise`.
+            gather: joins rows of all processes for the triplets; cross-entropy and diffusion stay
+                local, where the mean over processes is the mean over the batch.
+
+        Returns:
+            Terms `triplet`, `ce`, perhaps `triplet_within`, those of the diffusion branch
+            (`p1_identity`, …), and the total.
+        """
+        first = self.silhouette.features(silhouettes)
+        second = self.range_view.features(range_views)
+        first_dis, second_dis = self.silhouette.head(first), self.range_view.head(second)
+        terms = self.identity_terms(first_dis, second_dis, labels, gather)
+        total = _sum(terms)
+        if self.regularizer is None:
+            return Losses(terms, total)
+
+        def identity_loss(z_hat_2d: Tensor, z_hat_3d: Tensor) -> Tensor:
+            return _sum(self.identity_terms(z_hat_2d, z_hat_3d, labels, gather))
+
+        maps = (first, second) if self.decoupled else (first_dis, second_dis)
+        diffusion = self.regularizer(*maps, noise, identity_loss)
+        return Losses(terms | diffusion.terms, total + diffusion.total)
+
+    def identity_terms(
+        self, first: Tensor, second: Tensor, labels: Tensor, gather: Gather | None = None
+    ) -> dict[str, Tensor]:
+        """Eq. 2 to 5 on two maps `(n, c, h, w)`: L_dis of the features, L_id of the estimates.
+
+        Both modalities pass the BNNeck as one batch, so their batch statistics are shared too.
+        """
+        config = self.config
+        with torch.autocast(first.device.type, enabled=False):
+            embeddings = part_embedding(torch.cat([first, second]).float(), self.fcs)
+            cosines = self.neck(embeddings)
+            terms = {
+                "ce": part_cross_entropy(
+                    cosines, labels.repeat(2), config.scale, config.label_smoothing
+                )
+            }
+            pair = embeddings.reshape(2, -1, *embeddings.shape[1:]).transpose(0, 1)
+            if gather is not None:
+                pair, labels = gather(pair), gather(labels)
+            first, second = pair.unbind(1)
+            terms["triplet"] = cross_modal_triplet(first, second, labels, config.margin)
+            if config.within_modality_triplets:
+                terms["triplet_within"] = within_modality_triplet(
+                    first, second, labels, config.margin
+                )
+        return terms
+
+
+def _sum(terms: dict[str, Tensor]) -> Tensor:
+    return torch.stack([*terms.values()]).sum()
