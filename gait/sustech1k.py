@@ -79,7 +79,7 @@ def find_sequences(root: Path) -> list[Sequence]:
     ]
     if not found:
         raise LayoutError(
-            f"{root} holds no <subject>/<type>/<view> folders as SUSTech1K does; "
+            f"{root} holds no <subject>/<type>/<view> folders; "
             "give the folder that contains the subjects",
             folder=str(root),
         )

@@ -1,0 +1,120 @@
+"""Packs a dataset once, so that training and evaluation read two memory-mapped files.
+
+python -m train.pack ROOT --partition P.json --out PACK [--layout freegait]
+python -m train.pack --check PACK
+"""
+
+import json
+import sys
+from collections import Counter
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import tyro
+
+from gait.cli import run
+from train.data.freegait import FreeGait
+from train.data.pack import LayoutName, Pack
+from train.data.packing import SKIPPED, Report, pack_dataset, read_sustech1k
+
+_SHOWN = 3
+
+
+def pack(
+    root: Annotated[Path | None, tyro.conf.Positional] = None,
+    partition: Path | None = None,
+    out: Path | None = None,
+    layout: LayoutName = "sustech1k",
+    freegait: FreeGait = FreeGait(),  # noqa: B008  (frozen)
+    check: Path | None = None,
+    as_json: Annotated[bool, tyro.conf.arg(name="json")] = False,
+) -> None:
+    """Packs a dataset, or checks a pack.
+
+    Args:
+        root: the dataset: a folder of <subject>/<type>/<view> folders.
+        partition: JSON with TRAIN_SET and TEST_SET, for FreeGait also GALLERY_SET and PROBE_SET.
+        out: the pack to make; must not exist.
+        layout: how the dataset is laid out; simulated walkers are sustech1k.
+        freegait: which of FreeGait's pickles to read.
+        check: verify this pack instead: sizes, records and the sha256 of all frames.
+        as_json: print the result as JSON.
+    """
+    if check is not None:
+        if root or partition or out:
+            _usage("--check PACK stands alone")
+        opened = Pack.open(check)
+        opened.verify()
+        print(json.dumps(_contents(opened)) if as_json else f"{_sentence(opened)}: whole")
+        return
+    if root is None or partition is None or out is None:
+        _usage("ROOT, --partition and --out are needed, or --check PACK")
+    read = freegait.read if layout == "freegait" else read_sustech1k
+    report = pack_dataset(root, partition, out, layout=layout, read=read)
+    opened = Pack.open(out)
+    if as_json:
+        print(json.dumps(_contents(opened) | _omissions(report)))
+    else:
+        print("\n".join([_sentence(opened), *_skipped_lines(report, out)]))
+
+
+def _usage(message: str) -> NoReturn:
+    print(f"{message}; see python -m train.pack --help", file=sys.stderr)
+    sys.exit(2)
+
+
+def _contents(opened: Pack) -> dict[str, object]:
+    people = {record.subject: record.split for record in opened.records}
+    return {
+        "pack": str(opened.path),
+        "layout": opened.layout,
+        "simulated": opened.simulated,
+        "sequences": len(opened.records),
+        "frames": len(opened.silhouettes),
+        "subjects": dict(Counter(people.values())),
+        "roles": dict(Counter(record.role for record in opened.records if record.role)),
+    }
+
+
+def _sentence(opened: Pack) -> str:
+    people = {record.subject: record.split for record in opened.records}
+    train = sum(split == "train" for split in people.values())
+    kind = "simulated " if opened.simulated else ""
+    return (
+        f"{opened.path}: {len(opened.records)} sequences, {len(opened.silhouettes)} paired frames "
+        f"of {len(people)} {kind}subjects ({train} train, {len(people) - train} test)"
+    )
+
+
+def _omissions(report: Report) -> dict[str, object]:
+    return {
+        "skipped": [asdict(skip) for skip in report.skipped],
+        "missing_subjects": report.missing_subjects,
+        "missing_roles": report.missing_roles,
+    }
+
+
+def _skipped_lines(report: Report, out: Path) -> list[str]:
+    lines = [f"skipped {len(report.skipped)} sequences (all of them in {out / SKIPPED})"]
+    for reason, count in report.counts().items():
+        examples = [s for s in report.skipped if s.reason == reason][:_SHOWN]
+        lines.append(f"  {count:>6}  {reason}")
+        lines += [f"          {skip.sequence}: {skip.detail}" for skip in examples]
+    lacking = {
+        "subjects": report.missing_subjects,
+        "gallery and probe entries": report.missing_roles,
+    }
+    for what, names in lacking.items():
+        if names:
+            some = ", ".join(names[:_SHOWN]) + (", …" if len(names) > _SHOWN else "")
+            lines.append(f"{len(names)} {what} of the partition have nothing packed: {some}")
+    return lines if report.skipped else lines[1:]
+
+
+def main() -> None:
+    tyro.cli(pack, prog="python -m train.pack")
+
+
+if __name__ == "__main__":
+    run(main)
