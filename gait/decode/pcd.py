@@ -1,0 +1,141 @@
+"""PCD point clouds (Point Cloud Library, v0.7), `ascii` and `binary`."""
+
+import io
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gait.decode.cloud import Cloud
+from gait.decode.limits import Limits
+from gait.errors import CorruptFileError, UnsupportedFormatError
+
+_MAX_HEADER = 4096
+_MAX_VALUES = 64
+_AXES = ("x", "y", "z")
+_KINDS = {"F": ("f", (4, 8)), "I": ("i", (1, 2, 4, 8)), "U": ("u", (1, 2, 4, 8))}
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a PCD file declares, and where its numbers begin."""
+
+    dtype: np.dtype[np.void]
+    columns: tuple[int, int, int]
+    points: int
+    encoding: str
+    start: int
+
+
+def is_pcd(data: bytes) -> bool:
+    """Whether the bytes begin like a PCD file: comments, then `VERSION` or `FIELDS`."""
+    for line in data[:_MAX_HEADER].split(b"\n"):
+        if line.strip() and not line.startswith(b"#"):
+            return line.startswith((b"VERSION", b"FIELDS"))
+    return False
+
+
+def decode_pcd(data: bytes, limits: Limits) -> Cloud:
+    """The x, y, z of a PCD file's points.
+
+    Raises:
+        CorruptFileError: a header or body that is cut off or contradicts itself.
+        LimitExceededError: more points than allowed, found in the header.
+        UnsupportedFormatError: `binary_compressed`.
+    """
+    header = read_header(data)
+    limits.check_points(header.points)
+    if header.encoding == "ascii":
+        return _ascii(data[header.start :], header)
+    want = header.points * header.dtype.itemsize
+    if len(data) - header.start < want:
+        raise CorruptFileError("a binary PCD frame has fewer bytes than its header declares")
+    points = np.frombuffer(data, header.dtype, header.points, header.start)
+    return np.stack([points[axis].astype(np.float64) for axis in _AXES], axis=1)
+
+
+def read_header(data: bytes) -> Header:
+    """Reads a PCD header up to its `DATA` line.
+
+    Raises:
+        CorruptFileError: missing, contradicting or impossible lines.
+        UnsupportedFormatError: `binary_compressed`, or an unknown encoding.
+    """
+    lines, start = _header_lines(data)
+    try:
+        fields = lines["FIELDS"]
+        counts = [int(count) for count in lines.get("COUNT", ["1"] * len(fields))]
+        kinds = zip(lines["TYPE"], map(int, lines["SIZE"]), strict=True)
+        formats = [_format(kind, size) for kind, size in kinds]
+        points = int((lines.get("POINTS") or lines["WIDTH"])[0])
+        encoding = lines["DATA"][0]
+        dtype = _record(fields, formats, counts)
+        columns = tuple(sum(counts[: fields.index(axis)]) for axis in _AXES)
+    except (KeyError, ValueError, IndexError) as error:
+        raise CorruptFileError("a PCD frame has an unreadable header; save it anew") from error
+    if encoding not in ("ascii", "binary"):
+        raise UnsupportedFormatError(
+            f"got a PCD frame stored as {encoding[:20]}, need ascii or binary "
+            "(pcl_convert_pcd_ascii_binary in.pcd out.pcd 1)"
+        )
+    if points < 0:
+        raise CorruptFileError(f"a PCD frame declares {points} points")
+    return Header(dtype, (columns[0], columns[1], columns[2]), points, encoding, start)
+
+
+def _header_lines(data: bytes) -> tuple[dict[str, list[str]], int]:
+    lines: dict[str, list[str]] = {}
+    start = 0
+    while "DATA" not in lines:
+        stop = data.find(b"\n", start, _MAX_HEADER)
+        if stop < 0:
+            raise CorruptFileError("a PCD frame has no DATA line; save it anew")
+        words = data[start:stop].decode("latin-1").split()
+        if words and not words[0].startswith("#"):
+            lines[words[0]] = words[1:]
+        start = stop + 1
+    return lines, start
+
+
+def _format(kind: str, size: int) -> str:
+    letter, sizes = _KINDS[kind]
+    if size not in sizes:
+        raise ValueError(f"no {kind} of {size} bytes")
+    return f"<{letter}{size}"
+
+
+def _record(fields: list[str], formats: list[str], counts: list[int]) -> np.dtype[np.void]:
+    """The record of one point; fields other than x, y, z are numbered, their names may repeat."""
+    if min(counts) < 1 or sum(counts) > _MAX_VALUES:
+        raise ValueError(f"1..{_MAX_VALUES} values a point")
+    columns = list(zip(fields, formats, counts, strict=True))
+    if [name for name, _, count in columns if name in _AXES and count == 1] != list(_AXES):
+        raise ValueError("x, y and z once each, in this order")
+    return np.dtype(
+        [
+            (name, form) if name in _AXES else (f"f{place}", form, (count,))
+            for place, (name, form, count) in enumerate(columns)
+        ]
+    )
+
+
+def _ascii(body: bytes, header: Header) -> NDArray[np.float64]:
+    if not header.points:
+        return np.empty((0, 3))
+    lines = io.StringIO(body.decode("latin-1").strip())
+    if not lines.getvalue():
+        raise CorruptFileError("an ascii PCD frame has no points, its header declares some")
+    try:
+        points = np.loadtxt(
+            lines,
+            np.float64,
+            comments=None,
+            usecols=header.columns,
+            max_rows=header.points,
+            ndmin=2,
+        )
+    except (ValueError, OverflowError) as error:
+        raise CorruptFileError("an ascii PCD frame holds a line that is not numbers") from error
+    if len(points) != header.points:
+        raise CorruptFileError(f"got {len(points)} points in a PCD frame, {header.points} declared")
+    return points
