@@ -1,0 +1,95 @@
+"""From the bones of a recording to the segments of a body: same directions, our axes."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from train.simulate.mocap.anatomy import Segment, find_segments
+from train.simulate.mocap.recording import Recording
+from train.simulate.mocap.rotation import align, nearest
+from train.simulate.motion import PARENTS, REFERENCE, SEGMENTS
+
+Array = NDArray[np.float64]
+
+LIMBS = ("upper_arm", "forearm", "hand", "thigh", "shank")
+
+
+@dataclass(frozen=True)
+class Track:
+    """A recording as segment rotations; x, y on the ground, z up.
+
+    Args:
+        rate: frames a second, Hz.
+        rotations: `(t, 21, 3, 3)` as in `Motion`, but with the heading still in it.
+        root: `(t, 3)` metres.
+        lengths: metres of the segments.
+    """
+
+    rate: float
+    rotations: Array
+    root: Array
+    lengths: dict[str, float]
+
+
+def retarget(recording: Recording) -> Track:
+    """Turns of our 21 segments, from a recording's bones.
+
+    `R = Wᵀ · G · A · F` with `G` the bone's turn from its rest pose (the mean of several bones'
+    turns where a segment has several), `F` our axes as the rest pose stands, `W` our axes in the
+    recorded world, and `A` the smallest rotation from the segment's direction in our reference
+    stance to its direction at rest. So `R · reference direction` is the segment's direction in
+    the frame, and the twist about it is the recorded one. Trunk, head and feet have `A = 1`
+    (feet: the shank's): a rest pose has them upright and flat, whichever way their bones run.
+    """
+    segments = find_segments(recording.skeleton, recording.name)
+    rest = _rest_axes(segments)
+    world = _world_axes(recording, segments)
+    turns: list[Array] = []
+    for index, key in enumerate(SEGMENTS):
+        if key in segments:
+            turn = nearest(recording.rotations[:, segments[key].bones].mean(axis=1))
+            turns.append(world.T @ turn @ _to_rest(key, segments, rest) @ rest)
+        else:
+            turns.append(turns[PARENTS[index]])
+    lengths = {key: float(np.linalg.norm(segment.along)) for key, segment in segments.items()}
+    del lengths["pelvis"]
+    return Track(recording.rate, np.stack(turns, axis=1), recording.root @ world, lengths)
+
+
+def _to_rest(key: str, segments: dict[str, Segment], rest: Array) -> Array:
+    part, dot, side = key.partition(".")
+    if part in ("foot", "toes"):
+        return _to_rest("shank" + dot + side, segments, rest)
+    if part not in LIMBS:
+        return np.eye(3)
+    return align(rest @ np.array(REFERENCE[part], dtype=np.float64), segments[key].along)
+
+
+def _rest_axes(segments: dict[str, Segment]) -> Array:
+    """`(3, 3)` columns: forward, left and up of the rest pose in the file's axes."""
+    hips = segments["thigh.L"].start, segments["thigh.R"].start
+    up = _main_axis(segments["head"].start - (hips[0] + hips[1]) / 2)
+    across = hips[0] - hips[1]
+    left = _main_axis(across - (across @ up) * up)
+    return np.stack([np.cross(left, up), left, up], axis=1)
+
+
+def _world_axes(recording: Recording, segments: dict[str, Segment]) -> Array:
+    """`(3, 3)` columns: two level axes and up of the recorded world, in the file's axes.
+
+    Up is the coordinate axis that the trunk keeps to; which level axis is forward does not
+    matter, since the heading is taken out.
+    """
+    thorax = segments["thorax"]
+    up = _main_axis(recording.rotations[:, thorax.bones[0]].mean(axis=0) @ thorax.along)
+    forward = np.roll(np.abs(up), 1)
+    return np.stack([forward, np.cross(up, forward), up], axis=1)
+
+
+def _main_axis(direction: Array) -> Array:
+    """The coordinate axis closest to a direction, with its sign."""
+    axis = np.zeros(3)
+    largest = int(np.argmax(np.abs(direction)))
+    axis[largest] = np.sign(direction[largest])
+    return axis
