@@ -7,6 +7,7 @@ python -m train.pack --check PACK
 import json
 import sys
 from collections import Counter
+from collections.abc import Sized
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, NoReturn
@@ -96,20 +97,27 @@ def _omissions(report: Report) -> dict[str, object]:
 
 
 def _skipped_lines(report: Report, out: Path) -> list[str]:
-    lines = [f"skipped {len(report.skipped)} sequences (all of them in {out / SKIPPED})"]
+    lines = []
+    if report.skipped:
+        lines.append(f"skipped {_count(report.skipped, 'sequence')} (all in {out / SKIPPED})")
     for reason, count in report.counts().items():
-        examples = [s for s in report.skipped if s.reason == reason][:_SHOWN]
         lines.append(f"  {count:>6}  {reason}")
+        examples = [skip for skip in report.skipped if skip.reason == reason][:_SHOWN]
         lines += [f"          {skip.sequence}: {skip.detail}" for skip in examples]
-    lacking = {
-        "subjects": report.missing_subjects,
-        "gallery and probe entries": report.missing_roles,
-    }
+    lacking = {"subject": report.missing_subjects, "gallery or probe entry": report.missing_roles}
     for what, names in lacking.items():
         if names:
             some = ", ".join(names[:_SHOWN]) + (", …" if len(names) > _SHOWN else "")
-            lines.append(f"{len(names)} {what} of the partition have nothing packed: {some}")
-    return lines if report.skipped else lines[1:]
+            verb = "has" if len(names) == 1 else "have"
+            lines.append(f"{_count(names, what)} of the partition {verb} nothing packed: {some}")
+    return lines
+
+
+def _count(items: Sized, noun: str) -> str:
+    if len(items) == 1:
+        return f"1 {noun}"
+    plural = f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}s"
+    return f"{len(items)} {plural}"
 
 
 def main() -> None:

@@ -4,20 +4,14 @@ A pack appears under its name only when it is whole. Until then it is a hidden `
 folder beside it, which the next run to the same place clears away.
 """
 
-import hashlib
 import json
 import os
-import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Self
-
-import numpy as np
-from filelock import FileLock, Timeout
 
 from gait.clip import Frames
 from gait.errors import (
@@ -26,13 +20,14 @@ from gait.errors import (
     ForbiddenPickleError,
     LayoutError,
     PackError,
-    StorageError,
 )
-from gait.modality import SIZE, Modality
+from gait.modality import Modality
 from gait.progress import progress
 from gait.sustech1k import Sequence, find_sequences, load_range_views, load_silhouettes
-from train.data.pack import INDEX, STORES, Index, LayoutName, Record, Store
+from train.data.pack import INDEX, Index, LayoutName, Record
 from train.data.partition import Partition, load_partition
+from train.data.staging import staged_folder
+from train.data.store_writer import StoreWriter
 
 SKIPPED = "skipped.json"
 SIMULATION = "simulation.json"
@@ -124,9 +119,9 @@ def pack_dataset(
     """
     people = load_partition(partition)
     sequences = find_sequences(root)
-    with _partial_folder(out) as folder, ExitStack() as files:
+    with staged_folder(out) as folder, ExitStack() as files:
         report = Report()
-        stores = {m: files.enter_context(_StoreWriter(folder, m)) for m in Modality}
+        stores = {m: files.enter_context(StoreWriter(folder, m)) for m in Modality}
         for sequence, frames in _read_all(sequences, people, read, report):
             for modality, store in stores.items():
                 store.append(frames[modality])
@@ -210,80 +205,6 @@ def _skipped_json(report: Report) -> str:
         "missing_roles": report.missing_roles,
     }
     return json.dumps(content, indent=1)
-
-
-class _StoreWriter:
-    """Appends frames to one store; the count in its header is filled in at the end."""
-
-    def __init__(self, folder: Path, modality: Modality) -> None:
-        self._file = (folder / STORES[modality]).open("wb")
-        self._channels = modality.channels
-        self._frames = 0
-        self._digest = hashlib.sha256()
-        self._write_header()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._file.close()
-
-    def append(self, frames: Frames) -> None:
-        data = np.ascontiguousarray(frames).data
-        self._file.write(data)
-        self._digest.update(data)
-        self._frames += len(frames)
-
-    def finish(self) -> Store:
-        size = self._file.tell()
-        self._file.seek(0)
-        self._write_header()  # as long as the first one: numpy leaves room for a growing axis
-        self._file.flush()
-        os.fsync(self._file.fileno())
-        return Store(shape=self._shape, bytes=size, sha256=self._digest.hexdigest())
-
-    @property
-    def _shape(self) -> tuple[int, int, int, int]:
-        return self._frames, self._channels, SIZE, SIZE
-
-    def _write_header(self) -> None:
-        header = {"descr": "|u1", "fortran_order": False, "shape": self._shape}
-        np.lib.format.write_array_header_1_0(self._file, header)
-
-
-@contextmanager
-def _partial_folder(out: Path) -> Iterator[Path]:
-    """A hidden folder that becomes `out` when all goes well and vanishes when it does not."""
-    part = out.absolute().with_name(f".{out.absolute().name}.partial")
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        with _lock(out):
-            if out.exists():
-                raise PackError(f"{out} exists; remove it or give another --out")
-            shutil.rmtree(part, ignore_errors=True)  # what a killed run left
-            part.mkdir()
-            try:
-                yield part
-                part.rename(out)
-            except BaseException:
-                shutil.rmtree(part, ignore_errors=True)
-                raise
-    except OSError as error:
-        raise StorageError(f"cannot write the pack {out}: {error}; nothing was left") from error
-
-
-@contextmanager
-def _lock(out: Path) -> Iterator[None]:
-    """Keeps a second process from packing to the same place; a killed holder frees it."""
-    file = out.absolute().with_name(f".{out.absolute().name}.lock")
-    try:
-        with FileLock(file, timeout=0):
-            try:
-                yield
-            finally:
-                file.unlink(missing_ok=True)
-    except Timeout as error:
-        raise PackError(f"another process is packing to {out}") from error
 
 
 def _write(path: Path, text: str) -> None:
