@@ -106,7 +106,7 @@ class DiffusionConfig(Config):
     """The diffusion path (Eq. 6 to 18): training only. `phases=()` is the base without it.
 
     Raises:
-        ConfigError: thresholds out of order, a phase named twice, or a phase left without a
+        ConfigError: thresholds or phases out of order, or a phase left without a
             timestep by the schedule (Eq. 12).
     """
 
@@ -155,8 +155,8 @@ class DiffusionConfig(Config):
 
     @model_validator(mode="after")
     def _well_posed(self) -> Self:
-        if len(set(self.phases)) < len(self.phases):
-            raise ConfigError(f"got phases {self.phases}, need each at most once")
+        if list(self.phases) != sorted(set(self.phases)):
+            raise ConfigError(f"got phases {self.phases}, need each at most once, in rising order")
         _ = self.intervals
         return self
 

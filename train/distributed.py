@@ -86,7 +86,7 @@ def gather(values: Tensor) -> Tensor:
     Returns:
         `(n · world, ...)`.
     """
-    return values if world_size() == 1 else _Gather.apply(values)  # type: ignore[no-any-return,no-untyped-call]
+    return values if world_size() == 1 else _Gather.apply(values)  # type: ignore[no-untyped-call]
 
 
 class _Gather(torch.autograd.Function):
@@ -97,7 +97,7 @@ class _Gather(torch.autograd.Function):
         return torch.cat(rows)
 
     @staticmethod
-    def backward(_: FunctionCtx, gradient: Tensor) -> Tensor:  # type: ignore[override]
+    def backward(_: FunctionCtx, gradient: Tensor) -> Tensor:
         total = gradient.contiguous().clone()
         dist.all_reduce(total)
         return total.chunk(world_size())[dist.get_rank()]
@@ -113,7 +113,7 @@ class _Sum(torch.autograd.Function):
         return total
 
     @staticmethod
-    def backward(_: FunctionCtx, gradient: Tensor) -> Tensor:  # type: ignore[override]
+    def backward(_: FunctionCtx, gradient: Tensor) -> Tensor:
         total = gradient.contiguous().clone()
         dist.all_reduce(total)
         return total
@@ -158,7 +158,7 @@ def synchronise_batch_norm(module: nn.Module, device: torch.device) -> nn.Module
     if world_size() == 1:
         return module
     if device.type == "cuda":
-        return nn.SyncBatchNorm.convert_sync_batchnorm(module)  # type: ignore[no-any-return]
+        return nn.SyncBatchNorm.convert_sync_batchnorm(module)  # type: ignore[no-untyped-call,no-any-return]
     return _over_all_ranks(module)
 
 

@@ -3,8 +3,7 @@
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from torch.utils.tensorboard import SummaryWriter
 
@@ -53,15 +52,8 @@ class MetricsLog:
             if name != "iteration":
                 self._board.add_scalar(f"{group}/{name}", value, int(row["iteration"]))
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """Writes out what is buffered."""
         self._lines.close()
         self._board.close()
 

@@ -1,0 +1,151 @@
+"""Checkpoints: everything a run needs to go on, as plain tensors and containers in one file."""
+
+import io
+import pickle
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from pydantic import ValidationError
+from torch import Tensor
+
+from gait.errors import CheckpointError
+from train.config import TrainConfig
+from train.model.network import GaitNetwork
+from train.storage import write_atomically
+
+FORMAT = "diffcrossgait-checkpoint"
+VERSION = 1
+
+# What torch.load raises for a file that someone else wrote, by its several parsers.
+_UNREADABLE = (
+    pickle.UnpicklingError,
+    RuntimeError,
+    EOFError,
+    ValueError,
+    TypeError,
+    LookupError,
+    AttributeError,
+    AssertionError,
+)
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A training run after `iteration` steps.
+
+    Args:
+        config: the resolved configuration.
+        model: the network's state dict, float32.
+        classes: the training subjects in the order of the classifier's columns.
+        iteration: optimisation steps done. With the configured seed it fixes the sampler, the
+            diffusion noise and the learning rate, which are pure functions of it.
+        simulated: whether the training walkers were simulated people.
+        optimiser: its state dict; None in a checkpoint that is only for inference.
+        scaler: the state of the fp16 gradient scaler; empty where it is not used.
+        rng: torch's generator states (`cpu`, and `cuda` where used), uint8 tensors.
+        best: the best validation Rank-1 so far, percent; None before the first validation.
+        torch_version: the version that wrote the file.
+    """
+
+    config: TrainConfig
+    model: Mapping[str, Tensor]
+    classes: list[str]
+    iteration: int
+    simulated: bool
+    optimiser: Mapping[str, Any] | None = None
+    scaler: Mapping[str, Any] = field(default_factory=dict)
+    rng: Mapping[str, Tensor] = field(default_factory=dict)
+    best: float | None = None
+    torch_version: str = torch.__version__
+
+
+def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
+    """Writes a checkpoint atomically: after a crash the file is the old one or the new one, whole.
+
+    Raises:
+        StorageError: the disk is full or the folder cannot be written; the old file is untouched.
+    """
+    content = {name: getattr(checkpoint, name) for name in Checkpoint.__dataclass_fields__}
+    content |= {
+        "format": FORMAT,
+        "version": VERSION,
+        "config": checkpoint.config.model_dump(mode="json"),
+        "torch_version": str(checkpoint.torch_version),
+    }
+    buffer = io.BytesIO()
+    torch.save(content, buffer)
+    write_atomically(path, buffer.getbuffer())
+
+
+def load_checkpoint(path: Path, map_location: str | torch.device = "cpu") -> Checkpoint:
+    """Reads a checkpoint; runs no code from it (`weights_only`).
+
+    Raises:
+        CheckpointError: there is no file, it is not a checkpoint, it is truncated or damaged, or
+            another version of this project wrote it.
+    """
+    content = _read(path, map_location)
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        raise CheckpointError(f"{path} is a PyTorch file, but not a checkpoint of train.run")
+    if content.get("version") != VERSION:
+        raise CheckpointError(
+            f"{path} is a checkpoint of version {content.get('version')}, this program reads "
+            f"version {VERSION}: use the release that wrote it, or train again"
+        )
+    try:
+        fields = {name: content[name] for name in Checkpoint.__dataclass_fields__}
+        fields["config"] = TrainConfig.model_validate(content["config"])
+    except KeyError as error:
+        raise CheckpointError(f"{path} lacks {error}: it was not written by train.run") from error
+    except ValidationError as error:
+        where = ".".join(map(str, error.errors()[0]["loc"]))
+        raise CheckpointError(
+            f"{path} has a configuration this program does not know ({where}): "
+            "use the release that wrote it, or train again"
+        ) from error
+    return Checkpoint(**fields)
+
+
+def _read(path: Path, map_location: str | torch.device) -> object:
+    if not path.is_file():
+        raise CheckpointError(f"there is no checkpoint at {path}")
+    with path.open("rb") as file:
+        magic = file.read(4)
+    if magic != b"PK\x03\x04":
+        raise CheckpointError(f"{path} is not a checkpoint (wrong first bytes)")
+    try:
+        with zipfile.ZipFile(path) as archive:
+            damaged = archive.testzip()
+    except zipfile.BadZipFile as error:
+        raise CheckpointError(
+            f"{path} is truncated or damaged: copy it again, or use an earlier checkpoint"
+        ) from error
+    if damaged is not None:
+        raise CheckpointError(f"{path} is damaged (checksum of {damaged}): copy it again")
+    try:
+        return torch.load(path, map_location=map_location, weights_only=True)
+    except _UNREADABLE as error:
+        raise CheckpointError(
+            f"{path} is not a checkpoint: it holds more than tensors and plain containers"
+        ) from error
+
+
+def build_network(checkpoint: Checkpoint) -> GaitNetwork:
+    """The trained network on the CPU, in evaluation mode.
+
+    Raises:
+        CheckpointError: the weights do not fit the configuration saved with them.
+    """
+    config = checkpoint.config
+    network = GaitNetwork(config.model, config.diffusion, len(checkpoint.classes))
+    try:
+        network.load_state_dict(dict(checkpoint.model))
+    except RuntimeError as error:
+        raise CheckpointError(
+            f"the weights do not fit the configuration saved with them: {error}"
+        ) from error
+    return network.eval()

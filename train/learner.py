@@ -1,0 +1,160 @@
+"""A network that learns: one optimisation step, and what has to be saved between two of them."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, NamedTuple, cast
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn.parallel import DistributedDataParallel
+
+from gait.errors import CheckpointError, OutOfMemoryError
+from train.batches import TrainBatch
+from train.checkpoint import Checkpoint
+from train.config import TrainConfig
+from train.diffusion.trajectory import Noise, draw_noise
+from train.distributed import Ranks, gather, synchronise_batch_norm
+from train.losses import Losses
+from train.model.network import GaitNetwork
+from train.optimiser import learning_rate, make_optimiser, set_learning_rate
+
+
+class Machine(NamedTuple):
+    """What a run computes on, and in which dtype (float32: no autocast)."""
+
+    device: torch.device
+    precision: torch.dtype = torch.float32
+    ranks: Ranks = Ranks()
+
+
+class Learner:
+    """The network, its optimiser, and the step that brings them forward.
+
+    All randomness after the initial weights is drawn per iteration from (seed, iteration), for the
+    whole batch of all ranks: a resumed run, or one on more ranks, sees the same numbers.
+
+    Args:
+        config: of the run.
+        classes: the training subjects, in the order of the labels.
+        machine: where to compute.
+    """
+
+    def __init__(self, config: TrainConfig, classes: list[str], machine: Machine) -> None:
+        self.config, self.classes, self.machine = config, classes, machine
+        torch.manual_seed(config.seed)
+        network: nn.Module = GaitNetwork(config.model, config.diffusion, len(classes))
+        network = network.to(machine.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.network = cast(GaitNetwork, synchronise_batch_norm(network, machine.device))
+        self.optimiser = make_optimiser(self.network, config.optim, machine.device)
+        half = machine.precision == torch.float16
+        self.scaler = torch.amp.GradScaler(machine.device.type, enabled=half)
+        self._objective = self._wrapped()
+        self._generator = torch.Generator(machine.device)
+
+    def _wrapped(self) -> nn.Module:
+        wrapped: nn.Module = self.network
+        if self.machine.ranks.world > 1:
+            wrapped = DistributedDataParallel(
+                wrapped, broadcast_buffers=False, gradient_as_bucket_view=True
+            )
+        if self.config.run.compile:
+            wrapped = cast(nn.Module, torch.compile(wrapped))
+        return wrapped
+
+    def step(self, iteration: int, batch: TrainBatch) -> tuple[float, Losses]:
+        """One optimisation step (Eq. 18). Nothing here waits for the device.
+
+        Args:
+            iteration: 1 for the first step.
+            batch: this rank's share.
+
+        Returns:
+            The learning rate used and the losses, on the device.
+        """
+        rate = learning_rate(self.config.optim, iteration)
+        set_learning_rate(self.optimiser, rate)
+        losses = self.losses(iteration, batch)
+        self.scaler.scale(losses.total).backward()  # type: ignore[no-untyped-call]
+        self.scaler.step(self.optimiser)
+        self.scaler.update()
+        self.optimiser.zero_grad(set_to_none=True)
+        return rate, losses
+
+    def losses(self, iteration: int, batch: TrainBatch) -> Losses:
+        """The losses of a batch with the noise of its iteration; autocast, losses in float32."""
+        device, precision, ranks = self.machine
+        with torch.autocast(device.type, precision, enabled=precision != torch.float32):
+            joined = gather if ranks.world > 1 else None
+            return cast(Losses, self._objective(*batch, self._noise(iteration), joined))
+
+    def _noise(self, iteration: int) -> Noise:
+        config, ranks = self.config, self.machine.ranks
+        seed = np.random.SeedSequence([config.seed, 2, iteration]).generate_state(1, np.uint64)
+        self._generator.manual_seed(int(seed[0]))
+        clips = config.batch.subjects * config.batch.sequences
+        noise = draw_noise(config.diffusion, clips, config.model.latent_shape, self._generator)
+        share = clips // ranks.world
+        return noise.of(slice(ranks.rank * share, (ranks.rank + 1) * share))
+
+    def checkpoint(self, iteration: int, simulated: bool, best: float | None) -> Checkpoint:
+        """Everything needed to go on after `iteration`."""
+        rng = {"cpu": torch.get_rng_state()}
+        if self.machine.device.type == "cuda":
+            rng["cuda"] = torch.cuda.get_rng_state(self.machine.device)
+        return Checkpoint(
+            config=self.config,
+            model=self.network.state_dict(),
+            classes=self.classes,
+            iteration=iteration,
+            simulated=simulated,
+            optimiser=self.optimiser.state_dict(),
+            scaler=self.scaler.state_dict(),
+            rng=rng,
+            best=best,
+        )
+
+    def restore(self, checkpoint: Checkpoint) -> None:
+        """Goes back to where a checkpoint was made.
+
+        Raises:
+            CheckpointError: it is of another network, or holds no optimiser state.
+        """
+        try:
+            self.network.load_state_dict(dict(checkpoint.model))
+            self.optimiser.load_state_dict(cast(dict[str, Any], checkpoint.optimiser))
+        except (RuntimeError, ValueError, KeyError, TypeError) as error:
+            raise CheckpointError(
+                f"the checkpoint does not fit this run ({error}): use --restart to begin anew"
+            ) from error
+        if checkpoint.scaler:
+            self.scaler.load_state_dict(dict(checkpoint.scaler))
+        torch.set_rng_state(checkpoint.rng["cpu"].cpu())
+        if "cuda" in checkpoint.rng and self.machine.device.type == "cuda":
+            torch.cuda.set_rng_state(checkpoint.rng["cuda"].cpu(), self.machine.device)
+
+
+@contextmanager
+def memory_explained(config: TrainConfig) -> Iterator[None]:
+    """Turns torch's ways of running out of memory into one error that says what to lower."""
+    try:
+        yield
+    except (torch.OutOfMemoryError, MemoryError) as error:
+        raise _out_of_memory(config, error) from error
+    except RuntimeError as error:
+        if "DefaultCPUAllocator" not in str(error):
+            raise
+        raise _out_of_memory(config, error) from error
+
+
+def _out_of_memory(config: TrainConfig, error: BaseException) -> OutOfMemoryError:
+    batch = config.batch
+    detail = str(error).splitlines()[0] if str(error) else "allocation failed"
+    return OutOfMemoryError(
+        f"out of memory with {batch.subjects} subjects × {batch.sequences} sequences × "
+        f"{batch.frames} frames ({detail}): lower batch.sequences, batch.frames or model.channels, "
+        "use --run.precision bf16, or keep frames off the GPU with --run.frames host",
+        subjects=batch.subjects,
+        sequences=batch.sequences,
+        frames=batch.frames,
+    )

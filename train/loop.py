@@ -1,0 +1,140 @@
+"""The training loop: steps, and between them losses, validation, checkpoints and stopping."""
+
+from collections.abc import Iterator
+from contextlib import nullcontext
+from pathlib import Path
+from typing import NamedTuple
+
+from train.batches import Frames, MappedFrames, ResidentFrames, TrainBatch, batches, fits
+from train.checkpoint import Checkpoint, save_checkpoint
+from train.config import TrainConfig
+from train.data.pack import Pack
+from train.data.sampler import PKSampler
+from train.distributed import agree
+from train.interrupt import StopRequest
+from train.learner import Learner, Machine, memory_explained
+from train.ledger import Ledger
+from train.reporter import Reporter
+from train.split import Split
+from train.validate import validate
+
+LAST, BEST = "last.pt", "best.pt"
+
+
+class Outcome(NamedTuple):
+    """How a run ended: steps done, and the signal that stopped it early, if one did."""
+
+    iteration: int
+    stopped_by: int | None
+
+
+class TrainingRun:
+    """A run in its folder: starts anew or goes on from a checkpoint, to the end or to a signal.
+
+    Args:
+        config: resolved configuration.
+        pack: where the frames are.
+        split: who is trained on, and who chooses the best checkpoint.
+        folder: gets `metrics.jsonl`, `tensorboard/`, `last.pt` and `best.pt`.
+        machine: what to compute on.
+        checkpoint: where to go on from.
+    """
+
+    def __init__(
+        self,
+        config: TrainConfig,
+        pack: Pack,
+        split: Split,
+        folder: Path,
+        machine: Machine,
+        checkpoint: Checkpoint | None = None,
+    ) -> None:
+        self._config, self._pack, self._split = config, pack, split
+        self._folder, self._machine = folder, machine
+        self._learner = Learner(config, split.classes, machine)
+        self._ledger = Ledger()
+        self._done, self._best = 0, None
+        if checkpoint is not None:
+            self._learner.restore(checkpoint)
+            self._done, self._best = checkpoint.iteration, checkpoint.best
+
+    def run(self) -> Outcome:
+        """Trains until the last iteration or a signal, whichever comes first.
+
+        Raises:
+            NonFiniteLossError: a loss is not a finite number; the last checkpoint is kept.
+            OutOfMemoryError: the batch does not fit.
+            StorageError: a checkpoint cannot be written; the one before is intact.
+        """
+        total = self._config.optim.iterations
+        main = self._machine.ranks.main
+        display = Reporter(self._folder, self._done, total) if main else nullcontext()
+        with StopRequest() as stop, memory_explained(self._config), display as reporter:
+            stream = self._batches(self._done + 1, total)
+            for iteration, batch in enumerate(stream, self._done + 1):
+                self._ledger.add(iteration, *self._learner.step(iteration, batch))
+                if reporter:
+                    reporter.advance()
+                if self._after(iteration, stop.signal is not None, reporter):
+                    return Outcome(iteration, stop.signal)
+        return Outcome(total, None)
+
+    def _batches(self, first: int, last: int) -> Iterator[TrainBatch]:
+        records, batch = self._split.train, self._config.batch
+        sampler = PKSampler(
+            [r.subject for r in records],
+            [r.length for r in records],
+            batch.subjects,
+            batch.sequences,
+            batch.frames,
+            self._config.seed,
+        )
+        device, _, ranks = self._machine
+        return batches(self._frames(), sampler, ranks, device, first, last)
+
+    def _frames(self) -> Frames:
+        device, where = self._machine.device, self._config.run.frames
+        records = self._split.train
+        resident = where == "auto" and device.type == "cuda" and fits(records, device)
+        if where == "device" or resident:
+            return ResidentFrames(self._pack, records, device)
+        return MappedFrames(self._pack, records)
+
+    def _after(self, iteration: int, asked: bool, reporter: Reporter | None) -> bool:
+        """Looks at the losses, validates and saves where it is time; returns whether to stop."""
+        run, last = self._config.run, iteration == self._config.optim.iterations
+        validating = bool(self._split.validation) and (last or iteration % run.validate_every == 0)
+        saving = last or validating or iteration % run.checkpoint_every == 0
+        looking = saving or iteration % run.log_every == 0
+        # Ranks agree on stopping only where they wait for each other anyway.
+        alone = self._machine.ranks.world == 1
+        stopping = (looking or alone) and agree(asked, self._machine.device)
+        if looking or stopping:
+            rows = self._ledger.read()
+            if reporter:
+                reporter.steps(rows)
+        improved = last and not self._split.validation
+        if validating and reporter:
+            improved = self._validate(iteration, reporter)
+        if saving or stopping:
+            self._save(iteration, improved)
+        return stopping and not last
+
+    def _validate(self, iteration: int, reporter: Reporter) -> bool:
+        """Scores the held-out people; whether it is the best so far."""
+        device, precision, _ = self._machine
+        network, records = self._learner.network, self._split.validation
+        scores = validate(network, self._pack, records, device, precision)
+        reporter.validation(iteration, scores)
+        mean = sum(scores.values()) / len(scores)
+        if self._best is not None and mean <= self._best:
+            return False
+        self._best = mean
+        return True
+
+    def _save(self, iteration: int, best: bool) -> None:
+        if not self._machine.ranks.main:
+            return
+        checkpoint = self._learner.checkpoint(iteration, self._pack.simulated, self._best)
+        for name in [BEST, LAST] if best else [LAST]:
+            save_checkpoint(self._folder / name, checkpoint)
