@@ -5,21 +5,31 @@ The hashes find files that were changed or mixed up after the export; they are n
 whoever can rewrite the manifest too is not kept out.
 """
 
+import base64
 import hashlib
 import json
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
+from pydantic import (
+    Base64Bytes,
+    BaseModel,
+    ConfigDict,
+    Field,
+    JsonValue,
+    ValidationError,
+    model_validator,
+)
 
 from gait.clip import Frames
 from gait.errors import BundleError, BundleTamperedError
 from gait.modality import SIZE, Modality
 
 MANIFEST = "manifest.json"
+METRIC: Final = "mean_part_cosine"
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_]+(\.[A-Za-z0-9_]+)*$")]
 
@@ -40,7 +50,7 @@ class FileRecord(_Frozen):
         return cls(sha256=hashlib.sha256(data).hexdigest(), size=len(data))
 
 
-class Embedding(_Frozen):
+class Shape(_Frozen):
     """Shape of what the network gives for a clip: `(parts, dim)`, each part of unit norm."""
 
     parts: int = Field(ge=1)
@@ -62,18 +72,30 @@ class Golden(_Frozen):
     """Clips anyone can make again from a seed, and the embedding the trained network gives them.
 
     Args:
-        seed: start of the byte stream, see `frames`.
+        seed: start of the byte stream, see `noise_frames`.
         lengths: frames in use of each clip.
-        embedding: `(n, parts, dim)` from the trained network in torch.
+        embedding: `(n, parts, dim)` from the trained network in torch; in the file it is base64 of
+            little-endian float32.
     """
 
     seed: int
     lengths: tuple[Annotated[int, Field(ge=1)], ...] = Field(min_length=1)
-    embedding: tuple[tuple[tuple[float, ...], ...], ...]
+    embedding: Base64Bytes
+
+    @classmethod
+    def of(cls, seed: int, lengths: tuple[int, ...], embedding: NDArray[np.float32]) -> "Golden":
+        """The golden embedding `(n, parts, dim)` of clips of these lengths."""
+        data = embedding.astype("<f4").tobytes()
+        return cls(seed=seed, lengths=lengths, embedding=base64.b64encode(data))
 
     def frames(self, modality: Modality) -> Frames:
         """Frames `(n, max(lengths), c, 64, 64)`, the same on every machine and version."""
         return noise_frames(self.seed, len(self.lengths), max(self.lengths), modality)
+
+    def embeddings(self) -> NDArray[np.float32]:
+        """The embedding, float32 `(n, parts * dim)`."""
+        flat = np.frombuffer(self.embedding, "<f4").astype(np.float32)
+        return flat.reshape(len(self.lengths), -1)
 
 
 class Model(_Frozen):
@@ -84,7 +106,7 @@ class Model(_Frozen):
     golden: Golden
 
 
-class Checkpoint(_Frozen):
+class Origin(_Frozen):
     """What the bundle was made from."""
 
     sha256: Sha256
@@ -109,12 +131,12 @@ class Manifest(_Frozen):
     contract: str
     created: datetime
     simulated: bool
-    metric: Literal["mean_part_cosine"] = "mean_part_cosine"
-    embedding: Embedding
+    metric: Literal["mean_part_cosine"] = METRIC
+    embedding: Shape
     inputs: Inputs = Inputs()
     models: dict[Modality, Model]
     files: dict[FileName, FileRecord]
-    checkpoint: Checkpoint
+    checkpoint: Origin
     training: dict[str, JsonValue]
     versions: dict[str, str]
 
@@ -127,10 +149,10 @@ class Manifest(_Frozen):
                 raise ValueError(f"{model.file} has no hash")
             if model.channels != modality.channels:
                 raise ValueError(f"{model.file} takes {model.channels} channels")
-            golden = np.shape(model.golden.embedding)
-            if golden != (len(model.golden.lengths), self.embedding.parts, self.embedding.dim):
-                raise ValueError(f"golden embedding of {model.file} has shape {golden}")
-        if self.contract != (want := contract_id(self.models, self.files, self.metric)):
+            size = 4 * len(model.golden.lengths) * self.dimension
+            if len(model.golden.embedding) != size:
+                raise ValueError(f"the golden embedding of {model.file} is not {size} bytes")
+        if self.contract != (want := contract_id(self.models, self.files)):
             raise BundleTamperedError(
                 f"the manifest's contract is {self.contract}, but its hashes give {want}: "
                 "it was edited after the export; export the bundle again"
@@ -196,13 +218,13 @@ class Manifest(_Frozen):
             self.read(bundle, name)
 
 
-def contract_id(models: dict[Modality, Model], files: dict[str, FileRecord], metric: str) -> str:
+def contract_id(models: dict[Modality, Model], files: dict[str, FileRecord]) -> str:
     """Identity of an embedding space: embeddings may be compared if and only if it is equal.
 
     The first 32 hex digits of the SHA-256 over both graphs' hashes and the metric, as sorted JSON.
     """
     identity = {str(modality): files[model.file].sha256 for modality, model in models.items()}
-    text = json.dumps({"metric": metric, "models": identity}, sort_keys=True)
+    text = json.dumps({"metric": METRIC, "models": identity}, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
