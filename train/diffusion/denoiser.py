@@ -4,7 +4,7 @@
      c, h×w        │           c/2, h/2×w/2            └─ b           │
                    └──────────────────── skip ────────────────────────┘
 
-Depthwise-separable convolutions keep it light: at c = 512 it has 1,874,432 parameters. The paper
+Depthwise-separable convolutions keep it light: at c = 512 it has 1,869,824 parameters. The paper
 gives the scales, the widths 512 and 256, four blocks and one attention; the rest is ours.
 """
 
@@ -40,10 +40,10 @@ def group_norm(channels: int) -> nn.GroupNorm:
     return nn.GroupNorm(max(fit, default=1), channels)
 
 
-def separable(channels_in: int, channels_out: int, stride: int = 1) -> nn.Sequential:
+def separable(channels_in: int, channels_out: int) -> nn.Sequential:
     """A 3×3 convolution per channel, then a 1×1 convolution across channels."""
     return nn.Sequential(
-        nn.Conv2d(channels_in, channels_in, 3, stride, 1, groups=channels_in, bias=False),
+        nn.Conv2d(channels_in, channels_in, 3, padding=1, groups=channels_in, bias=False),
         nn.Conv2d(channels_in, channels_out, 1),
     )
 
@@ -110,7 +110,7 @@ class Denoiser(nn.Module):
         self.bias = nn.Linear(condition, low, bias=False)
 
         self.enter = ResBlock(channels, hidden)
-        self.down = separable(channels, low, stride=2)
+        self.down = nn.Sequential(nn.AvgPool2d(2, ceil_mode=True), nn.Conv2d(channels, low, 1))
         self.before = ResBlock(low, hidden)
         self.attention = (
             AxialAttention(low, config.attention_heads) if config.axial_attention else None

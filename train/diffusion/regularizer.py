@@ -59,7 +59,7 @@ class TrajectoryRegularizer(nn.Module):
     """Aligns the denoising trajectories of two feature maps of the same things.
 
     It has a generative 1×1 head per modality (unless `decoupled_heads` is off), the denoiser, and
-    the shared token within it: 2,399,744 parameters at 512 channels.
+    the shared token within it: 2,395,136 parameters at 512 channels.
 
     Args:
         channels: channels c of both maps.
@@ -110,9 +110,9 @@ class TrajectoryRegularizer(nn.Module):
         states = self.trajectory(z_0, noise, crossed)
         terms: dict[str, Tensor] = {}
         total = z_0.new_zeros(())
-        for index, phase in enumerate(self.config.phases):
-            state = Trajectory(*(x[index] for x in states))
-            found = self._terms(phase, state, z_0, noise.t[index], identity_loss)
+        rows = zip(self.config.phases, noise.t, *(x.unbind() for x in states), strict=True)
+        for phase, t, *state in rows:
+            found = self._terms(phase, Trajectory(*state), z_0, t, identity_loss)
             total = total + self._lambda(phase) * torch.stack([*found.values()]).sum()
             terms |= {f"p{phase}_{name}": term for name, term in found.items()}
         return Losses(terms, total)
@@ -162,7 +162,7 @@ class TrajectoryRegularizer(nn.Module):
         self, phase: int, state: Trajectory, z_0: Tensor, t: Tensor, identity_loss: IdentityLoss
     ) -> dict[str, Tensor]:
         if phase == 1:
-            return {"identity": identity_loss(state.z_hat[0], state.z_hat[1])}
+            return {"identity": identity_loss(*state.z_hat.unbind())}
         target = z_0.detach() if self.config.detach_targets else z_0
         reconstruction = self_reconstruction if phase == 2 else cross_reconstruction
         return {

@@ -34,4 +34,5 @@ def cross_reconstruction(z_hat: Tensor, z_0: Tensor, weight: Tensor) -> Tensor:
 
 
 def _between(pair: Tensor) -> Tensor:
-    return (pair[0] - pair[1]).square().mean()
+    first, second = pair.unbind()
+    return (first - second).square().mean()

@@ -1,0 +1,34 @@
+import torch
+
+from train.model.heads import BNNeck, SeparateFCs
+
+
+def test_separate_fcs_apply_one_matrix_per_part_and_no_bias() -> None:
+    torch.manual_seed(0)
+    fcs, x = SeparateFCs(parts=3, channels=5, embedding=4), torch.randn(2, 3, 5)
+    assert sum(p.numel() for p in fcs.parameters()) == 3 * 5 * 4
+    for clip, embedded in zip(x, fcs(x), strict=True):
+        for part in range(3):
+            torch.testing.assert_close(embedded[part], clip[part] @ fcs.weight[part])
+
+
+def test_bnneck_gives_each_parts_cosine_after_batch_norm_over_all_numbers() -> None:
+    torch.manual_seed(0)
+    neck, x = BNNeck(parts=3, embedding=4, subjects=5), torch.randn(6, 3, 4) * 3 + 1
+    cosines = neck(x)
+    centred = x - x.mean(dim=0)
+    normed = centred / (x.var(dim=0, unbiased=False) + 1e-5).sqrt()
+    for i in range(6):
+        for part in range(3):
+            for subject in range(5):
+                a, b = normed[i, part], neck.weight[part, :, subject]
+                expected = a @ b / (a.norm() * b.norm())
+                torch.testing.assert_close(cosines[i, part, subject], expected)
+
+
+def test_cosines_do_not_depend_on_the_length_of_a_subjects_column() -> None:
+    torch.manual_seed(0)
+    neck, x = BNNeck(parts=2, embedding=4, subjects=3), torch.randn(5, 2, 4)
+    before = neck(x)
+    neck.weight.data *= 7
+    torch.testing.assert_close(neck(x), before)

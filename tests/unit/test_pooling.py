@@ -1,0 +1,51 @@
+import pytest
+import torch
+from torch import Tensor
+
+from train.model.pooling import horizontal_pooling, temporal_pooling
+
+
+@pytest.fixture
+def features() -> Tensor:
+    return torch.randn(3, 5, 4, 6, 2, generator=torch.Generator().manual_seed(0))
+
+
+def test_temporal_pooling_is_the_maximum_over_frames(features: Tensor) -> None:
+    expected = torch.stack([torch.stack([*clip]).max(0).values for clip in features])
+    torch.testing.assert_close(temporal_pooling(features), expected, rtol=0, atol=0)
+
+
+def test_the_order_of_frames_does_not_matter(features: Tensor) -> None:
+    shuffled = features[:, torch.tensor([3, 0, 4, 1, 2])]
+    assert torch.equal(temporal_pooling(features), temporal_pooling(shuffled))
+
+
+def test_padded_frames_never_matter(features: Tensor) -> None:
+    lengths = torch.tensor([1, 3, 5])
+    pooled = temporal_pooling(features, lengths)
+    for clip, length, got in zip(features, lengths, pooled, strict=True):
+        assert torch.equal(got, temporal_pooling(clip[None, :length])[0])
+    padded = features.clone()
+    for clip, length in zip(padded, lengths, strict=True):
+        clip[length:] = 1e6
+    assert torch.equal(temporal_pooling(padded, lengths), pooled)
+
+
+def test_padded_frames_get_no_gradient(features: Tensor) -> None:
+    features.requires_grad_()
+    pooled = temporal_pooling(features, torch.tensor([1, 3, 5]))
+    (gradient,) = torch.autograd.grad(pooled.sum(), features)
+    assert not gradient[0, 1:].any()
+    assert gradient.sum() == pytest.approx(3 * 4 * 6 * 2)
+
+
+@pytest.mark.parametrize("parts", [1, 2, 3, 6])
+def test_horizontal_pooling_adds_mean_and_maximum_of_each_strip(parts: int) -> None:
+    maps = torch.randn(2, 4, 6, 3, generator=torch.Generator().manual_seed(1))
+    rows = 6 // parts
+    pooled = horizontal_pooling(maps, parts)
+    assert pooled.shape == (2, parts, 4)
+    for part in range(parts):
+        strip = maps[:, :, part * rows : (part + 1) * rows]
+        expected = strip.mean(dim=(2, 3)) + strip.amax(dim=(2, 3))
+        torch.testing.assert_close(pooled[:, part], expected)
