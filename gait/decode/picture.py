@@ -66,12 +66,13 @@ def grey_or_jet(picture: Picture, *, lossy: bool) -> Picture:
     Raises:
         ClipModalityError: the saturation lies between the two.
     """
-    peak, low = picture.max(axis=2), picture.min(axis=2)
-    total = int(peak.sum(dtype=np.int64))
-    saturation = int((peak - low).sum(dtype=np.int64)) / total if total else 0.0
+    blue, green, red = cv2.split(picture)
+    total = cv2.sumElems(cv2.max(cv2.max(blue, green), red))[0]
+    lowest = cv2.sumElems(cv2.min(cv2.min(blue, green), red))[0]
+    saturation = (total - lowest) / total if total else 0.0
     if saturation <= _GREY:
-        grey = picture[..., 1]
-        return np.where(grey < LOSSY_FLOOR, 0, grey).astype(np.uint8) if lossy else grey.copy()
+        floor = LOSSY_FLOOR - 1 if lossy else 0
+        return cv2.threshold(green, floor, 255, cv2.THRESH_TOZERO)[1].astype(np.uint8, copy=False)
     if saturation >= _COLOURED:
         return np.ascontiguousarray(picture[..., ::-1])
     raise ClipModalityError(
