@@ -2,9 +2,11 @@
 
 import json
 import os
+import pickle
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from gait.errors import PackError
@@ -79,3 +81,29 @@ def test_a_wrong_call_is_a_usage_error(
         _run(monkeypatch, *arguments)
     assert caught.value.code == 2
     assert "--check" in capsys.readouterr().err
+
+
+def test_freegait_with_pickles_of_other_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for subject in ("0001", "0007"):
+        folder = tmp_path / "data" / subject / "devid_1" / "seq_00_new"
+        folder.mkdir(parents=True)
+        (folder / "sil.pkl").write_bytes(pickle.dumps(np.ones((4, 96, 64))))
+        (folder / "range_pkl.pkl").write_bytes(pickle.dumps(np.ones((4, 3, 64, 64), np.uint8)))
+    lists = {
+        "TRAIN_SET": ["0007"],
+        "TEST_SET": ["0001"],
+        "GALLERY_SET": ["0001-devid_1-seq_00_new"],
+        "PROBE_SET": ["0001-devid_1-seq_01_new"],
+    }
+    partition, out = tmp_path / "p.json", tmp_path / "pack"
+    partition.write_text(json.dumps(lists))
+    _run(
+        monkeypatch,
+        *(tmp_path / "data", "--partition", partition, "--out", out),
+        *("--layout", "freegait", "--freegait.silhouettes", "sil", "--json"),
+    )
+    made = json.loads(capsys.readouterr().out)
+    assert (made["layout"], made["sequences"], made["roles"]) == ("freegait", 2, {"gallery": 1})
+    assert made["missing_roles"] == ["0001-devid_1-seq_01_new"]
