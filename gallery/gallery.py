@@ -31,7 +31,8 @@ from gallery.store import Store
 from gallery.template import Candidate, Counts, Enrolment, Subject, Template, Vector
 
 BUNDLE = "bundle"
-_STORE, _LOCK = "gallery.db", "lock"
+STORE = "gallery.db"
+_LOCK = "lock"
 
 
 class Gallery:
@@ -58,7 +59,7 @@ class Gallery:
         with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as made:
             new = Path(made) / "gallery"
             _copy_bundle(manifest, bundle, new / BUNDLE)
-            Store.create(new / _STORE, manifest.contract, manifest.dimension).close()
+            Store.create(new / STORE, manifest.contract, manifest.dimension).close()
             try:
                 new.rename(folder)
             except OSError as error:
@@ -86,11 +87,11 @@ class Gallery:
             ContractMismatchError: it was made with another bundle.
             GalleryCorruptError: its database is damaged.
         """
-        if not (folder / _STORE).is_file():
+        if not (folder / STORE).is_file():
             raise GalleryError(f"there is no gallery at {folder}: make one with gallery.build")
         lock = None if readonly else _locked(folder)
         try:
-            store = Store(folder / _STORE, readonly=readonly)
+            store = Store(folder / STORE, readonly=readonly)
             _check_contract(folder, store.contract, contract)
         except GaitError:
             if lock is not None:

@@ -1,0 +1,110 @@
+"""Command: enrol people from sequences or clip files.
+
+python -m gallery.build --bundle bundle --out gallery data/sustech1k --modality range_view
+"""
+
+import json
+from contextlib import closing
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from gait.cli import run
+from gait.errors import GalleryError
+from gait.modality import Modality
+from gait.progress import progress
+from gait.range_view import Forward
+from gallery.encoder import Encoder
+from gallery.enrolling import Outcome, enrol_sources
+from gallery.gallery import STORE, Gallery
+from gallery.session import Device
+from gallery.sources import Selection, Source, find_sources
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """Enrols people into a gallery, which is made if needed. Run again to go on or to add more."""
+
+    root: Annotated[Path, tyro.conf.Positional]
+    """A tree <subject>/<type>/<view>/*.pkl, a folder <subject>/<clip file>, or a CSV file with the
+    columns path, subject and, if wanted, modality."""
+    bundle: Path
+    """Model bundle of export.onnx."""
+    out: Path
+    """Folder of the gallery."""
+    subjects: tuple[str, ...] = ()
+    """Subjects to enrol, patterns such as `08*` allowed; none for all."""
+    types: tuple[str, ...] = ()
+    """Types of walk, of a tree; patterns such as `*-nm*` allowed."""
+    views: tuple[str, ...] = ()
+    """Views, of a tree."""
+    modality: Modality | None = None
+    """Enrol this modality only."""
+    forward: Forward = Forward.PLUS_X
+    """Sensor axis that points at the walker, for files of point clouds."""
+    batch: Annotated[int, tyro.conf.arg(metavar="N")] = 32
+    """Clips embedded and made durable together."""
+    device: Device = Device.AUTO
+    """Where the network runs; cuda fails where CUDA cannot be used."""
+    threads: int | None = None
+    """Threads of the network; by default every core this process may use."""
+    json: bool = False
+    """Print the outcome as JSON."""
+
+
+def main() -> None:
+    """Enrols as the command line says."""
+    arguments = tyro.cli(Arguments, config=(tyro.conf.EnumChoicesFromValues,))
+    sources = find_sources(arguments.root, _selection(arguments))
+    encoder = Encoder.load(arguments.bundle, device=arguments.device, threads=arguments.threads)
+    with closing(_gallery(arguments, encoder.contract)) as gallery:
+        outcome = _enrol(gallery, encoder, sources, arguments.batch)
+        counts = gallery.counts()
+    if arguments.json:
+        facts = {"gallery": str(arguments.out), "contract": encoder.contract}
+        print(json.dumps(facts | {"provider": encoder.provider} | asdict(counts) | asdict(outcome)))
+    else:
+        print(_summary(arguments.out, outcome))
+        print(f"holds     {counts.subjects} subjects, {counts.templates} templates")
+    if not outcome.enrolled + outcome.present:
+        raise GalleryError(f"none of {len(sources)} clips could be enrolled; see the reasons above")
+
+
+def _selection(arguments: Arguments) -> Selection:
+    return Selection(
+        arguments.subjects,
+        arguments.types,
+        arguments.views,
+        arguments.modality,
+        arguments.forward,
+    )
+
+
+def _gallery(arguments: Arguments, contract: str) -> Gallery:
+    if (arguments.out / STORE).exists():
+        return Gallery.open(arguments.out, contract=contract)
+    return Gallery.create(arguments.out, arguments.bundle)
+
+
+def _enrol(gallery: Gallery, encoder: Encoder, sources: list[Source], batch: int) -> Outcome:
+    with progress() as bar:
+        task = bar.add_task("enrol", total=len(sources), note=encoder.provider)
+        return enrol_sources(
+            gallery, encoder, sources, batch=batch, advance=lambda n: bar.advance(task, n)
+        )
+
+
+def _summary(out: Path, outcome: Outcome) -> str:
+    lines = [f"rejected  {r.source}  [{r.code}] {r.reason}" for r in outcome.rejected]
+    lines.append(f"gallery   {out}")
+    lines.append(
+        f"clips     {outcome.enrolled} enrolled, {outcome.present} there already, "
+        f"{len(outcome.rejected)} rejected"
+    )
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    run(main)

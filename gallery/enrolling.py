@@ -1,0 +1,101 @@
+"""Many clips into a gallery, batch by batch, so that it can be interrupted and run again."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+from gait.clip import Clip
+from gait.errors import EncoderError, GaitError
+from gallery.encoder import Encoder
+from gallery.gallery import Gallery
+from gallery.sources import Source
+from gallery.template import Enrolment, check_name, clip_digest
+
+Item = tuple[Source, Clip]
+
+
+@dataclass(frozen=True)
+class Rejection:
+    """A clip that was not enrolled, with the stable code of the error and what it says."""
+
+    source: str
+    subject: str
+    code: str
+    reason: str
+
+
+@dataclass
+class Outcome:
+    """What became of the clips: enrolled now, there already, or rejected."""
+
+    enrolled: int = 0
+    present: int = 0
+    rejected: list[Rejection] = field(default_factory=list)
+
+    def reject(self, source: Source, error: GaitError) -> None:
+        """Notes that a clip was not enrolled."""
+        self.rejected.append(Rejection(source.name, source.subject, error.code, str(error)))
+
+
+def enrol_sources(
+    gallery: Gallery,
+    encoder: Encoder,
+    sources: Iterable[Source],
+    *,
+    batch: int = 32,
+    advance: Callable[[int], None] = lambda _: None,
+) -> Outcome:
+    """Enrols every clip that can be read and is not in the gallery yet.
+
+    Args:
+        gallery: open for writing.
+        encoder: of the gallery's model.
+        sources: the clips.
+        batch: clips embedded and made durable together.
+        advance: called with a number of clips when they are dealt with.
+
+    Raises:
+        StorageError: the disk is full; the batches before are enrolled.
+    """
+    outcome, waiting = Outcome(), list[Item]()
+    for source in sources:
+        try:
+            check_name(source.subject)
+            clip = source.read()
+        except GaitError as error:
+            outcome.reject(source, error)
+            advance(1)
+            continue
+        if gallery.holds(source.subject, clip_digest(clip)):
+            outcome.present += 1
+            advance(1)
+            continue
+        waiting.append((source, clip))
+        if len(waiting) == batch:
+            _enrol(gallery, encoder, waiting, outcome)
+            advance(len(waiting))
+            waiting = []
+    _enrol(gallery, encoder, waiting, outcome)
+    advance(len(waiting))
+    return outcome
+
+
+def _enrol(gallery: Gallery, encoder: Encoder, items: list[Item], outcome: Outcome) -> None:
+    enrolments = _embedded(encoder, items, outcome)
+    if enrolments:
+        gallery.enrol(enrolments)
+        outcome.enrolled += len(enrolments)
+
+
+def _embedded(encoder: Encoder, items: list[Item], outcome: Outcome) -> list[Enrolment]:
+    """Enrolments of a batch; if the network refuses it, one by one to find the clip at fault."""
+    try:
+        embeddings = encoder.embed([clip for _, clip in items])
+    except EncoderError as error:
+        if len(items) > 1:
+            return [e for item in items for e in _embedded(encoder, [item], outcome)]
+        outcome.reject(items[0][0], error)
+        return []
+    return [
+        Enrolment.of(source.subject, clip, embedding, source.name)
+        for (source, clip), embedding in zip(items, embeddings, strict=True)
+    ]

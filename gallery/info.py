@@ -1,0 +1,58 @@
+"""Command: what is this gallery?
+
+python -m gallery.info --gallery gallery
+"""
+
+import json
+from contextlib import closing
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import tyro
+
+from gait.cli import run
+from gait.manifest import Manifest
+from gallery.gallery import Gallery
+
+Facts = dict[str, str | int | bool]
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """Describes a gallery and the model it was made with."""
+
+    gallery: Path
+    """Folder of the gallery."""
+    json: bool = False
+    """Print JSON."""
+
+
+def main() -> None:
+    """Describes as the command line says."""
+    arguments = tyro.cli(Arguments)
+    with closing(Gallery.open(arguments.gallery, readonly=True)) as gallery:
+        facts = _facts(gallery)
+    if arguments.json:
+        print(json.dumps(facts))
+    else:
+        print("\n".join(f"{name:<20}{value}" for name, value in facts.items()))
+
+
+def _facts(gallery: Gallery) -> Facts:
+    model = Manifest.load(gallery.bundle)
+    return {
+        "gallery": str(gallery.folder),
+        "contract": gallery.contract,
+        "revision": gallery.revision,
+        **asdict(gallery.counts()),
+        "dimension": gallery.dimension,
+        "metric": model.metric,
+        "model_created": model.created.isoformat(timespec="seconds"),
+        "checkpoint": model.checkpoint.sha256,
+        "iteration": model.checkpoint.iteration,
+        "trained_on": "simulated people" if model.simulated else "real people",
+    }
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,36 @@
+"""Command: delete a subject with all templates.
+
+python -m gallery.remove --gallery gallery SUBJECT
+"""
+
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from gait.cli import run
+from gallery.gallery import Gallery
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """Deletes a subject from a gallery, with all templates."""
+
+    subject: Annotated[str, tyro.conf.Positional]
+    """Name."""
+    gallery: Path
+    """Folder of the gallery."""
+
+
+def main() -> None:
+    """Deletes as the command line says."""
+    arguments = tyro.cli(Arguments)
+    with closing(Gallery.open(arguments.gallery)) as gallery:
+        removed = gallery.remove_subject(arguments.subject)
+    print(f"removed {arguments.subject}: {removed} templates")
+
+
+if __name__ == "__main__":
+    run(main)
