@@ -1,0 +1,1 @@
+"""How published gait results are counted, step by step: outcomes, resamples, tables."""

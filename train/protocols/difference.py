@@ -1,0 +1,103 @@
+"""What changed between two results."""
+
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+
+from gait.metrics import Distance
+from gait.modality import Modality
+from train.protocols.records import Record, Row
+from train.protocols.table import columns
+
+
+class Difference(Record):
+    """One score's change in percentage points.
+
+    Args:
+        probe, gallery, distance, condition, metric: which score.
+        before, after: the two values in percent.
+        low, high: paired 95 % interval of the change; None where it cannot be paired.
+    """
+
+    probe: Modality
+    gallery: Modality
+    distance: Distance
+    condition: str
+    metric: str
+    before: float
+    after: float
+    low: float | None
+    high: float | None
+
+    @property
+    def change(self) -> float:
+        """`after − before`."""
+        return self.after - self.before
+
+
+class Differences(Record):
+    """All changes between two results."""
+
+    title: str
+    differences: tuple[Difference, ...]
+
+    def table(self) -> str:
+        """Plain text, one line per score."""
+        lines = [["score", "before", "after", "change", "95 % paired"]]
+        lines += [_cells(d) for d in self.differences]
+        return "\n".join([self.title, *columns(lines)])
+
+    def to_json(self) -> str:
+        """As JSON."""
+        return self.model_dump_json(indent=2)
+
+
+def differences(
+    before: Iterable[Row], after: Iterable[Row], *, paired: bool
+) -> Iterator[Difference]:
+    """Changes of every score over all views that both hold.
+
+    Args:
+        before: rows of the one result.
+        after: rows of the other.
+        paired: whether equal positions in their resamples are the same people.
+    """
+    others = {row.key: row for row in after}
+    for row in before:
+        other = others.get(row.key)
+        if row.view is not None or other is None:
+            continue
+        for metric in (name for name in row.scores if name in other.scores):
+            low, high = _interval(row, other, metric) if paired else (None, None)
+            yield Difference(
+                probe=row.probe,
+                gallery=row.gallery,
+                distance=row.distance,
+                condition=row.condition,
+                metric=metric,
+                before=row.scores[metric].value,
+                after=other.scores[metric].value,
+                low=low,
+                high=high,
+            )
+
+
+def _interval(before: Row, after: Row, metric: str) -> tuple[float | None, float | None]:
+    if before.resamples is None or after.resamples is None:
+        return None, None
+    first, second = (
+        np.array(row.resamples[metric], dtype=np.float64)
+        for row in (before, after)
+        if row.resamples is not None
+    )
+    change = (second - first)[np.isfinite(second - first)]
+    if not len(change):
+        return None, None
+    low, high = np.percentile(change, [2.5, 97.5])
+    return float(low), float(high)
+
+
+def _cells(d: Difference) -> list[str]:
+    paired = "–" if d.low is None or d.high is None else f"[{d.low:+.1f}, {d.high:+.1f}]"
+    name = f"{d.probe} → {d.gallery}, {d.distance}, {d.condition}, {d.metric}"
+    return [name, f"{d.before:.1f}", f"{d.after:.1f}", f"{d.change:+.1f}", paired]

@@ -1,0 +1,168 @@
+"""The result of a protocol: valid by construction, printed as a table, kept as JSON."""
+
+from collections.abc import Iterator
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, ValidationError, model_validator
+
+from gait.errors import EvaluationError
+from gait.metrics import Distance
+from gait.modality import Modality
+from train.protocols.difference import Differences, differences
+from train.protocols.records import Count, Record, Row, Score
+from train.protocols.table import block
+
+
+class ProtocolResult(Record):
+    """Scores of one set of embeddings under one protocol.
+
+    Args:
+        protocol: whose rules were followed.
+        simulated: whether the people are simulated; every table says so.
+        gallery_rule: how the gallery was chosen.
+        left_out: reason → probes left out altogether.
+        metrics: names of the metrics, in order.
+        bootstrap: resamples of people behind each interval.
+        seed: of the resamples.
+        people_sha256: hash of the sorted subject ids: equal for equal people.
+        rows: the scores.
+    """
+
+    protocol: Literal["SUSTech1K", "FreeGait"]
+    simulated: bool
+    gallery_rule: str
+    left_out: dict[str, Count]
+    metrics: tuple[str, ...]
+    bootstrap: Annotated[int, Field(ge=1)]
+    seed: Count
+    people_sha256: str
+    rows: tuple[Row, ...]
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if len({row.key for row in self.rows}) < len(self.rows):
+            raise ValueError("got two rows for the same comparison")
+        for row in self.rows:
+            if row.scores and tuple(row.scores) != self.metrics:
+                raise ValueError(f"got scores {tuple(row.scores)}, need {self.metrics}")
+            if row.resamples is not None and {len(r) for r in row.resamples.values()} - {
+                self.bootstrap
+            }:
+                raise ValueError(f"need {self.bootstrap} resamples of each metric")
+        return self
+
+    def row(
+        self,
+        *,
+        probe: Modality,
+        gallery: Modality,
+        distance: Distance | str = Distance.COSINE,
+        condition: str = "Overall",
+        view: str | None = None,
+    ) -> Row:
+        """The row of one comparison.
+
+        Raises:
+            EvaluationError: there is none.
+        """
+        for row in self.rows:
+            if row.key == (probe, gallery, distance, condition, view):
+                return row
+        raise EvaluationError(
+            f"got no scores for {probe} → {gallery}, {distance}, {condition}, view {view}; "
+            f"conditions here: {list(dict.fromkeys(row.condition for row in self.rows))}"
+        )
+
+    def score(
+        self,
+        *,
+        probe: Modality,
+        gallery: Modality,
+        distance: Distance | str = Distance.COSINE,
+        condition: str = "Overall",
+        view: str | None = None,
+        metric: str = "rank1",
+    ) -> Score:
+        """One score with its interval and counts.
+
+        Raises:
+            EvaluationError: no such row or metric, or every cell of it is empty.
+        """
+        row = self.row(
+            probe=probe, gallery=gallery, distance=distance, condition=condition, view=view
+        )
+        if metric not in row.scores:
+            raise EvaluationError(f"got metric {metric!r}, have {list(row.scores)} in this row")
+        interval = row.scores[metric]
+        return Score(
+            interval.value,
+            interval.low,
+            interval.high,
+            row.probes,
+            row.subjects,
+            row.misses,
+            row.empty_cells,
+        )
+
+    def groups(self) -> Iterator[tuple[Row, ...]]:
+        """The rows of each probe modality, gallery modality and distance together."""
+        for head in dict.fromkeys(row.key[:3] for row in self.rows):
+            yield tuple(row for row in self.rows if row.key[:3] == head)
+
+    def to_json(self, *, resamples: bool = False) -> str:
+        """As JSON; with `resamples`, a later comparison can be paired (about 2 MB more)."""
+        without = None if resamples else {"rows": {"__all__": {"resamples"}}}
+        return self.model_dump_json(indent=2, exclude=without)
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> "ProtocolResult":
+        """Reads `to_json`.
+
+        Raises:
+            EvaluationError: not the JSON of a valid result.
+        """
+        try:
+            return cls.model_validate_json(text)
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(map(str, first["loc"])) or "the whole"
+            raise EvaluationError(
+                f"got no valid protocol result: {where}: {first['msg']}; need a file written by "
+                "train.evaluate"
+            ) from error
+
+    def table(self, *, views: bool = False) -> str:
+        """Plain text, one block per modalities and distance; with `views` a line per probe view."""
+        title = f"{self.protocol} protocol{', simulated' * self.simulated}"
+        notes = [
+            f"gallery: {self.gallery_rule}",
+            f"percent [95 % interval over {self.bootstrap} resamples of people, gallery fixed]",
+            *(f"probes left out, {why}: {count}" for why, count in self.left_out.items()),
+        ]
+        blocks = [block(title, rows, self.metrics, views=views) for rows in self.groups()]
+        return "\n\n".join([*blocks, "\n".join(notes)])
+
+    def compare(self, other: "ProtocolResult") -> Differences:
+        """How much better `other` is: its scores minus these, row by row over all views.
+
+        The intervals are paired, from the same resampled people, where both results hold their
+        resamples of the same people and seed; else there are none.
+
+        Raises:
+            EvaluationError: the protocols, galleries or kinds of people differ.
+        """
+        ours, theirs = (
+            (r.protocol, r.gallery_rule, "simulated" if r.simulated else "real")
+            for r in (self, other)
+        )
+        if ours != theirs:
+            raise EvaluationError(f"got results of {ours} and {theirs}, need the same to compare")
+        paired = (self.people_sha256, self.seed, self.bootstrap) == (
+            other.people_sha256,
+            other.seed,
+            other.bootstrap,
+        )
+        return Differences(
+            title=f"{self.protocol} protocol{', simulated' * self.simulated}",
+            differences=tuple(differences(self.rows, other.rows, paired=paired)),
+        )
