@@ -22,6 +22,7 @@ from pydantic import (
 from gait.errors import ConfigError
 from gait.modality import SIZE
 from train.diffusion.schedule import BetaSchedule, partition, signal_retention
+from train.simulate.config import SimulateConfig
 
 
 class Config(BaseModel):
@@ -200,6 +201,10 @@ class OptimConfig(Config):
 class DataConfig(Config):
     """Who is trained on."""
 
+    layout: Literal["sustech1k", "freegait"] = "sustech1k"
+    """Of the pack; it decides the protocol. Simulated walkers have SUSTech1K's."""
+    simulated: bool = False
+    """Without a pack, make the walkers that the section `walkers` describes."""
     validation_subjects: NonNegativeInt = 0
     """Training people held out to choose the best checkpoint; 0 takes the last one."""
 
@@ -235,6 +240,7 @@ class TrainConfig(Config):
     model: ModelConfig = ModelConfig()
     diffusion: DiffusionConfig = DiffusionConfig()
     data: DataConfig = DataConfig()
+    walkers: SimulateConfig = SimulateConfig(points=False)
     batch: BatchConfig = BatchConfig()
     optim: OptimConfig = OptimConfig()
     run: RunConfig = RunConfig()

@@ -1,0 +1,53 @@
+"""The simulated walkers a run needs: made once, packed once, found again by what they are."""
+
+import hashlib
+import json
+import sys
+from pathlib import Path
+
+from filelock import FileLock
+
+from gait.errors import StorageError
+from train.data.pack import INDEX, Pack
+from train.data.packing import pack_dataset, read_sustech1k
+from train.simulate.config import SimulateConfig
+from train.simulate.run import PARTITION, simulate
+
+FOLDER = Path("work")
+"""Where walkers are kept, relative to where the command runs."""
+
+
+def walkers_folder(config: SimulateConfig) -> Path:
+    """Where the walkers of a configuration lie: the same ones for every run that wants them."""
+    content = json.dumps(config.model_dump(mode="json"), sort_keys=True)
+    digest = hashlib.sha256(content.encode()).hexdigest()[:8]
+    return FOLDER / f"walkers-{config.subjects}-{digest}"
+
+
+def walkers_pack(config: SimulateConfig) -> Pack:
+    """Opens the pack of simulated walkers, after making what is missing of it.
+
+    Interrupted, it goes on where it stopped. Of several processes one works and the others wait.
+
+    Raises:
+        LayoutError: the folder holds something else.
+        StorageError: the disk is full or the folder cannot be written.
+    """
+    folder = walkers_folder(config)
+    dataset, pack = folder / "dataset", folder / "pack"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageError(f"cannot make {folder}: {error}") from error
+    with FileLock(folder / ".lock"):
+        if not (pack / INDEX).is_file():
+            print(
+                f"simulating {config.subjects} walkers × {len(config.types)} walks × "
+                f"{len(config.views)} views into {folder}",
+                file=sys.stderr,
+            )
+            simulate(config, dataset)
+            pack_dataset(
+                dataset, dataset / PARTITION, pack, layout="sustech1k", read=read_sustech1k
+            )
+    return Pack.open(pack)
