@@ -1,0 +1,47 @@
+"""Simulates a benchmark: people who do not exist, seen by a camera and a LiDAR.
+
+python -m train.simulate --out FOLDER [--subjects 64] [--preview sheet.png]
+"""
+
+import json
+from pathlib import Path
+
+import tyro
+
+from gait.cli import run
+from gait.errors import ConfigError
+from train.simulate.config import SimulateConfig
+from train.simulate.preview import draw_preview
+from train.simulate.run import simulate
+
+
+def command(
+    config: tyro.conf.OmitArgPrefixes[SimulateConfig] = SimulateConfig(),  # noqa: B008  (frozen)
+    out: Path | None = None,
+    workers: int | None = None,
+    preview: Path | None = None,
+) -> None:
+    """Simulates a dataset in SUSTech1K's layout; interrupted, it goes on where it stopped.
+
+    Args:
+        config: what to simulate.
+        out: the dataset's folder; may be left out when a preview is drawn.
+        workers: processes, as many as cores if not given; the result does not depend on it.
+        preview: draw a contact sheet of a few subjects, conditions and views to this PNG.
+    """
+    if out is None and preview is None:
+        raise ConfigError("got neither --out FOLDER nor --preview PNG, need at least one")
+    if preview is not None:
+        draw_preview(config, preview)
+    if out is not None:
+        simulate(config, out, workers)
+        print(json.dumps({"simulated": True, "dataset": str(out), "subjects": config.subjects}))
+
+
+def main() -> None:
+    """Runs the command line."""
+    tyro.cli(command, prog="python -m train.simulate")
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,100 @@
+"""What to simulate."""
+
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from train.simulate.conditions import Condition
+from train.simulate.identity import Carrier
+from train.simulate.scene import CLOSEST, VIEWS
+
+CONDITIONS = tuple(condition.value for condition in Condition)
+
+
+class SimulateConfig(BaseModel):
+    """Options of a simulation. The same options give the same bytes, whatever the machine's cores.
+
+    The gallery type `00-nm` is always made; each further walk is made in every condition:
+    `01-nm`, `01-bg`, …, then `02-nm`, ….
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    subjects: int = Field(default=64, ge=1, le=9999)
+    """How many people; with recorded motion at most as many as were recorded."""
+    train: int | None = Field(default=None, ge=0)
+    """How many of them, the first, are in TRAIN_SET; three quarters if not given."""
+    conditions: tuple[str, ...] = CONDITIONS
+    """Of nm bg cl cr ub uf oc nt; joined ones such as cr-uf are possible."""
+    walks: int = Field(default=2, ge=1, le=99)
+    """Walks of each subject; the first is the gallery's."""
+    views: tuple[str, ...] = tuple(VIEWS)
+    """Of SUSTech1K's twelve."""
+    frames: int = Field(default=24, ge=1, le=600)
+    """Frames of a sequence, at 10 Hz; fewer are written where a sensor loses the person."""
+    distance: tuple[float, float] = (4.0, 20.0)
+    """Nearest and farthest, metres."""
+    identity: Carrier = Carrier.BOTH
+    """What tells people apart: both, or as a control only their motion or only their shape."""
+    body: Literal["anny", "capsules"] = "anny"
+    """Anny's people, or stick figures that need no build."""
+    motion: Path | None = None
+    """Folder of ASF/AMC or BVH files that move the people; built-in gait curves if not given."""
+    points: bool = True
+    """Write the point clouds too; they take most of the space."""
+    seed: int = Field(default=0, ge=0)
+
+    @field_validator("conditions")
+    @classmethod
+    def _known_conditions(cls, conditions: tuple[str, ...]) -> tuple[str, ...]:
+        for joined in conditions:
+            for condition in joined.split("-"):
+                if condition not in CONDITIONS:
+                    raise ValueError(f"got condition {condition!r}, need one of {CONDITIONS}")
+        return _all_different(conditions)
+
+    @field_validator("views")
+    @classmethod
+    def _known_views(cls, views: tuple[str, ...]) -> tuple[str, ...]:
+        for view in views:
+            if view not in VIEWS:
+                raise ValueError(f"got view {view!r}, need one of {tuple(VIEWS)}")
+        return _all_different(views)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.train is not None and self.train > self.subjects:
+            raise ValueError(f"got {self.train} to train on, but only {self.subjects} subjects")
+        if not CLOSEST < self.distance[0] < self.distance[1] <= 100:
+            raise ValueError(f"got distances {self.distance}, need {CLOSEST:g} < MIN < MAX <= 100")
+        return self
+
+    @property
+    def subject_names(self) -> tuple[str, ...]:
+        """`0000`, `0001`, …"""
+        return tuple(f"{index:04d}" for index in range(self.subjects))
+
+    @property
+    def types(self) -> tuple[str, ...]:
+        """`00-nm`, `01-nm`, `01-bg`, …"""
+        later = (f"{walk:02d}-{c}" for walk in range(1, self.walks) for c in self.conditions)
+        return ("00-nm", *later)
+
+    @property
+    def partition(self) -> dict[str, list[str]]:
+        """`TRAIN_SET` and `TEST_SET`, as SUSTech1K's JSON has them."""
+        names = list(self.subject_names)
+        count = round(0.75 * len(names)) if self.train is None else self.train
+        return {"TRAIN_SET": names[:count], "TEST_SET": names[count:]}
+
+
+def conditions_of(type: str) -> tuple[Condition, ...]:
+    """`01-cr-uf` → carrying and uniform."""
+    return tuple(Condition(part) for part in type.split("-")[1:])
+
+
+def _all_different(values: tuple[str, ...]) -> tuple[str, ...]:
+    if not values or len(set(values)) < len(values):
+        raise ValueError(f"got {values}, need one or more, all different")
+    return values

@@ -1,0 +1,70 @@
+"""Who a simulated person is: a body and a way of walking, both from the person's own seed."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from train.simulate.basis import BodyBasis
+from train.simulate.body import RestBody
+from train.simulate.gait_curves import Style, average_style, sample_style
+
+
+class Carrier(StrEnum):
+    """What carries identity. The last two are controls."""
+
+    BOTH = "both"
+    MOTION = "motion"
+    """Everybody has the same body."""
+    SHAPE = "shape"
+    """Nobody moves."""
+
+
+@dataclass(frozen=True, eq=False)
+class Identity:
+    """One person.
+
+    Args:
+        body: at rest, undressed.
+        style: how this person walks; None for a person who stands still.
+    """
+
+    body: RestBody
+    style: Style | None
+
+
+def sample_identity(basis: BodyBasis, seed: np.random.SeedSequence, carrier: Carrier) -> Identity:
+    """Draws a person. Body and style come from separate streams of the same seed."""
+    shape, style = (np.random.default_rng(child) for child in seed.spawn(2))
+    phenotypes, changes = sample_shape(shape, len(basis.local_changes))
+    if carrier is Carrier.MOTION:
+        phenotypes, changes = average_shape(len(basis.local_changes))
+    walking = None if carrier is Carrier.SHAPE else sample_style(style)
+    return Identity(basis.shape(phenotypes, changes), walking)
+
+
+def average_person(basis: BodyBasis) -> Identity:
+    """The mean of the population in body and gait."""
+    return Identity(basis.shape(*average_shape(len(basis.local_changes))), average_style())
+
+
+def average_shape(changes: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Phenotypes and local changes of the mean adult."""
+    return np.array([0.5, 0.8, 0.5, 0.5, 0.38, 0.5]), np.zeros(changes)
+
+
+def sample_shape(
+    rng: np.random.Generator, changes: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Phenotypes (in the order of `PHENOTYPES`) and local changes of a random adult.
+
+    Height 0.38 ± 0.07 is about 1.76 ± 0.08 m for men and 1.63 ± 0.08 m for women.
+    """
+    gender = np.clip(rng.choice([0.1, 0.9]) + 0.1 * rng.standard_normal(), 0, 1)
+    age = rng.uniform(2 / 3, 0.92)
+    muscle, weight = np.clip(rng.normal(0.5, 0.17, 2), 0.1, 0.95)
+    height = np.clip(rng.normal(0.38, 0.07), 0.2, 0.58)
+    proportions = rng.uniform(0.2, 0.9)
+    local = np.clip(rng.normal(0, 0.25, changes), -0.8, 0.8)
+    return np.array([gender, age, muscle, weight, height, proportions]), local

@@ -1,0 +1,63 @@
+"""A contact sheet: what a simulation looks like, before it is made."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from gait.errors import StorageError
+from gait.modality import SIZE
+from train.simulate.anny_body import basis_file
+from train.simulate.basis import BodyBasis
+from train.simulate.capsules import capsule_basis
+from train.simulate.config import SimulateConfig
+from train.simulate.subject import Taken, film, person_of
+
+Picture = NDArray[np.uint8]
+
+_SUBJECTS = 3
+_VIEWS = 4
+_MOMENTS = 6
+_ZOOM = 2
+_CAPTION = 14
+
+
+def draw_preview(config: SimulateConfig, path: Path) -> None:
+    """Draws the first subjects in every condition from a few views, both modalities side by side.
+
+    Each row shows moments evenly spread over a sequence: silhouettes, then the range views of the
+    same moments.
+
+    Raises:
+        StorageError: the picture cannot be written.
+    """
+    basis = capsule_basis() if config.body == "capsules" else BodyBasis.load(basis_file())
+    chosen = np.linspace(0, len(config.views) - 1, min(_VIEWS, len(config.views))).astype(int)
+    columns = []
+    for index in range(min(_SUBJECTS, config.subjects)):
+        person = person_of(config, basis, index)
+        strips = [
+            _strip(film(config, person, index, type_, config.views[view]), index)
+            for type_ in config.types
+            for view in chosen
+        ]
+        columns.append(np.concatenate(strips))
+    sheet = np.concatenate(columns, axis=1)
+    if not cv2.imwrite(str(path), sheet[..., ::-1]):
+        raise StorageError(f"cannot write the picture {path}; its name must end in .png or .jpg")
+
+
+def _strip(taken: Taken, index: int) -> Picture:
+    seen = taken.sighting
+    strip = np.zeros((_CAPTION + SIZE * _ZOOM, 2 * _MOMENTS * SIZE * _ZOOM, 3), np.uint8)
+    caption = f"simulated {index:04d}  {taken.type}  {taken.view}  {len(seen.silhouettes)} frames"
+    cv2.putText(strip, caption, (4, 11), cv2.FONT_HERSHEY_SIMPLEX, 0.4, (255, 255, 255))
+    if not len(seen.silhouettes):
+        return strip
+    moments = np.linspace(0, len(seen.silhouettes) - 1, _MOMENTS).astype(int)
+    silhouettes = np.repeat(seen.silhouettes[moments, ..., None], 3, axis=3)
+    frames = np.concatenate([silhouettes, seen.range_views[moments].transpose(0, 2, 3, 1)])
+    large = frames.repeat(_ZOOM, axis=1).repeat(_ZOOM, axis=2)
+    strip[_CAPTION:] = np.concatenate(list(large), axis=1)
+    return strip
