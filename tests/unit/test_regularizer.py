@@ -1,0 +1,219 @@
+import pytest
+import torch
+from torch import Tensor
+
+from gait.errors import ConfigError
+from train.config import DenoiserKind, DiffusionConfig
+from train.diffusion.regularizer import (
+    Trajectory,
+    TrajectoryRegularizer,
+    reconstruction_weight,
+)
+from train.diffusion.schedule import BetaSchedule, signal_retention
+from train.diffusion.trajectory import Noise, draw_noise
+from train.losses import Losses
+
+C, N = 16, 4
+SHAPE = (C, 8, 8)
+
+TERMS = {
+    1: ["p1_identity"],
+    2: ["p2_noise", "p2_bridge", "p2_reconstruction"],
+    3: ["p3_noise", "p3_bridge", "p3_reconstruction"],
+}
+
+
+def regularizer(**changes: object) -> TrajectoryRegularizer:
+    """A small one whose denoisers predict something."""
+    torch.manual_seed(0)
+    module = TrajectoryRegularizer(C, DiffusionConfig.model_validate(changes))
+    for name, parameter in module.named_parameters():
+        if "predict.weight" in name:
+            torch.nn.init.normal_(parameter, std=0.1)
+    return module
+
+
+def noise_for(module: TrajectoryRegularizer, seed: int = 0) -> Noise:
+    return draw_noise(module.config, N, SHAPE, torch.Generator().manual_seed(seed))
+
+
+def maps(seed: int = 0) -> tuple[Tensor, Tensor]:
+    generator = torch.Generator().manual_seed(seed)
+    first, second = torch.randn(2, N, *SHAPE, generator=generator).unbind()
+    return first.requires_grad_(), second.requires_grad_()
+
+
+def identity_loss(first: Tensor, second: Tensor) -> Tensor:
+    """Any scalar of both estimates will do here."""
+    return first.mean() + 2 * second.square().mean()
+
+
+def run(module: TrajectoryRegularizer, first: Tensor, second: Tensor) -> Losses:
+    return module(first, second, noise_for(module), identity_loss)  # type: ignore[no-any-return]
+
+
+def naive_losses(module: TrajectoryRegularizer, first: Tensor, second: Tensor) -> Losses:
+    """The algorithm phase by phase, modality by modality and clip by clip."""
+    config, noise = module.config, noise_for(module)
+    retention = signal_retention(config.schedule, config.steps)
+    inputs = [first, second]
+    if module.heads is not None:
+        inputs = [head(x) for head, x in zip(module.heads, inputs, strict=True)]
+    lambdas = {1: config.lambda1, 2: config.lambda2, 3: config.lambda3}
+    terms: dict[str, Tensor] = {}
+    total = torch.zeros(())
+    for row, phase in enumerate(config.phases):
+        sums = {name: torch.zeros(()) for name in TERMS[phase]}
+        estimates: list[list[Tensor]] = [[], []]
+        for i in range(N):
+            t = int(noise.t[row, i])
+            kept = float(retention[t])
+            weight = 1.0
+            if config.max_inverse_signal is not None:
+                weight = min(1.0, config.max_inverse_signal**2 * kept)
+            z_0 = [z[i] for z in inputs]
+            prior = [z.mean(dim=(1, 2)) for z in z_0]
+            if phase == 3:
+                prior = prior[::-1]
+            eps_hat, bridge, z_hat = [], [], []
+            for m in range(2):
+                eps = noise.eps[row, m if noise.eps.shape[1] == 2 else 0, i]
+                z_t = kept**0.5 * z_0[m] + (1 - kept) ** 0.5 * eps
+                denoiser = module.denoisers[m if len(module.denoisers) == 2 else 0]
+                e, b = denoiser(z_t[None], torch.tensor([t]), prior[m][None])
+                eps_hat.append(e[0])
+                bridge.append(b[0])
+                z_hat.append((z_t - (1 - kept) ** 0.5 * e[0]) / kept**0.5)
+                estimates[m].append(z_hat[m])
+            if phase == 1:
+                continue
+            sums[f"p{phase}_noise"] += (eps_hat[0] - eps_hat[1]).square().mean() / N
+            sums[f"p{phase}_bridge"] += (bridge[0] - bridge[1]).square().mean() / N
+            for m in range(2):
+                target = z_0[m if phase == 2 else 1 - m]
+                target = target.detach() if config.detach_targets else target
+                error = (z_hat[m] - target).square().mean()
+                sums[f"p{phase}_reconstruction"] += weight * error / N
+        if phase == 1:
+            sums["p1_identity"] = identity_loss(*(torch.stack(e) for e in estimates))
+        terms |= sums
+        total = total + lambdas[phase] * torch.stack(list(sums.values())).sum()
+    return Losses(terms, total)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"phases": (1, 3), "lambda1": 0.3, "lambda3": 2.0},
+        {"shared_noise": False},
+        {"decoupled_heads": False},
+        {"modal_token": False, "axial_attention": False},
+        {"denoiser": "independent"},
+        {"denoiser": "heavy", "detach_targets": False},
+        {"schedule": "cosine", "max_inverse_signal": 2.0},
+        {"schedule": "linear_scaled", "max_inverse_signal": None, "tau1": 0.9, "tau2": 0.4},
+    ],
+)
+def test_losses_and_gradients_are_those_of_the_naive_algorithm(changes: dict[str, object]) -> None:
+    module = regularizer(**changes)
+    first, second = maps()
+    expected, got = naive_losses(module, first, second), run(module, first, second)
+    assert list(got.terms) == list(expected.terms)
+    torch.testing.assert_close(got.terms, expected.terms, rtol=1e-3, atol=1e-5)
+    torch.testing.assert_close(got.total, expected.total, rtol=1e-3, atol=1e-5)
+    inputs = [first, second, *module.parameters()]
+    wanted = torch.autograd.grad(expected.total, inputs)
+    for a, b in zip(torch.autograd.grad(got.total, inputs), wanted, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-2, atol=1e-3 * float(b.abs().max()) + 1e-8)
+
+
+def test_identical_branches_and_inputs_align_exactly() -> None:
+    module = regularizer()
+    assert module.heads is not None
+    module.heads[1].load_state_dict(module.heads[0].state_dict())
+    first, _ = maps()
+    losses = run(module, first, first)
+    for name in ("p2_noise", "p2_bridge", "p3_noise", "p3_bridge"):
+        assert losses.terms[name] == 0
+    assert run(module, *maps()).terms["p2_noise"] > 0
+
+
+def test_cross_routing_swaps_priors_and_nothing_else() -> None:
+    module, seen = regularizer(phases=(2,)), []
+    module.denoisers[0].register_forward_pre_hook(lambda _, args: seen.append(args))
+    z_0 = module.latents(*maps())
+    for cross in (False, True):
+        module.trajectory(z_0, noise_for(module), [cross])
+    (z_t, t, prior), (crossed_z_t, crossed_t, crossed_prior) = seen
+    assert torch.equal(crossed_z_t, z_t)
+    assert torch.equal(crossed_t, t)
+    assert torch.equal(crossed_prior, torch.cat([prior[N:], prior[:N]]))
+    assert not torch.equal(crossed_prior, prior)
+
+
+def test_all_latents_go_through_the_denoiser_in_one_call() -> None:
+    module, batches = regularizer(), []
+    module.denoisers[0].register_forward_hook(lambda _, args, __: batches.append(len(args[0])))
+    run(module, *maps())
+    assert batches == [3 * 2 * N]
+
+
+@pytest.mark.parametrize("phases", [(1,), (2,), (3,), (1, 2), (1, 3), (2, 3), (1, 2, 3)])
+def test_any_subset_of_phases_has_its_terms_and_reaches_both_maps(phases: tuple[int, ...]) -> None:
+    module = regularizer(phases=phases)
+    first, second = maps()
+    losses = run(module, first, second)
+    assert list(losses.terms) == [name for phase in phases for name in TERMS[phase]]
+    for term in losses.terms.values():
+        for gradient in torch.autograd.grad(term, (first, second), retain_graph=True):
+            assert gradient.isfinite().all()
+            assert gradient.any()
+
+
+def test_detached_targets_keep_gradients_out_of_the_other_modality() -> None:
+    for detach in (True, False):
+        module = regularizer(phases=(3,), detach_targets=detach, axial_attention=False)
+        first, second = maps()
+        z_0 = module.latents(first, second)
+        state = module.trajectory(z_0, noise_for(module), [True])
+        # Through the target alone: hold the estimates fixed.
+        fixed = Trajectory(*(x[0].detach() for x in state))
+        term = module._terms(3, fixed, z_0, noise_for(module).t[0], identity_loss)
+        assert term["reconstruction"].requires_grad != detach
+
+
+def test_standardised_latents_have_zero_mean_and_unit_variance() -> None:
+    first, second = maps()
+    z_0 = regularizer(standardise_latent=True).latents(5 * first + 3, second)
+    torch.testing.assert_close(z_0.mean(dim=(2, 3, 4)), torch.zeros(2, N), atol=1e-5, rtol=0)
+    torch.testing.assert_close(z_0.std(dim=(2, 3, 4)), torch.ones(2, N), atol=1e-2, rtol=0)
+
+
+def test_the_reconstruction_weight_bounds_the_inverse_signal() -> None:
+    retention = signal_retention(BetaSchedule.COSINE, 100)
+    weight = reconstruction_weight(retention, 5.0)
+    assert (weight / retention).max() == pytest.approx(25)
+    assert (weight[retention >= 0.04] == 1).all()
+    assert (reconstruction_weight(retention, None) == 1).all()
+    default = signal_retention(BetaSchedule.LINEAR, 100)
+    assert (reconstruction_weight(default, DiffusionConfig().max_inverse_signal) == 1).all()
+
+
+def test_independent_denoisers_share_nothing_and_coupled_heads_have_no_parameters() -> None:
+    independent = regularizer(denoiser=DenoiserKind.INDEPENDENT)
+    assert len(independent.denoisers) == 2
+    names = {
+        name.split(".")[0] for name, _ in regularizer(decoupled_heads=False).named_parameters()
+    }
+    assert names == {"denoisers"}
+
+
+def test_full_size_stays_below_the_budget() -> None:
+    module = TrajectoryRegularizer(512, DiffusionConfig())
+    assert sum(p.numel() for p in module.parameters()) == 2_395_136 <= 2_600_000
+
+
+def test_widths_that_do_not_fit_are_refused() -> None:
+    with pytest.raises(ConfigError, match="need channels divisible by 8"):
+        TrajectoryRegularizer(12, DiffusionConfig())
