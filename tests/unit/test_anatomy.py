@@ -103,6 +103,19 @@ def test_optional_segments_may_be_missing() -> None:
     assert set(SEGMENTS) - set(segments) == {"toes.L", "toes.R", "neck"}
 
 
+def test_a_segment_without_length_is_left_out_or_refused() -> None:
+    bones = skeleton("unity")
+    tails = bones.tails.copy()
+    hand = bones.names.index("LeftHand")
+    tails[hand] = bones.heads[hand]
+    changed = Skeleton(bones.names, bones.parents, bones.heads, tails)
+    assert set(SEGMENTS) - set(find_segments(changed, "a.bvh")) == {"hand.L"}
+    heads = bones.heads.copy()
+    heads[bones.names.index("LeftFoot")] = heads[bones.names.index("LeftLowerLeg")]
+    with pytest.raises(MotionFileError, match=r"shank\.L has no length"):
+        find_segments(Skeleton(bones.names, bones.parents, heads, bones.tails), "a.bvh")
+
+
 @pytest.mark.parametrize("metres", [1.0, 0.01, 0.001, 0.0254, 0.0254 / 0.45])
 def test_the_unit_is_guessed_from_the_legs(metres: float) -> None:
     bones = parse_bvh(Source("a.bvh", walking_files.bvh(frames=2, unit=metres))).skeleton

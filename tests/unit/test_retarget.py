@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from gait.errors import MotionFileError
 from tests import walking_files
 from train.simulate.mocap.amc import parse_amc
 from train.simulate.mocap.asf import parse_asf
@@ -105,3 +106,11 @@ def test_segments_that_are_missing_turn_with_their_parents() -> None:
     foot, toes = (track.rotations[0, SEGMENTS.index(key)] for key in ("foot.L", "toes.L"))
     np.testing.assert_array_equal(foot, toes)
     assert "toes.L" not in track.lengths
+
+
+def test_hips_at_one_place_are_refused() -> None:
+    whole = recording()
+    heads = whole.skeleton.heads.copy()
+    heads[[whole.skeleton.names.index(name) for name in ("lfemur", "rfemur")]] = 0
+    with pytest.raises(MotionFileError, match="thigh start at the same place"):
+        retarget(replace(whole, skeleton=replace(whole.skeleton, heads=heads)))

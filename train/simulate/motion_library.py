@@ -66,22 +66,22 @@ class MotionLibrary:
             lru_cache(maxsize=16)(lambda subject: _walks(subject, takes[subject])),
         )
 
-    def walk(self, subject: str, index: int, frames: int, rng: np.random.Generator) -> Motion:
+    def walk(self, subject: str, number: int, frames: int, rng: np.random.Generator) -> Motion:
         """One walk at 10 Hz from a random moment.
 
         Args:
             subject: one of `subjects`.
-            index: 0 for the first, which no other index shares; higher ones take turns through
-                the rest.
-            frames: how many at most; a shorter walk gives as many as it has, at least 10. It is
-                never repeated to fill up.
-            rng: chooses the moment, and so the phase within a stride.
+            number: 0 for the gallery's stretch, which no other number shares; for any other, one
+                of the rest is drawn.
+            frames: how many at most; a shorter stretch gives as many as it has, at least 10. It
+                is never repeated to fill up.
+            rng: chooses the stretch and the moment, and so the phase within a stride.
 
         Raises:
             MotionFileError: a file is malformed, or the subject has too little walking.
         """
         walks = self.walks(subject)
-        stretch = walks[0 if index == 0 else 1 + (index - 1) % (len(walks) - 1)]
+        stretch = walks[0 if number == 0 else rng.integers(1, len(walks))]
         count = min(frames, int(stretch.seconds * RATE))
         start = rng.uniform(0, stretch.seconds - (count - 1) / RATE)
         return sample(stretch, RATE, count, start)

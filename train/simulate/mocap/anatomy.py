@@ -85,10 +85,11 @@ def find_segments(skeleton: Skeleton, name: str) -> dict[str, Segment]:
         name: of the file, for errors.
 
     Returns:
-        Segments by name (`thigh.L`); optional ones that the skeleton lacks are left out.
+        Segments by name (`thigh.L`); optional ones that the skeleton lacks, or has without an
+        extent, are left out.
 
     Raises:
-        MotionFileError: a segment that is not optional has no bone, or hangs elsewhere.
+        MotionFileError: a segment that is not optional has no bone, no length, or hangs elsewhere.
     """
     joints: dict[str, int] = {}
     for part in NAMES:
@@ -105,7 +106,8 @@ def find_segments(skeleton: Skeleton, name: str) -> dict[str, Segment]:
                     file=name,
                     segment=key,
                 )
-    return {key: _segment(skeleton, key, joints, name) for key in joints}
+    segments = {key: _segment(skeleton, key, joints, name) for key in joints}
+    return {key: segment for key, segment in segments.items() if _extends(key, segment, name)}
 
 
 def guess_unit(segments: dict[str, Segment], name: str) -> float:
@@ -132,6 +134,15 @@ def _joint(skeleton: Skeleton, part: str, side: str, taken: set[int]) -> int | N
         if form in plain and plain.index(form) not in taken:
             return plain.index(form)
     return None
+
+
+def _extends(key: str, segment: Segment, name: str) -> bool:
+    part = key.partition(".")[0]
+    if part == "pelvis" or np.linalg.norm(segment.along) > 1e-9:
+        return True
+    if part in OPTIONAL:
+        return False
+    raise MotionFileError(f"{name}: {key} has no length", file=name, segment=key)
 
 
 def _forms(part: str, side: str) -> list[str]:

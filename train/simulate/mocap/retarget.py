@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from gait.errors import MotionFileError
 from train.simulate.mocap.anatomy import Segment, find_segments
 from train.simulate.mocap.recording import Recording
 from train.simulate.mocap.rotation import align, nearest
@@ -41,9 +42,12 @@ def retarget(recording: Recording) -> Track:
     stance to its direction at rest. So `R · reference direction` is the segment's direction in
     the frame, and the twist about it is the recorded one. Trunk, head and feet have `A = 1`
     (feet: the shank's): a rest pose has them upright and flat, whichever way their bones run.
+
+    Raises:
+        MotionFileError: the skeleton lacks a segment, or has its hips at one place.
     """
     segments = find_segments(recording.skeleton, recording.name)
-    rest = _rest_axes(segments)
+    rest = _rest_axes(segments, recording.name)
     world = _world_axes(recording, segments)
     turns: list[Array] = []
     for index, key in enumerate(SEGMENTS):
@@ -66,12 +70,14 @@ def _to_rest(key: str, segments: dict[str, Segment], rest: Array) -> Array:
     return align(rest @ np.array(REFERENCE[part], dtype=np.float64), segments[key].along)
 
 
-def _rest_axes(segments: dict[str, Segment]) -> Array:
+def _rest_axes(segments: dict[str, Segment], name: str) -> Array:
     """`(3, 3)` columns: forward, left and up of the rest pose in the file's axes."""
-    hips = segments["thigh.L"].start, segments["thigh.R"].start
-    up = _main_axis(segments["head"].start - (hips[0] + hips[1]) / 2)
-    across = hips[0] - hips[1]
-    left = _main_axis(across - (across @ up) * up)
+    across = segments["thigh.L"].start - segments["thigh.R"].start
+    up = _main_axis(_trunk(segments))
+    level = across - (across @ up) * up
+    if np.linalg.norm(level) < 1e-9:
+        raise MotionFileError(f"{name}: left and right thigh start at the same place", file=name)
+    left = _main_axis(level)
     return np.stack([np.cross(left, up), left, up], axis=1)
 
 
@@ -81,10 +87,15 @@ def _world_axes(recording: Recording, segments: dict[str, Segment]) -> Array:
     Up is the coordinate axis that the trunk keeps to; which level axis is forward does not
     matter, since the heading is taken out.
     """
-    thorax = segments["thorax"]
-    up = _main_axis(recording.rotations[:, thorax.bones[0]].mean(axis=0) @ thorax.along)
+    pelvis = recording.rotations[:, segments["pelvis"].bones[0]]
+    up = _main_axis(pelvis.mean(axis=0) @ _trunk(segments))
     forward = np.roll(np.abs(up), 1)
     return np.stack([forward, np.cross(up, forward), up], axis=1)
+
+
+def _trunk(segments: dict[str, Segment]) -> Array:
+    """From between the hips to the head at rest."""
+    return segments["head"].start - (segments["thigh.L"].start + segments["thigh.R"].start) / 2
 
 
 def _main_axis(direction: Array) -> Array:
