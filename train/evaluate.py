@@ -98,9 +98,10 @@ def load_embeddings(path: Path) -> dict[str, NDArray[Any]]:
         EvaluationError: not such a file.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
-            if isinstance(file, np.lib.npyio.NpzFile):
-                return {name: file[name] for name in file.files}
+        with path.open("rb") as stream:
+            loaded = np.load(stream, allow_pickle=False)
+            if isinstance(loaded, np.lib.npyio.NpzFile):
+                return {name: loaded[name] for name in loaded.files}
     except (ValueError, EOFError, zipfile.BadZipFile) as error:
         raise EvaluationError(f"cannot read {path} ({error}), need an .npz of arrays") from error
     raise EvaluationError(f"got a single array in {path}, need an .npz of several")
