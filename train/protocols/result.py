@@ -110,9 +110,10 @@ class ProtocolResult(Record):
             yield tuple(row for row in self.rows if row.key[:3] == head)
 
     def to_json(self, *, resamples: bool = False) -> str:
-        """As JSON; with `resamples`, a later comparison can be paired (about 2 MB more)."""
-        without = None if resamples else {"rows": {"__all__": {"resamples"}}}
-        return self.model_dump_json(indent=2, exclude=without)
+        """As JSON; with `resamples`, on one line, a later comparison can be paired (some MB)."""
+        if resamples:
+            return self.model_dump_json()
+        return self.model_dump_json(indent=2, exclude={"rows": {"__all__": {"resamples"}}})
 
     @classmethod
     def from_json(cls, text: str | bytes) -> "ProtocolResult":
