@@ -1,4 +1,4 @@
-"""Packs of random people for tests of training: every subject has its own blocky pattern."""
+"""Packs of random people for tests of training: a blocky pattern each, seen by both sensors."""
 
 import hashlib
 from collections.abc import Sequence
@@ -34,7 +34,7 @@ def write_pack(
     frames: dict[Modality, list[NDArray[np.uint8]]] = {m: [] for m in Modality}
     start = 0
     for person in range(train + test):
-        pattern = rng.integers(0, 200, (4, 8, 8)).repeat(8, axis=1).repeat(8, axis=2)
+        pattern = rng.integers(0, 200, (1, 8, 8)).repeat(8, axis=1).repeat(8, axis=2)
         for kind in types:
             for view in views:
                 length = int(rng.integers(*lengths, endpoint=True))

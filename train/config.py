@@ -240,7 +240,7 @@ class TrainConfig(Config):
     model: ModelConfig = ModelConfig()
     diffusion: DiffusionConfig = DiffusionConfig()
     data: DataConfig = DataConfig()
-    walkers: SimulateConfig = SimulateConfig(points=False)
+    walkers: SimulateConfig = SimulateConfig.model_validate({"points": False})
     batch: BatchConfig = BatchConfig()
     optim: OptimConfig = OptimConfig()
     run: RunConfig = RunConfig()

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from gait.metrics import cosine
 from train.data.pack import Pack, Record
 from train.embed import embed_sequences
 from train.model.network import GaitNetwork
@@ -54,12 +55,6 @@ def rank1(
         probes, gallery: `(n, p, d)` float32.
         subjects, views: `(n,)`.
     """
-    similarity = _unit(probes) @ _unit(gallery).T
-    similarity[views[:, None] == views] = -np.inf
-    return float(100 * np.mean(subjects[similarity.argmax(axis=1)] == subjects))
-
-
-def _unit(embeddings: Vectors) -> Vectors:
-    norms = np.linalg.norm(embeddings, axis=2, keepdims=True)
-    units: Vectors = embeddings / np.maximum(norms, 1e-12)
-    return units.reshape(len(units), -1)
+    distance = cosine(probes, gallery)
+    distance[views[:, None] == views] = np.inf
+    return float(100 * np.mean(subjects[distance.argmin(axis=1)] == subjects))

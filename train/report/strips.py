@@ -1,0 +1,136 @@
+"""Retrieval strips: a probe of one modality and its nearest gallery walks of the other."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from gait.clip import Frames
+from gait.metrics import cosine
+from gait.modality import Modality
+from train.data.pack import Pack, Record
+from train.embed import Embeddings
+from train.protocols.sustech1k import GALLERY
+
+NEAREST = 5
+ZOOM = 2
+BORDER = 6
+GREEN, RED, GREY = (40, 160, 60), (200, 50, 40), (150, 150, 150)
+
+
+@dataclass(frozen=True, eq=False)
+class Strip:
+    """One probe and what was found for it.
+
+    Args:
+        caption: which walk, and which gallery.
+        hits: for each of the nearest, whether it is the probe's subject.
+        picture: `(h, w, 3)` uint8 RGB: the probe, then the nearest from left to right.
+    """
+
+    caption: str
+    hits: tuple[bool, ...]
+    picture: NDArray[np.uint8]
+
+
+def retrieval_strips(
+    pack: Pack,
+    records: Sequence[Record],
+    embeddings: Embeddings,
+    probe: Modality,
+    count: int = 6,
+    seed: int = 0,
+) -> list[Strip]:
+    """Strips of randomly drawn probes, each against one gallery view as in the protocol.
+
+    Args:
+        pack: where the frames are.
+        records: the test walks.
+        embeddings: theirs.
+        probe: modality of the probes; the gallery's is the other.
+        count: how many probes, of different people as far as there are.
+        seed: of the draw.
+    """
+    rng = np.random.default_rng(seed)
+    strips = []
+    for index in _draw_probes(records, count, rng):
+        gallery = _gallery_of(records, records[index], rng)
+        if len(gallery):
+            strips.append(_strip(pack, records, embeddings, probe, index, gallery))
+    return strips
+
+
+def _draw_probes(records: Sequence[Record], count: int, rng: np.random.Generator) -> list[int]:
+    """A walk each of `count` people who have probes."""
+    of_person: dict[str, list[int]] = {}
+    for index, record in enumerate(records):
+        if record.role == "probe" or (record.role is None and GALLERY not in record.type):
+            of_person.setdefault(record.subject, []).append(index)
+    people = rng.permutation(sorted(of_person))[:count]
+    return [int(rng.choice(of_person[person])) for person in people]
+
+
+def _gallery_of(
+    records: Sequence[Record], probe: Record, rng: np.random.Generator
+) -> NDArray[np.intp]:
+    """The protocol's gallery for a probe: one other view drawn, or the listed gallery."""
+    if probe.role is not None:
+        return np.flatnonzero([record.role == "gallery" for record in records])
+    views = sorted({r.view for r in records if GALLERY in r.type} - {probe.view})
+    if not views:
+        return np.empty(0, np.intp)
+    view = rng.choice(views)
+    return np.flatnonzero([GALLERY in r.type and r.view == view for r in records])
+
+
+def _strip(
+    pack: Pack,
+    records: Sequence[Record],
+    embeddings: Embeddings,
+    modality: Modality,
+    index: int,
+    gallery: NDArray[np.intp],
+) -> Strip:
+    vectors = dict(zip(Modality, embeddings, strict=True))
+    far = cosine(vectors[modality][[index]], vectors[modality.counterpart][gallery])[0]
+    nearest = [records[i] for i in gallery[np.argsort(far, kind="stable")[:NEAREST]]]
+    probe = records[index]
+    hits = tuple(record.subject == probe.subject for record in nearest)
+    pictures = [framed(pack.frames(probe, modality), GREY)]
+    pictures += [
+        framed(pack.frames(record, modality.counterpart), GREEN if hit else RED)
+        for record, hit in zip(nearest, hits, strict=True)
+    ]
+    return Strip(
+        f"probe {probe.type}, view {probe.view}; gallery {nearest[0].type}, "
+        f"view {nearest[0].view}, {len(gallery)} walks",
+        hits,
+        np.concatenate(pictures, axis=1),
+    )
+
+
+def framed(frames: Frames, colour: tuple[int, int, int]) -> NDArray[np.uint8]:
+    """A walk's middle frame, enlarged, in a coloured frame.
+
+    Args:
+        frames: `(s, c, 64, 64)` uint8, one channel or RGB.
+        colour: RGB.
+
+    Returns:
+        `(h, w, 3)` uint8 RGB.
+    """
+    middle = np.moveaxis(np.asarray(frames[len(frames) // 2]), 0, 2)
+    rgb = np.broadcast_to(middle, (*middle.shape[:2], 3))
+    large = rgb.repeat(ZOOM, axis=0).repeat(ZOOM, axis=1)
+    picture = np.empty((large.shape[0] + 2 * BORDER, large.shape[1] + 2 * BORDER, 3), np.uint8)
+    picture[:] = colour
+    picture[BORDER:-BORDER, BORDER:-BORDER] = large
+    return picture
+
+
+def to_png(picture: NDArray[np.uint8]) -> bytes:
+    """An RGB picture as PNG."""
+    _, data = cv2.imencode(".png", picture[..., ::-1])
+    return data.tobytes()

@@ -1,0 +1,193 @@
+"""Trains DiffCrossGait: `python -m train.run [PRESET] [--pack PATH] [--out DIR] [--a.field X]`.
+
+Without arguments: the preset `simulated` where there is a CUDA device, `demo` otherwise. The run
+folder gets `config.yaml`, `metrics.jsonl`, `tensorboard/`, `last.pt`, `best.pt` and, at the end,
+`results.json`, `cmc.png` and `report.html`. The same command again goes on where it stopped.
+"""
+
+import shutil
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import torch
+import tyro
+import yaml
+from pydantic import ValidationError
+
+from gait.cli import run
+from gait.errors import ConfigError, PackError, StorageError
+from train.checkpoint import Checkpoint, load_checkpoint
+from train.config import TrainConfig
+from train.data.pack import Pack
+from train.device import pick_device, pick_precision, set_threads
+from train.distributed import Ranks, process_group
+from train.learner import Machine
+from train.loop import BEST, LAST, TrainingRun
+from train.metrics_log import FILE as METRICS
+from train.presets import differences, explain, load_config, preset_names
+from train.report.summary import summary_text
+from train.results import evaluate_run
+from train.split import Split, split_people
+from train.storage import write_atomically
+from train.walkers import walkers_pack
+
+PROGRAM = "python -m train.run"
+
+
+@dataclass(frozen=True)
+class Command:
+    """Trains DiffCrossGait and evaluates it; interrupted, the same command goes on.
+
+    Args:
+        config: what to train: a preset, changed field by field.
+        pack: the packed dataset (python -m train.pack); simulated walkers need none.
+        out: the run folder; runs/NAME if not given.
+        restart: begin anew in a folder that holds a run.
+        json: print the results as JSON instead of tables.
+    """
+
+    config: Annotated[TrainConfig, tyro.conf.arg(name="")]
+    pack: Path | None = None
+    out: Path | None = None
+    restart: bool = False
+    json: bool = False
+
+    @property
+    def folder(self) -> Path:
+        """The run folder."""
+        return self.out or Path("runs") / self.config.name
+
+
+def parse(arguments: list[str]) -> Command:
+    """The command from `[PRESET] [--options]`; a usage error ends the program with code 2.
+
+    Raises:
+        ConfigError: no such preset, or fields that do not go together.
+    """
+    named = bool(arguments) and not arguments[0].startswith("-")
+    preset = arguments[0] if named else default_preset()
+    description = (
+        f"{Command.__doc__}\n\nPresets: {', '.join(preset_names())}, or a .yaml file. "
+        f"The defaults below are those of {preset}."
+    )
+    try:
+        return tyro.cli(
+            Command,
+            args=arguments[1:] if named else arguments,
+            default=Command(load_config(preset)),
+            prog=f"{PROGRAM} [PRESET]",
+            description=description,
+        )
+    except ValidationError as error:
+        raise ConfigError(explain(error)) from error
+
+
+def default_preset() -> str:
+    """What runs when nothing is asked for."""
+    return "simulated" if torch.cuda.is_available() else "demo"
+
+
+def main() -> None:
+    """Runs the command line."""
+    command = parse(sys.argv[1:])
+    config, ranks = command.config, Ranks.from_environment()
+    device = pick_device(config.run, ranks)
+    threads = set_threads(config.run)
+    machine = Machine(device, pick_precision(config.run, device), ranks)
+    say(ranks, f"{config.name}: {config.optim.iterations} iterations on {_where(device, threads)}")
+    say(ranks, f"results will lie in {command.folder}")
+    pack = open_pack(command)
+    split = split_people(pack.records, config)
+    checkpoint = resume_point(command, split, ranks)
+    with process_group(ranks, device):
+        training = TrainingRun(config, pack, split, command.folder, machine, checkpoint)
+        outcome = training.run()
+    if outcome.stopped_by is not None:
+        say(ranks, f"stopped after iteration {outcome.iteration}, saved in {command.folder / LAST}")
+        say(ranks, f"go on with the same command: {PROGRAM} {' '.join(sys.argv[1:])}")
+        sys.exit(128 + outcome.stopped_by)
+    if ranks.main:
+        result = evaluate_run(command.folder, pack, machine)
+        print(result.to_json() if command.json else summary_text(result))
+        say(ranks, f"report: {command.folder / 'report.html'}")
+
+
+def say(ranks: Ranks, line: str) -> None:
+    """Prints a line on stderr, once however many processes there are."""
+    if ranks.main:
+        print(line, file=sys.stderr, flush=True)
+
+
+def _where(device: torch.device, threads: int) -> str:
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"{threads} CPU threads"
+
+
+def open_pack(command: Command) -> Pack:
+    """The pack to train on; simulated walkers are made where the preset wants them.
+
+    Raises:
+        ConfigError: the preset needs a pack and none is given.
+        PackError: the pack is not one, or of another layout than the preset's.
+    """
+    config = command.config
+    if command.pack is not None:
+        pack = Pack.open(command.pack)
+    elif config.data.simulated:
+        pack = walkers_pack(config.walkers)
+    else:
+        raise ConfigError(
+            f"the preset {config.name} needs a packed dataset: give --pack PATH, made with "
+            "`python -m train.pack ROOT --partition P.json --out PATH`"
+        )
+    if pack.layout != config.data.layout:
+        raise PackError(
+            f"{pack.path} is a {pack.layout} pack, {config.name} is for {config.data.layout}: "
+            f"give another pack, or the preset {pack.layout}"
+        )
+    return pack
+
+
+def resume_point(command: Command, split: Split, ranks: Ranks) -> Checkpoint | None:
+    """The checkpoint to go on from, if the run folder holds one; saves the configuration if not.
+
+    Raises:
+        ConfigError: the folder holds a run of another configuration or other people.
+    """
+    folder, last = command.folder, command.folder / LAST
+    if command.restart and ranks.main:
+        clear(folder)
+    if not last.exists() or command.restart:
+        if ranks.main:
+            text = yaml.safe_dump(command.config.model_dump(mode="json"), sort_keys=False)
+            write_atomically(folder / "config.yaml", text.encode())
+        return None
+    checkpoint = load_checkpoint(last)
+    changed = differences(checkpoint.config, command.config)
+    if checkpoint.classes != split.classes:
+        changed.append("the training people")
+    if changed:
+        raise ConfigError(
+            f"{folder} holds a run with other settings: {', '.join(changed)}; give another --out, "
+            "the same settings, or --restart to begin anew"
+        )
+    say(ranks, f"going on from iteration {checkpoint.iteration} ({last})")
+    return checkpoint
+
+
+def clear(folder: Path) -> None:
+    """Removes what an earlier run left in its folder, and nothing else."""
+    try:
+        for name in (LAST, BEST, METRICS, "results.json", "cmc.png", "report.html"):
+            (folder / name).unlink(missing_ok=True)
+        if (folder / "tensorboard").exists():
+            shutil.rmtree(folder / "tensorboard")
+    except OSError as error:
+        raise StorageError(f"cannot clear {folder}: {error}") from error
+
+
+if __name__ == "__main__":
+    run(main)
