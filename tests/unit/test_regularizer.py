@@ -217,3 +217,8 @@ def test_full_size_stays_below_the_budget() -> None:
 def test_widths_that_do_not_fit_are_refused() -> None:
     with pytest.raises(ConfigError, match="need channels divisible by 8"):
         TrajectoryRegularizer(12, DiffusionConfig())
+
+
+def test_a_branch_without_phases_is_refused() -> None:
+    with pytest.raises(ConfigError, match="got no phases"):
+        TrajectoryRegularizer(C, DiffusionConfig(phases=()))

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from gait.errors import ConfigError
 from train.config import DenoiserKind, DiffusionConfig
 from train.diffusion.denoiser import Denoiser
 from train.diffusion.schedule import signal_retention
@@ -66,7 +67,7 @@ class TrajectoryRegularizer(nn.Module):
         config: schedule, phases, weights, ablations; at least one phase.
 
     Raises:
-        ConfigError: c does not fit the attention heads.
+        ConfigError: there is no phase, or c does not fit the attention heads.
     """
 
     signal: Tensor
@@ -75,6 +76,8 @@ class TrajectoryRegularizer(nn.Module):
 
     def __init__(self, channels: int, config: DiffusionConfig) -> None:
         super().__init__()
+        if not config.phases:
+            raise ConfigError("got no phases, need at least one; without any, leave the branch out")
         self.config = config
         self.heads = (
             nn.ModuleList(nn.Conv2d(channels, channels, 1) for _ in range(2))
@@ -106,6 +109,7 @@ class TrajectoryRegularizer(nn.Module):
             Unweighted terms by name (`p1_identity`, `p2_noise`, …) and their weighted sum.
         """
         z_0 = self.latents(first, second)
+        assert noise.eps.shape[2:] == z_0.shape[1:], (noise.eps.shape, z_0.shape)
         crossed = [phase == 3 for phase in self.config.phases]
         states = self.trajectory(z_0, noise, crossed)
         terms: dict[str, Tensor] = {}
@@ -119,6 +123,7 @@ class TrajectoryRegularizer(nn.Module):
 
     def latents(self, first: Tensor, second: Tensor) -> Tensor:
         """The clean latents z_0 of both modalities, `(2, n, c, h, w)` float32."""
+        assert first.shape == second.shape, (first.shape, second.shape)
         maps = [first, second]
         if self.heads is not None:
             maps = [head(x) for head, x in zip(self.heads, maps, strict=True)]

@@ -172,7 +172,8 @@ class GaitNetwork(nn.Module):
     ) -> dict[str, Tensor]:
         """Eq. 2 to 5 on two maps `(n, c, h, w)`: L_dis of the features, L_id of the estimates.
 
-        Both modalities pass the BNNeck as one batch, so their batch statistics are shared too.
+        Both modalities pass the BNNeck as one batch, so they share its batch statistics. Triplets
+        within a modality, if configured, belong to both uses.
         """
         config = self.config
         with torch.autocast(first.device.type, enabled=False):
