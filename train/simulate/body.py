@@ -119,21 +119,31 @@ def stretch(body: RestBody, lengths: dict[str, float]) -> RestBody:
 
     Args:
         body: the person.
-        lengths: metres by segment name; trunk segments and names without a measured end are
-            left as they are.
+        lengths: metres by segment name; segments without a limb's length are left as they are.
     """
     align = body.align.copy()
-    for name, length in lengths.items():
-        kind, _, side = name.partition(".")
-        child = _CHILDREN.get(kind)
-        if child is None or kind == "foot" or name not in SEGMENTS:
-            continue
-        index, end = SEGMENTS.index(name), SEGMENTS.index(f"{child}.{side}")
-        own = float(np.linalg.norm(body.heads[end] - body.heads[index]))
-        along = np.array(REFERENCE[kind], np.float32)
-        factor = np.eye(3, dtype=np.float32) + (length / own - 1) * np.outer(along, along)
-        align[index] = factor @ align[index]
+    for name, own in limb_lengths(body).items():
+        if name in lengths:
+            index = SEGMENTS.index(name)
+            along = np.array(REFERENCE[name.partition(".")[0]], np.float32)
+            longer = (lengths[name] / own - 1) * np.outer(along, along)
+            align[index] = (np.eye(3, dtype=np.float32) + longer) @ align[index]
     return replace(body, align=align)
+
+
+def limb_lengths(body: RestBody) -> dict[str, float]:
+    """Metres from joint to joint of upper arms, forearms, thighs and shanks, before stretching."""
+    return {
+        f"{kind}.{side}": float(
+            np.linalg.norm(
+                body.heads[SEGMENTS.index(f"{child}.{side}")]
+                - body.heads[SEGMENTS.index(f"{kind}.{side}")]
+            )
+        )
+        for kind, child in _CHILDREN.items()
+        if kind != "foot"
+        for side in "LR"
+    }
 
 
 def joints(body: RestBody, motion: Motion) -> Array:

@@ -134,8 +134,8 @@ def cover_head(body: RestBody, thickness: float, *, brim: bool) -> RestBody:
         peak = shapes.ellipsoid(0.15, 0.15, 0.02)
         peak = peak + centre + np.array([depth / 2, 0, 0.02])
         cap = np.concatenate([cap, peak])
-        cap = cap[np.random.default_rng(0).permutation(len(cap))]
-    return body.attach((cap - body.heads[SEGMENTS.index("head")]).astype(np.float32), "head")
+    offsets = shapes.mixed(cap) - body.heads[SEGMENTS.index("head")]
+    return body.attach(offsets, "head")
 
 
 def take_bag(body: RestBody, rng: np.random.Generator) -> RestBody:
@@ -192,8 +192,7 @@ def hold_umbrella(
     shaft = shapes.rod(1.0, 0.012)
     top = rim + np.array([0, 0, rise])
     shaft = shaft * [1, 1, 0] + (1.15 * shaft[:, 2:] - 0.15) * top
-    points = np.concatenate([roof, shaft])
-    points = points[rng.permutation(len(points))].astype(np.float32)
+    points = shapes.mixed(np.concatenate([roof, shaft]).astype(np.float32))
     return body.attach(points, f"hanging.{side}"), motion
 
 

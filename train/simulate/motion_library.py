@@ -28,6 +28,9 @@ SHORTEST = 1.0
 
 Take = Callable[[], Recording]
 
+_KEPT = 16
+"""Subjects whose walks are kept in memory, about 3 MB each."""
+
 
 @dataclass(frozen=True)
 class MotionLibrary:
@@ -63,7 +66,7 @@ class MotionLibrary:
         takes = _find_takes(files, rate, metres)
         return MotionLibrary(
             tuple(sorted(takes)),
-            lru_cache(maxsize=16)(lambda subject: _walks(subject, takes[subject])),
+            lru_cache(maxsize=_KEPT)(lambda subject: _walks(subject, takes[subject])),
         )
 
     def walk(self, subject: str, number: int, frames: int, rng: np.random.Generator) -> Motion:

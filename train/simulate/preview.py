@@ -8,11 +8,8 @@ from numpy.typing import NDArray
 
 from gait.errors import StorageError
 from gait.modality import SIZE
-from train.simulate.anny_body import basis_file
-from train.simulate.basis import BodyBasis
-from train.simulate.capsules import capsule_basis
 from train.simulate.config import SimulateConfig
-from train.simulate.subject import Taken, film, person_of
+from train.simulate.studio import Take, open_studio
 
 Picture = NDArray[np.uint8]
 
@@ -32,13 +29,13 @@ def draw_preview(config: SimulateConfig, path: Path) -> None:
     Raises:
         StorageError: the picture cannot be written.
     """
-    basis = capsule_basis() if config.body == "capsules" else BodyBasis.load(basis_file())
+    studio = open_studio(config)
     chosen = np.linspace(0, len(config.views) - 1, min(_VIEWS, len(config.views))).astype(int)
     columns = []
-    for index in range(min(_SUBJECTS, config.subjects)):
-        person = person_of(config, basis, index)
+    for index in range(min(_SUBJECTS, len(config.subject_names))):
+        person, name = studio.person(index), config.subject_names[index]
         strips = [
-            _strip(film(config, person, index, type_, config.views[view]), index)
+            _strip(studio.film(person, index, type_, config.views[view]), name)
             for type_ in config.types
             for view in chosen
         ]
@@ -48,10 +45,10 @@ def draw_preview(config: SimulateConfig, path: Path) -> None:
         raise StorageError(f"cannot write the picture {path}; its name must end in .png or .jpg")
 
 
-def _strip(taken: Taken, index: int) -> Picture:
-    seen = taken.sighting
+def _strip(take: Take, name: str) -> Picture:
+    seen = take.sighting
     strip = np.zeros((_CAPTION + SIZE * _ZOOM, 2 * _MOMENTS * SIZE * _ZOOM, 3), np.uint8)
-    caption = f"simulated {index:04d}  {taken.type}  {taken.view}  {len(seen.silhouettes)} frames"
+    caption = f"simulated {name}  {take.type}  {take.view}  {len(seen.silhouettes)} frames"
     cv2.putText(strip, caption, (4, 11), cv2.FONT_HERSHEY_SIMPLEX, 0.4, (255, 255, 255))
     if not len(seen.silhouettes):
         return strip

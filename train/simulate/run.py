@@ -4,25 +4,24 @@ import json
 import multiprocessing
 import os
 import shutil
+import signal
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from contextlib import contextmanager
+from concurrent.futures.process import BrokenProcessPool
 from importlib.metadata import version
+from multiprocessing.synchronize import Event
 from pathlib import Path
 
 import cv2
 from filelock import FileLock, Timeout
 from threadpoolctl import threadpool_limits
 
-from gait.errors import LayoutError, StorageError
+from gait.errors import DataError, LayoutError, StorageError
 from gait.progress import progress
 from gait.sustech1k import write_sequence
-from train.simulate.anny_body import basis_file
-from train.simulate.basis import BodyBasis
-from train.simulate.capsules import capsule_basis
 from train.simulate.config import SimulateConfig
-from train.simulate.subject import film_subject
+from train.simulate.studio import Studio, open_studio
 
 RECORD = "simulation.json"
 PARTITION = "partition.json"
@@ -45,14 +44,16 @@ def simulate(config: SimulateConfig, out: Path, workers: int | None = None) -> P
 
     Raises:
         LayoutError: `out` holds another simulation or something else, or a run is writing to it.
+        MotionFileError: as `find_people`.
         StorageError: the disk is full or not writable.
+        DataError: a worker was killed.
     """
+    config = find_people(config)
     try:
         out.mkdir(parents=True, exist_ok=True)
         with FileLock(out / ".lock", blocking=False):
             _claim(config, out)
-            shutil.rmtree(out / _STAGING, ignore_errors=True)
-            _write_missing(config, out, workers or os.cpu_count() or 1)
+            _write_subjects(config, out, workers or os.cpu_count() or 1)
             _write_json(out / PARTITION, config.partition)
     except Timeout as error:
         raise LayoutError(f"another simulation is being written to {out}") from error
@@ -61,18 +62,14 @@ def simulate(config: SimulateConfig, out: Path, workers: int | None = None) -> P
     return out
 
 
-def record(config: SimulateConfig) -> dict[str, object]:
-    """What `simulation.json` holds."""
-    return {
+def _claim(config: SimulateConfig, out: Path) -> None:
+    """Writes the record of a new simulation, or checks that of a begun one."""
+    path = out / RECORD
+    wanted = {
         "simulated": True,
         "version": version("diffcrossgait"),
         "arguments": config.model_dump(mode="json"),
     }
-
-
-def _claim(config: SimulateConfig, out: Path) -> None:
-    """Writes the record of a new simulation, or checks that of a begun one."""
-    path, wanted = out / RECORD, record(config)
     if not path.exists():
         if any(not entry.name.startswith(".") for entry in out.iterdir()):
             raise LayoutError(f"{out} is not empty and holds no {RECORD}; give another folder")
@@ -80,89 +77,100 @@ def _claim(config: SimulateConfig, out: Path) -> None:
         return
     try:
         found = json.loads(path.read_text())
-    except ValueError as error:
+        old, new = found["arguments"], config.model_dump(mode="json")
+        changed = [
+            f"{name}: {old.get(name)} → {new[name]}" for name in new if old.get(name) != new[name]
+        ]
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise LayoutError(f"{path} is damaged; remove {out} or give another folder") from error
     if found != wanted:
         raise LayoutError(
-            f"{out} holds a simulation with other arguments ({_difference(found, wanted)}); "
+            f"{out} holds another simulation ({', '.join(changed) or 'of another version'}); "
             "give the same arguments or another folder"
         )
 
 
-def _difference(found: object, wanted: dict[str, object]) -> str:
-    old, new = (r.get("arguments", {}) if isinstance(r, dict) else {} for r in (found, wanted))
-    changed = [f"{key}: {old.get(key)} → {new[key]}" for key in new if old.get(key) != new[key]]
-    return ", ".join(changed) or "another version"
-
-
-def _write_missing(config: SimulateConfig, out: Path, workers: int) -> None:
+def _write_subjects(config: SimulateConfig, out: Path, workers: int) -> None:
     missing = [i for i, name in enumerate(config.subject_names) if not (out / name).exists()]
+    shutil.rmtree(out / _STAGING, ignore_errors=True)
     if not missing:
         return
-    basis = None if config.body == "capsules" else basis_file()
-    sequences = len(config.types) * len(config.views)
-    with progress() as display, _pool(config, basis, min(workers, len(missing))) as pool:
-        done = config.subjects - len(missing)
-        bar = display.add_task(
-            "simulating", total=config.subjects * sequences, completed=done * sequences, note=""
-        )
-        jobs = [pool.submit(_write_subject, index, out) for index in missing]
-        try:
-            for job in as_completed(jobs):
-                job.result()
-                display.advance(bar, sequences)
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
+    open_studio(config)  # builds the bodies before any process needs them
+    sequences, subjects = len(config.types) * len(config.views), len(config.subject_names)
+    with progress() as display:
+        bar = display.add_task("simulating", total=subjects * sequences, note="")
+        display.advance(bar, (subjects - len(missing)) * sequences)
+        for _ in _in_processes(config, out, missing, workers):
+            display.advance(bar, sequences)
+    shutil.rmtree(out / _STAGING, ignore_errors=True)
 
 
-@contextmanager
-def _pool(
-    config: SimulateConfig, basis: Path | None, workers: int
-) -> Iterator[ProcessPoolExecutor]:
-    """Fresh processes with single-threaded arithmetic: faster together, and always the same."""
-    with ProcessPoolExecutor(
-        workers,
-        mp_context=multiprocessing.get_context("spawn"),
+def _in_processes(
+    config: SimulateConfig, out: Path, subjects: list[int], workers: int
+) -> Iterator[int]:
+    """Yields each subject when it is written.
+
+    Processes are started fresh, with single-threaded arithmetic: faster together, and the same
+    result whatever their number. When the caller stops, they stop within a sequence.
+    """
+    context = multiprocessing.get_context("spawn")
+    stop = context.Event()
+    pool = ProcessPoolExecutor(
+        min(workers, len(subjects)),
+        mp_context=context,
         initializer=_start_worker,
-        initargs=(config, basis),
-    ) as pool:
-        yield pool
+        initargs=(config, stop),
+    )
+    try:
+        jobs = [pool.submit(_write_subject, index, out) for index in subjects]
+        for job in as_completed(jobs):
+            yield job.result()
+    except BrokenProcessPool as error:
+        raise DataError(
+            "a simulating process was killed, perhaps for lack of memory; finished subjects are "
+            "kept: run again, with fewer --workers"
+        ) from error
+    finally:
+        stop.set()
+        pool.shutdown(cancel_futures=True)
 
 
-_worker: tuple[SimulateConfig, BodyBasis]
+_studio: Studio
+_stop: Event
 
 
-def _start_worker(config: SimulateConfig, basis: Path | None) -> None:
-    global _worker
-    threading.Thread(target=_die_with_parent, daemon=True).start()
+def _start_worker(config: SimulateConfig, stop: Event) -> None:
+    global _studio, _stop
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent is interrupted too, and says stop
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     threadpool_limits(1)
     cv2.setNumThreads(1)
-    _worker = (config, capsule_basis() if basis is None else BodyBasis.load(basis))
+    _studio, _stop = open_studio(config), stop
 
 
-def _die_with_parent() -> None:
+def _end_with_parent() -> None:
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()
         os._exit(1)
 
 
-def _write_subject(index: int, out: Path) -> None:
-    config, basis = _worker
-    name = config.subject_names[index]
-    staging = out / _STAGING
-    for taken in film_subject(config, basis, index):
+def _write_subject(index: int, out: Path) -> int:
+    name = _studio.config.subject_names[index]
+    for take in _studio.subject(index):
+        if _stop.is_set():
+            return index
         write_sequence(
-            staging,
+            out / _STAGING,
             name,
-            taken.type,
-            taken.view,
-            silhouettes=taken.sighting.silhouettes,
-            range_views=taken.sighting.range_views,
-            points=taken.sighting.points if config.points else None,
+            take.type,
+            take.view,
+            silhouettes=take.sighting.silhouettes,
+            range_views=take.sighting.range_views,
+            points=take.sighting.points if _studio.config.points else None,
         )
-    (staging / name).rename(out / name)
+    (out / _STAGING / name).rename(out / name)
+    return index
 
 
 def _write_json(path: Path, content: object) -> None:

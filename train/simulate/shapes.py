@@ -16,15 +16,15 @@ SPACING = 0.014
 def box(depth: float, width: float, height: float, roundness: float = 0.0) -> Array:
     """The six faces of a box, about its centre; `roundness` 1 makes it an ellipsoid."""
     size = np.array([depth, width, height])
-    areas = np.array([size[1] * size[2], size[0] * size[2], size[0] * size[1]])
-    spots = _even(_count(2 * areas.sum()), 3)
-    points = spots - 0.5
-    axis = np.searchsorted(np.cumsum(areas) / areas.sum(), np.modf(spots[:, 2] * 64)[0])
-    side = np.where(np.arange(len(points)) % 2, 0.5, -0.5)
-    points[np.arange(len(points)), np.minimum(axis, 2)] = side
-    norm = np.linalg.norm(points, axis=1, keepdims=True)
-    points *= 1 - roundness + roundness * 0.5 / norm
-    return np.asarray(points * size, np.float32)
+    faces = []
+    for axis in range(3):
+        across = [k for k in range(3) if k != axis]
+        for side in (-0.5, 0.5):
+            spots = _even(_count(float(size[across].prod())), 2)
+            faces.append(np.insert(spots - 0.5, axis, side, axis=1))
+    points = np.concatenate(faces)
+    points *= 1 - roundness + roundness * 0.5 / np.linalg.norm(points, axis=1, keepdims=True)
+    return mixed(np.asarray(points * size, np.float32))
 
 
 def ellipsoid(depth: float, width: float, height: float, lowest: float = -1.0) -> Array:
@@ -54,6 +54,11 @@ def canopy(radius: float, rise: float) -> Array:
     scallop = 1 - 0.04 * np.abs(np.sin(4 * turn))  # eight ribs
     points = [radius * ring * scallop * np.cos(turn), radius * ring * scallop * np.sin(turn)]
     return np.stack([*points, rise * (1 - ring**2)], axis=1).astype(np.float32)
+
+
+def mixed(points: Array) -> Array:
+    """The same points in a fixed random order, so that every prefix is spread over all of them."""
+    return points[np.random.default_rng(0).permutation(len(points))]
 
 
 def _count(area: float) -> int:

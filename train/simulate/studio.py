@@ -1,0 +1,82 @@
+"""From options to sequences: who walks, how, and what is seen. All randomness has stable keys."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from train.simulate.anny_body import basis_file
+from train.simulate.basis import BodyBasis
+from train.simulate.capsules import capsule_basis
+from train.simulate.conditions import Condition
+from train.simulate.config import SimulateConfig, conditions_of
+from train.simulate.identity import Identity, sample_identity
+from train.simulate.motion_library import library_at
+from train.simulate.recorded import recorded_identity
+from train.simulate.scene import VIEWS
+from train.simulate.walk import Sighting, observe
+
+_PERSON, _WALK = 0, 1
+
+
+@dataclass(frozen=True, eq=False)
+class Take:
+    """A sequence as simulated: its type, its view and what was seen."""
+
+    type: str
+    view: str
+    sighting: Sighting
+
+
+@dataclass(frozen=True, eq=False)
+class Studio:
+    """Everything that sequences are made of.
+
+    Args:
+        config: what to simulate, `people` filled in.
+        basis: the space of bodies.
+    """
+
+    config: SimulateConfig
+    basis: BodyBasis
+
+    def subject(self, index: int) -> Iterator[Take]:
+        """Simulates one subject, type by type and view by view."""
+        person = self.person(index)
+        for type_ in self.config.types:
+            for view in self.config.views:
+                yield self.film(person, index, type_, view)
+
+    def person(self, index: int) -> Identity:
+        """A subject's body and way of walking, from the seed and the subject's index alone."""
+        config = self.config
+        seed = np.random.SeedSequence(config.seed, spawn_key=(_PERSON, index))
+        recorded = index - (config.subjects or 0)
+        if recorded < 0 or config.motion is None:
+            return sample_identity(self.basis, seed, config.identity)
+        library, name = library_at(config.motion), config.people[recorded]
+        return recorded_identity(self.basis, seed, config.identity, library, name)
+
+    def film(self, person: Identity, index: int, type: str, view: str) -> Take:
+        """Simulates one sequence; what is not identity is seeded by subject, type and view."""
+        number, conditions, place = _key(type, view)
+        key = (_WALK, index, number, conditions, place)
+        rng = np.random.default_rng(np.random.SeedSequence(self.config.seed, spawn_key=key))
+        motion = person.move(number, self.config.frames, rng)
+        seen = observe(
+            person.body, motion, VIEWS[view], conditions_of(type), self.config.distance, rng
+        )
+        return Take(type, view, seen)
+
+
+def open_studio(config: SimulateConfig) -> Studio:
+    """Loads the bodies; the first time, builds them."""
+    stick_figures = config.body == "capsules"
+    return Studio(config, capsule_basis() if stick_figures else BodyBasis.load(basis_file()))
+
+
+def _key(type: str, view: str) -> tuple[int, int, int]:
+    """Numbers of a walk, its conditions and its view: the same whatever else is simulated."""
+    number = int(type.partition("-")[0])
+    conditions = sum(1 << list(Condition).index(c) for c in conditions_of(type))
+    return number, conditions, list(VIEWS).index(view)
