@@ -12,6 +12,7 @@ from gait.cli import run
 from gait.errors import ConfigError
 from train.simulate.config import SimulateConfig
 from train.simulate.preview import draw_preview
+from train.simulate.recorded import find_people
 from train.simulate.run import simulate
 
 
@@ -31,11 +32,16 @@ def command(
     """
     if out is None and preview is None:
         raise ConfigError("got neither --out FOLDER nor --preview PNG, need at least one")
+    config = find_people(config)
     if preview is not None:
         draw_preview(config, preview)
     if out is not None:
         simulate(config, out, workers)
-        print(json.dumps({"simulated": True, "dataset": str(out), "subjects": config.subjects}))
+        print(
+            json.dumps(
+                {"simulated": True, "dataset": str(out), "subjects": len(config.subject_names)}
+            )
+        )
 
 
 def main() -> None:

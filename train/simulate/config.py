@@ -1,7 +1,7 @@
 """What to simulate."""
 
 from pathlib import Path
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -9,6 +9,7 @@ from train.simulate.conditions import Condition
 from train.simulate.identity import Carrier
 from train.simulate.scene import CLOSEST, VIEWS
 
+SUBJECTS = 64
 CONDITIONS = tuple(condition.value for condition in Condition)
 
 
@@ -21,10 +22,10 @@ class SimulateConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    subjects: int = Field(default=64, ge=1, le=9999)
-    """How many people; with recorded motion at most as many as were recorded."""
+    subjects: int | None = Field(default=None, ge=0, le=9999)
+    """How many people who walk by gait curves; if not given 64, or none beside recorded ones."""
     train: int | None = Field(default=None, ge=0)
-    """How many of them, the first, are in TRAIN_SET; three quarters if not given."""
+    """How many people, the first, are in TRAIN_SET; three quarters if not given."""
     conditions: tuple[str, ...] = CONDITIONS
     """Of nm bg cl cr ub uf oc nt; joined ones such as cr-uf are possible."""
     walks: int = Field(default=2, ge=1, le=99)
@@ -40,10 +41,19 @@ class SimulateConfig(BaseModel):
     body: Literal["anny", "capsules"] = "anny"
     """Anny's people, or stick figures that need no build."""
     motion: Path | None = None
-    """Folder of ASF/AMC or BVH files that move the people; built-in gait curves if not given."""
+    """Folder or .tar.gz of ASF/AMC or BVH files: people whose walks were recorded."""
+    people: tuple[str, ...] = ()
+    """Names of the recorded people to take; all of them if not given."""
     points: bool = True
     """Write the point clouds too; they take most of the space."""
     seed: int = Field(default=0, ge=0)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _how_many(cls, values: Any) -> Any:
+        if isinstance(values, dict) and values.get("subjects") is None:
+            return {**values, "subjects": 0 if values.get("motion") else SUBJECTS}
+        return values
 
     @field_validator("conditions")
     @classmethod
@@ -64,16 +74,21 @@ class SimulateConfig(BaseModel):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        if self.train is not None and self.train > self.subjects:
-            raise ValueError(f"got {self.train} to train on, but only {self.subjects} subjects")
+        if self.motion is None and (self.people or not self.subjects):
+            raise ValueError("got nobody, or people without the motion that was recorded of them")
+        count = len(self.subject_names)
+        known = self.motion is None or self.people
+        if self.train is not None and self.train > count and known:
+            raise ValueError(f"got {self.train} to train on, but only {count} subjects")
         if not CLOSEST < self.distance[0] < self.distance[1] <= 100:
             raise ValueError(f"got distances {self.distance}, need {CLOSEST:g} < MIN < MAX <= 100")
         return self
 
     @property
     def subject_names(self) -> tuple[str, ...]:
-        """`0000`, `0001`, …"""
-        return tuple(f"{index:04d}" for index in range(self.subjects))
+        """`0000`, `0001`, …, then the recorded people: `mocap-02`, …"""
+        built_in = (f"{index:04d}" for index in range(self.subjects or 0))
+        return (*built_in, *(f"mocap-{name}" for name in self.people))
 
     @property
     def types(self) -> tuple[str, ...]:

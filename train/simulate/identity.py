@@ -1,5 +1,6 @@
 """Who a simulated person is: a body and a way of walking, both from the person's own seed."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -8,7 +9,8 @@ from numpy.typing import NDArray
 
 from train.simulate.basis import BodyBasis
 from train.simulate.body import RestBody
-from train.simulate.gait_curves import Style, average_style, sample_style
+from train.simulate.gait_curves import sample_style, stand, walk
+from train.simulate.motion import RATE, Motion
 
 
 class Carrier(StrEnum):
@@ -21,17 +23,21 @@ class Carrier(StrEnum):
     """Nobody moves."""
 
 
+Walker = Callable[[int, int, np.random.Generator], Motion]
+"""Makes a walk from its number (0 is the gallery's), frames, and the randomness of this walk."""
+
+
 @dataclass(frozen=True, eq=False)
 class Identity:
     """One person.
 
     Args:
         body: at rest, undressed.
-        style: how this person walks; None for a person who stands still.
+        move: how this person walks.
     """
 
     body: RestBody
-    style: Style | None
+    move: Walker
 
 
 def sample_identity(basis: BodyBasis, seed: np.random.SeedSequence, carrier: Carrier) -> Identity:
@@ -40,13 +46,23 @@ def sample_identity(basis: BodyBasis, seed: np.random.SeedSequence, carrier: Car
     phenotypes, changes = sample_shape(shape, len(basis.local_changes))
     if carrier is Carrier.MOTION:
         phenotypes, changes = average_shape(len(basis.local_changes))
-    walking = None if carrier is Carrier.SHAPE else sample_style(style)
-    return Identity(basis.shape(phenotypes, changes), walking)
+    body = basis.shape(phenotypes, changes)
+    return Identity(body, standing if carrier is Carrier.SHAPE else stylist(body, style))
 
 
-def average_person(basis: BodyBasis) -> Identity:
-    """The mean of the population in body and gait."""
-    return Identity(basis.shape(*average_shape(len(basis.local_changes))), average_style())
+def stylist(body: RestBody, rng: np.random.Generator) -> Walker:
+    """Walks by the built-in gait curves, in a style drawn from `rng`."""
+    style, leg_length = sample_style(rng), body.leg_length
+
+    def move(number: int, frames: int, rng: np.random.Generator) -> Motion:  # noqa: ARG001
+        return walk(style, rng, frames=frames, rate=RATE, leg_length=leg_length)
+
+    return move
+
+
+def standing(number: int, frames: int, rng: np.random.Generator) -> Motion:  # noqa: ARG001
+    """Stands still, whatever the walk."""
+    return stand(frames, RATE)
 
 
 def average_shape(changes: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -7,6 +7,9 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 
+RATE = 10.0
+"""Frames a second of both sensors, Hz."""
+
 SEGMENTS = (
     "pelvis",
     "lumbar",

@@ -18,10 +18,7 @@ from train.simulate.mocap.recording import Recording
 from train.simulate.mocap.retarget import retarget
 from train.simulate.mocap.source import Source
 from train.simulate.mocap.stretches import Stretch, find_stretches, sample
-from train.simulate.motion import Motion
-
-RATE = 10.0
-"""Frames a second of the walks handed out: the LiDAR's turns."""
+from train.simulate.motion import RATE, Motion
 
 SHORTEST = 1.0
 """Seconds that a walk must last: 10 frames from any moment of the first tenth."""
@@ -88,6 +85,12 @@ class MotionLibrary:
         count = min(frames, int(stretch.seconds * RATE))
         start = rng.uniform(0, stretch.seconds - (count - 1) / RATE)
         return sample(stretch, RATE, count, start)
+
+
+@lru_cache(maxsize=1)
+def library_at(path: Path) -> MotionLibrary:
+    """The library of a path with the usual rate and unit, opened once in a process."""
+    return MotionLibrary.open(path)
 
 
 def _find_takes(files: Files, rate: float, metres: float | None) -> dict[str, list[Take]]:

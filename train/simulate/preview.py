@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from gait.errors import StorageError
 from gait.modality import SIZE
 from train.simulate.config import SimulateConfig
+from train.simulate.recorded import find_people
 from train.simulate.studio import Take, open_studio
 
 Picture = NDArray[np.uint8]
@@ -29,6 +30,7 @@ def draw_preview(config: SimulateConfig, path: Path) -> None:
     Raises:
         StorageError: the picture cannot be written.
     """
+    config = find_people(config)
     studio = open_studio(config)
     chosen = np.linspace(0, len(config.views) - 1, min(_VIEWS, len(config.views))).astype(int)
     columns = []

@@ -14,7 +14,7 @@ from train.simulate.body import RestBody, pose
 from train.simulate.camera import photograph, segment
 from train.simulate.conditions import Condition, dress
 from train.simulate.lidar import scan
-from train.simulate.motion import Motion
+from train.simulate.motion import RATE, Motion
 from train.simulate.scene import (
     CAMERA_BELOW,
     View,
@@ -24,8 +24,6 @@ from train.simulate.scene import (
     put_occluder,
 )
 
-RATE = 10.0
-"""Frames a second of both sensors."""
 _DENSE = 6.5
 """From this distance on, fewer surface points do as well, metres."""
 
