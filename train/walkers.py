@@ -21,7 +21,7 @@ def walkers_folder(config: SimulateConfig) -> Path:
     """Where the walkers of a configuration lie: the same ones for every run that wants them."""
     content = json.dumps(config.model_dump(mode="json"), sort_keys=True)
     digest = hashlib.sha256(content.encode()).hexdigest()[:8]
-    return FOLDER / f"walkers-{config.subjects}-{digest}"
+    return FOLDER / f"walkers-{len(config.subject_names)}-{digest}"
 
 
 def walkers_pack(config: SimulateConfig) -> Pack:
@@ -42,7 +42,7 @@ def walkers_pack(config: SimulateConfig) -> Pack:
     with FileLock(folder / ".lock"):
         if not (pack / INDEX).is_file():
             print(
-                f"simulating {config.subjects} walkers × {len(config.types)} walks × "
+                f"simulating {len(config.subject_names)} walkers × {len(config.types)} walks × "
                 f"{len(config.views)} views into {folder}",
                 file=sys.stderr,
             )

@@ -1,7 +1,7 @@
 """What to simulate."""
 
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -9,7 +9,6 @@ from train.simulate.conditions import Condition
 from train.simulate.identity import Carrier
 from train.simulate.scene import CLOSEST, VIEWS
 
-SUBJECTS = 64
 CONDITIONS = tuple(condition.value for condition in Condition)
 
 
@@ -48,13 +47,6 @@ class SimulateConfig(BaseModel):
     """Write the point clouds too; they take most of the space."""
     seed: int = Field(default=0, ge=0)
 
-    @model_validator(mode="before")
-    @classmethod
-    def _how_many(cls, values: Any) -> Any:
-        if isinstance(values, dict) and values.get("subjects") is None:
-            return {**values, "subjects": 0 if values.get("motion") else SUBJECTS}
-        return values
-
     @field_validator("conditions")
     @classmethod
     def _known_conditions(cls, conditions: tuple[str, ...]) -> tuple[str, ...]:
@@ -74,7 +66,7 @@ class SimulateConfig(BaseModel):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        if self.motion is None and (self.people or not self.subjects):
+        if self.motion is None and (self.people or not self.built_in):
             raise ValueError("got nobody, or people without the motion that was recorded of them")
         count = len(self.subject_names)
         known = self.motion is None or self.people
@@ -85,10 +77,17 @@ class SimulateConfig(BaseModel):
         return self
 
     @property
+    def built_in(self) -> int:
+        """How many people walk by the built-in gait curves."""
+        if self.subjects is not None:
+            return self.subjects
+        return 64 if self.motion is None else 0
+
+    @property
     def subject_names(self) -> tuple[str, ...]:
         """`0000`, `0001`, …, then the recorded people: `mocap-02`, …"""
-        built_in = (f"{index:04d}" for index in range(self.subjects or 0))
-        return (*built_in, *(f"mocap-{name}" for name in self.people))
+        walkers = (f"{index:04d}" for index in range(self.built_in))
+        return (*walkers, *(f"mocap-{name}" for name in self.people))
 
     @property
     def types(self) -> tuple[str, ...]:

@@ -51,7 +51,7 @@ class Studio:
         """A subject's body and way of walking, from the seed and the subject's index alone."""
         config = self.config
         seed = np.random.SeedSequence(config.seed, spawn_key=(_PERSON, index))
-        recorded = index - (config.subjects or 0)
+        recorded = index - config.built_in
         if recorded < 0 or config.motion is None:
             return sample_identity(self.basis, seed, config.identity)
         library, name = library_at(config.motion), config.people[recorded]
