@@ -42,7 +42,7 @@ class FileRecord(_Frozen):
     """Hash and size in bytes of one file of the bundle."""
 
     sha256: Sha256
-    size: int = Field(ge=1)
+    size: int = Field(ge=0)
 
     @classmethod
     def of(cls, data: bytes) -> "FileRecord":

@@ -1,0 +1,63 @@
+"""The tiny bundle, clips of patterned people, and galleries of random embeddings."""
+
+import hashlib
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gait.clip import Clip
+from gait.manifest import FileRecord, Manifest, contract_id
+from gait.modality import Modality
+from gallery.template import Enrolment
+
+TINY = Path(__file__).parent / "data" / "tiny_bundle"
+DIMENSION = 256
+"""Of the tiny bundle: 16 parts of 16 numbers."""
+
+
+def random_embeddings(count: int, seed: int = 0) -> NDArray[np.float32]:
+    """`(count, DIMENSION)` of norm 1."""
+    vectors = np.random.default_rng(seed).standard_normal((count, DIMENSION), np.float32)
+    unit: NDArray[np.float32] = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    return unit
+
+
+def enrolment(
+    subject: str,
+    embedding: NDArray[np.float32],
+    modality: Modality = Modality.SILHOUETTE,
+    source: str = "test",
+) -> Enrolment:
+    """An enrolment whose digest is that of the embedding."""
+    digest = hashlib.sha256(embedding.tobytes()).hexdigest()
+    return Enrolment(subject, modality, embedding, source, 10, digest)
+
+
+def enrolments(subjects: Sequence[str], seed: int = 0) -> list[Enrolment]:
+    """One random silhouette enrolment of each."""
+    vectors = random_embeddings(len(subjects), seed)
+    return [enrolment(subject, vector) for subject, vector in zip(subjects, vectors, strict=True)]
+
+
+def walk(person: int, frames: int, modality: Modality, seed: int = 0) -> Clip:
+    """A clip of a person: a blocky pattern of that person, and noise that differs by seed."""
+    rng = np.random.default_rng(person)
+    pattern = rng.integers(0, 200, (3, 8, 8)).repeat(8, axis=1).repeat(8, axis=2)
+    noise = np.random.default_rng((person, seed)).integers(0, 56, (frames, 3, 64, 64))
+    return Clip((pattern + noise)[:, : modality.channels].astype(np.uint8), modality)
+
+
+def other_bundle(folder: Path) -> Path:
+    """A copy of the tiny bundle that counts as another model: one file has a byte more."""
+    shutil.copytree(TINY, folder)
+    manifest = Manifest.load(TINY)
+    name = manifest.models[Modality.SILHOUETTE].file
+    data = (TINY / name).read_bytes() + b"\0"
+    (folder / name).write_bytes(data)
+    files = manifest.files | {name: FileRecord.of(data)}
+    contract = contract_id(manifest.models, files)
+    manifest.model_copy(update={"files": files, "contract": contract}).save(folder)
+    return folder

@@ -1,0 +1,171 @@
+"""The gallery's commands, as a person runs them."""
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from gait.cli import run
+from gait.modality import Modality
+from gallery import build, identify, info, remove
+from gallery import list as listing
+from gallery.gallery import Gallery
+from tests.galleries import TINY, other_bundle, walk
+
+pytestmark = pytest.mark.serving
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Runs a command's `main` with arguments; returns exit code, stdout and stderr."""
+
+    def call(module: Any, *arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", [module.__name__, *map(str, arguments)])
+        with pytest.raises(SystemExit) as exit_:
+            run(module.main)
+        streams = capsys.readouterr()
+        return int(exit_.value.code or 0), streams.out, streams.err
+
+    return call
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Path:
+    """Four people with a silhouette and a range-view file each."""
+    root = tmp_path / "files"
+    for person in range(4):
+        (root / f"p{person}").mkdir(parents=True)
+        for modality in Modality:
+            np.save(root / f"p{person}" / f"{modality}.npy", walk(person, 5, modality).frames)
+    return root
+
+
+@pytest.fixture
+def built(tmp_path: Path, files: Path, command: Run) -> Path:
+    """A gallery of these people."""
+    out = tmp_path / "gallery"
+    code, _, _ = command(build, "--bundle", TINY, "--out", out, files)
+    assert code == 0
+    return out
+
+
+def test_build_says_what_it_did_and_goes_on(built: Path, files: Path, command: Run) -> None:
+    np.save(files / "p0" / "more.npy", walk(0, 7, Modality.SILHOUETTE, seed=1).frames)
+    (files / "p1" / "broken.npy").write_bytes(b"?")
+    code, out, err = command(build, "--bundle", TINY, "--out", built, files)
+    assert (code, err) == (0, "")
+    assert "1 enrolled, 8 there already, 1 rejected" in out
+    assert "rejected  p1/broken.npy  [decode.format]" in out
+    assert "4 subjects, 9 templates" in out
+
+
+def test_build_in_json(tmp_path: Path, files: Path, command: Run) -> None:
+    out = tmp_path / "lidar"
+    arguments = ("--bundle", TINY, "--out", out, "--modality", "range_view", "--json", files)
+    code, said, _ = command(build, *arguments, "--subjects", "p1", "p2")
+    facts = json.loads(said)
+    assert code == 0
+    assert (facts["enrolled"], facts["range_views"], facts["silhouettes"]) == (2, 2, 0)
+    assert [r["code"] for r in facts["rejected"]] == ["clip.modality"] * 2
+
+
+def test_build_with_nothing_usable_fails_after_the_reasons(tmp_path: Path, command: Run) -> None:
+    folder = tmp_path / "files" / "a"
+    folder.mkdir(parents=True)
+    (folder / "clip.npy").write_bytes(b"?")
+    code, out, err = command(build, "--bundle", TINY, "--out", tmp_path / "gallery", folder.parent)
+    assert code == 1
+    assert "[decode.format]" in out
+    assert err.startswith("error [gallery.invalid]: none of 1 clips")
+
+
+def test_build_with_another_bundle_is_refused(
+    built: Path, files: Path, tmp_path: Path, command: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = other_bundle(tmp_path / "other")
+    monkeypatch.setattr("gallery.encoder._check_golden", lambda *_: None)
+    monkeypatch.setattr("gallery.encoder.Session", lambda *_: type("S", (), {"provider": "x"}))
+    code, _, err = command(build, "--bundle", other, "--out", built, files)
+    assert code == 1
+    assert err.startswith("error [gallery.contract]")
+
+
+def test_identify_prints_a_table(built: Path, files: Path, command: Run) -> None:
+    code, out, err = command(identify, "--gallery", built, files / "p2" / "silhouette.npy")
+    assert (code, err) == (0, "")
+    clip, head, first, *rest = out.splitlines()
+    assert clip == "silhouette clip, 5 of 5 frames, npy"
+    assert head.split() == ["rank", "subject", "similarity", "modality", "template", "source"]
+    assert first.split() == ["1", "p2", "1.0000", "silhouette", "6", "p2/silhouette.npy"]
+    assert len(rest) == 3
+
+
+def test_identify_in_json_searches_both_or_one_modality(
+    built: Path, files: Path, command: Run
+) -> None:
+    clip = files / "p3" / "range_view.npy"
+    _, out, _ = command(identify, "--gallery", built, clip, "--json", "--top-k", 2)
+    facts = json.loads(out)
+    assert (facts["modality"], facts["frames_used"]) == ("range_view", 5)
+    assert facts["candidates"][0]["subject"] == "p3"
+    assert len(facts["candidates"]) == 2
+    arguments = ("--gallery", built, clip, "--json", "--among", "silhouette")
+    _, out, _ = command(identify, *arguments)
+    candidates = json.loads(out)["candidates"]
+    assert {c["modality"] for c in candidates} == {"silhouette"}
+    assert candidates == sorted(candidates, key=lambda c: -c["similarity"])
+
+
+@pytest.mark.parametrize(
+    ("clip", "says"),
+    [("nothing.npy", "there is no file"), ("p0/broken.npy", "error [decode.format]")],
+)
+def test_identify_says_what_is_wrong_with_a_clip(
+    built: Path, files: Path, command: Run, clip: str, says: str
+) -> None:
+    (files / "p0" / "broken.npy").write_bytes(b"?")
+    code, out, err = command(identify, "--gallery", built, files / clip)
+    assert (code, out) == (1, "")
+    assert says in err
+    assert err.count("\n") == 1
+
+
+def test_list_remove_and_info(built: Path, command: Run) -> None:
+    assert command(remove, "--gallery", built, "p0")[1] == "removed p0: 2 templates\n"
+    code, _, err = command(remove, "--gallery", built, "p0")
+    assert code == 1
+    assert err == "error [gallery.subject_not_found]: the gallery has no subject 'p0'\n"
+    assert [line.split()[0] for line in command(listing, "--gallery", built)[1].splitlines()] == [
+        "name",
+        "p1",
+        "p2",
+        "p3",
+    ]
+    templates = json.loads(command(listing, "--gallery", built, "--subject", "p1", "--json")[1])
+    assert [(t["modality"], t["frames"]) for t in templates] == [
+        ("range_view", 5),
+        ("silhouette", 5),
+    ]
+    facts = json.loads(command(info, "--gallery", built, "--json")[1])
+    assert (facts["subjects"], facts["silhouettes"], facts["range_views"]) == (3, 3, 3)
+    assert facts["trained_on"] == "simulated people"
+    assert facts["contract"] in command(info, "--gallery", built)[1]
+
+
+def test_a_list_of_nobody_is_a_head_alone(tmp_path: Path, command: Run) -> None:
+    Gallery.create(tmp_path / "gallery", TINY).close()
+    out = command(listing, "--gallery", tmp_path / "gallery")[1]
+    assert out.split() == ["name", "created", "silhouettes", "range_views"]
+
+
+def test_a_folder_that_is_no_gallery_is_said(tmp_path: Path, command: Run) -> None:
+    for module in (listing, info):
+        code, _, err = command(module, "--gallery", tmp_path)
+        assert code == 1
+        assert "there is no gallery at" in err

@@ -1,0 +1,102 @@
+"""The manifest: what it accepts, and what it finds."""
+
+import hashlib
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gait.errors import BundleError, BundleTamperedError
+from gait.manifest import MANIFEST, Manifest, contract_id, noise_frames
+from gait.modality import Modality
+from tests.galleries import TINY, other_bundle
+
+pytestmark = pytest.mark.serving
+
+
+@pytest.fixture
+def bundle(tmp_path: Path) -> Path:
+    """A copy of the tiny bundle that may be damaged."""
+    return Path(shutil.copytree(TINY, tmp_path / "bundle"))
+
+
+def _edit(bundle: Path, **changes: Any) -> None:
+    path = bundle / MANIFEST
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+
+def test_a_saved_manifest_reads_back_equal(bundle: Path) -> None:
+    manifest = Manifest.load(bundle)
+    manifest.save(bundle)
+    assert Manifest.load(bundle) == manifest
+    manifest.check(bundle)
+
+
+@pytest.mark.parametrize("name", ["silhouette.onnx", "range_view.onnx", "parity.json"])
+def test_a_changed_byte_in_any_file_is_found(bundle: Path, name: str) -> None:
+    data = bytearray((bundle / name).read_bytes())
+    data[len(data) // 2] ^= 1
+    (bundle / name).write_bytes(data)
+    with pytest.raises(BundleTamperedError, match=name):
+        Manifest.load(bundle).check(bundle)
+
+
+def test_a_missing_file_is_found(bundle: Path) -> None:
+    (bundle / "range_view.onnx").unlink()
+    with pytest.raises(BundleTamperedError, match=r"no range_view\.onnx"):
+        Manifest.load(bundle).check(bundle)
+
+
+def test_a_hash_edited_to_fit_another_file_breaks_the_contract(bundle: Path) -> None:
+    files = json.loads((bundle / MANIFEST).read_text())["files"]
+    files["silhouette.onnx"]["sha256"] = hashlib.sha256(b"other").hexdigest()
+    _edit(bundle, files=files)
+    with pytest.raises(BundleTamperedError, match="contract"):
+        Manifest.load(bundle)
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"schema_version": 2}, "schema_version"),
+        ({"surprise": 1}, "surprise"),
+        ({"metric": "euclidean"}, "metric"),
+        ({"embedding": {"parts": 8, "dim": 16}}, "golden embedding"),
+        ({"models": {}}, "no model for"),
+    ],
+)
+def test_what_this_version_does_not_read_is_named(
+    bundle: Path, changes: dict[str, Any], says: str
+) -> None:
+    _edit(bundle, **changes)
+    with pytest.raises(BundleError, match=says):
+        Manifest.load(bundle)
+
+
+def test_a_file_name_cannot_lead_out_of_the_bundle(bundle: Path) -> None:
+    files = json.loads((bundle / MANIFEST).read_text())["files"]
+    _edit(bundle, files=files | {"../secret": files["parity.json"]})
+    with pytest.raises(BundleError, match="secret"):
+        Manifest.load(bundle)
+
+
+def test_a_folder_without_a_manifest_is_no_bundle(tmp_path: Path) -> None:
+    with pytest.raises(BundleError, match="not a model bundle"):
+        Manifest.load(tmp_path)
+
+
+def test_the_contract_is_that_of_the_graphs_alone(tmp_path: Path) -> None:
+    tiny = Manifest.load(TINY)
+    other = Manifest.load(other_bundle(tmp_path / "other"))
+    assert other.contract != tiny.contract
+    without_report = {n: r for n, r in tiny.files.items() if n != "parity.json"}
+    assert contract_id(tiny.models, without_report) == tiny.contract
+
+
+def test_noise_frames_never_change() -> None:
+    frames = noise_frames(7, 2, 3, Modality.RANGE_VIEW)
+    assert frames.shape == (2, 3, 3, 64, 64)
+    want = "c88e54102053a03cf8380f80d77a9f2b7f3fbeec3d5d8e6f71edf7712793752f"
+    assert hashlib.sha256(frames.tobytes()).hexdigest() == want
