@@ -6,7 +6,6 @@ memory is its own; it includes the embeddings themselves (630 MB).
 """
 
 import json
-import os
 import resource
 import sys
 import time
@@ -20,6 +19,7 @@ import tyro
 
 from gait.cli import run
 from train.evaluate import Labels, evaluate_sustech1k
+from train.protocols.outcomes import cores
 
 VIEWS = (
     "000", "000-far", "045", "090", "090-near", "135",
@@ -97,7 +97,7 @@ def measure(subjects: int, probes: int, parts: int, dimensions: int, bootstrap: 
         probes=probes,
         numbers=parts * dimensions,
         bootstrap=bootstrap,
-        cores=os.cpu_count() or 1,
+        cores=cores(),
         seconds=seconds,
         cpu_seconds=cpu_seconds,
         peak_gb=peak / 1e9,

@@ -116,7 +116,7 @@ def outcomes(
             values[way][rows, view] = _metrics(found, ranks)
 
     jobs = list(product(Modality, Modality, _blocks(probe, cells)))
-    with threadpool_limits(1), ThreadPoolExecutor(_cores()) as pool:
+    with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(cores()) as pool:
         for _ in pool.map(lambda job: work((job[0], job[1], *job[2])), jobs):
             pass
     return values
@@ -134,7 +134,8 @@ def _metrics(found: NDArray[np.int64], ranks: Sequence[int]) -> NDArray[np.float
     return np.stack([*columns, average_precision(found), inverse_negative_penalty(found)], axis=1)
 
 
-def _cores() -> int:
+def cores() -> int:
+    """Cores this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
