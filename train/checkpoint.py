@@ -6,19 +6,32 @@ import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import UnionType
 from typing import Any
 
 import torch
 from pydantic import ValidationError
 from torch import Tensor
 
-from gait.errors import CheckpointError
+from gait.errors import CheckpointError, ConfigError
 from train.config import TrainConfig
 from train.model.network import GaitNetwork
 from train.storage import write_atomically
 
 FORMAT = "diffcrossgait-checkpoint"
 VERSION = 1
+
+_KINDS: dict[str, UnionType | type] = {
+    "model": dict,
+    "classes": list,
+    "iteration": int,
+    "simulated": bool,
+    "optimiser": dict | None,
+    "scaler": dict,
+    "rng": dict,
+    "best": float | None,
+    "torch_version": str,
+}
 
 # What torch.load raises for a file that someone else wrote, by its several parsers.
 _UNREADABLE = (
@@ -96,18 +109,29 @@ def load_checkpoint(path: Path, map_location: str | torch.device = "cpu") -> Che
             f"{path} is a checkpoint of version {content.get('version')}, this program reads "
             f"version {VERSION}: use the release that wrote it, or train again"
         )
+    fields = {name: _field(path, content, name, kind) for name, kind in _KINDS.items()}
     try:
-        fields = {name: content[name] for name in Checkpoint.__dataclass_fields__}
-        fields["config"] = TrainConfig.model_validate(content["config"])
-    except KeyError as error:
-        raise CheckpointError(f"{path} lacks {error}: it was not written by train.run") from error
-    except ValidationError as error:
-        where = ".".join(map(str, error.errors()[0]["loc"]))
+        config = TrainConfig.model_validate(content.get("config"))
+    except (ValidationError, ConfigError) as error:
+        where = "" if isinstance(error, ConfigError) else f" ({_first_path(error)})"
         raise CheckpointError(
-            f"{path} has a configuration this program does not know ({where}): "
+            f"{path} has a configuration this program does not know{where}: "
             "use the release that wrote it, or train again"
         ) from error
-    return Checkpoint(**fields)
+    return Checkpoint(config=config, **fields)
+
+
+def _field(path: Path, content: dict[str, Any], name: str, kind: UnionType | type) -> Any:
+    value = content.get(name)
+    if name not in content or not isinstance(value, kind):
+        raise CheckpointError(
+            f"{path} has no proper {name} (got {type(value).__name__}): train.run did not write it"
+        )
+    return value
+
+
+def _first_path(error: ValidationError) -> str:
+    return ".".join(map(str, error.errors()[0]["loc"]))
 
 
 def _read(path: Path, map_location: str | torch.device) -> object:

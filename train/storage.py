@@ -1,6 +1,7 @@
 """Writing a file so that a crash leaves the old one or the new one, never half of it."""
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from gait.errors import StorageError
@@ -22,7 +23,8 @@ def write_atomically(path: Path, data: bytes | memoryview) -> None:
         partial.replace(path)
         _flush_folder(path.parent)
     except OSError as error:
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
         raise StorageError(
             f"cannot write {path} ({error.strerror}): free space or make the folder writable, "
             "then run the same command again; what was saved before is intact",

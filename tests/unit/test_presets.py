@@ -1,0 +1,99 @@
+"""Presets and YAML: what is written is what runs, and a typo is an error with a suggestion."""
+
+from pathlib import Path
+
+import pytest
+
+from gait.errors import ConfigError
+from tests.training_setup import tiny_config
+from train.config import TrainConfig
+from train.presets import differences, load_config, parse_config, preset_names
+
+
+def test_the_four_presets_are_there() -> None:
+    assert preset_names() == ["demo", "freegait", "simulated", "sustech1k"]
+    assert [load_config(name).name for name in preset_names()] == preset_names()
+
+
+@pytest.mark.parametrize("name", ["sustech1k", "freegait"])
+def test_paper_presets_follow_the_paper(name: str) -> None:
+    config = load_config(name)
+    batch, optim = config.batch, config.optim
+    assert (batch.subjects, batch.sequences, batch.frames) == (8, 8, 10)
+    assert (optim.iterations, optim.milestones, optim.gamma) == (40_000, (15_000, 30_000), 0.1)
+    assert (optim.lr, optim.weight_decay, optim.schedule) == (3e-4, 5e-4, "steps")
+    assert config.diffusion.phases == (1, 2, 3)
+    assert config.model.channels == (64, 128, 256, 512)
+    assert not config.model.within_modality_triplets
+    assert not config.data.simulated
+    assert config.data.layout == name
+
+
+@pytest.mark.parametrize("name", ["demo", "simulated"])
+def test_simulated_presets_train_the_whole_method(name: str) -> None:
+    config = load_config(name)
+    assert config.data.simulated
+    assert config.data.validation_subjects > 0
+    assert config.diffusion.phases == (1, 2, 3)
+    test = config.walkers.partition["TEST_SET"]
+    assert len(test) >= 32
+
+
+def test_simulated_trains_on_250_people() -> None:
+    config = load_config("simulated")
+    held = config.data.validation_subjects
+    assert len(config.walkers.partition["TRAIN_SET"]) - held == 250
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ({"optim": {"lrr": 1}}, "optim.lrr: unknown field (did you mean 'lr'?)"),
+        ({"modell": {}}, "modell: unknown field (did you mean 'model'?)"),
+        ({"batch": {"frames": 0}}, "batch.frames: Input should be greater than 0, got 0"),
+        ({"model": {"chanels": [1]}}, "did you mean 'channels'"),
+        ({"walkers": {"subject": 3}}, "walkers.subject: unknown field (did you mean 'subjects'?)"),
+        ([1], "whole"),
+        ({"optim": {"milestones": [3, 2]}}, "rising"),
+    ],
+)
+def test_a_bad_configuration_is_named_by_its_path(content: object, said: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse_config(content, "here.yaml")
+    assert said in str(caught.value)
+
+
+def test_an_unknown_preset_is_refused_with_a_suggestion() -> None:
+    with pytest.raises(ConfigError, match="did you mean 'demo'"):
+        load_config("deemo")
+
+
+def test_a_yaml_file_is_a_preset(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text("name: mine\noptim: {lr: 3e-4}\n")
+    assert load_config(str(path)).optim.lr == 3e-4
+
+
+@pytest.mark.parametrize("text", ["a: [", "a: b: c", "\x00"])
+def test_what_is_not_yaml_is_said(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(text)
+    with pytest.raises(ConfigError, match=r"mine\.yaml"):
+        load_config(str(path))
+
+
+def test_an_empty_yaml_file_is_the_default(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text("")
+    assert load_config(str(path)) == TrainConfig()
+
+
+def test_a_configuration_survives_json() -> None:
+    config = load_config("demo")
+    assert TrainConfig.model_validate(config.model_dump(mode="json")) == config
+
+
+def test_differences_name_fields_and_ignore_the_machine() -> None:
+    old, new = tiny_config(), tiny_config(optim={"lr": 0.1}, run={"log_every": 7})
+    assert differences(old, old) == []
+    assert differences(old, new) == ["optim.lr (0.003 → 0.1)"]

@@ -1,0 +1,35 @@
+"""Rank-1 on held-out people."""
+
+import numpy as np
+import pytest
+
+from train.validate import rank1
+
+SUBJECTS = np.array(["a", "a", "b", "b"])
+VIEWS = np.array(["0", "9", "0", "9"])
+
+
+def at(*angles: float) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
+    """One-part embeddings at these angles, in degrees."""
+    radians = np.radians(angles)
+    return np.stack([np.cos(radians), np.sin(radians)], axis=1)[:, None].astype(np.float32)
+
+
+@pytest.mark.parametrize(
+    ("probes", "percent"),
+    [
+        (at(0, 0, 90, 90), 100.0),
+        (at(90, 90, 0, 0), 0.0),
+        (at(0, 80, 90, 90), 75.0),
+    ],
+)
+def test_percent_of_probes_whose_nearest_is_right(
+    probes: np.ndarray[tuple[int, ...], np.dtype[np.float32]], percent: float
+) -> None:
+    assert rank1(probes, at(0, 10, 90, 80), SUBJECTS, VIEWS) == percent
+
+
+def test_walks_of_the_probes_own_view_do_not_count() -> None:
+    # Each probe equals its own walk in the gallery, but its subject from the other view is far.
+    gallery = at(0, 90, 85, 5)
+    assert rank1(gallery, gallery, SUBJECTS, VIEWS) == 0.0
