@@ -1,0 +1,289 @@
+"""What crosses from training to the bundle must not move, and nothing else may cross."""
+
+import json
+import re
+import sys
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from torch.nn import functional as F
+
+from export import bundle as exporting
+from export import onnx as command
+from export.backbone import Backbone, backbone
+from export.graph import check, trace
+from export.parity import Graph, check_ranking, check_shapes
+from gait.cli import run
+from gait.errors import ExportError, ParityError
+from gait.manifest import MANIFEST, Manifest
+from gait.modality import Modality
+from gallery.encoder import Encoder
+from gallery.session import Device
+from tests.data.make_tiny_bundle import CONFIG, save_tiny_checkpoint
+from tests.galleries import TINY, random_embeddings, walk
+from tests.packs import write_pack
+from train.checkpoint import build_network, load_checkpoint
+from train.config import ModelConfig
+from train.model.network import GaitNetwork
+
+TRAINING_ONLY = re.compile(r"regularizer|denois|token|neck|generative|attention|noise", re.I)
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small network with every diffusion phase."""
+    path = tmp_path_factory.mktemp("run") / "ckpt.pt"
+    save_tiny_checkpoint(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def network(checkpoint: Path) -> GaitNetwork:
+    """The network of the checkpoint."""
+    return build_network(load_checkpoint(checkpoint))
+
+
+@pytest.fixture(scope="module")
+def bundle(checkpoint: Path) -> Path:
+    """The bundle of the checkpoint, ranked on a pack."""
+    pack = write_pack(checkpoint.parent / "pack", test=5)
+    out = checkpoint.parent / "bundle"
+    exporting.export_bundle(checkpoint, out, pack=pack)
+    return out
+
+
+@pytest.fixture
+def quick(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The bundle; tracing returns its graphs and parity is short, so that an export is quick."""
+
+    def cached(_: Backbone, modality: Modality) -> onnx.ModelProto:
+        return onnx.load(bundle / f"{modality}.onnx")
+
+    monkeypatch.setattr(exporting, "trace", cached)
+    monkeypatch.setattr("export.parity.LENGTHS", ((1,), (3, 2)))
+    monkeypatch.setattr("export.retrieval.SUBJECTS", 3)
+    return bundle
+
+
+@pytest.mark.parametrize("modality", Modality)
+@pytest.mark.parametrize("lengths", [(1,), (1, 1), (2, 3), (11,), (6, 1, 4, 13)])
+def test_the_encoder_gives_what_the_network_gives(
+    bundle: Path, network: GaitNetwork, modality: Modality, lengths: tuple[int, ...]
+) -> None:
+    encoder = Encoder.load(bundle, device=Device.CPU, threads=1)
+    clips = [walk(person, n, modality) for person, n in enumerate(lengths)]
+    for clip, got in zip(clips, encoder.embed(clips), strict=True):
+        with torch.no_grad():
+            raw = network.embed(torch.from_numpy(clip.frames.copy())[None], modality)
+        want = F.normalize(raw[0], dim=1).flatten() / 4  # √16 parts
+        np.testing.assert_allclose(got, want, atol=1e-5)
+
+
+@pytest.mark.parametrize("modality", Modality)
+def test_nothing_of_the_training_branch_is_in_the_graph(
+    bundle: Path, network: GaitNetwork, modality: Modality
+) -> None:
+    weights = network.state_dict()
+    assert any(TRAINING_ONLY.search(name) for name in weights)  # it is there to be left behind
+    graph = onnx.load(bundle / f"{modality}.onnx").graph
+    nodes = [name for n in graph.node for name in (n.name, *n.input, *n.output)]
+    assert not [name for name in nodes if TRAINING_ONLY.search(name)]
+    assert not [t.name for t in graph.initializer if TRAINING_ONLY.search(t.name)]
+    shipped = sum(p.numel() for p in network.encoder(modality).parameters())
+    size = (bundle / f"{modality}.onnx").stat().st_size
+    assert size < 4 * shipped + 20_000  # the weights once, and the graph itself
+    assert size < 4 * sum(w.numel() for w in weights.values()) / 2
+
+
+def test_the_graph_is_the_same_without_any_diffusion(network: GaitNetwork, bundle: Path) -> None:
+    diffusion = CONFIG.diffusion.model_copy(update={"phases": ()})
+    plain = GaitNetwork(CONFIG.model, diffusion, subjects=9)
+    kept = plain.state_dict().keys() - {"neck.weight"}
+    assert not any(TRAINING_ONLY.search(n) for n in kept if not n.startswith("neck"))
+    plain.load_state_dict({n: network.state_dict()[n] for n in kept}, strict=False)
+    graph = trace(backbone(plain, Modality.SILHOUETTE), Modality.SILHOUETTE)
+    assert graph.SerializeToString() == (bundle / "silhouette.onnx").read_bytes()
+
+
+@pytest.mark.parametrize("modality", Modality)
+def test_the_graph_is_clean(bundle: Path, modality: Modality) -> None:
+    data = (bundle / f"{modality}.onnx").read_bytes()
+    for trail in (b".py", b"site-packages", str(Path.cwd()).encode()):
+        assert trail not in data
+    assert {"Conv", "Relu"} <= (
+        ops := {node.op_type for node in onnx.load_from_string(data).graph.node}
+    )
+    assert "BatchNormalization" not in ops
+
+
+@pytest.mark.parametrize("name", ["frames", "lengths", "embedding"])
+def test_a_frozen_axis_is_refused(bundle: Path, network: GaitNetwork, name: str) -> None:
+    graph = onnx.load(bundle / "silhouette.onnx")
+    values = {v.name: v for v in [*graph.graph.input, *graph.graph.output]}
+    values[name].type.tensor_type.shape.dim[0].dim_value = 2
+    with pytest.raises(ExportError, match="axes"):
+        check(graph, backbone(network, Modality.SILHOUETTE), Modality.SILHOUETTE)
+
+
+def test_weights_that_do_not_ship_are_refused(bundle: Path, network: GaitNetwork) -> None:
+    graph = onnx.load(bundle / "silhouette.onnx")
+    extra = np.zeros((100, 100), np.float32)
+    graph.graph.initializer.append(onnx.numpy_helper.from_array(extra, "denoiser"))
+    with pytest.raises(ExportError, match="holds"):
+        check(graph, backbone(network, Modality.SILHOUETTE), Modality.SILHOUETTE)
+
+
+def test_the_manifest_says_what_is_inside(
+    bundle: Path, checkpoint: Path, network: GaitNetwork
+) -> None:
+    manifest = Manifest.load(bundle)
+    assert manifest.simulated
+    assert (manifest.embedding.parts, manifest.embedding.dim) == (16, 16)
+    assert manifest.training == load_checkpoint(checkpoint).config.model_dump(mode="json")
+    assert {"torch", "onnx", "onnxruntime", "diffcrossgait"} <= manifest.versions.keys()
+    for modality, model in manifest.models.items():
+        golden = model.golden
+        frames = torch.from_numpy(golden.frames(modality).copy())
+        with torch.no_grad():
+            want = network.embed(frames, modality, torch.tensor(golden.lengths))
+        want = F.normalize(want, dim=2).flatten(1)
+        np.testing.assert_allclose(golden.embeddings(), want, atol=1e-6)
+
+
+def test_the_report_says_what_was_compared(bundle: Path) -> None:
+    report = json.loads((bundle / exporting.PARITY).read_text())
+    assert len({tuple(c["lengths"]) for c in report["shapes"]}) >= 5
+    assert len(report["shapes"]) == 2 * len({tuple(c["lengths"]) for c in report["shapes"]})
+    assert all(check["difference"] <= 1e-4 for check in report["shapes"])
+    assert report["data"].endswith("pack")
+    assert len(report["rankings"]) == 4
+    assert all(r["probes"] == r["templates"] == r["same_first"] == 5 for r in report["rankings"])
+
+
+def test_the_committed_tiny_bundle_is_what_its_script_makes(bundle: Path) -> None:
+    clips = [walk(p, 4, modality) for p in range(2) for modality in Modality]
+    made, committed = (Encoder.load(b, device=Device.CPU, threads=1) for b in (bundle, TINY))
+    np.testing.assert_allclose(made.embed(clips), committed.embed(clips), atol=1e-5)
+
+
+def _perturbed(bundle: Path, modality: Modality) -> onnx.ModelProto:
+    graph = onnx.load(bundle / f"{modality}.onnx")
+    tensor = next(t for t in graph.graph.initializer if t.name.endswith("fcs.weight"))
+    weights = onnx.numpy_helper.to_array(tensor).copy()
+    weights.flat[0] += 0.05
+    tensor.CopyFrom(onnx.numpy_helper.from_array(weights, tensor.name))
+    return graph
+
+
+def test_a_failure_leaves_no_bundle_and_an_older_one_as_it_was(
+    quick: Path, checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = exporting.export_bundle(checkpoint, tmp_path / "old")
+    monkeypatch.setattr(exporting, "trace", lambda _, modality: _perturbed(quick, modality))
+    for out in (tmp_path / "old", tmp_path / "new"):
+        with pytest.raises(ParityError, match="differs from torch"):
+            exporting.export_bundle(checkpoint, out)
+    assert [p.name for p in tmp_path.iterdir()] == ["old"]
+    assert Manifest.load(tmp_path / "old") == old
+
+
+def test_a_write_that_fails_leaves_no_bundle(
+    quick: Path, checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Manifest, "save", full)
+    with pytest.raises(OSError, match="No space"):
+        exporting.export_bundle(checkpoint, tmp_path / "new")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_bundle_is_replaced_and_anything_else_is_not(
+    quick: Path, checkpoint: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    first = exporting.export_bundle(checkpoint, out)
+    (out / "stray").write_text("from before")
+    second = exporting.export_bundle(checkpoint, out)
+    assert first.contract == second.contract
+    assert sorted(p.name for p in out.iterdir()) == sorted([MANIFEST, *second.files])
+    (tmp_path / "mine").mkdir()
+    with pytest.raises(ExportError, match="not a bundle"):
+        exporting.export_bundle(checkpoint, tmp_path / "mine")
+
+
+def test_padding_that_leaks_is_seen(bundle: Path, network: GaitNetwork) -> None:
+    class Leaky(Graph):
+        def embed(self, frames, lengths):  # type: ignore[no-untyped-def]
+            return super().embed(frames, [frames.shape[1]] * len(lengths))
+
+    graph = Leaky((bundle / "silhouette.onnx").read_bytes())
+    with pytest.raises(ParityError, match=re.escape("(9, 5, 1)")):
+        check_shapes(graph, backbone(network, Modality.SILHOUETTE), Modality.SILHOUETTE)
+
+
+def test_an_order_that_changes_is_seen() -> None:
+    vectors = random_embeddings(12).reshape(12, 16, 16) * 4
+    same = dict.fromkeys(Modality, (vectors[:6], vectors[6:]))
+    checks = check_ranking(same, same)
+    assert [c.same_order for c in checks] == [6] * 4
+    moved = vectors + 0.2 * random_embeddings(12, seed=1).reshape(12, 16, 16)
+    with pytest.raises(ParityError, match="swapped"):
+        check_ranking(same, same | {Modality.SILHOUETTE: (moved[:6], moved[6:])})
+
+
+@pytest.mark.parametrize("kind", ["missing", "text", "truncated", "foreign", "version", "model"])
+def test_what_is_no_checkpoint_is_one_clear_line(
+    kind: str,
+    checkpoint: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    path = tmp_path / "ckpt.pt"
+    content = torch.load(checkpoint, weights_only=True)
+    if kind == "text":
+        path.write_text("not a checkpoint")
+    elif kind == "truncated":
+        path.write_bytes(checkpoint.read_bytes()[:-5000])
+    elif kind == "foreign":
+        torch.save({"state_dict": {"weight": torch.zeros(3)}}, path)
+    elif kind == "version":
+        torch.save(content | {"version": 99}, path)
+    elif kind == "model":
+        other = content["config"] | {"model": ModelConfig(channels=(4, 8, 8, 32)).model_dump()}
+        torch.save(content | {"config": other}, path)
+    monkeypatch.setattr(sys, "argv", ["export.onnx", str(path), "--out", str(tmp_path / "out")])
+    with pytest.raises(SystemExit) as exit_:
+        run(command.main)
+    assert exit_.value.code == 1
+    err = capsys.readouterr().err
+    assert err.startswith("error [training.checkpoint]: ")
+    assert err.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_command_exports_and_says_so(
+    quick: Path,
+    checkpoint: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    moved = tmp_path / "ckpt.pt"
+    moved.write_bytes(checkpoint.read_bytes())
+    for arguments in ([], ["--json"]):
+        monkeypatch.setattr(sys, "argv", ["export.onnx", str(moved), *arguments])
+        with pytest.raises(SystemExit) as exit_:
+            run(command.main)
+        assert exit_.value.code == 0
+    streams = capsys.readouterr()
+    text, _, report = streams.out.partition("{")
+    assert Manifest.load(tmp_path / "bundle").contract in text
+    assert "drawn figures" in text
+    assert len(json.loads("{" + report)["rankings"]) == 4
+    assert streams.err == ""
