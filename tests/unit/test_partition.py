@@ -48,7 +48,7 @@ def test_roles_may_be_absent(tmp_path: Path) -> None:
         (GOOD | {"TRAIN_SETS": []}, "did you mean TRAIN_SET?"),
         (GOOD | {"views": []}, "only TRAIN_SET, TEST_SET, GALLERY_SET, PROBE_SET are"),
         ({"TRAIN_SET": ["0"]}, "has no TEST_SET"),
-        (GOOD | {"TRAIN_SET": []}, "has no TRAIN_SET"),
+        ({"TRAIN_SET": [], "TEST_SET": []}, "names nobody"),
         (GOOD | {"TRAIN_SET": [1, 2]}, "not a list of strings"),
         (GOOD | {"TRAIN_SET": "0000"}, "not a list of strings"),
         (GOOD | {"TRAIN_SET": ["0000", "0000"]}, "TRAIN_SET names 0000 more than once"),

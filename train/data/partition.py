@@ -78,8 +78,10 @@ def _lists(content: object, path: Path) -> list[frozenset[str]]:
             hint = f"; did you mean {close[0]}?" if close else f", only {', '.join(_KEYS)} are"
             raise PartitionError(f"{path}: key {key!r} is unknown{hint}")
     for key in _KEYS[:2]:
-        if not content.get(key):
+        if key not in content:
             raise PartitionError(f"{path} has no {key}, need a list of subject ids")
+    if not any(content[key] for key in _KEYS[:2]):
+        raise PartitionError(f"{path} names nobody: TRAIN_SET and TEST_SET are both empty")
     if ("GALLERY_SET" in content) != ("PROBE_SET" in content):
         raise PartitionError(f"{path} has one of GALLERY_SET and PROBE_SET, need both or neither")
     return [_names(content.get(key, []), key, path) for key in _KEYS]
