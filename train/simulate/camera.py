@@ -45,21 +45,24 @@ def photograph(points: Array, visible: NDArray[np.bool_] | None = None) -> Masks
 def segment(masks: Masks, rng: np.random.Generator, *, night: bool) -> Masks:
     """What a segmentation network would return: a ragged border, by night also lost regions.
 
-    A smooth random field is added to the softened mask before it is thresholded. Losses by night
-    come and go slowly: neighbouring frames share most of their field.
+    A smooth random field is added to the softened mask before it is thresholded, by day only where
+    the border leaves doubt. Losses by night come and go slowly: neighbouring frames share most of
+    their field.
 
     Args:
         masks: `(t, h, w)` 0 or 255.
         rng: of this walk.
         night: whether it is dark.
     """
-    noise = 40 * _field(masks.shape, 3, rng)
+    soft = _as_one_image(masks, lambda image: cv2.GaussianBlur(image, (0, 0), _SOFTNESS))
+    confidence = soft.astype(np.float32)
+    doubt = 1 - np.abs(confidence - 127.5) / 127.5
+    noise = 90 * doubt * _field(masks.shape, 3, rng)
     if night:
         patch = max(6, masks.shape[1] // 8)
         noise += 105 * _slow(_field(masks.shape, patch, rng)) + 45 * _field(masks.shape, 5, rng)
         noise -= 45
-    soft = _as_one_image(masks, lambda image: cv2.GaussianBlur(image, (0, 0), _SOFTNESS))
-    inside = (soft > 0) & (soft.astype(np.float32) + noise > 127)
+    inside = (soft > 0) & (confidence + noise > 127)
     return inside.astype(np.uint8) * np.uint8(255)
 
 

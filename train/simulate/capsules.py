@@ -105,7 +105,7 @@ def _ends(legs: float, arms: float, shoulders: float) -> NDArray[np.float64]:
         "hand": ((0, wide, wrist), (0, wide, wrist - 0.108)),
         "thigh": ((0, 0.05, hip), (0, 0.05, knee)),
         "shank": ((0, 0.05, knee), (0, 0.05, 0.039)),
-        "foot": ((-0.03, 0.05, 0.022), (0.085, 0.05, 0.02)),
+        "foot": ((0, 0.05, 0.022), (0.085, 0.05, 0.02)),
         "toes": ((0.085, 0.05, 0.016), (0.122, 0.05, 0.014)),
     }
     ends = np.zeros((len(SEGMENTS), 2, 3))
