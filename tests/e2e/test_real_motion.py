@@ -1,15 +1,24 @@
 """Recorded people walk like people: signs, timing and ground contact on real data."""
 
+import json
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from gait.sustech1k import find_sequences, load_range_views, load_silhouettes
 from tests.recorded_walks import CMU_WALKS, needs_cmu_walks
+from train.simulate.body import joints, pose
+from train.simulate.capsules import capsule_basis
+from train.simulate.config import SimulateConfig
+from train.simulate.identity import Carrier
 from train.simulate.mocap.stretches import Stretch, sample
 from train.simulate.motion import SEGMENTS, Motion
 from train.simulate.motion_library import MotionLibrary
+from train.simulate.recorded import recorded_identity
+from train.simulate.run import simulate
 
 pytestmark = needs_cmu_walks
 
@@ -121,6 +130,49 @@ def _gait(walk: Stretch) -> Array:
         f"{part}.{side}" for part in ("thigh", "shank", "upper_arm", "forearm") for side in "LR"
     ]
     return np.concatenate([np.percentile(pitch(motion, key), [5, 50, 95]) for key in keys])
+
+
+def test_the_foot_that_bears_the_body_stays_where_it_is() -> None:
+    """Posed with the actor's limbs, the lower foot moves back under the body at walking speed."""
+    basis = capsule_basis()
+    for subject in SUBJECTS:
+        seed = np.random.SeedSequence(0)
+        person = recorded_identity(basis, seed, Carrier.BOTH, library(), subject)
+        motion = person.move(0, 24, np.random.default_rng(0))
+        heads = joints(person.body, motion)
+        points = pose(person.body, motion)
+        feet = [heads[:, SEGMENTS.index(f"foot.{side}")] for side in "LR"]
+        bearing = np.argmin([foot[:, 2] for foot in feet], axis=0)
+        along = np.choose(bearing, [foot[:, 0] for foot in feet])
+        same = bearing[1:] == bearing[:-1]
+        backwards = -np.median(np.diff(along)[same]) * motion.rate
+        assert backwards == pytest.approx(motion.speed, rel=0.2), subject
+        np.testing.assert_allclose(points[:, 2].min(axis=1), 0, atol=1e-5)
+        hips = points[:, 2, person.body.weights[:, SEGMENTS.index("pelvis")] > 0.5].mean(axis=1)
+        assert 0.7 < hips.mean() < 1.1, subject
+        assert np.ptp(hips) < 0.1, subject  # no hopping
+
+
+def test_recorded_people_are_simulated_among_others(tmp_path: Path) -> None:
+    config = SimulateConfig(
+        motion=CMU_WALKS,
+        people=("02", "46"),
+        subjects=1,
+        train=0,
+        body="capsules",
+        conditions=("nm",),
+        views=("000", "090"),
+        points=False,
+    )
+    simulate(config, tmp_path / "walkers", workers=1)
+    found = find_sequences(tmp_path / "walkers")
+    assert {s.subject for s in found} == {"0000", "mocap-02", "mocap-46"}
+    assert len(found) == 3 * 2 * 2
+    for sequence in found:
+        silhouettes, range_views = load_silhouettes(sequence), load_range_views(sequence)
+        assert len(silhouettes) == len(range_views) >= (9 if "46" in sequence.subject else 20)
+    partition = json.loads((tmp_path / "walkers" / "partition.json").read_text())
+    assert partition["TEST_SET"] == ["0000", "mocap-02", "mocap-46"]
 
 
 def test_walks_of_12_and_37_have_almost_the_same_skeleton() -> None:

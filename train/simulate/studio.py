@@ -1,5 +1,6 @@
 """From options to sequences: who walks, how, and what is seen. All randomness has stable keys."""
 
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -48,9 +49,10 @@ class Studio:
                 yield self.film(person, index, type_, view)
 
     def person(self, index: int) -> Identity:
-        """A subject's body and way of walking, from the seed and the subject's index alone."""
+        """A subject's body and way of walking, from the seed and who it is alone."""
         config = self.config
-        seed = np.random.SeedSequence(config.seed, spawn_key=(_PERSON, index))
+        key = (_PERSON, _number(config.subject_names[index]))
+        seed = np.random.SeedSequence(config.seed, spawn_key=key)
         recorded = index - config.built_in
         if recorded < 0 or config.motion is None:
             return sample_identity(self.basis, seed, config.identity)
@@ -60,7 +62,7 @@ class Studio:
     def film(self, person: Identity, index: int, type: str, view: str) -> Take:
         """Simulates one sequence; what is not identity is seeded by subject, type and view."""
         number, conditions, place = _key(type, view)
-        key = (_WALK, index, number, conditions, place)
+        key = (_WALK, _number(self.config.subject_names[index]), number, conditions, place)
         rng = np.random.default_rng(np.random.SeedSequence(self.config.seed, spawn_key=key))
         motion = person.move(number, self.config.frames, rng)
         seen = observe(
@@ -73,6 +75,11 @@ def open_studio(config: SimulateConfig) -> Studio:
     """Loads the bodies; the first time, builds them."""
     stick_figures = config.body == "capsules"
     return Studio(config, capsule_basis() if stick_figures else BodyBasis.load(basis_file()))
+
+
+def _number(subject: str) -> int:
+    """A subject's own number, whoever else is simulated."""
+    return int(subject) if subject.isdigit() else 10_000 + zlib.crc32(subject.encode())
 
 
 def _key(type: str, view: str) -> tuple[int, int, int]:
