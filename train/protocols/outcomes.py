@@ -21,6 +21,7 @@ from gait.metrics import (
     rank_k,
 )
 from gait.modality import Modality
+from gait.progress import progress
 
 Embeddings = dict[Modality, NDArray[np.float32]]
 Indices = NDArray[np.intp]
@@ -116,9 +117,14 @@ def outcomes(
             values[way][rows, view] = _metrics(found, ranks)
 
     jobs = list(product(Modality, Modality, _blocks(probe, cells)))
-    with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(cores()) as pool:
+    with (
+        threadpool_limits(1, user_api="blas"),
+        ThreadPoolExecutor(cores()) as pool,
+        progress() as bar,
+    ):
+        task = bar.add_task("comparing", total=len(jobs), note="")
         for _ in pool.map(lambda job: work((job[0], job[1], *job[2])), jobs):
-            pass
+            bar.advance(task)
     return values
 
 
