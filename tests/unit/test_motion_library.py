@@ -142,9 +142,11 @@ def test_a_cut_off_archive_is_refused(
     folder: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     path = archive(tmp_path_factory.mktemp("a") / "walks.tar.gz", folder)
-    path.write_bytes(path.read_bytes()[:-2000])
-    with pytest.raises(MotionFileError, match="not a whole tar archive"):
-        find_files(path)
+    whole = path.read_bytes()
+    for damaged in (whole[:-2000], whole[:1000], whole[:-8] + bytes(8), whole[:99] + whole[120:]):
+        path.write_bytes(damaged)
+        with pytest.raises(MotionFileError, match="not a whole tar archive"):
+            find_files(path)
 
 
 def member(name: str, kind: bytes = tarfile.REGTYPE, size: int = 1) -> tarfile.TarInfo:

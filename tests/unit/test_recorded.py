@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from gait.errors import MotionFileError
+from gait.errors import ConfigError, MotionFileError
 from tests import walking_files
 from train.simulate.body import joints, limb_lengths
 from train.simulate.capsules import capsule_basis
@@ -54,10 +54,21 @@ def test_unknown_people_and_too_short_walks_are_named_before_anything_is_made(fo
         find_people(config(folder / "05" / ".."))
 
 
+def test_more_people_to_train_on_than_were_recorded(folder: Path) -> None:
+    with pytest.raises(ConfigError, match="got 3 to train on, but only 2 subjects"):
+        find_people(config(folder, train=3))
+
+
 @pytest.mark.parametrize(
-    "options", [{"subjects": 0}, {"people": ["02"]}, {"subjects": 4, "train": 5}]
+    "options",
+    [
+        {"subjects": 0},
+        {"people": ["02"]},
+        {"subjects": 4, "train": 5},
+        {"motion": "x", "people": ["02", "02"]},
+    ],
 )
-def test_options_without_anybody_are_refused(options: dict[str, object]) -> None:
+def test_options_that_do_not_fit_are_refused(options: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
         SimulateConfig.model_validate(options)
 

@@ -68,6 +68,8 @@ class SimulateConfig(BaseModel):
     def _consistent(self) -> Self:
         if self.motion is None and (self.people or not self.built_in):
             raise ValueError("got nobody, or people without the motion that was recorded of them")
+        if len(set(self.people)) < len(self.people):
+            raise ValueError(f"got people {self.people}, need all different")
         count = len(self.subject_names)
         known = self.motion is None or self.people
         if self.train is not None and self.train > count and known:

@@ -4,7 +4,7 @@ from functools import partial
 
 import numpy as np
 
-from gait.errors import MotionFileError
+from gait.errors import ConfigError, MotionFileError
 from gait.progress import progress
 from train.simulate.basis import BodyBasis
 from train.simulate.body import RestBody, limb_lengths, stretch
@@ -30,13 +30,20 @@ def find_people(config: SimulateConfig) -> SimulateConfig:
 
     Raises:
         MotionFileError: an unknown name, a malformed file, or somebody with too little walking.
+        ConfigError: more people to train on than there are.
     """
     if config.motion is None:
         return config
     library = library_at(config.motion)
     people = config.people or library.subjects
+    found = config.model_copy(update={"people": people})
+    if config.train is not None and config.train > len(found.subject_names):
+        raise ConfigError(
+            f"got {config.train} to train on, but only {len(found.subject_names)} subjects"
+        )
     with progress() as display:
-        for name in display.track(people, description="reading recorded walks"):
+        bar = display.add_task("reading recorded walks", total=len(people), note="")
+        for name in people:
             if name not in library.subjects:
                 raise MotionFileError(
                     f"{config.motion} has nobody called {name!r}, only "
@@ -44,7 +51,8 @@ def find_people(config: SimulateConfig) -> SimulateConfig:
                     file=config.motion.name,
                 )
             library.walks(name)
-    return SimulateConfig.model_validate({**dict(config), "people": people})
+            display.advance(bar)
+    return found
 
 
 def recorded_identity(

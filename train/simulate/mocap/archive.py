@@ -1,5 +1,6 @@
 """The motion files of a folder or of a `.tar.gz`, found without unpacking anything to disk."""
 
+import gzip
 import tarfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping
@@ -38,10 +39,9 @@ def find_files(path: Path) -> Files:
     elif path.is_file():
         try:
             found = dict(_in_archive(path))
-        except (tarfile.TarError, EOFError, zlib.error, UnicodeError) as error:
+        except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile, UnicodeError) as error:
             raise MotionFileError(
-                f"{path}: not a whole tar archive ({error}); give a folder or a .tar.gz",
-                file=path.name,
+                f"{path}: not a whole tar archive; give a folder or a .tar.gz", file=path.name
             ) from error
     else:
         raise MotionFileError(f"{path}: no such folder or archive", file=path.name)
@@ -63,20 +63,24 @@ def _read(file: Path) -> Source:
 
 
 def _in_archive(path: Path) -> Iterator[tuple[PurePosixPath, Callable[[], Source]]]:
+    with path.open("rb") as file:
+        zipped = file.read(2) == b"\x1f\x8b"
     total = 0
-    with tarfile.open(path) as archive:
+    with (
+        gzip.open(path) if zipped else path.open("rb") as stream,
+        tarfile.open(fileobj=stream, mode="r:") as archive,
+    ):
         for count, member in enumerate(archive, start=1):
             name = PurePosixPath(member.name)
+            total += member.size
             if name.is_absolute() or ".." in name.parts or not (member.isfile() or member.isdir()):
                 _refuse(path, f"{member.name!r} is a link or leaves the archive")
-            total += member.size
             if count > MAX_MEMBERS or total > MAX_TOTAL or member.size > MAX_BYTES:
                 _refuse(path, f"too large at {member.name!r}; unpack what you need into a folder")
-            if member.isfile() and name.suffix.lower() in SUFFIXES:
-                stream = archive.extractfile(member)
-                assert stream is not None
-                data = stream.read()
-                yield name, partial(Source.decode, name.name, data)
+            content = archive.extractfile(member) if name.suffix.lower() in SUFFIXES else None
+            if content is not None:
+                yield name, partial(Source.decode, name.name, content.read())
+        stream.read(tarfile.RECORDSIZE)  # to the end, where gzip keeps its checksum
 
 
 def _refuse(path: Path, reason: str) -> None:
