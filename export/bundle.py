@@ -16,7 +16,7 @@ from export.graph import trace
 from export.parity import Embeddings, Graph, Report, check_ranking, check_shapes, golden
 from export.retrieval import RetrievalSet, drawn, from_pack
 from gait.clip import Frames
-from gait.errors import ExportError
+from gait.errors import ExportError, StorageError
 from gait.manifest import (
     MANIFEST,
     FileRecord,
@@ -54,6 +54,7 @@ def export_bundle(
         ExportError: the graphs are not what they must be, or `out` is taken.
         ParityError: they do not compute what the network computes.
         PackError: `pack` is not a whole pack.
+        StorageError: the disk is full or the folder cannot be written.
     """
     _check_free(out)
     trained = load_checkpoint(checkpoint)
@@ -68,7 +69,10 @@ def export_bundle(
     advance("writing")
     files[PARITY] = report.model_dump_json(indent=1).encode()
     manifest = _manifest(trained, checkpoint, backbones, files)
-    _write(out, manifest, files)
+    try:
+        _write(out, manifest, files)
+    except OSError as error:
+        raise StorageError(f"cannot write {out}: {error}; no bundle was left") from error
     return manifest
 
 

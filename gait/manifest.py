@@ -166,7 +166,7 @@ class Manifest(_Frozen):
 
     @classmethod
     def load(cls, bundle: Path) -> "Manifest":
-        """Reads and checks `bundle/manifest.json`. The other files are checked by `read`.
+        """Reads and checks `bundle/manifest.json`. `contents` checks the other files.
 
         Raises:
             BundleError: there is no bundle, or its manifest is not one this version reads.
@@ -208,14 +208,13 @@ class Manifest(_Frozen):
             )
         return data
 
-    def check(self, bundle: Path) -> None:
-        """Checks the hash of every file of the bundle.
+    def contents(self, bundle: Path) -> dict[str, bytes]:
+        """Every other file of the bundle by name, after its hash was checked.
 
         Raises:
             BundleTamperedError: a file is missing or is not the one that was exported.
         """
-        for name in self.files:
-            self.read(bundle, name)
+        return {name: self.read(bundle, name) for name in self.files}
 
 
 def contract_id(models: dict[Modality, Model], files: dict[str, FileRecord]) -> str:

@@ -66,6 +66,7 @@ def main() -> None:
         facts = {"gallery": str(arguments.out), "contract": encoder.contract}
         print(json.dumps(facts | {"provider": encoder.provider} | asdict(counts) | asdict(outcome)))
     else:
+        print(f"network   {encoder.provider}, {encoder.threads} threads")
         print(_summary(arguments.out, outcome))
         print(f"holds     {counts.subjects} subjects, {counts.templates} templates")
     if not outcome.enrolled + outcome.present:

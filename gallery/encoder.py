@@ -16,8 +16,11 @@ from gallery.template import Matrix
 GOLDEN_TOLERANCE = 1e-3
 """Largest difference from the golden embedding, per number, on any hardware."""
 
-BATCH_FRAMES = 256
-"""Frames of one run, padding included, unless told otherwise."""
+BATCH_FRAMES = 128
+"""Frames of one run, padding included, unless told otherwise. At full size a frame takes 4 MB."""
+
+_LONGEST = 1.2
+"""Longest clip of a run over its shortest: padding costs as much as frames do."""
 
 
 class Encoder:
@@ -25,7 +28,7 @@ class Encoder:
 
     Attributes:
         manifest: of the bundle.
-        provider: the ONNX Runtime provider actually used.
+        provider: the ONNX Runtime provider actually used; both, if the two graphs differ.
         threads: of one run.
     """
 
@@ -34,7 +37,7 @@ class Encoder:
     ) -> None:
         self.manifest, self.threads = manifest, threads
         self._sessions, self._batch_frames = sessions, batch_frames
-        self.provider = sessions[Modality.SILHOUETTE].provider
+        self.provider = ", ".join(sorted({session.provider for session in sessions.values()}))
 
     @classmethod
     def load(
@@ -59,10 +62,9 @@ class Encoder:
             EncoderError: CUDA was asked for and cannot be used.
         """
         manifest, threads = Manifest.load(bundle), threads or available_threads()
-        manifest.check(bundle)
-        sessions = {}
+        files, sessions = manifest.contents(bundle), {}
         for modality, model in manifest.models.items():
-            sessions[modality] = Session(manifest.read(bundle, model.file), device, threads)
+            sessions[modality] = Session(files[model.file], device, threads)
             _check_golden(sessions[modality], model.golden, modality)
         return cls(manifest, sessions, threads, batch_frames)
 
@@ -94,7 +96,9 @@ def _batches(clips: Sequence[Clip], limit: int) -> Iterator[tuple[Modality, list
         rows.sort(key=lambda row: len(clips[row]))
         batch: list[int] = []
         for row in rows:
-            if batch and (len(batch) + 1) * len(clips[row]) > limit:
+            longest = len(clips[row])
+            full = (len(batch) + 1) * longest > limit
+            if batch and (full or longest > _LONGEST * len(clips[batch[0]])):
                 yield modality, batch
                 batch = []
             batch.append(row)

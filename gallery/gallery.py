@@ -15,24 +15,24 @@ from types import TracebackType
 from typing import Self
 
 import numpy as np
-from filelock import FileLock, Timeout
+from filelock import FileLock
 
 from gait.errors import (
     ContractMismatchError,
     GaitError,
     GalleryEmptyError,
     GalleryError,
-    GalleryLockedError,
+    StorageError,
 )
 from gait.manifest import Manifest
 from gait.modality import Modality
 from gallery.index import Index
+from gallery.lock import writer_lock
 from gallery.store import Store
 from gallery.template import Candidate, Counts, Enrolment, Subject, Template, Vector
 
 BUNDLE = "bundle"
 STORE = "gallery.db"
-_LOCK = "lock"
 
 
 class Gallery:
@@ -53,20 +53,21 @@ class Gallery:
         Raises:
             GalleryError: the folder exists already.
             BundleError: the bundle is not whole.
+            StorageError: the disk is full or the folder cannot be written.
         """
         manifest = Manifest.load(bundle)
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as made:
-            new = Path(made) / "gallery"
-            _copy_bundle(manifest, bundle, new / BUNDLE)
-            Store.create(new / STORE, manifest.contract, manifest.dimension).close()
-            try:
+        try:
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as made:
+                new = Path(made) / "gallery"
+                _copy_bundle(manifest, bundle, new / BUNDLE)
+                Store.create(new / STORE, manifest.contract, manifest.dimension).close()
                 new.rename(folder)
-            except OSError as error:
-                if error.errno not in (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR):
-                    raise
+            _flush(folder.parent)
+        except OSError as error:
+            if error.errno in (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR):
                 raise GalleryError(f"{folder} exists already: choose another folder") from error
-        _sync(folder.parent)
+            raise StorageError(f"cannot make {folder}: {error}") from error
         return cls.open(folder)
 
     @classmethod
@@ -89,7 +90,7 @@ class Gallery:
         """
         if not (folder / STORE).is_file():
             raise GalleryError(f"there is no gallery at {folder}: make one with gallery.build")
-        lock = None if readonly else _locked(folder)
+        lock = None if readonly else writer_lock(folder)
         try:
             store = Store(folder / STORE, readonly=readonly)
             _check_contract(folder, store.contract, contract)
@@ -253,18 +254,6 @@ class Gallery:
             return self._index
 
 
-def _locked(folder: Path) -> FileLock:
-    lock = FileLock(folder / _LOCK, timeout=0, thread_local=False)
-    try:
-        lock.acquire()
-    except Timeout as error:
-        raise GalleryLockedError(
-            f"another process has {folder} open for writing (a service, or a build): "
-            "stop it, or use its API"
-        ) from error
-    return lock
-
-
 def _check_contract(folder: Path, gallery: str, contract: str | None) -> None:
     if contract is None:
         contract = Manifest.load(folder / BUNDLE).contract
@@ -279,15 +268,15 @@ def _check_contract(folder: Path, gallery: str, contract: str | None) -> None:
 
 def _copy_bundle(manifest: Manifest, bundle: Path, copy: Path) -> None:
     copy.mkdir(parents=True)
-    for name in manifest.files:
-        (copy / name).write_bytes(manifest.read(bundle, name))
+    for name, data in manifest.contents(bundle).items():
+        (copy / name).write_bytes(data)
     manifest.save(copy)
 
 
-def _sync(folder: Path) -> None:
+def _flush(folder: Path) -> None:
     """Makes a rename in the folder survive a power cut."""
-    descriptor = os.open(folder, os.O_RDONLY)
+    handle = os.open(folder, os.O_RDONLY)
     try:
-        os.fsync(descriptor)
+        os.fsync(handle)
     finally:
-        os.close(descriptor)
+        os.close(handle)

@@ -17,7 +17,7 @@ from export.backbone import Backbone, backbone
 from export.graph import check, trace
 from export.parity import Graph, check_ranking, check_shapes
 from gait.cli import run
-from gait.errors import ExportError, ParityError
+from gait.errors import ExportError, ParityError, StorageError
 from gait.manifest import MANIFEST, Manifest
 from gait.modality import Modality
 from gallery.encoder import Encoder
@@ -197,7 +197,7 @@ def test_a_write_that_fails_leaves_no_bundle(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(Manifest, "save", full)
-    with pytest.raises(OSError, match="No space"):
+    with pytest.raises(StorageError, match="No space"):
         exporting.export_bundle(checkpoint, tmp_path / "new")
     assert list(tmp_path.iterdir()) == []
 

@@ -65,20 +65,31 @@ def test_no_clips_give_no_embeddings(encoder: Encoder) -> None:
     assert encoder.embed([]).shape == (0, DIMENSION)
 
 
-def test_a_run_is_never_larger_than_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    encoder = Encoder.load(TINY, device=Device.CPU, threads=1, batch_frames=20)
-    sizes: list[tuple[int, int]] = []
+def _runs(encoder: Encoder, monkeypatch: pytest.MonkeyPatch, lengths: list[int]) -> list[list[int]]:
+    """Clips and padded frames of each run in which silhouettes of these lengths are embedded."""
+    runs: list[list[int]] = []
     session = encoder._sessions[Modality.SILHOUETTE]
     run = session.run
 
     def watched(frames: Frames, lengths: NDArray[np.int64]) -> NDArray[np.float32]:
-        sizes.append(frames.shape[:2])
+        runs.append([*frames.shape[:2]])
         return run(frames, lengths)
 
     monkeypatch.setattr(session, "run", watched)
-    encoder.embed([walk(p, n, Modality.SILHOUETTE) for p, n in enumerate([3, 9, 2, 25, 7, 7, 1])])
-    assert max(n * s for n, s in sizes if n > 1) <= 20
-    assert (1, 25) in sizes  # a clip longer than the limit runs alone
+    encoder.embed([walk(p, n, Modality.SILHOUETTE) for p, n in enumerate(lengths)])
+    return runs
+
+
+def test_a_run_is_never_larger_than_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    encoder = Encoder.load(TINY, device=Device.CPU, threads=1, batch_frames=20)
+    runs = _runs(encoder, monkeypatch, [3, 7, 3, 25, 7, 7, 3])
+    assert runs == [[3, 3], [2, 7], [1, 7], [1, 25]]  # the last is longer than the limit: alone
+
+
+def test_clips_of_unlike_lengths_do_not_pad_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    encoder = Encoder.load(TINY, device=Device.CPU, threads=1)
+    runs = _runs(encoder, monkeypatch, [10, 30, 11, 31, 2, 12, 36])
+    assert runs == [[1, 2], [3, 12], [3, 36]]
 
 
 def test_threads_and_provider_are_what_is_used(encoder: Encoder) -> None:

@@ -1,0 +1,27 @@
+"""One process may write to a gallery; the lock goes with the process, however it ends."""
+
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from gait.errors import GalleryLockedError, StorageError
+
+
+def writer_lock(folder: Path) -> FileLock:
+    """Takes the lock of a gallery's folder, to be released by the caller.
+
+    Raises:
+        GalleryLockedError: another process has it.
+        StorageError: the folder cannot be written.
+    """
+    lock = FileLock(folder / "lock", timeout=0, thread_local=False)
+    try:
+        lock.acquire()
+    except Timeout as error:
+        raise GalleryLockedError(
+            f"another process has {folder} open for writing (a service, or a build): "
+            "stop it, or use its API"
+        ) from error
+    except OSError as error:
+        raise StorageError(f"cannot lock {folder}: {error}") from error
+    return lock
