@@ -55,14 +55,10 @@ def test_without_rotation_limbs_point_as_in_the_reference_stance(splayed: RestBo
             np.testing.assert_allclose(along / np.linalg.norm(along), REFERENCE[kind], atol=1e-5)
 
 
-def test_posing_a_splayed_model_gives_the_upright_person(
-    body: RestBody, splayed: RestBody
-) -> None:
+def test_posing_a_splayed_model_gives_the_upright_person(body: RestBody, splayed: RestBody) -> None:
     upright, modelled = pose(body, still()), pose(splayed, still())
     rigid = body.weights[:, SEGMENTS.index("foot.L")] + body.weights[:, SEGMENTS.index("toes.L")]
-    np.testing.assert_allclose(
-        modelled[:, :, rigid == 0], upright[:, :, rigid == 0], atol=2e-2
-    )
+    np.testing.assert_allclose(modelled[:, :, rigid == 0], upright[:, :, rigid == 0], atol=2e-2)
 
 
 def test_blending_matches_a_loop_over_points(body: RestBody) -> None:
@@ -72,7 +68,6 @@ def test_blending_matches_a_loop_over_points(body: RestBody) -> None:
     turns = np.concatenate([motion.rotations, np.tile(np.eye(3), (12, 2, 1, 1))], axis=1)
     turns = turns @ body.align
     heads, posed = joints(body, motion), pose(body, motion)
-
 
     def blended(t: int, v: int) -> np.ndarray:
         point = np.zeros(3)

@@ -50,7 +50,8 @@ def test_clothes_move_the_skin_outward(seed: int) -> None:
     trunk = BODY.weights[:, SEGMENTS.index("thorax")] == 1
 
     def moved(dressed: RestBody) -> np.ndarray:
-        return ((dressed.points[:count] - BODY.points) * BODY.normals).sum(axis=1)[trunk]
+        out = (dressed.points[:count] - BODY.points) * BODY.normals
+        return np.asarray(out.sum(axis=1)[trunk])
 
     assert 0 <= moved(light).mean() <= 0.012
     assert 0.025 <= moved(thick).mean() <= 0.055

@@ -40,7 +40,9 @@ def test_series_follow_their_tables() -> None:
 
 def test_rotations_are_rotations() -> None:
     turns = a_walk(sample_style(np.random.default_rng(1))).rotations
-    np.testing.assert_allclose(turns @ turns.swapaxes(2, 3), np.broadcast_to(np.eye(3), turns.shape), atol=1e-12)
+    np.testing.assert_allclose(
+        turns @ turns.swapaxes(2, 3), np.broadcast_to(np.eye(3), turns.shape), atol=1e-12
+    )
     np.testing.assert_allclose(np.linalg.det(turns), 1, atol=1e-12)
 
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from train.simulate.lidar import AZIMUTH_STEP, BEAMS, NOISE, scan
+from train.simulate.lidar import BEAMS, NOISE, scan
 
 
 def wall(
@@ -95,4 +95,3 @@ def test_frames_differ_and_seeds_repeat() -> None:
     for a, b in zip(one, two, strict=True):
         np.testing.assert_array_equal(a, b)
     assert len(one[0]) != len(one[1]) or not np.allclose(one[0], one[1])
-    assert AZIMUTH_STEP == pytest.approx(np.radians(0.2))

@@ -1,7 +1,16 @@
 import numpy as np
 import pytest
 
-from train.simulate.scene import CLOSEST, VIEWS, Occluder, Path, lay_path, lower, place, put_occluder
+from train.simulate.scene import (
+    CLOSEST,
+    VIEWS,
+    Occluder,
+    Path,
+    lay_path,
+    lower,
+    place,
+    put_occluder,
+)
 
 
 def path(view: str, seed: int = 0, distances: tuple[float, float] = (4, 20)) -> Path:
@@ -65,7 +74,7 @@ def test_placing_turns_and_moves() -> None:
 def test_a_wall_hides_what_is_behind_it_and_nothing_else() -> None:
     wall = Occluder(3.0, np.zeros((0, 4)), (-0.5, 0.5, 1.0))
     points = np.array([[[6.0, 6.0, 6.0, 2.0], [0, 2, 0, 0], [-0.5, -0.5, 0.5, -0.5]]], np.float32)
-    # Seen through the wall's plane at half the distance: below its top, beside it, above it, before.
+    # At half the distance, where the wall stands: below its top, beside it, above it; before it.
     assert wall.hides(points)[0].tolist() == [True, False, False, False]
 
 

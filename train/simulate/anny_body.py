@@ -118,15 +118,19 @@ def _build(scratch: Path) -> None:
 
     torch.set_num_threads(1)
     set_anny_cache_path(scratch / "anny")
-    model = anny.Anny(local_changes="default", skinning_method="lbs")
     made = scratch / "basis"
     made.mkdir()
-    path = made / "basis.npz"
-    extract(model).save(path)
+    keep(extract(anny.Anny(local_changes="default", skinning_method="lbs")), made)
+
+
+def keep(basis: BodyBasis, folder: Path) -> None:
+    """Writes a basis and a manifest with its sha256 to a folder."""
+    path = folder / "basis.npz"
+    basis.save(path)
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
-    manifest = {"sha256": digest, "anny": version("anny"), "points": POINTS}
-    (made / "manifest.json").write_text(json.dumps(manifest))
+    manifest = {"sha256": digest, "anny": version("anny"), "points": len(basis.points)}
+    (folder / "manifest.json").write_text(json.dumps(manifest))
 
 
 def extract(model: Any) -> BodyBasis:

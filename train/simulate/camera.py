@@ -63,7 +63,7 @@ def segment(masks: Masks, rng: np.random.Generator, *, night: bool) -> Masks:
         noise += 105 * _slow(_field(masks.shape, patch, rng)) + 45 * _field(masks.shape, 5, rng)
         noise -= 45
     inside = (soft > 0) & (confidence + noise > 127)
-    return inside.astype(np.uint8) * np.uint8(255)
+    return np.asarray(inside * np.uint8(255), np.uint8)
 
 
 _BOX = np.ones((3, 3), np.uint8)
