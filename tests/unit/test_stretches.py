@@ -3,9 +3,9 @@ import pytest
 from numpy.typing import NDArray
 
 from train.simulate.mocap.retarget import Track
-from train.simulate.mocap.rotation import about
 from train.simulate.mocap.stretches import find_stretches, sample
 from train.simulate.motion import SEGMENTS
+from train.simulate.rotation import about
 
 Array = NDArray[np.float64]
 

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from train.simulate.motion import PARENTS, REFERENCE, SEGMENTS, Motion
+from train.simulate.rotation import align
 
 Array = NDArray[np.float32]
 
@@ -200,12 +201,4 @@ def _alignment(name: str, heads: Array, hands: Array) -> Array:
     direction = np.asarray(end - start, np.float64)
     if kind == "foot":  # the sole is flat already: only its heading is turned forward
         direction[2] = 0
-    return _shortest_turn(direction, np.array(REFERENCE[kind], np.float64))
-
-
-def _shortest_turn(a: NDArray[np.float64], b: NDArray[np.float64]) -> Array:
-    """The rotation about a × b that takes the direction a to the unit vector b (Rodrigues)."""
-    a = a / np.linalg.norm(a)
-    v = np.cross(a, b)
-    cross = np.array([[0, -v[2], v[1]], [v[2], 0, -v[0]], [-v[1], v[0], 0]])
-    return np.asarray(np.eye(3) + cross + cross @ cross / (1 + a @ b), np.float32)
+    return align(direction, np.array(REFERENCE[kind], np.float64)).astype(np.float32)

@@ -8,14 +8,18 @@ same side's heel strikes, and kept as Fourier series.
 """
 
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from train.simulate.motion import SEGMENTS, Motion
+from train.simulate.rotation import about
 
 Array = NDArray[np.float64]
 Complex = NDArray[np.complex128]
+
+about_x, about_y, about_z = (partial(about, axis) for axis in "xyz")
 
 HARMONICS = 6
 
@@ -288,27 +292,3 @@ def hold(motion: Motion, side: str, flexion: float, abduction: float, elbow: flo
     for name, turns in one.items():
         rotations[:, SEGMENTS.index(name)] = turns
     return replace(motion, rotations=rotations)
-
-
-def about_x(angle: Array) -> Array:
-    """Rotations `(t, 3, 3)` by `angle` `(t,)` radians about x: y towards z."""
-    return _about(angle, 1, 2)
-
-
-def about_y(angle: Array) -> Array:
-    """About y: z towards x."""
-    return _about(angle, 2, 0)
-
-
-def about_z(angle: Array) -> Array:
-    """About z: x towards y."""
-    return _about(angle, 0, 1)
-
-
-def _about(angle: Array, a: int, b: int) -> Array:
-    turns = np.zeros((len(angle), 3, 3))
-    turns[:] = np.eye(3)
-    turns[:, a, a] = turns[:, b, b] = np.cos(angle)
-    turns[:, b, a] = np.sin(angle)
-    turns[:, a, b] = -np.sin(angle)
-    return turns

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from train.simulate.mocap.asf import Actor
 from train.simulate.mocap.recording import Recording, accumulate
-from train.simulate.mocap.rotation import euler
 from train.simulate.mocap.source import MAX_FRAMES, Source
+from train.simulate.rotation import euler
 
 Array = NDArray[np.float64]
 

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from train.simulate.mocap.recording import Skeleton
-from train.simulate.mocap.rotation import euler
 from train.simulate.mocap.source import MAX_BONES, Source
+from train.simulate.rotation import euler
 
 Array = NDArray[np.float64]
 Line = tuple[int, list[str]]

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from train.simulate.mocap.recording import Recording, Skeleton, accumulate
-from train.simulate.mocap.rotation import euler
 from train.simulate.mocap.source import MAX_BONES, MAX_FRAMES, Source
+from train.simulate.rotation import euler
 
 Array = NDArray[np.float64]
 Line = tuple[int, list[str]]

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from gait.errors import MotionFileError
 from train.simulate.mocap.anatomy import Segment, find_segments
 from train.simulate.mocap.recording import Recording
-from train.simulate.mocap.rotation import align, nearest
 from train.simulate.motion import PARENTS, REFERENCE, SEGMENTS
+from train.simulate.rotation import align, nearest
 
 Array = NDArray[np.float64]
 

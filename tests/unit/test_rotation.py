@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from train.simulate.mocap.rotation import about, align, euler, nearest
+from train.simulate.rotation import about, align, euler, nearest
 
 ANGLES = st.floats(-7, 7)
 
