@@ -11,7 +11,7 @@ from train.interrupt import StopRequest
 def test_the_first_signal_is_noted(number: signal.Signals) -> None:
     before = signal.getsignal(number)
     with StopRequest() as stop:
-        assert stop.signal is None
+        assert not stop.signal
         signal.raise_signal(number)
         assert stop.signal == number
     assert signal.getsignal(number) == before
