@@ -1,0 +1,64 @@
+"""The ASGI application around a `Service`."""
+
+from importlib.metadata import version
+from typing import Any
+
+from fastapi import FastAPI, Security
+from fastapi.security import HTTPBearer
+
+from serve import problems
+from serve.access import Access
+from serve.body import BodyLimit
+from serve.keys import Keyring
+from serve.observe import Observe
+from serve.operations import operations_router
+from serve.routes import identify_router, subjects_router
+from serve.schemas import Problem
+from serve.service import Service
+
+_DESCRIPTION = """
+Finds people by the way they walk, across camera silhouettes and LiDAR range views.
+
+Every error is `application/problem+json` with a stable `code`. Similarities rank people; they are
+not calibrated, so a first place is no proof of identity. Gait is biometric data: enrol and search
+only people who agreed or whom you are authorised to process.
+"""
+
+
+class App(FastAPI):
+    """A FastAPI application whose OpenAPI document knows the problem report."""
+
+    def openapi(self) -> dict[str, Any]:
+        """The document, made once."""
+        if self.openapi_schema is None:
+            schemas = super().openapi()["components"]["schemas"]
+            schemas["Problem"] = Problem.model_json_schema()
+        return super().openapi()
+
+
+def create_app(service: Service, keyring: Keyring | None = None) -> FastAPI:
+    """Builds the application.
+
+    Args:
+        service: what does the work; the caller closes it.
+        keyring: keys that open it; None for none, which `Settings` allows on loopback only.
+    """
+    app = App(
+        title="DiffCrossGait",
+        version=version("diffcrossgait"),
+        description=_DESCRIPTION,
+        docs_url=None,  # both pages load scripts from other sites
+        redoc_url=None,
+    )
+    app.state.service = service
+    problems.install(app)
+    key = HTTPBearer(auto_error=False, description="`id.secret`", scheme_name="key")
+    documented = [] if keyring is None else [Security(key)]  # checked by `Access`
+    app.include_router(identify_router, dependencies=documented)
+    app.include_router(subjects_router, dependencies=documented)
+    app.include_router(operations_router)
+    settings = service.settings
+    app.add_middleware(BodyLimit, limit=settings.max_body_mib << 20)  # the innermost comes first
+    app.add_middleware(Access, keyring=keyring, loopback=settings.on_loopback)
+    app.add_middleware(Observe, metrics=service.metrics)
+    return app

@@ -1,0 +1,73 @@
+"""What the operator sees: a request id, one log line per request, and metrics.
+
+Log lines name the route and never the path: a path can hold a person's name.
+"""
+
+import logging
+import time
+import uuid
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from gait.modality import Modality
+from gallery.template import Counts
+
+log = logging.getLogger("serve")
+
+
+class Metrics:
+    """The service's own Prometheus metrics, in a registry of their own."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.requests = Counter(
+            "gait_requests", "Requests answered", ["method", "route", "status"],
+            registry=self.registry,
+        )  # fmt: skip
+        self.seconds = Histogram(
+            "gait_stage_seconds", "Time of one stage of a request", ["stage"],
+            buckets=(0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10), registry=self.registry,
+        )  # fmt: skip
+        self.subjects = Gauge("gait_gallery_subjects", "Enrolled people", registry=self.registry)
+        self.templates = Gauge(
+            "gait_gallery_templates", "Enrolled templates", ["modality"], registry=self.registry
+        )
+
+    def show(self, counts: Counts) -> None:
+        """Sets the gallery's size."""
+        self.subjects.set(counts.subjects)
+        self.templates.labels(Modality.SILHOUETTE).set(counts.silhouettes)
+        self.templates.labels(Modality.RANGE_VIEW).set(counts.range_views)
+
+
+class Observe:
+    """ASGI middleware that gives every request an id, and counts and logs it once answered."""
+
+    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+        self.app, self.metrics = app, metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        request_id = uuid.uuid4().hex
+        scope.setdefault("state", {})["request_id"] = request_id
+        status, started = 500, time.perf_counter()
+
+        async def noted(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                MutableHeaders(scope=message)["X-Request-ID"] = request_id
+            await send(message)
+
+        try:
+            await self.app(scope, receive, noted)
+        finally:
+            route = getattr(scope.get("route"), "path", "unmatched")
+            method = scope["method"] if route != "unmatched" else "any"
+            self.metrics.requests.labels(method, route, status).inc()
+            took = 1e3 * (time.perf_counter() - started)
+            log.info("%s %s %s %d %.1f ms", request_id, method, route, status, took)

@@ -1,0 +1,153 @@
+"""Errors as `application/problem+json` (RFC 9457), every one mapped to a status here."""
+
+import logging
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from gait import errors
+
+log = logging.getLogger("serve")
+
+MEDIA_TYPE = "application/problem+json"
+
+STATUS: dict[type[errors.GaitError], HTTPStatus] = {
+    errors.ClipError: HTTPStatus.UNPROCESSABLE_ENTITY,
+    errors.ClipShapeError: HTTPStatus.UNPROCESSABLE_ENTITY,
+    errors.ClipDtypeError: HTTPStatus.UNPROCESSABLE_ENTITY,
+    errors.ClipEmptyError: HTTPStatus.UNPROCESSABLE_ENTITY,
+    errors.ClipModalityError: HTTPStatus.UNPROCESSABLE_ENTITY,
+    errors.DecodeError: HTTPStatus.UNPROCESSABLE_ENTITY,
+    errors.UnsupportedFormatError: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    errors.CorruptFileError: HTTPStatus.UNPROCESSABLE_ENTITY,
+    errors.LimitExceededError: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    errors.ForbiddenContentError: HTTPStatus.UNPROCESSABLE_ENTITY,
+    errors.GalleryError: HTTPStatus.UNPROCESSABLE_ENTITY,
+    errors.SubjectNotFoundError: HTTPStatus.NOT_FOUND,
+    errors.GalleryEmptyError: HTTPStatus.CONFLICT,
+    errors.GalleryLockedError: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.StorageError: HTTPStatus.INSUFFICIENT_STORAGE,
+    # From here on the fault is the server's, or the error belongs to a command, not to a request.
+    errors.GaitError: HTTPStatus.INTERNAL_SERVER_ERROR,
+    errors.ContractMismatchError: HTTPStatus.INTERNAL_SERVER_ERROR,
+    errors.GalleryCorruptError: HTTPStatus.INTERNAL_SERVER_ERROR,
+    errors.BundleError: HTTPStatus.INTERNAL_SERVER_ERROR,
+    errors.BundleTamperedError: HTTPStatus.INTERNAL_SERVER_ERROR,
+    errors.EncoderError: HTTPStatus.INTERNAL_SERVER_ERROR,
+    errors.ConfigError: HTTPStatus.INTERNAL_SERVER_ERROR,
+    errors.EvaluationError: HTTPStatus.INTERNAL_SERVER_ERROR,
+    errors.DataError: HTTPStatus.INTERNAL_SERVER_ERROR,
+    errors.ForbiddenPickleError: HTTPStatus.INTERNAL_SERVER_ERROR,
+    errors.CorruptDataError: HTTPStatus.INTERNAL_SERVER_ERROR,
+    errors.PartitionError: HTTPStatus.INTERNAL_SERVER_ERROR,
+    errors.PackError: HTTPStatus.INTERNAL_SERVER_ERROR,
+    errors.MotionFileError: HTTPStatus.INTERNAL_SERVER_ERROR,
+    errors.LayoutError: HTTPStatus.INTERNAL_SERVER_ERROR,
+    errors.TrainingError: HTTPStatus.INTERNAL_SERVER_ERROR,
+    errors.NonFiniteLossError: HTTPStatus.INTERNAL_SERVER_ERROR,
+    errors.OutOfMemoryError: HTTPStatus.INTERNAL_SERVER_ERROR,
+    errors.CheckpointError: HTTPStatus.INTERNAL_SERVER_ERROR,
+    errors.ExportError: HTTPStatus.INTERNAL_SERVER_ERROR,
+    errors.ParityError: HTTPStatus.INTERNAL_SERVER_ERROR,
+}
+
+_HTTP_CODES = {
+    HTTPStatus.BAD_REQUEST: "request.malformed",
+    HTTPStatus.UNAUTHORIZED: "access.key",
+    HTTPStatus.FORBIDDEN: "access.origin",
+    HTTPStatus.NOT_FOUND: "request.path",
+    HTTPStatus.METHOD_NOT_ALLOWED: "request.method",
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "request.too_large",
+    HTTPStatus.MISDIRECTED_REQUEST: "access.host",
+    HTTPStatus.TOO_MANY_REQUESTS: "service.busy",
+    HTTPStatus.SERVICE_UNAVAILABLE: "service.not_ready",
+}
+
+
+def problem(
+    request_id: str,
+    status: HTTPStatus,
+    code: str,
+    detail: str,
+    headers: Mapping[str, str] | None = None,
+    fields: Mapping[str, Any] | None = None,
+) -> JSONResponse:
+    """A problem report.
+
+    Args:
+        request_id: also sent as `X-Request-ID`.
+        status: of the reply.
+        code: stable, for programs.
+        detail: for people: what was got, what was wanted, what to do.
+        headers: further headers of the reply.
+        fields: further members of the report; the standard ones cannot be replaced.
+    """
+    body = {"type": "about:blank", "title": status.phrase, "status": int(status)}
+    body |= {"code": code, "detail": detail, "request_id": request_id}
+    named = {"X-Request-ID": request_id, **(headers or {})}
+    extra = {name: value for name, value in (fields or {}).items() if name not in body}
+    return JSONResponse(body | extra, int(status), named, MEDIA_TYPE)
+
+
+def request_id_of(request: Request) -> str:
+    """The id given to the request on arrival."""
+    return str(request.state.request_id)
+
+
+def gait_problem(request_id: str, error: errors.GaitError) -> JSONResponse:
+    """The report of an error of ours. What concerns the server alone is logged and not told."""
+    status = STATUS.get(type(error), HTTPStatus.INTERNAL_SERVER_ERROR)
+    if status < HTTPStatus.INTERNAL_SERVER_ERROR:
+        return problem(request_id, status, error.code, str(error), fields=error.fields)
+    log.error("%s %s: %s", request_id, error.code, error)
+    return problem(request_id, status, error.code, _server_fault(request_id))
+
+
+def install(app: FastAPI) -> None:
+    """Makes every error of the app a problem report."""
+    app.add_exception_handler(errors.GaitError, _on_gait_error)
+    app.add_exception_handler(RequestValidationError, _on_validation_error)
+    app.add_exception_handler(HTTPException, _on_http_error)
+    app.add_exception_handler(Exception, _on_any_error)
+
+
+async def _on_gait_error(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, errors.GaitError)
+    return gait_problem(request_id_of(request), error)
+
+
+async def _on_validation_error(request: Request, error: Exception) -> JSONResponse:
+    """Says which fields are wrong and why; what was sent in them is not repeated."""
+    assert isinstance(error, RequestValidationError)
+    wrong = [
+        {"field": ".".join(str(part) for part in each["loc"][1:]), "problem": each["msg"]}
+        for each in error.errors()
+    ]
+    detail = "; ".join(f"{each['field']}: {each['problem']}" for each in wrong)
+    status = HTTPStatus.UNPROCESSABLE_ENTITY
+    return problem(
+        request_id_of(request), status, "request.invalid", detail, fields={"fields": wrong}
+    )
+
+
+async def _on_http_error(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)
+    status = HTTPStatus(error.status_code)
+    code = _HTTP_CODES.get(status, "request.failed")
+    return problem(request_id_of(request), status, code, error.detail, error.headers)
+
+
+async def _on_any_error(request: Request, error: Exception) -> JSONResponse:  # noqa: ARG001
+    """The outermost border: the server's log has the traceback, the reply has none."""
+    request_id = request_id_of(request)
+    status = HTTPStatus.INTERNAL_SERVER_ERROR
+    return problem(request_id, status, "internal", _server_fault(request_id))
+
+
+def _server_fault(request_id: str) -> str:
+    return f"the server failed; its log says more under request {request_id}"

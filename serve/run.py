@@ -1,0 +1,90 @@
+"""Runs the service: `python -m serve.run --bundle B --gallery G`."""
+
+import logging
+import signal
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import tyro
+import uvicorn
+
+from gait import cli
+from gallery.session import Device
+from serve.app import create_app
+from serve.keys import Keyring
+from serve.service import Service
+from serve.settings import load_settings
+
+log = logging.getLogger("serve")
+GRACE = 10
+"""Seconds that running requests get to finish when the service is told to stop."""
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """Finds people by gait over HTTP. What is left out comes from `DIFFCROSSGAIT_<NAME>`, else
+    from the defaults of `serve.settings`, which has further caps.
+
+    Args:
+        gallery: folder of the gallery; made if it does not exist.
+        bundle: model bundle; the gallery's own copy if left out.
+        host: address to listen on (127.0.0.1).
+        port: TCP port (8000).
+        keys: key file made by `python -m serve.keys new`; needed for any host but loopback.
+        device: where the network runs (auto).
+        threads: of one run of the network (all cores).
+        workers: clips handled at the same time (2).
+    """
+
+    gallery: Path | None = None
+    bundle: Path | None = None
+    host: str | None = None
+    port: int | None = None
+    keys: Path | None = None
+    device: Device | None = None
+    threads: int | None = None
+    workers: int | None = None
+
+
+def main() -> None:
+    """Loads model and gallery, then serves until SIGTERM or Ctrl-C."""
+    given = tyro.cli(Arguments, prog="serve.run")
+    settings = load_settings(**{k: v for k, v in vars(given).items() if v is not None})
+    logging.basicConfig(
+        level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s"
+    )
+    keyring = None if settings.keys is None else Keyring.load(settings.keys)
+    service = Service.open(settings)
+    try:
+        server = uvicorn.Server(
+            uvicorn.Config(
+                create_app(service, keyring),
+                host=settings.host,
+                port=settings.port,
+                log_config=None,
+                access_log=False,  # it would show paths, and paths name people
+                server_header=False,
+                timeout_graceful_shutdown=GRACE,
+            )
+        )
+        _announce(service)
+        # uvicorn raises the signal again once it has shut down; asked to stop is no failure.
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: None)
+        server.run()
+    finally:
+        service.close()
+
+
+def _announce(service: Service) -> None:
+    counts, encoder, settings = service.gallery.counts(), service.encoder, service.settings
+    log.info(
+        "model %s on %s, %d threads; %d people, %d templates; http://%s:%d",
+        *(encoder.contract, encoder.provider, encoder.threads),
+        *(counts.subjects, counts.templates, settings.host, settings.port),
+    )
+
+
+if __name__ == "__main__":
+    cli.run(main)

@@ -1,0 +1,110 @@
+"""How the service runs: from the command line, else the environment, else these defaults."""
+
+import ipaddress
+from pathlib import Path
+from typing import Any, Self
+
+from pydantic import Field, ValidationError, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from gait.decode import Limits
+from gait.errors import ConfigError
+from gallery.session import Device
+
+PREFIX = "DIFFCROSSGAIT_"
+_MIB = 1 << 20
+
+
+class Settings(BaseSettings):
+    """Settings of the service; each can be set as `DIFFCROSSGAIT_<NAME>`.
+
+    Args:
+        gallery: folder of the gallery; made if it does not exist.
+        bundle: model bundle; None for the gallery's own copy.
+        host: address to listen on. Other than loopback only with `keys`.
+        port: TCP port.
+        keys: key file made by `python -m serve.keys new`; None for no keys, on loopback only.
+        device: where the network runs.
+        threads: of one run of the network; None for all cores this process may use.
+        workers: clips decoded, embedded and searched at the same time.
+        max_waiting: requests that may wait for a worker; one more is told to come back (429).
+        max_body_mib: largest request body, in MiB.
+        max_clip_mib: largest clip file, in MiB.
+        max_frames: frames of one clip.
+        max_pixels: height × width of one frame.
+        max_inflated_mib: one clip when decoded, in MiB.
+        max_points: points of one frame of a point cloud.
+        max_clips: clips in one enrolment.
+    """
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid")
+
+    gallery: Path
+    bundle: Path | None = None
+    host: str = "127.0.0.1"
+    port: int = Field(8000, ge=1, le=65535)
+    keys: Path | None = None
+    device: Device = Device.AUTO
+    threads: int | None = Field(None, ge=1)
+    workers: int = Field(2, ge=1)
+    max_waiting: int = Field(32, ge=0)
+    max_body_mib: int = Field(128, ge=1)
+    max_clip_mib: int = Field(64, ge=1)
+    max_frames: int = Field(1_000, ge=1)
+    max_pixels: int = Field(4_194_304, ge=4096)
+    max_inflated_mib: int = Field(256, ge=1)
+    max_points: int = Field(500_000, ge=1)
+    max_clips: int = Field(32, ge=1)
+
+    @model_validator(mode="after")
+    def _open_only_with_keys(self) -> Self:
+        if self.keys is None and not self.on_loopback:
+            raise ValueError(
+                f"refusing to listen on {self.host} without keys: anyone who reaches it could "
+                "search, enrol and delete people; make a key file with "
+                "`python -m serve.keys new keys.json` and give --keys keys.json, "
+                "or listen on 127.0.0.1"
+            )
+        return self
+
+    @property
+    def on_loopback(self) -> bool:
+        """Whether only this machine can reach the service."""
+        return is_loopback(self.host)
+
+    @property
+    def limits(self) -> Limits:
+        """Caps on one clip file."""
+        return Limits(
+            max_bytes=self.max_clip_mib * _MIB,
+            max_frames=self.max_frames,
+            max_pixels=self.max_pixels,
+            max_inflated_bytes=self.max_inflated_mib * _MIB,
+            max_points=self.max_points,
+            max_entries=self.max_frames + 100,
+        )
+
+
+def load_settings(**given: Any) -> Settings:
+    """Settings from the given values, the environment and the defaults, in this order.
+
+    Raises:
+        ConfigError: a value is missing or not allowed; the message names the setting.
+    """
+    try:
+        return Settings(**given)
+    except ValidationError as error:
+        problem = error.errors()[0]
+        place = ".".join(str(part) for part in problem["loc"])
+        text = problem["msg"].removeprefix("Value error, ")
+        raise ConfigError(f"{place}: {text}" if place else text) from error
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host name or address is this machine's own loopback."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,66 @@
+"""Every error of the tree has a status, and what the server is to blame for stays inside."""
+
+import json
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from gait import errors
+from serve.problems import STATUS, gait_problem
+from tests import services
+from tests.services import identify
+
+pytestmark = pytest.mark.serving
+
+
+def _tree(root: type[errors.GaitError]) -> Iterator[type[errors.GaitError]]:
+    yield root
+    for below in root.__subclasses__():
+        yield from _tree(below)
+
+
+EVERY = sorted(set(_tree(errors.GaitError)), key=lambda error: error.__name__)
+
+
+@pytest.mark.parametrize("error", EVERY)
+def test_every_error_is_mapped(error: type[errors.GaitError]) -> None:
+    assert error in STATUS, f"{error.__name__} has no status in serve/problems.py"
+
+
+def test_nothing_is_mapped_that_does_not_exist() -> None:
+    assert set(STATUS) <= set(EVERY)
+
+
+@pytest.mark.parametrize("error", EVERY)
+def test_only_the_clients_faults_are_told(
+    error: type[errors.GaitError], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.ERROR, logger="serve")
+    response = gait_problem("42", error("secret words", subject="x", code="forged"))
+    body = json.loads(bytes(response.body))
+    assert (body["code"], body["request_id"], body["status"]) == (
+        error.code,
+        "42",
+        response.status_code,
+    )
+    told = "secret words" in body["detail"]
+    assert told == (response.status_code < 500)
+    assert bool(caplog.records) == (response.status_code >= 500)
+
+
+def test_an_unforeseen_error_shows_no_trace(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise ZeroDivisionError("inner secret")
+
+    with services.opened(tmp_path) as service:
+        monkeypatch.setattr(service, "identify", broken)
+        with services.client(service, raise_server_exceptions=False) as client:
+            reply = identify(client, b"x")
+    assert (reply.status_code, reply.json()["code"]) == (500, "internal")
+    assert "secret" not in reply.text
+    assert "Traceback" not in reply.text
+    assert reply.headers["X-Request-ID"] == reply.json()["request_id"]

@@ -1,0 +1,62 @@
+"""A service around the tiny bundle, and clients for it."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from fastapi.testclient import TestClient
+
+from gait.modality import Modality
+from gallery.encoder import Encoder
+from gallery.gallery import Gallery
+from serve.app import create_app
+from serve.keys import Keyring
+from serve.service import Service
+from serve.settings import Settings
+from tests import clip_files as files
+from tests.galleries import TINY, walk
+
+
+@cache
+def encoder() -> Encoder:
+    """The tiny bundle's encoder, loaded once."""
+    return Encoder.load(TINY, threads=1)
+
+
+@contextmanager
+def opened(folder: Path, **settings: Any) -> Iterator[Service]:
+    """A service with an empty gallery."""
+    gallery = Gallery.create(folder / "gallery", TINY)
+    gallery.refresh()
+    service = Service(encoder(), gallery, Settings(gallery=gallery.folder, **settings))
+    try:
+        yield service
+    finally:
+        service.close()
+
+
+def client(service: Service, keyring: Keyring | None = None, **options: Any) -> TestClient:
+    """A client on the same machine as the service."""
+    return TestClient(create_app(service, keyring), base_url="http://localhost", **options)
+
+
+def probe(person: int, modality: Modality, seed: int = 1) -> bytes:
+    """A clip file of a patterned person."""
+    return files.npz(frames=walk(person, 6, modality, seed).frames)
+
+
+def enrol(client: TestClient, people: int, modality: Modality = Modality.SILHOUETTE) -> None:
+    """Enrols `people` persons called `p000`, `p001`, …"""
+    for person in range(people):
+        sent = {"clips": ("clip", probe(person, modality, seed=0))}
+        reply = client.post(f"/v1/subjects/p{person:03}/templates", files=sent)
+        assert reply.status_code == 201, reply.text
+
+
+def identify(
+    client: TestClient, data: bytes, fields: Mapping[str, str | int] | None = None, path: str = ""
+) -> Any:
+    """The reply to `POST /identify`."""
+    return client.post(path or "/identify", files={"clip": ("clip", data)}, data=dict(fields or {}))
