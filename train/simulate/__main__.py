@@ -32,21 +32,20 @@ def command(
     """
     if out is None and preview is None:
         raise ConfigError("got neither --out FOLDER nor --preview PNG, need at least one")
+    if workers is not None and workers < 1:
+        raise ConfigError(f"got {workers} workers, need at least 1")
     config = find_people(config)
     if preview is not None:
         draw_preview(config, preview)
     if out is not None:
         simulate(config, out, workers)
-        print(
-            json.dumps(
-                {"simulated": True, "dataset": str(out), "subjects": len(config.subject_names)}
-            )
-        )
+        made = {"simulated": True, "dataset": str(out), "subjects": len(config.subject_names)}
+        print(json.dumps(made))
 
 
 def main() -> None:
     """Runs the command line."""
-    tyro.cli(command, prog="python -m train.simulate")
+    tyro.cli(command, prog="python -m train.simulate", config=(tyro.conf.EnumChoicesFromValues,))
 
 
 if __name__ == "__main__":
