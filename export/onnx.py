@@ -53,6 +53,7 @@ def _summary(out: Path, manifest: Manifest, report: Report) -> str:
     sizes = ", ".join(f"{name} {r.size / 1e6:.1f} MB" for name, r in manifest.files.items())
     same = sum(ranking.same_order for ranking in report.rankings)
     probes = sum(ranking.probes for ranking in report.rankings)
+    people = ", simulated people" if report.simulated else ""
     return "\n".join(
         [
             f"bundle    {out}",
@@ -61,7 +62,7 @@ def _summary(out: Path, manifest: Manifest, report: Report) -> str:
             f"parity    at most {max(c.difference for c in report.shapes):.1e} from torch in "
             f"{len(report.shapes)} batches, {report.tolerance:.0e} allowed",
             f"ranking   {same} of {probes} probes in the very same order, the largest swap "
-            f"{max(r.largest_swap for r in report.rankings):.1e}, on {report.data}",
+            f"{max(r.largest_swap for r in report.rankings):.1e}, on {report.data}{people}",
         ]
     )
 

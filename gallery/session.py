@@ -1,6 +1,8 @@
 """One ONNX Runtime session: provider and threads chosen explicitly, and the provider checked."""
 
 import os
+import sys
+from contextlib import redirect_stdout
 from enum import StrEnum
 from pathlib import Path
 
@@ -87,7 +89,8 @@ def _providers(device: Device) -> list[str | tuple[str, dict[str, str]]]:
     wanted = device is Device.CUDA or (device is Device.AUTO and _nvidia_present())
     if not wanted or _CUDA not in onnxruntime.get_available_providers():
         return [_CPU]
-    onnxruntime.preload_dlls()  # CUDA and cuDNN of the nvidia wheels, where they are installed
+    with redirect_stdout(sys.stderr):  # it prints what it does not find
+        onnxruntime.preload_dlls()  # CUDA and cuDNN of the nvidia wheels, where they are installed
     return [(_CUDA, {"use_tf32": "0"}), _CPU]  # TF32 would cost the parity with the CPU
 
 

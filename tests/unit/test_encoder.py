@@ -107,6 +107,16 @@ def test_cuda_asked_for_and_not_there_is_fatal(capfd: pytest.CaptureFixture[str]
         Encoder.load(TINY, device=Device.CUDA)
 
 
+@pytest.mark.skipif(Path("/dev/nvidiactl").exists(), reason="this machine has a GPU")
+def test_a_gpu_that_cannot_be_used_falls_back_and_says_so(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("gallery.session._nvidia_present", lambda: True)
+    encoder = Encoder.load(TINY, device=Device.AUTO, threads=1)
+    assert encoder.provider == "CPUExecutionProvider"
+    assert capfd.readouterr().out == ""  # what ONNX Runtime complains about goes to stderr
+
+
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_numbers_that_are_not_finite_are_refused(value: float) -> None:
     encoder = Encoder.load(TINY, device=Device.CPU, threads=1)
