@@ -1,0 +1,92 @@
+"""The loop between steps: validation, the best checkpoint, losses that are not numbers."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from gait.errors import NonFiniteLossError
+from tests.packs import write_pack
+from tests.training_setup import tiny_config
+from train import loop
+from train.checkpoint import load_checkpoint
+from train.config import TrainConfig
+from train.data.pack import Pack
+from train.learner import Learner, Machine
+from train.loop import BEST, LAST, TrainingRun
+from train.losses import Losses
+from train.metrics_log import read_metrics
+from train.split import split_people
+
+
+@pytest.fixture(scope="module")
+def pack(tmp_path_factory: pytest.TempPathFactory) -> Pack:
+    return Pack.open(write_pack(tmp_path_factory.mktemp("packs") / "pack"))
+
+
+def train(config: TrainConfig, pack: Pack, folder: Path) -> None:
+    split = split_people(pack.records, config)
+    TrainingRun(config, pack, split, folder, Machine(torch.device("cpu"))).run()
+
+
+def iteration_of(path: Path) -> int:
+    return load_checkpoint(path).iteration
+
+
+def test_the_best_is_chosen_on_held_out_people(
+    pack: Pack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scores = iter([10.0, 30.0, 20.0, 30.0, 5.0])
+    seen: list[set[str]] = []
+
+    def scripted(network: Any, pack: Any, records: Any, *rest: Any) -> dict[str, float]:
+        seen.append({r.subject for r in records})
+        mean = next(scores)
+        return {"there": mean - 4, "back": mean + 4}
+
+    monkeypatch.setattr(loop, "validate", scripted)
+    config = tiny_config(optim={"iterations": 9}, run={"validate_every": 2})
+    train(config, pack, tmp_path)
+    best, last = load_checkpoint(tmp_path / BEST), load_checkpoint(tmp_path / LAST)
+    assert (best.iteration, best.best) == (4, 30.0)
+    assert (last.iteration, last.best) == (9, 30.0)
+    held_out = {r.subject for r in split_people(pack.records, config).validation}
+    assert seen == [held_out] * 5
+    assert not held_out & set(best.classes)
+    assert not {r.subject for r in pack.records if r.split == "test"} & held_out
+
+
+def test_without_held_out_people_the_last_is_the_best(pack: Pack, tmp_path: Path) -> None:
+    train(tiny_config(optim={"iterations": 3}, data={"validation_subjects": 0}), pack, tmp_path)
+    assert iteration_of(tmp_path / BEST) == iteration_of(tmp_path / LAST) == 3
+
+
+def test_every_step_is_logged_whatever_the_pauses(pack: Pack, tmp_path: Path) -> None:
+    config = tiny_config(
+        optim={"iterations": 11}, run={"log_every": 4, "checkpoint_every": 3, "validate_every": 5}
+    )
+    train(config, pack, tmp_path)
+    steps = [row["iteration"] for row in read_metrics(tmp_path) if "total" in row]
+    assert steps == list(range(1, 12))
+    checks = [row["iteration"] for row in read_metrics(tmp_path) if "total" not in row]
+    assert checks == [5, 10, 11]
+
+
+def test_a_loss_that_is_no_number_keeps_the_last_good_checkpoint(
+    pack: Pack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    honest = Learner.losses
+
+    def poisoned(self: Learner, iteration: int, batch: Any) -> Losses:
+        losses = honest(self, iteration, batch)
+        if iteration < 8:
+            return losses
+        bad = losses.terms["p2_bridge"] * float("nan")
+        return Losses(losses.terms | {"p2_bridge": bad}, losses.total + bad)
+
+    monkeypatch.setattr(Learner, "losses", poisoned)
+    config = tiny_config(run={"log_every": 4, "checkpoint_every": 5})
+    with pytest.raises(NonFiniteLossError, match=r"nan at iteration 8 \(term p2_bridge\)"):
+        train(config, pack, tmp_path)
+    assert iteration_of(tmp_path / LAST) == 5
