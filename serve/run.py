@@ -49,7 +49,7 @@ class Arguments:
 
 def main() -> None:
     """Loads model and gallery, then serves until SIGTERM or Ctrl-C."""
-    given = tyro.cli(Arguments, prog="serve.run")
+    given = tyro.cli(Arguments, prog="serve.run", config=(tyro.conf.EnumChoicesFromValues,))
     settings = load_settings(**{k: v for k, v in vars(given).items() if v is not None})
     logging.basicConfig(
         level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s"
