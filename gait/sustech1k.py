@@ -25,9 +25,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from gait.clip import Frames
+from gait.clip import Clip, Frames
 from gait.errors import ClipDtypeError, ClipShapeError, LayoutError, StorageError
-from gait.modality import SIZE
+from gait.modality import SIZE, Modality
 from gait.pickles import load_arrays
 
 Points = NDArray[np.float64]
@@ -125,6 +125,17 @@ def load_points(sequence: Sequence) -> list[Points]:
             f"{path} holds a {type(clouds).__name__}, need a list of (k, 3) arrays"
         )
     return [_cloud(cloud, path) for cloud in clouds]
+
+
+def load_clip(sequence: Sequence, modality: Modality) -> Clip:
+    """One modality of the sequence.
+
+    Raises:
+        ClipEmptyError: it has no frame.
+        LayoutError, ClipError, DataError: as `load_silhouettes` and `load_range_views`.
+    """
+    load = load_silhouettes if modality is Modality.SILHOUETTE else load_range_views
+    return Clip(load(sequence), modality)
 
 
 def write_sequence(

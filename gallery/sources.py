@@ -12,7 +12,7 @@ from gait.decode import Decoded, decode_clip
 from gait.errors import LayoutError
 from gait.modality import Modality
 from gait.range_view import Forward
-from gait.sustech1k import Sequence, find_sequences, load_range_views, load_silhouettes
+from gait.sustech1k import Sequence, find_sequences, load_clip
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,11 @@ def decode_file(path: Path, modality: Modality | None, forward: Forward) -> Deco
 
 def _from_sequences(sequences: Iterable[Sequence], selection: Selection) -> list[Source]:
     return [
-        Source(sequence.subject, f"{sequence.name}/{modality}", partial(_load, sequence, modality))
+        Source(
+            sequence.subject,
+            f"{sequence.name}/{modality}",
+            partial(load_clip, sequence, modality),
+        )
         for sequence in sequences
         if _matches(sequence.subject, selection.subjects)
         and _matches(sequence.type, selection.types)
@@ -93,11 +97,6 @@ def _from_sequences(sequences: Iterable[Sequence], selection: Selection) -> list
         for modality in Modality
         if selection.modality in (None, modality)
     ]
-
-
-def _load(sequence: Sequence, modality: Modality) -> Clip:
-    load = load_silhouettes if modality is Modality.SILHOUETTE else load_range_views
-    return Clip(load(sequence), modality)
 
 
 def _from_folder(root: Path, selection: Selection) -> list[Source]:

@@ -73,11 +73,12 @@ def _strips(pack: Pack, records: Sequence[Record], embeddings: Embeddings) -> li
     parts = []
     for probe in Modality:
         parts.append(f"<h3>{html.escape(direction(probe, probe.counterpart))}</h3>")
-        parts += [_figure(strip) for strip in retrieval_strips(pack, records, embeddings, probe)]
+        parts += [figure(strip) for strip in retrieval_strips(pack, records, embeddings, probe)]
     return parts
 
 
-def _figure(strip: Strip) -> str:
+def figure(strip: Strip) -> str:
+    """A strip as an HTML figure, its caption saying where the right person was found."""
     found = [str(rank) for rank, hit in enumerate(strip.hits, 1) if hit]
     where = f"found at rank {', '.join(found)}" if found else f"not among the {len(strip.hits)}"
     caption = html.escape(f"{strip.caption}: {where}")

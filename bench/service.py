@@ -1,0 +1,133 @@
+"""The service as a process of its own, and one request to it, for programs that measure it."""
+
+import io
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import numpy as np
+
+from gait.clip import Clip
+from gait.errors import GaitError
+from gait.modality import Modality
+
+READY_WITHIN = 60.0
+"""Seconds in which a service must have warmed its model."""
+
+
+class ServiceError(GaitError):
+    """The service did not start, or refused a request."""
+
+    code = "bench.service"
+
+
+@dataclass(frozen=True)
+class Found:
+    """What `POST /v1/identify` answered, and how long it took as seen from here.
+
+    Args:
+        subjects: candidates, the most similar first.
+        templates: ids of their best templates.
+        milliseconds: stage → ms, from the reply; `request` is the whole round trip.
+    """
+
+    subjects: list[str]
+    templates: list[int]
+    milliseconds: dict[str, float]
+
+
+class ServiceClient:
+    """Talks to a running service.
+
+    Args:
+        url: such as `http://127.0.0.1:8000`.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self._http = httpx2.Client(base_url=url, timeout=60)
+
+    def ready(self) -> bool:
+        """Whether the model is warm and the index current."""
+        try:
+            return self._http.get("/readyz").status_code == 200
+        except httpx2.TransportError:
+            return False
+
+    def identify(self, clip: bytes, modality: Modality, top_k: int) -> Found:
+        """Sends a clip file and waits for the candidates."""
+        start = time.perf_counter()
+        reply = self._http.post(
+            "/v1/identify",
+            files={"clip": ("clip.npy", clip, "application/octet-stream")},
+            data={"modality": str(modality), "top_k": str(top_k)},
+        )
+        took = 1000 * (time.perf_counter() - start)
+        body = self._checked(reply)
+        candidates = body["candidates"]
+        return Found(
+            [c["subject"] for c in candidates],
+            [c["template"] for c in candidates],
+            body["timings_ms"] | {"request": took},
+        )
+
+    def sources(self, subject: str) -> dict[int, str]:
+        """Where each template of a subject came from, by template id."""
+        body = self._checked(self._http.get(f"/v1/subjects/{subject}"))
+        return {t["template"]: t["source"] for t in body["templates"]}
+
+    def close(self) -> None:
+        """Closes the connection."""
+        self._http.close()
+
+    def _checked(self, reply: httpx2.Response) -> Any:
+        if reply.is_success:
+            return reply.json()
+        raise ServiceError(f"{self.url} answered {reply.status_code}: {reply.text[:300]}")
+
+
+@contextmanager
+def running_service(bundle: Path, gallery: Path, log: Path) -> Iterator[ServiceClient]:
+    """Starts `python -m serve.run` on a free loopback port and stops it at the end of the block.
+
+    Raises:
+        ServiceError: it ended, or was not ready in time; the message has its last words.
+    """
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "serve.run", "--bundle", str(bundle)]
+    command += ["--gallery", str(gallery), "--port", str(port)]
+    with log.open("w") as output:
+        process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
+    client = ServiceClient(f"http://127.0.0.1:{port}")
+    try:
+        _await_ready(client, process, log)
+        yield client
+    finally:
+        client.close()
+        process.terminate()
+        process.wait(timeout=30)
+
+
+def _await_ready(client: ServiceClient, process: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + READY_WITHIN
+    while not client.ready():
+        if process.poll() is not None or time.monotonic() > deadline:
+            last = " ".join(log.read_text(errors="replace").split()[-40:])
+            raise ServiceError(f"the service did not get ready: {last}")
+        time.sleep(0.1)
+
+
+def clip_file(clip: Clip) -> bytes:
+    """A clip as the `.npy` file that a client would send."""
+    buffer = io.BytesIO()
+    np.save(buffer, clip.frames, allow_pickle=False)
+    return buffer.getvalue()
