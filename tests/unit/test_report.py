@@ -1,0 +1,159 @@
+"""The report: whose nearest walks are shown, in which colour, and that nothing is fetched."""
+
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from gait.metrics import cosine
+from gait.modality import Modality
+from tests.packs import write_pack
+from tests.training_setup import tiny_config
+from train.data.pack import Pack, Record
+from train.embed import Embeddings
+from train.evaluate import ProtocolResult
+from train.learner import Machine
+from train.loop import TrainingRun
+from train.report.plots import CMC_RANKS, cmc_curves, draw_losses
+from train.report.strips import BORDER, GREEN, GREY, RED, framed, retrieval_strips, to_png
+from train.report.summary import DIRECTIONS, summary_html, summary_text
+from train.results import evaluate_run, score
+from train.split import split_people
+
+PNG = b"\x89PNG\r\n\x1a\n"
+
+
+@pytest.fixture(scope="module")
+def pack(tmp_path_factory: pytest.TempPathFactory) -> Pack:
+    return Pack.open(write_pack(tmp_path_factory.mktemp("packs") / "pack", test=9))
+
+
+@pytest.fixture(scope="module")
+def records(pack: Pack) -> list[Record]:
+    return [record for record in pack.records if record.split == "test"]
+
+
+@pytest.fixture(scope="module")
+def embeddings(records: list[Record]) -> Embeddings:
+    """People found half of the time."""
+    rng = np.random.default_rng(0)
+    centres = {r.subject: rng.normal(size=(4, 8)) for r in records}
+    both = [
+        np.stack([centres[r.subject] + rng.normal(size=(4, 8)) for r in records]) for _ in range(2)
+    ]
+    return Embeddings(*(vectors.astype(np.float32) for vectors in both))
+
+
+@pytest.fixture(scope="module")
+def result(pack: Pack, records: list[Record], embeddings: Embeddings) -> ProtocolResult:
+    return score(pack, records, embeddings, bootstrap=20)
+
+
+def colours(picture: np.ndarray[tuple[int, ...], np.dtype[np.uint8]]) -> list[tuple[int, ...]]:
+    """The frame of each picture in a strip."""
+    width = 2 * 64 + 2 * BORDER
+    return [tuple(map(int, picture[0, x])) for x in range(0, picture.shape[1], width)]
+
+
+@pytest.mark.parametrize("probe", Modality)
+def test_green_is_the_same_person_and_red_another(
+    pack: Pack, records: list[Record], embeddings: Embeddings, probe: Modality
+) -> None:
+    strips = retrieval_strips(pack, records, embeddings, probe, count=9)
+    assert len(strips) == 9
+    assert {hit for strip in strips for hit in strip.hits} == {True, False}
+    for strip in strips:
+        assert colours(strip.picture) == [GREY, *(GREEN if hit else RED for hit in strip.hits)]
+        assert sum(strip.hits) <= 1, "one gallery view shows each person once"
+
+
+def test_strips_show_the_nearest_of_the_other_sensor_from_another_view(
+    pack: Pack, records: list[Record], embeddings: Embeddings
+) -> None:
+    for strip in retrieval_strips(pack, records, embeddings, Modality.SILHOUETTE, count=4):
+        found = re.fullmatch(
+            r"probe (\S+), view (\S+); gallery 00-nm, view (\S+), 9 walks", strip.caption
+        )
+        assert found
+        kind, view, other = found.groups()
+        assert kind != "00-nm"
+        assert view != other
+        gallery = [i for i, r in enumerate(records) if (r.type, r.view) == ("00-nm", other)]
+        shown = strip.picture[BORDER:-BORDER:2, BORDER : BORDER + 128 : 2]
+        (index,) = [
+            i
+            for i, r in enumerate(records)
+            if (r.type, r.view) == (kind, view)
+            and np.array_equal(shown[..., 0], middle(pack, r, Modality.SILHOUETTE)[0])
+        ]
+        far = cosine(embeddings.silhouette[[index]], embeddings.range_view[gallery])[0]
+        nearest = [records[gallery[i]] for i in np.argsort(far)[:5]]
+        assert strip.hits == tuple(r.subject == records[index].subject for r in nearest)
+        first = strip.picture[BORDER:-BORDER:2, 128 + 3 * BORDER : 256 + 3 * BORDER : 2]
+        seen = middle(pack, nearest[0], Modality.RANGE_VIEW)
+        assert np.array_equal(first, np.moveaxis(seen, 0, 2))
+
+
+def middle(
+    pack: Pack, record: Record, modality: Modality
+) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+    frames = pack.frames(record, modality)
+    return np.asarray(frames[len(frames) // 2])
+
+
+def test_pictures_are_png_in_rgb() -> None:
+    red = np.zeros((1, 3, 64, 64), np.uint8)
+    red[:, 0] = 255
+    picture = framed(red, GREY)
+    assert picture.shape == (128 + 2 * BORDER, 128 + 2 * BORDER, 3)
+    assert picture[64, 64].tolist() == [255, 0, 0]
+    assert to_png(picture).startswith(PNG)
+
+
+def test_the_summary_holds_the_scores(result: ProtocolResult) -> None:
+    text, page = summary_text(result), summary_html(result)
+    assert "simulated people" in text
+    for probe, gallery in DIRECTIONS:
+        value = result.score(probe=probe, gallery=gallery, condition="Bag").value
+        line = next(line for line in text.splitlines() if line.startswith("Bag"))
+        assert f"{value:.1f} [" in line
+        assert f"<td>{value:.1f} <small>" in page
+        assert f"{probe} → {gallery}" in text
+    assert "Umbrella" not in text, "conditions without probes are left out"
+
+
+def test_cmc_curves_rise_to_everybody(
+    pack: Pack, records: list[Record], embeddings: Embeddings
+) -> None:
+    curves = cmc_curves(score(pack, records, embeddings, ranks=CMC_RANKS, bootstrap=1))
+    assert list(curves) == list(DIRECTIONS)
+    for values in curves.values():
+        assert list(values) == sorted(values)
+        assert values[8] == 100, "nine people are all found by rank 9"
+
+
+@pytest.mark.parametrize("steps", [0, 1, 250])
+def test_losses_are_drawn_however_few(steps: int) -> None:
+    rows = [{"iteration": i, "lr": 0.1, "total": 1 / (i + 1), "ce": 0.5} for i in range(steps)]
+    assert draw_losses([*rows, {"iteration": steps, "validation_a": 1.0}]).startswith(PNG)
+
+
+def test_a_run_ends_with_results_curves_and_a_page_of_its_own(pack: Pack, tmp_path: Path) -> None:
+    config, machine = tiny_config(optim={"iterations": 4}), Machine(torch.device("cpu"))
+    split = split_people(pack.records, config)
+    TrainingRun(config, pack, split, tmp_path, machine).run()
+    result = evaluate_run(tmp_path, pack, machine)
+    assert ProtocolResult.from_json((tmp_path / "results.json").read_bytes()) == result
+    assert json.loads((tmp_path / "results.json").read_text())["simulated"] is True
+    assert (tmp_path / "cmc.png").read_bytes().startswith(PNG)
+    page = (tmp_path / "report.html").read_text()
+    links = re.findall(r"\b(?:src|href)=[\"'](.*?)[\"']", page)
+    assert len(links) == 2 + 2 * 6
+    assert all(link.startswith("data:image/png;base64,") for link in links)
+    assert not re.search(r"@import|url\(|<script|<link", page)
+    assert "<strong>simulated</strong>" in page
+    assert "9 unseen simulated people" in page
+    assert "$" not in re.sub(r"base64,[^\"]*", "", page), "every placeholder is filled"

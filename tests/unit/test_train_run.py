@@ -1,0 +1,124 @@
+"""The command line of training: presets, overrides, typos, and refusals in plain words."""
+
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from gait.cli import run
+from gait.errors import ConfigError, PackError
+from tests.packs import write_pack
+from tests.training_setup import write_tiny_yaml
+from train.distributed import Ranks
+from train.run import Command, clear, default_preset, main, open_pack, parse, resume_point
+from train.split import split_people
+
+
+def test_a_preset_is_changed_field_by_field() -> None:
+    command = parse(["sustech1k", "--optim.lr", "1e-3", "--diffusion.phases", "1", "2"])
+    assert command.config.name == "sustech1k"
+    assert command.config.optim.lr == 1e-3
+    assert command.config.optim.iterations == 40_000
+    assert command.config.diffusion.phases == (1, 2)
+    assert command.folder == Path("runs/sustech1k")
+
+
+def test_the_base_without_diffusion_is_configuration() -> None:
+    assert parse(["demo", "--diffusion.phases"]).config.diffusion.phases == ()
+
+
+@pytest.mark.parametrize(("cuda", "name"), [(True, "simulated"), (False, "demo")])
+def test_without_arguments_the_machine_decides(
+    monkeypatch: pytest.MonkeyPatch, cuda: bool, name: str
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
+    assert default_preset() == name
+    assert parse([]).config.name == name
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["demo", "--optim.lrr", "1"], "--optim.lr"),
+        (["demo", "--modle.margin", "1"], "--model.margin"),
+        (["demo", "--pakc", "x"], "--pack"),
+        (["demo", "--optim.lr", "fast"], "optim.lr"),
+        (["demo", "--optim.lr", "-1"], "greater than 0"),
+        (["demo", "--optim.schedule", "cosine"], "one_cycle"),
+        (["demo", "extra"], "extra"),
+    ],
+)
+def test_a_bad_flag_is_a_usage_error_that_helps(
+    arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        parse(arguments)
+    assert caught.value.code == 2
+    assert said in capsys.readouterr().err
+
+
+def test_fields_that_do_not_go_together_are_refused() -> None:
+    with pytest.raises(ConfigError, match="milestones"):
+        parse(["demo", "--optim.milestones", "5", "3"])
+    with pytest.raises(ConfigError, match="parts"):
+        parse(["demo", "--model.parts", "7"])
+
+
+def test_help_names_the_presets(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        parse(["--help"])
+    assert caught.value.code == 0
+    said = capsys.readouterr().out
+    assert "python -m train.run [PRESET]" in said
+    assert "demo, freegait, simulated, sustech1k" in said
+
+
+@pytest.fixture
+def command(tmp_path: Path) -> Command:
+    pack = write_pack(tmp_path / "pack")
+    return parse(
+        [str(write_tiny_yaml(tmp_path)), "--pack", str(pack), "--out", str(tmp_path / "out")]
+    )
+
+
+def test_a_preset_for_real_data_needs_a_pack() -> None:
+    with pytest.raises(ConfigError, match=r"sustech1k needs a packed dataset: give --pack"):
+        open_pack(parse(["sustech1k"]))
+
+
+def test_a_pack_of_another_layout_is_refused(tmp_path: Path) -> None:
+    pack = write_pack(tmp_path / "pack")
+    with pytest.raises(PackError, match="sustech1k pack, freegait is for freegait"):
+        open_pack(parse(["freegait", "--pack", str(pack)]))
+
+
+def test_what_is_no_pack_is_said(tmp_path: Path) -> None:
+    with pytest.raises(PackError, match="not a pack"):
+        open_pack(parse(["demo", "--pack", str(tmp_path)]))
+
+
+def test_the_resolved_configuration_is_saved(command: Command) -> None:
+    split = split_people(open_pack(command).records, command.config)
+    assert resume_point(command, split, Ranks()) is None
+    saved = parse([str(command.folder / "config.yaml")]).config
+    assert saved == command.config
+
+
+def test_restarting_removes_only_what_a_run_left(tmp_path: Path) -> None:
+    for name in ("last.pt", "best.pt", "metrics.jsonl", "report.html", "notes.txt"):
+        (tmp_path / name).write_text("x")
+    clear(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
+
+
+def test_too_few_people_end_with_one_line(
+    command: Command, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = [str(command.folder.parent / "tiny.yaml"), "--pack", str(command.pack)]
+    monkeypatch.setattr(sys, "argv", ["run", *words, "--batch.subjects", "8"])
+    with pytest.raises(SystemExit) as caught:
+        run(main)
+    assert caught.value.code == 1
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert said.startswith("error [config.invalid]: got 6 training people")
