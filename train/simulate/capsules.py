@@ -37,9 +37,9 @@ _TUBES = {
 def capsule_basis() -> BodyBasis:
     """The figures as a linear basis: stature, girth, and lengths of legs, arms and shoulders."""
     points, joints, normals, owner = _figure()
-    figures = [_figure(stature=2.44), _figure(girth=1.6)]
+    figures = [_figure(stature=2.44), _figure(girth=2.2)]
     for name in _CHANGES:
-        figures += [_figure(**{name: 1.12}), _figure(**{name: 0.88})]
+        figures += [_figure(**{name: 1.25}), _figure(**{name: 0.75})]
     mask = np.zeros((2, VARIATIONS), np.float32)
     mask[0, _MAX_HEIGHT] = mask[1, _MAX_WEIGHT] = 1
     return BodyBasis(
