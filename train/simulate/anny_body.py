@@ -10,6 +10,7 @@ import json
 import os
 import re
 import shutil
+import sys
 import tempfile
 from concurrent.futures import ProcessPoolExecutor
 from importlib.metadata import version
@@ -21,7 +22,6 @@ import numpy as np
 from filelock import FileLock
 from numpy.typing import NDArray
 
-from gait.progress import progress
 from train.simulate.basis import BodyBasis
 from train.simulate.motion import SEGMENTS
 from train.simulate.surface import sample_mesh, vertex_normals
@@ -30,6 +30,7 @@ Array = NDArray[np.float32]
 
 POINTS = 10_000
 """Surface samples: about 1.4 cm apart."""
+_SCRATCH = "building-"
 _LAYOUT = 1
 """Raised when what is kept changes."""
 _TO_OURS = np.array([[0, -1, 0], [1, 0, 0], [0, 0, 1]], np.float32)
@@ -103,15 +104,18 @@ def _intact(folder: Path) -> bool:
 
 def _build_into(folder: Path) -> None:
     """Builds in another process, so that torch and its threads are gone afterwards."""
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix="building-") as scratch:
-        with progress() as display:
-            display.add_task("building the body model, once (about a minute)", total=None, note="")
-            with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-                pool.submit(_build, Path(scratch)).result()
+    for abandoned in folder.parent.glob(f"{_SCRATCH}*"):
+        shutil.rmtree(abandoned, ignore_errors=True)
+    print("building the body model; this happens once and takes about a minute", file=sys.stderr)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=_SCRATCH) as scratch:
+        with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+            pool.submit(_build, Path(scratch)).result()
         (Path(scratch) / "basis").rename(folder)
 
 
 def _build(scratch: Path) -> None:
+    os.environ["WARP_CACHE_PATH"] = str(scratch / "warp")
+    os.dup2(2, 1)  # libraries announce themselves on stdout, which belongs to results
     import anny
     import torch
     from anny.paths import set_anny_cache_path

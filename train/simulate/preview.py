@@ -43,8 +43,13 @@ def draw_preview(config: SimulateConfig, path: Path) -> None:
         ]
         columns.append(np.concatenate(strips))
     sheet = np.concatenate(columns, axis=1)
-    if not cv2.imwrite(str(path), sheet[..., ::-1]):
-        raise StorageError(f"cannot write the picture {path}; its name must end in .png or .jpg")
+    try:
+        data = cv2.imencode(path.suffix, sheet[..., ::-1])[1].tobytes()
+        path.write_bytes(data)
+    except (cv2.error, OSError) as error:
+        raise StorageError(
+            f"cannot write the picture {path} ({error}); give a writable name in .png or .jpg"
+        ) from error
 
 
 def _strip(take: Take, name: str) -> Picture:
