@@ -56,7 +56,7 @@ STATUS: dict[type[errors.GaitError], HTTPStatus] = {
     errors.ParityError: HTTPStatus.INTERNAL_SERVER_ERROR,
 }
 
-_HTTP_CODES = {
+HTTP_CODES = {
     HTTPStatus.BAD_REQUEST: "request.malformed",
     HTTPStatus.UNAUTHORIZED: "access.key",
     HTTPStatus.FORBIDDEN: "access.origin",
@@ -67,6 +67,7 @@ _HTTP_CODES = {
     HTTPStatus.TOO_MANY_REQUESTS: "service.busy",
     HTTPStatus.SERVICE_UNAVAILABLE: "service.not_ready",
 }
+"""Codes of refusals that are no errors of the domain."""
 
 
 def problem(
@@ -138,7 +139,7 @@ async def _on_validation_error(request: Request, error: Exception) -> JSONRespon
 async def _on_http_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
     status = HTTPStatus(error.status_code)
-    code = _HTTP_CODES.get(status, "request.failed")
+    code = HTTP_CODES.get(status, "request.failed")
     return problem(request_id_of(request), status, code, error.detail, error.headers)
 
 

@@ -30,7 +30,7 @@ class Settings(BaseSettings):
         max_waiting: requests that may wait for a worker; one more is told to come back (429).
         max_body_mib: largest request body, in MiB.
         max_clip_mib: largest clip file, in MiB.
-        max_frames: frames of one clip.
+        max_frames: frames of one clip; the full-size network takes about 5 MiB for each.
         max_pixels: height × width of one frame.
         max_inflated_mib: one clip when decoded, in MiB.
         max_points: points of one frame of a point cloud.
@@ -50,7 +50,7 @@ class Settings(BaseSettings):
     max_waiting: int = Field(32, ge=0)
     max_body_mib: int = Field(128, ge=1)
     max_clip_mib: int = Field(64, ge=1)
-    max_frames: int = Field(1_000, ge=1)
+    max_frames: int = Field(300, ge=1)
     max_pixels: int = Field(4_194_304, ge=4096)
     max_inflated_mib: int = Field(256, ge=1)
     max_points: int = Field(500_000, ge=1)

@@ -2,13 +2,15 @@
 
 import json
 import logging
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from gait import errors
-from serve.problems import STATUS, gait_problem
+from serve.problems import HTTP_CODES, STATUS, gait_problem
+from serve.settings import Settings
 from tests import services
 from tests.services import identify
 
@@ -64,3 +66,22 @@ def test_an_unforeseen_error_shows_no_trace(
     assert "secret" not in reply.text
     assert "Traceback" not in reply.text
     assert reply.headers["X-Request-ID"] == reply.json()["request_id"]
+
+
+def test_the_table_of_errors_is_complete() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "service.md").read_text(encoding="utf-8")
+    rows = dict(re.findall(r"^\| `([a-z_.]+)` \| (\d+) \|", text, re.MULTILINE))
+    for error, status in STATUS.items():
+        if status != 500:
+            assert rows.get(error.code) == str(int(status)), error.code
+    for status, code in HTTP_CODES.items():
+        assert rows.get(code) == str(int(status)), code
+
+
+def test_the_table_of_settings_is_complete() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "service.md").read_text(encoding="utf-8")
+    for name, field in Settings.model_fields.items():
+        line = re.search(rf"^\|.*_{name.upper()}`.*$", text, re.MULTILINE)
+        assert line, name
+        if name.startswith(("max_", "workers")):
+            assert f"| {field.default} |" in line[0], name
