@@ -215,7 +215,8 @@ class RunConfig(Config):
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """`auto` takes CUDA where there is a device."""
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
-    """Of the forward pass; losses are fp32. `auto`: bf16 on CUDA (fp16 if old), else fp32."""
+    """Of the forward pass; losses are fp32. `auto`: bf16 on CUDA (fp16 if old) and on processors
+    with matrix units for it (AMX), else fp32."""
     compile: bool = False
     """Whether torch.compile translates the forward pass."""
     frames: Literal["auto", "device", "host"] = "auto"

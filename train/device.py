@@ -34,8 +34,14 @@ def pick_precision(config: RunConfig, device: torch.device) -> torch.dtype:
         chosen = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
         return chosen[config.precision]
     if device.type != "cuda":
-        return torch.float32
+        return torch.bfloat16 if _cpu_has_bf16_matrices() else torch.float32
     return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
+
+
+def _cpu_has_bf16_matrices() -> bool:
+    """Whether the processor multiplies bfloat16 matrices in hardware (AMX)."""
+    capabilities = getattr(torch.cpu, "get_capabilities", dict)()
+    return bool(capabilities.get("amx_bf16"))
 
 
 def set_threads(config: RunConfig) -> int:
