@@ -22,6 +22,7 @@ TINY: dict[str, Any] = {
     "optim": {"iterations": 20, "lr": 0.003, "schedule": "one_cycle"},
     "run": {
         "device": "cpu",
+        "precision": "fp32",
         "threads": 1,
         "log_every": 1,
         "checkpoint_every": 5,

@@ -40,7 +40,7 @@ def pick_precision(config: RunConfig, device: torch.device) -> torch.dtype:
 
 def _cpu_has_bf16_matrices() -> bool:
     """Whether the processor multiplies bfloat16 matrices in hardware (AMX)."""
-    capabilities = getattr(torch.cpu, "get_capabilities", dict)()
+    capabilities: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()
     return bool(capabilities.get("amx_bf16"))
 
 
