@@ -49,7 +49,7 @@ def draw_cmc(curves: Curves, simulated: bool) -> bytes:
 def draw_losses(rows: Sequence[Mapping[str, Any]]) -> bytes:
     """Loss terms over iterations, each smoothed over 1 % of the run, as a PNG picture."""
     steps = [row for row in rows if "total" in row]
-    figure = Figure(figsize=(6, 4), layout="constrained")
+    figure = Figure(figsize=(7, 4), layout="constrained")
     axes = figure.add_subplot()
     iterations = np.array([row["iteration"] for row in steps])
     width = max(1, len(steps) // 100)
@@ -66,7 +66,7 @@ def draw_losses(rows: Sequence[Mapping[str, Any]]) -> bytes:
         )
     axes.set(xlabel="iteration", ylabel="loss before its weight", yscale="symlog", title="Losses")
     if steps:
-        axes.legend(fontsize="x-small", ncols=2)
+        figure.legend(loc="outside right center", fontsize="small")
     axes.grid(alpha=0.3)
     return _png(figure)
 
