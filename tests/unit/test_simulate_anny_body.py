@@ -9,8 +9,9 @@ from train.simulate.anny_body import basis_file
 from train.simulate.basis import BodyBasis
 from train.simulate.body import FRAMES, joints, pose
 from train.simulate.capsules import capsule_basis
-from train.simulate.gait_curves import average_style, walk
+from train.simulate.gait_curves import average_style
 from train.simulate.identity import average_shape, sample_shape
+from train.simulate.walking import walk
 
 
 @pytest.fixture

@@ -5,9 +5,10 @@ import pytest
 
 from train.simulate.body import FRAMES, RestBody, joints, pose, rest_body, stretch
 from train.simulate.capsules import capsule_basis
-from train.simulate.gait_curves import about_x, about_y, average_style, walk
+from train.simulate.gait_curves import average_style
 from train.simulate.identity import average_shape
 from train.simulate.motion import REFERENCE, SEGMENTS, Motion
+from train.simulate.walking import about_x, about_y, walk
 
 LIMBS = {"upper_arm": "forearm", "forearm": "hand", "thigh": "shank", "shank": "foot"}
 

@@ -13,11 +13,12 @@ from train.simulate.conditions import (
     wear_thick,
     wear_uniform,
 )
-from train.simulate.gait_curves import average_style, walk
+from train.simulate.gait_curves import average_style
 from train.simulate.identity import average_shape, sample_shape
 from train.simulate.motion import SEGMENTS, Motion
 from train.simulate.scene import VIEWS
 from train.simulate.walk import Sighting, observe
+from train.simulate.walking import walk
 
 BASIS = capsule_basis()
 BODY = BASIS.shape(*average_shape(3))

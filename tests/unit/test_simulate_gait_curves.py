@@ -7,13 +7,11 @@ from train.simulate.gait_curves import (
     LIMBS,
     Style,
     average_style,
-    hold,
     sample_style,
-    stand,
-    walk,
 )
 from train.simulate.identity import average_shape
 from train.simulate.motion import SEGMENTS, Motion
+from train.simulate.walking import hold, stand, walk
 
 BODY = capsule_basis().shape(*average_shape(3))
 

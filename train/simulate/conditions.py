@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from train.simulate import shapes
 from train.simulate.body import FRAMES, RestBody, joints
-from train.simulate.gait_curves import hold
 from train.simulate.motion import SEGMENTS, Motion
+from train.simulate.walking import hold
 
 Array = NDArray[np.float32]
 

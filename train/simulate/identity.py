@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 
 from train.simulate.basis import BodyBasis
 from train.simulate.body import RestBody
-from train.simulate.gait_curves import sample_style, stand, walk
+from train.simulate.gait_curves import sample_style
 from train.simulate.motion import RATE, Motion
+from train.simulate.walking import stand, walk
 
 
 class Carrier(StrEnum):
