@@ -111,8 +111,29 @@ def pcd(points: NDArray[Any], encoding: str = "ascii") -> bytes:
         f"WIDTH {len(points)}\nHEIGHT 1\nVIEWPOINT 0 0 0 1 0 0 0\nPOINTS {len(points)}\n"
         f"DATA {encoding}\n"
     )
-    text = "\n".join(" ".join(f"{value:.6f}" for value in row) for row in rows).encode()
-    return header.encode() + (text if encoding == "ascii" else rows.tobytes())
+    if encoding == "ascii":
+        text = "\n".join(" ".join(f"{value:.6f}" for value in row) for row in rows)
+        return (header + text).encode()
+    if encoding == "binary":
+        return header.encode() + rows.tobytes()
+    packed = lzf(rows.T.tobytes())
+    return header.encode() + struct.pack("<2I", len(packed), rows.nbytes) + packed
+
+
+def lzf(data: bytes) -> bytes:
+    """LZF that finds runs of one byte and nothing else."""
+    out, at = bytearray(), 0
+    while at < len(data):
+        run = 0
+        while at and run < 264 and data[at + run : at + run + 1] == data[at - 1 : at]:
+            run += 1
+        if run > 8:
+            out += bytes([7 << 5, run - 9, 0])
+            at += run
+        else:
+            out += bytes([0, data[at]])
+            at += 1
+    return bytes(out)
 
 
 def kitti(points: NDArray[Any]) -> bytes:

@@ -1,6 +1,7 @@
-"""PCD point clouds (Point Cloud Library, v0.7), `ascii` and `binary`."""
+"""PCD point clouds (Point Cloud Library, v0.7): `ascii`, `binary` and `binary_compressed`."""
 
 import io
+import struct
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,11 +9,14 @@ from numpy.typing import NDArray
 
 from gait.decode.cloud import Cloud
 from gait.decode.limits import Limits
+from gait.decode.lzf import decompress
 from gait.errors import CorruptFileError, UnsupportedFormatError
 
 _MAX_HEADER = 4096
 _MAX_VALUES = 64
 _AXES = ("x", "y", "z")
+_ENCODINGS = ("ascii", "binary", "binary_compressed")
+_SIZES = struct.Struct("<2I")  # of a compressed body: bytes that follow, bytes when inflated
 _KINDS = {"F": ("f", (4, 8)), "I": ("i", (1, 2, 4, 8)), "U": ("u", (1, 2, 4, 8))}
 
 
@@ -40,14 +44,17 @@ def decode_pcd(data: bytes, limits: Limits) -> Cloud:
 
     Raises:
         CorruptFileError: a header or body that is cut off or contradicts itself.
-        LimitExceededError: more points than allowed, found in the header.
-        UnsupportedFormatError: `binary_compressed`.
+        LimitExceededError: more points or bytes than allowed, found in the header.
+        UnsupportedFormatError: an unknown encoding.
     """
     header = read_header(data)
     limits.check_points(header.points)
     if header.encoding == "ascii":
         return _ascii(data[header.start :], header)
     want = header.points * header.dtype.itemsize
+    limits.check_inflated(want)
+    if header.encoding == "binary_compressed":
+        return _by_columns(_inflate(data, header.start, want), header)
     if len(data) - header.start < want:
         raise CorruptFileError("a binary PCD frame has fewer bytes than its header declares")
     points = np.frombuffer(data, header.dtype, header.points, header.start)
@@ -59,7 +66,7 @@ def read_header(data: bytes) -> Header:
 
     Raises:
         CorruptFileError: missing, contradicting or impossible lines.
-        UnsupportedFormatError: `binary_compressed`, or an unknown encoding.
+        UnsupportedFormatError: an unknown encoding.
     """
     lines, start = _header_lines(data)
     try:
@@ -73,10 +80,9 @@ def read_header(data: bytes) -> Header:
         columns = tuple(sum(counts[: fields.index(axis)]) for axis in _AXES)
     except (KeyError, ValueError, IndexError) as error:
         raise CorruptFileError("a PCD frame has an unreadable header; save it anew") from error
-    if encoding not in ("ascii", "binary"):
+    if encoding not in _ENCODINGS:
         raise UnsupportedFormatError(
-            f"got a PCD frame stored as {encoding[:20]}, need ascii or binary "
-            "(pcl_convert_pcd_ascii_binary in.pcd out.pcd 1)"
+            f"got a PCD frame stored as {encoding[:20]!r}, need one of {', '.join(_ENCODINGS)}"
         )
     if points < 0:
         raise CorruptFileError(f"a PCD frame declares {points} points")
@@ -117,6 +123,29 @@ def _record(fields: list[str], formats: list[str], counts: list[int]) -> np.dtyp
             for place, (name, form, count) in enumerate(columns)
         ]
     )
+
+
+def _inflate(data: bytes, start: int, want: int) -> bytes:
+    """The inflated body, `want` bytes by the header, which the body's own sizes must agree with."""
+    begin = start + _SIZES.size
+    if len(data) < begin:
+        raise CorruptFileError("a compressed PCD frame is cut off; save it anew")
+    packed, inflated = _SIZES.unpack_from(data, start)
+    if inflated != want or len(data) - begin < packed:
+        raise CorruptFileError(
+            f"a compressed PCD frame holds {len(data) - begin} bytes for {inflated}, its header "
+            f"declares {packed} for {want}; save it anew"
+        )
+    return decompress(data[begin : begin + packed], want)
+
+
+def _by_columns(body: bytes, header: Header) -> NDArray[np.float64]:
+    """A compressed body holds all values of one field, then all of the next."""
+    cloud = np.empty((header.points, len(_AXES)))
+    for column, axis in enumerate(_AXES):
+        kind, offset = header.dtype.fields[axis][:2]  # type: ignore[index]
+        cloud[:, column] = np.frombuffer(body, kind, header.points, offset * header.points)
+    return cloud
 
 
 def _ascii(body: bytes, header: Header) -> NDArray[np.float64]:

@@ -146,6 +146,14 @@ def test_ascii_pcd_is_the_binary_one_up_to_rounding() -> None:
     assert np.mean(decode_clip(data).clip.frames != want) < 1e-3
 
 
+def test_compressed_pcd_is_the_binary_one() -> None:
+    data = files.zipped(
+        {f"{i}.pcd": files.pcd(c, "binary_compressed") for i, c in enumerate(CLOUDS)}
+    )
+    want = project(CLOUDS, Forward.PLUS_X).frames
+    np.testing.assert_array_equal(decode_clip(data).clip.frames, want)
+
+
 def test_forward_axis_is_handed_on() -> None:
     behind = files.npz(**{f"f{i}": c for i, c in enumerate(files.clouds(forward=-1.0))})
     assert decode_clip(behind, forward=Forward.MINUS_X).frames_used == 5
@@ -218,8 +226,8 @@ PHOTO = np.full((4, 64, 64, 3), (180, 120, 100), np.uint8)
         (files.zipped({}), ClipEmptyError, "without files"),
         (files.zipped({"a.txt": b"hello"}), UnsupportedFormatError, "entry"),
         (files.zipped({"a.bin": b"12345"}), CorruptFileError, "multiple of 16"),
-        (files.zipped({"a.pcd": files.pcd(CLOUDS[0], "binary_compressed")}),
-         UnsupportedFormatError, "binary_compressed"),
+        (files.zipped({"a.pcd": files.pcd(CLOUDS[0], "ascii").replace(b"DATA ascii", b"DATA gz")}),
+         UnsupportedFormatError, "'gz', need one of ascii, binary, binary_compressed"),
         (files.zipped({"a.png": files.picture(ALIGNED[0]), "b.npy": files.npy(ALIGNED[0])}),
          UnsupportedFormatError, "npy and png"),
         (files.zipped({"a.png": files.picture(ALIGNED[0]), "b.png": files.picture(MASKS[0])}),
@@ -242,7 +250,7 @@ def test_unusable_points_are_ignored_and_counted() -> None:
     assert (decoded.frames_used, decoded.points_ignored) == (2, 7)
 
 
-@pytest.mark.parametrize("encoding", ["ascii", "binary"])
+@pytest.mark.parametrize("encoding", ["ascii", "binary", "binary_compressed"])
 @pytest.mark.parametrize(
     ("line", "wrong"),
     [

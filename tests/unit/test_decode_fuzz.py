@@ -50,6 +50,7 @@ def samples() -> dict[str, bytes]:
         "gif": files.gif(masks),
         "pcd": files.zipped({f"{i}.pcd": files.pcd(cloud) for i, cloud in enumerate(clouds)}, 0),
         "pcd2": files.zipped({"a.pcd": files.pcd(clouds[0], "binary")}, 0),
+        "pcd3": files.zipped({"a.pcd": files.pcd(clouds[0], "binary_compressed")}, 0),
         "bin": files.zipped({f"{i}.bin": files.kitti(cloud) for i, cloud in enumerate(clouds)}, 0),
     }
 

@@ -157,6 +157,7 @@ def test_entry_that_inflates_beyond_its_declared_size_is_stopped() -> None:
 def test_every_cap_can_be_set() -> None:
     frames = files.npy(files.aligned_masks(9))
     cloud = files.npz(a=files.clouds(1)[0])
+    packed = files.zipped({"a.pcd": files.pcd(np.zeros((600, 3)), "binary_compressed")})
     for data, limits in (
         (frames, Limits(max_bytes=len(frames) - 1)),
         (frames, Limits(max_frames=8)),
@@ -165,6 +166,8 @@ def test_every_cap_can_be_set() -> None:
         (files.pictures(files.aligned_masks(9)), Limits(max_entries=8)),
         (files.pictures(files.masks(9, 90, 90)), Limits(max_inflated_bytes=9 * 90 * 90 - 1)),
         (cloud, Limits(max_points=599)),
+        (packed, Limits(max_points=599)),
+        (packed, Limits(max_inflated_bytes=600 * 16 - 1)),
         (files.gif(files.masks(9)), Limits(max_frames=8)),
         (files.gif(files.masks(9)), Limits(max_inflated_bytes=9 * 120 * 100 - 1)),
     ):
