@@ -21,7 +21,7 @@ import tyro
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from gait import cli
-from gait.errors import ConfigError
+from gait.errors import ConfigError, StorageError
 
 
 class Key(BaseModel):
@@ -75,13 +75,20 @@ class Keyring(BaseModel):
         return admitted
 
     def save(self, path: Path) -> None:
-        """Writes the file, whole or not at all, readable by its owner alone."""
+        """Writes the file, whole or not at all, readable by its owner alone.
+
+        Raises:
+            StorageError: the folder is missing, full or cannot be written.
+        """
         text = json.dumps(self.model_dump(mode="json"), indent=1) + "\n"
-        with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False) as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(file.name).replace(path)
+        try:
+            with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False) as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+            Path(file.name).replace(path)
+        except OSError as error:
+            raise StorageError(f"cannot write the key file {path} ({error.strerror})") from error
 
 
 def new(file: tyro.conf.Positional[Path], note: str = "") -> None:
@@ -118,7 +125,9 @@ def _hash(secret: str) -> str:
 
 def main() -> None:
     """Makes and revokes access keys."""
-    tyro.extras.subcommand_cli_from_dict({"new": new, "revoke": revoke}, prog="serve.keys")
+    tyro.extras.subcommand_cli_from_dict(
+        {"new": new, "revoke": revoke}, prog="python -m serve.keys"
+    )
 
 
 if __name__ == "__main__":

@@ -13,6 +13,8 @@ from gallery.session import Device
 
 PREFIX = "DIFFCROSSGAIT_"
 _MIB = 1 << 20
+_CAPS = Limits()
+"""What the commands read, so that a gallery built by them and the service take the same clips."""
 
 
 class Settings(BaseSettings):
@@ -45,15 +47,15 @@ class Settings(BaseSettings):
     port: int = Field(8000, ge=1, le=65535)
     keys: Path | None = None
     device: Device = Device.AUTO
-    threads: int | None = Field(None, ge=1)
+    threads: int | None = Field(None, ge=1, le=1024)
     workers: int = Field(2, ge=1)
     max_waiting: int = Field(32, ge=0)
     max_body_mib: int = Field(128, ge=1)
-    max_clip_mib: int = Field(64, ge=1)
-    max_frames: int = Field(300, ge=1)
-    max_pixels: int = Field(4_194_304, ge=4096)
-    max_inflated_mib: int = Field(256, ge=1)
-    max_points: int = Field(500_000, ge=1)
+    max_clip_mib: int = Field(_CAPS.max_bytes // _MIB, ge=1)
+    max_frames: int = Field(_CAPS.max_frames, ge=1)
+    max_pixels: int = Field(_CAPS.max_pixels, ge=4096)
+    max_inflated_mib: int = Field(_CAPS.max_inflated_bytes // _MIB, ge=1)
+    max_points: int = Field(_CAPS.max_points, ge=1)
     max_clips: int = Field(32, ge=1)
 
     @model_validator(mode="after")
@@ -97,6 +99,8 @@ def load_settings(**given: Any) -> Settings:
         problem = error.errors()[0]
         place = ".".join(str(part) for part in problem["loc"])
         text = problem["msg"].removeprefix("Value error, ")
+        if problem["type"] == "missing":
+            text = f"give --{place} or set {PREFIX}{place.upper()}"
         raise ConfigError(f"{place}: {text}" if place else text) from error
 
 

@@ -17,15 +17,15 @@ class Limits:
         max_pixels: height × width of one frame.
         max_inflated_bytes: everything held in memory after inflating or decoding.
         max_points: points of one frame of a point cloud.
-        max_entries: files inside an archive.
+        max_entries: files inside an archive; some are no frames.
     """
 
     max_bytes: int = 64 * _MIB
-    max_frames: int = 1_000
+    max_frames: int = 300
     max_pixels: int = 4_194_304
     max_inflated_bytes: int = 256 * _MIB
     max_points: int = 500_000
-    max_entries: int = 1_100
+    max_entries: int = 400
 
     def check_bytes(self, got: int) -> None:
         _within(got, self.max_bytes, "max_bytes", "bytes in the file")

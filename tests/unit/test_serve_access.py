@@ -1,6 +1,7 @@
 """Keys, host names and origins."""
 
 import json
+import re
 import stat
 import subprocess
 import sys
@@ -8,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from gait.errors import ConfigError
+from gait.decode import Limits
+from gait.errors import ConfigError, StorageError
 from serve.keys import Keyring, new, revoke
 from serve.settings import Settings, is_loopback, load_settings
 from tests import services
@@ -147,6 +149,16 @@ def test_settings_come_from_the_environment_too(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_a_gallery_must_be_named() -> None:
-    with pytest.raises(ConfigError, match="gallery"):
+    with pytest.raises(ConfigError, match="give --gallery or set DIFFCROSSGAIT_GALLERY"):
         load_settings()
     assert "gallery" in Settings.model_fields
+
+
+def test_the_service_takes_the_clips_that_the_commands_take() -> None:
+    assert load_settings(gallery=Path("g")).limits == Limits()
+
+
+def test_a_key_file_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "nowhere" / "keys.json"
+    with pytest.raises(StorageError, match=re.escape(f"the key file {path} (No such file")):
+        Keyring().save(path)
