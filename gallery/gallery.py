@@ -240,6 +240,14 @@ class Gallery:
         """
         return self._store.templates(subject)
 
+    def template(self, template: int) -> Template:
+        """The template with this id.
+
+        Raises:
+            GalleryError: no such template.
+        """
+        return self._store.template(template)
+
     def counts(self) -> Counts:
         """Subjects and templates."""
         return self._store.counts()

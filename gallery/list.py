@@ -4,8 +4,9 @@ python -m gallery.list --gallery gallery
 """
 
 import json
+from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 import tyro
@@ -13,34 +14,42 @@ import tyro
 from gait.cli import run
 from gallery.gallery import Gallery
 from gallery.table import table
+from gallery.template import Subject, Template
 
 
 @dataclass(frozen=True)
 class Arguments:
-    """Lists the subjects of a gallery, or the templates of one of them."""
+    """Lists the subjects of a gallery, the templates of one of them, or one template."""
 
     gallery: Path
     """Folder of the gallery."""
     subject: str | None = None
     """List this subject's templates."""
+    template: int | None = None
+    """Show the template with this id, and whose it is."""
     json: bool = False
     """Print JSON."""
 
 
 def main() -> None:
     """Lists as the command line says."""
-    arguments = tyro.cli(Arguments)
+    arguments = tyro.cli(Arguments, prog="python -m gallery.list")
     with closing(Gallery.open(arguments.gallery, readonly=True)) as gallery:
-        if arguments.subject is None:
-            head = ["name", "created", "silhouettes", "range_views"]
-            rows = [asdict(subject) for subject in gallery.subjects()]
-        else:
-            head = ["id", "modality", "source", "frames", "created"]
-            rows = [asdict(template) for template in gallery.templates(arguments.subject)]
+        rows = [asdict(row) for row in _rows(gallery, arguments)]
+    of_subjects = arguments.subject is None and arguments.template is None
+    head = [field.name for field in fields(Subject if of_subjects else Template)]
     if arguments.json:
         print(json.dumps(rows))
     else:
         print(table(head, [[row[name] for name in head] for row in rows]))
+
+
+def _rows(gallery: Gallery, arguments: Arguments) -> Sequence[Subject | Template]:
+    if arguments.template is not None:
+        return [gallery.template(arguments.template)]
+    if arguments.subject is not None:
+        return gallery.templates(arguments.subject)
+    return gallery.subjects()
 
 
 if __name__ == "__main__":

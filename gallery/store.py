@@ -152,6 +152,17 @@ class Store:
             raise _unknown(subject)
         return [_template(row) for row in rows]
 
+    def template(self, template: int) -> Template:
+        """The template with this id.
+
+        Raises:
+            GalleryError: no such template.
+        """
+        rows = self._read(f"SELECT {_DESCRIBED} {_JOINED} WHERE t.id = ?", (template,))
+        if not rows:
+            raise GalleryError(f"the gallery has no template {template}")
+        return _template(rows[0])
+
     def holds(self, subject: str, digest: str) -> bool:
         """Whether the subject has a template of the clip with this digest."""
         query = f"SELECT 1 {_JOINED} WHERE s.name = ? AND t.digest = ?"
@@ -177,8 +188,9 @@ class Store:
     def _embedding(self, template: Template, checksum: int, blob: bytes) -> Vector:
         if len(blob) != 4 * self.dimension or zlib.crc32(blob) != checksum:
             raise GalleryCorruptError(
-                f"the embedding of template {template.id} in {self._path} is damaged: "
-                f"restore a backup, or remove subject {template.subject!r} and enrol it again"
+                f"the embedding of template {template.id} in {self._path} is damaged: restore a "
+                f"backup, or see whose it is with `gallery.list --template {template.id}`, remove "
+                "that subject and enrol it again"
             )
         return np.frombuffer(blob, np.float32)
 
