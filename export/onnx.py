@@ -35,7 +35,7 @@ class Arguments:
 
 def main() -> None:
     """Exports as the command line says."""
-    arguments = tyro.cli(Arguments)
+    arguments = tyro.cli(Arguments, prog="python -m export.onnx")
     out = arguments.out or arguments.checkpoint.parent / "bundle"
     with progress() as bar:
         task = bar.add_task("export", total=STEPS, note="reading")

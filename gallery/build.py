@@ -56,7 +56,9 @@ class Arguments:
 
 def main() -> None:
     """Enrols as the command line says."""
-    arguments = tyro.cli(Arguments, config=(tyro.conf.EnumChoicesFromValues,))
+    arguments = tyro.cli(
+        Arguments, prog="python -m gallery.build", config=(tyro.conf.EnumChoicesFromValues,)
+    )
     sources = find_sources(arguments.root, _selection(arguments))
     encoder = Encoder.load(arguments.bundle, device=arguments.device, threads=arguments.threads)
     with closing(_gallery(arguments, encoder.contract)) as gallery:

@@ -10,7 +10,7 @@ from gait.clip import Clip
 from gait.errors import BundleTamperedError
 from gait.manifest import Golden, Manifest
 from gait.modality import Modality
-from gallery.session import Device, Session, available_threads
+from gallery.session import Device, Session, checked_threads
 from gallery.template import Matrix
 
 GOLDEN_TOLERANCE = 1e-3
@@ -53,15 +53,16 @@ class Encoder:
         Args:
             bundle: folder made by `export.onnx`.
             device: `Device.CUDA` fails where CUDA cannot be used; `AUTO` uses what there is.
-            threads: of one run; None for all cores this process may use.
+            threads: of one run, 1..1024; None for all cores this process may use.
             batch_frames: most frames in one run, which bounds the memory; a longer clip runs alone.
 
         Raises:
             BundleError: there is no bundle, or it is not one this version reads.
             BundleTamperedError: a file or the embedding it gives is not what was exported.
             EncoderError: CUDA was asked for and cannot be used.
+            ConfigError: not a possible number of threads.
         """
-        manifest, threads = Manifest.load(bundle), threads or available_threads()
+        manifest, threads = Manifest.load(bundle), checked_threads(threads)
         files, sessions = manifest.contents(bundle), {}
         for modality, model in manifest.models.items():
             sessions[modality] = Session(files[model.file], device, threads)

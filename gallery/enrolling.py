@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from gait.clip import Clip
-from gait.errors import EncoderError, GaitError
+from gait.errors import ConfigError, EncoderError, GaitError
 from gallery.encoder import Encoder
 from gallery.gallery import Gallery
 from gallery.sources import Source
@@ -50,12 +50,15 @@ def enrol_sources(
         gallery: open for writing.
         encoder: of the gallery's model.
         sources: the clips.
-        batch: clips embedded and made durable together.
+        batch: clips embedded and made durable together, at least 1.
         advance: called with a number of clips when they are dealt with.
 
     Raises:
+        ConfigError: `batch` is below 1.
         StorageError: the disk is full; the batches before are enrolled.
     """
+    if batch < 1:
+        raise ConfigError(f"got batches of {batch} clips, need at least 1")
     outcome, waiting = Outcome(), list[Item]()
     for source in sources:
         try:

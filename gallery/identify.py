@@ -35,7 +35,7 @@ class Arguments:
     """People to list."""
     modality: Modality | None = None
     """What the clip shows; found in its content by default."""
-    among: Modality | None = None
+    gallery_modality: Modality | None = None
     """Compare with templates of this modality only."""
     forward: Forward = Forward.PLUS_X
     """Sensor axis that points at the walker, for point clouds."""
@@ -49,12 +49,14 @@ class Arguments:
 
 def main() -> None:
     """Identifies as the command line says."""
-    arguments = tyro.cli(Arguments, config=(tyro.conf.EnumChoicesFromValues,))
+    arguments = tyro.cli(
+        Arguments, prog="python -m gallery.identify", config=(tyro.conf.EnumChoicesFromValues,)
+    )
     decoded = decode_file(arguments.clip, arguments.modality, arguments.forward)
     with closing(Gallery.open(arguments.gallery, readonly=True)) as gallery:
         encoder = Encoder.load(gallery.bundle, device=arguments.device, threads=arguments.threads)
         (embedding,) = encoder.embed([decoded.clip])
-        candidates = gallery.identify(embedding, arguments.top_k, arguments.among)
+        candidates = gallery.identify(embedding, arguments.top_k, arguments.gallery_modality)
         facts = {
             "gallery": str(arguments.gallery),
             "contract": gallery.contract,

@@ -29,7 +29,7 @@ class Arguments:
 
 def main() -> None:
     """Describes as the command line says."""
-    arguments = tyro.cli(Arguments)
+    arguments = tyro.cli(Arguments, prog="python -m gallery.info")
     with closing(Gallery.open(arguments.gallery, readonly=True)) as gallery:
         facts = _facts(gallery)
     if arguments.json:

@@ -26,7 +26,7 @@ class Arguments:
 
 def main() -> None:
     """Deletes as the command line says."""
-    arguments = tyro.cli(Arguments)
+    arguments = tyro.cli(Arguments, prog="python -m gallery.remove")
     with closing(Gallery.open(arguments.gallery)) as gallery:
         removed = gallery.remove_subject(arguments.subject)
     print(f"removed {arguments.subject}: {removed} templates")

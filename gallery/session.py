@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from onnxruntime.capi import onnxruntime_pybind11_state as runtime
 
 from gait.clip import Frames
-from gait.errors import BundleError, EncoderError
+from gait.errors import BundleError, ConfigError, EncoderError
 
 _CPU, _CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
 _FAILURES = (
@@ -24,6 +24,8 @@ _FAILURES = (
     runtime.NotImplemented,
     runtime.RuntimeException,
 )
+
+_MOST_THREADS = 1024
 
 
 class Device(StrEnum):
@@ -76,6 +78,19 @@ class Session:
             raise EncoderError("the network gave numbers that are not finite: export it again")
         result: NDArray[np.float32] = embedding
         return result
+
+
+def checked_threads(threads: int | None) -> int:
+    """The number of threads to use; `available_threads` for None.
+
+    Raises:
+        ConfigError: not 1..1024.
+    """
+    if threads is None:
+        return available_threads()
+    if not 1 <= threads <= _MOST_THREADS:
+        raise ConfigError(f"got {threads} threads, need 1..{_MOST_THREADS}, or none for every core")
+    return threads
 
 
 def available_threads() -> int:

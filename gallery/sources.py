@@ -41,6 +41,12 @@ class Selection:
     modality: Modality | None = None
     forward: Forward = Forward.PLUS_X
 
+    def shown(self) -> str:
+        """What was chosen, in words."""
+        chosen = {name: vars(self)[name] for name in ("subjects", "types", "views")}
+        words = [f"{name} {' '.join(patterns)}" for name, patterns in chosen.items() if patterns]
+        return ", ".join(words) or "everything"
+
 
 def find_sources(root: Path, selection: Selection) -> list[Source]:
     """Clips to enrol, in a fixed order. The layout is found by looking.
@@ -67,7 +73,7 @@ def find_sources(root: Path, selection: Selection) -> list[Source]:
             "nor a folder <subject>/<clip file>"
         )
     if not found:
-        raise LayoutError(f"nothing in {root} matches the selection: {selection}")
+        raise LayoutError(f"nothing in {root} matches the selection: {selection.shown()}")
     return found
 
 

@@ -115,7 +115,7 @@ def test_identify_in_json_searches_both_or_one_modality(
     assert (facts["modality"], facts["frames_used"]) == ("range_view", 5)
     assert facts["candidates"][0]["subject"] == "p3"
     assert len(facts["candidates"]) == 2
-    arguments = ("--gallery", built, clip, "--json", "--among", "silhouette")
+    arguments = ("--gallery", built, clip, "--json", "--gallery-modality", "silhouette")
     _, out, _ = command(identify, *arguments)
     candidates = json.loads(out)["candidates"]
     assert {c["modality"] for c in candidates} == {"silhouette"}
@@ -152,6 +152,8 @@ def test_list_remove_and_info(built: Path, command: Run) -> None:
         ("range_view", 5),
         ("silhouette", 5),
     ]
+    (third,) = json.loads(command(listing, "--gallery", built, "--template", 3, "--json")[1])
+    assert (third["id"], third["subject"]) == (3, "p1")
     facts = json.loads(command(info, "--gallery", built, "--json")[1])
     assert (facts["subjects"], facts["silhouettes"], facts["range_views"]) == (3, 3, 3)
     assert facts["trained_on"] == "simulated people"
@@ -169,3 +171,31 @@ def test_a_folder_that_is_no_gallery_is_said(tmp_path: Path, command: Run) -> No
         code, _, err = command(module, "--gallery", tmp_path)
         assert code == 1
         assert "there is no gallery at" in err
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "says"),
+    [
+        ("--threads", 0, "got 0 threads, need 1..1024"),
+        ("--threads", 99999999999, "need 1..1024"),
+        ("--batch", 0, "got batches of 0 clips"),
+        ("--subjects", "nobody*", "matches the selection: subjects nobody*"),
+    ],
+)
+def test_options_out_of_range_are_said(
+    tmp_path: Path, files: Path, command: Run, option: str, value: object, says: str
+) -> None:
+    arguments = ("--bundle", TINY, "--out", tmp_path / "gallery", files, option, value)
+    code, _, err = command(build, *arguments)
+    assert code == 1
+    assert says in err
+
+
+def test_a_clip_that_the_service_refuses_is_not_enrolled(files: Path, command: Run) -> None:
+    for folder in files.iterdir():
+        for clip in folder.iterdir():
+            clip.unlink()
+    np.save(files / "p0" / "long.npy", walk(0, 301, Modality.SILHOUETTE).frames)
+    code, out, _ = command(build, "--bundle", TINY, "--out", files.parent / "gallery", files)
+    assert code == 1
+    assert "[decode.limit] got 301 frames, at most 300" in out
