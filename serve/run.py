@@ -2,6 +2,7 @@
 
 import logging
 import signal
+import socket
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,11 +11,12 @@ import tyro
 import uvicorn
 
 from gait import cli
+from gait.errors import ConfigError
 from gallery.session import Device
 from serve.app import create_app
 from serve.keys import Keyring
 from serve.service import Service
-from serve.settings import load_settings
+from serve.settings import Settings, load_settings
 
 log = logging.getLogger("serve")
 GRACE = 10
@@ -49,7 +51,8 @@ class Arguments:
 
 def main() -> None:
     """Loads model and gallery, then serves until SIGTERM or Ctrl-C."""
-    given = tyro.cli(Arguments, prog="serve.run", config=(tyro.conf.EnumChoicesFromValues,))
+    config = (tyro.conf.EnumChoicesFromValues,)
+    given = tyro.cli(Arguments, prog="python -m serve.run", config=config)
     settings = load_settings(**{k: v for k, v in vars(given).items() if v is not None})
     logging.basicConfig(
         level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s"
@@ -60,21 +63,31 @@ def main() -> None:
         server = uvicorn.Server(
             uvicorn.Config(
                 create_app(service, keyring),
-                host=settings.host,
-                port=settings.port,
                 log_config=None,
                 access_log=False,  # it would show paths, and paths name people
                 server_header=False,
                 timeout_graceful_shutdown=GRACE,
             )
         )
+        listening = _listen(settings)
         _announce(service)
         # uvicorn raises the signal again once it has shut down; asked to stop is no failure.
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: None)
-        server.run()
+        server.run([listening])
     finally:
         service.close()
+
+
+def _listen(settings: Settings) -> socket.socket:
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    try:
+        return socket.create_server((settings.host, settings.port), family=family)
+    except OSError as error:
+        raise ConfigError(
+            f"cannot listen on {settings.host} port {settings.port} ({error.strerror}): choose "
+            "another --port or --host"
+        ) from error
 
 
 def _announce(service: Service) -> None:

@@ -105,6 +105,27 @@ def test_a_second_service_on_one_gallery_says_so(tmp_path: Path) -> None:
     assert second.stderr.startswith("error [gallery.locked]")
 
 
+def test_a_served_gallery_can_be_searched_by_command(tmp_path: Path) -> None:
+    folder, clip = tmp_path / "gallery", tmp_path / "clip.npy"
+    clip.write_bytes(probe(1, Modality.SILHOUETTE))
+    with _running("--bundle", TINY, "--gallery", folder) as (_, address):
+        _post(f"{address}/v1/subjects/p1/templates", "clips", probe(1, Modality.RANGE_VIEW))
+        command = [sys.executable, "-m", "gallery.identify", "--gallery", folder, clip, "--json"]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert [each["subject"] for each in json.loads(done.stdout)["candidates"]] == ["p1"]
+
+
+def test_a_port_that_is_taken_is_said(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        command = _command("--bundle", TINY, "--gallery", tmp_path / "gallery")
+        command += ["--port", str(taken.getsockname()[1])]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1
+    assert done.stderr.startswith("error [config.invalid]: cannot listen on 127.0.0.1 port")
+    assert "choose another --port" in done.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
