@@ -5,6 +5,7 @@ The file holds `silhouette` and `range_view`, float `(n, p, d)`, and string arra
 """
 
 import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -33,6 +34,15 @@ __all__ = [
     "evaluate_freegait",
     "evaluate_sustech1k",
 ]
+
+_UNREADABLE = (
+    ValueError,
+    EOFError,
+    MemoryError,
+    RuntimeError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 
 
 def main(
@@ -102,8 +112,10 @@ def load_embeddings(path: Path) -> dict[str, NDArray[Any]]:
             loaded = np.load(stream, allow_pickle=False)
             if isinstance(loaded, np.lib.npyio.NpzFile):
                 return {name: loaded[name] for name in loaded.files}
-    except (ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise EvaluationError(f"cannot read {path} ({error}), need an .npz of arrays") from error
+    except _UNREADABLE as error:
+        raise EvaluationError(
+            f"cannot read {path}, need an .npz of plain arrays: save it anew with numpy.savez"
+        ) from error
     raise EvaluationError(f"got a single array in {path}, need an .npz of several")
 
 
@@ -114,4 +126,4 @@ def _array(arrays: Mapping[str, NDArray[Any]], name: str) -> NDArray[Any]:
 
 
 if __name__ == "__main__":
-    run(lambda: tyro.cli(main))
+    run(lambda: tyro.cli(main, prog="python -m train.evaluate"))
