@@ -110,8 +110,8 @@ def test_a_served_gallery_can_be_searched_by_command(tmp_path: Path) -> None:
     clip.write_bytes(probe(1, Modality.SILHOUETTE))
     with _running("--bundle", TINY, "--gallery", folder) as (_, address):
         _post(f"{address}/v1/subjects/p1/templates", "clips", probe(1, Modality.RANGE_VIEW))
-        command = [sys.executable, "-m", "gallery.identify", "--gallery", folder, clip, "--json"]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+        command = [sys.executable, "-m", "gallery.identify", "--gallery", str(folder), str(clip)]
+        done = subprocess.run([*command, "--json"], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     assert [each["subject"] for each in json.loads(done.stdout)["candidates"]] == ["p1"]
 
