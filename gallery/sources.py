@@ -42,10 +42,10 @@ class Selection:
     forward: Forward = Forward.PLUS_X
 
     def shown(self) -> str:
-        """What was chosen, in words."""
+        """What was chosen, in words that follow what it was chosen from."""
         chosen = {name: vars(self)[name] for name in ("subjects", "types", "views")}
         words = [f"{name} {' '.join(patterns)}" for name, patterns in chosen.items() if patterns]
-        return ", ".join(words) or "everything"
+        return " of the selection: " * bool(words) + ", ".join(words)
 
 
 def find_sources(root: Path, selection: Selection) -> list[Source]:
@@ -73,7 +73,7 @@ def find_sources(root: Path, selection: Selection) -> list[Source]:
             "nor a folder <subject>/<clip file>"
         )
     if not found:
-        raise LayoutError(f"nothing in {root} matches the selection: {selection.shown()}")
+        raise LayoutError(f"there is no clip in {root}{selection.shown()}")
     return found
 
 

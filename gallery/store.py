@@ -158,7 +158,8 @@ class Store:
         Raises:
             GalleryError: no such template.
         """
-        rows = self._read(f"SELECT {_DESCRIBED} {_JOINED} WHERE t.id = ?", (template,))
+        query = f"SELECT {_DESCRIBED} {_JOINED} WHERE t.id = CAST(? AS INTEGER)"
+        rows = self._read(query, (str(template),))  # as text no number is too large
         if not rows:
             raise GalleryError(f"the gallery has no template {template}")
         return _template(rows[0])

@@ -118,7 +118,7 @@ def test_a_csv_gives_its_rows(files: Path) -> None:
         ("path,subject\na.npy,x\nb.npy,\n", "line 3"),
         ("path,subject\na.npy\n", "line 2"),
         ("path,subject,modality\na.npy,x,lidar\n", "line 2: got modality 'lidar'"),
-        ("path,subject\n", "nothing in"),
+        ("path,subject\n", "no clip in"),
         ('path,subject\n"a.npy,x\n', "not a CSV file"),
     ],
 )
@@ -133,7 +133,7 @@ def test_what_is_no_layout_or_matches_nothing_is_said(tree: Path, files: Path) -
         find_sources(tree / "0000" / "00-nm" / "000", Selection())
     with pytest.raises(LayoutError, match="neither a CSV"):
         find_sources(tree / "nowhere", Selection())
-    with pytest.raises(LayoutError, match="matches the selection"):
+    with pytest.raises(LayoutError, match="of the selection"):
         find_sources(tree, Selection(subjects=("9999",)))
     with pytest.raises(LayoutError, match="no types and views"):
         find_sources(files, Selection(types=("00-nm",)))

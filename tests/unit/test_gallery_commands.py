@@ -179,7 +179,7 @@ def test_a_folder_that_is_no_gallery_is_said(tmp_path: Path, command: Run) -> No
         ("--threads", 0, "got 0 threads, need 1..1024"),
         ("--threads", 99999999999, "need 1..1024"),
         ("--batch", 0, "got batches of 0 clips"),
-        ("--subjects", "nobody*", "matches the selection: subjects nobody*"),
+        ("--subjects", "nobody*", "of the selection: subjects nobody*"),
     ],
 )
 def test_options_out_of_range_are_said(
