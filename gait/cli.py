@@ -1,5 +1,6 @@
 """The outermost border of every command: one line on stderr and an exit code, no traceback."""
 
+import os
 import sys
 from collections.abc import Callable
 from typing import NoReturn
@@ -10,12 +11,16 @@ from gait.errors import GaitError
 def run(main: Callable[[], None]) -> NoReturn:
     """Runs a command's `main` and exits: 0 done, 1 a `GaitError` or disk error, 130 interrupted.
 
-    (Usage errors exit with 2 before this, from the argument parser.)
+    (Usage errors exit with 2 before this, from the argument parser.) Whoever reads the results may
+    stop reading, as `head` does: that is no error of ours, and nothing more is written.
     """
     try:
         main()
+        sys.stdout.flush()
     except GaitError as error:
         sys.exit(_complain(f"error [{error.code}]: {error}"))
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except OSError as error:
         sys.exit(_complain(f"error [storage.failed]: {error}"))
     except KeyboardInterrupt:
