@@ -9,9 +9,9 @@ A block is a row of tokens, each begun by one control byte `c`:
 
 from gait.errors import CorruptFileError, LimitExceededError
 
-MAX_TOKENS = 100_000
-"""Tokens of one block: a person's points take a tenth. A clip made of the shortest tokens, which
-hold 2 bytes and take 0.3 µs each, would keep a worker busy for minutes otherwise."""
+MAX_TOKENS = 50_000
+"""Tokens of one block. A cloud of x, y, z and intensity takes 2.6 for each point, so a person of
+10,000 points takes half of this. Each costs 0.6 µs: hostile clips would take minutes otherwise."""
 
 _LITERAL = 32
 _LONG = 7
