@@ -57,7 +57,7 @@ class Arguments:
 
 def main() -> None:
     """Runs both directions, prints the table and writes the page."""
-    arguments = tyro.cli(Arguments)
+    arguments = tyro.cli(Arguments, prog="python -m bench.end_to_end")
     dataset = _dataset(arguments)
     simulated = (dataset / "simulation.json").exists()
     directions = [_direction(arguments, dataset, enrolled) for enrolled in reversed(Modality)]

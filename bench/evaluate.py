@@ -115,4 +115,4 @@ def random_labels(subjects: int, probes: int) -> Labels:
 
 
 if __name__ == "__main__":
-    run(lambda: tyro.cli(main))
+    run(lambda: tyro.cli(main, prog="python -m bench.evaluate"))

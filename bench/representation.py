@@ -115,4 +115,4 @@ def _seconds(work: Callable[[], object]) -> float:
 
 
 if __name__ == "__main__":
-    run(lambda: tyro.cli(main))
+    run(lambda: tyro.cli(main, prog="python -m bench.representation"))
