@@ -114,7 +114,8 @@ def check_name(name: str) -> None:
     """
     if not 0 < len(name) <= NAME_LIMIT:
         raise GalleryError(f"got a subject name of {len(name)} characters, need 1..{NAME_LIMIT}")
-    if not name.isprintable() or "/" in name or name != name.strip():
+    wrong = {"/", "\ufffd"} & set(name)  # U+FFFD stands for bytes that are no text: names would mix
+    if not name.isprintable() or wrong or name != name.strip():
         raise GalleryError(
             f"got the subject name {name!r}, need printable characters, no '/' "
             "and no space at either end"

@@ -150,7 +150,7 @@ def test_enrolment_takes_what_can_be_used_and_says_why_not_the_rest(client: Test
     assert (found[0]["subject"], found[0]["template"]) == ("Ada", body["templates"][1]["template"])
 
 
-@pytest.mark.parametrize("name", ["x" * 129, " padded", "tab%09here"])
+@pytest.mark.parametrize("name", ["x" * 129, " padded", "tab%09here", "no%ffutf8"])
 def test_names_that_cannot_be_used(client: TestClient, name: str) -> None:
     reply = client.post(f"/v1/subjects/{name}/templates", files={"clips": probe(0, SILHOUETTE)})
     assert (reply.status_code, reply.json()["code"]) == (422, "gallery.invalid")
