@@ -131,7 +131,7 @@ def test_a_wrong_csv_is_said_with_the_line(tmp_path: Path, text: str, says: str)
 def test_what_is_no_layout_or_matches_nothing_is_said(tree: Path, files: Path) -> None:
     with pytest.raises(LayoutError, match="neither a CSV"):
         find_sources(tree / "0000" / "00-nm" / "000", Selection())
-    with pytest.raises(LayoutError, match="neither a CSV"):
+    with pytest.raises(LayoutError, match="no file or folder"):
         find_sources(tree / "nowhere", Selection())
     with pytest.raises(LayoutError, match="of the selection"):
         find_sources(tree, Selection(subjects=("9999",)))
