@@ -57,7 +57,8 @@ def find_sources(root: Path, selection: Selection) -> list[Source]:
     - `root/<subject>/<clip file>`: any format of `gait.decode`.
 
     Raises:
-        LayoutError: it is none of these or missing, a CSV row is wrong, or nothing matches the selection.
+        LayoutError: it is missing or none of these, a CSV row is wrong, or nothing matches the
+            selection.
     """
     if not root.exists():
         raise LayoutError(f"there is no file or folder {root}")
