@@ -1,6 +1,5 @@
 """Embedding a pack: batching by length changes nothing but the time it takes."""
 
-
 import numpy as np
 import pytest
 import torch
