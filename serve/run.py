@@ -29,7 +29,7 @@ class Arguments:
     from the defaults of `serve.settings`, which has further caps.
 
     Args:
-        gallery: folder of the gallery; made if it does not exist.
+        gallery: folder of the gallery; made, if a bundle is given, where there is none.
         bundle: model bundle; the gallery's own copy if left out.
         host: address to listen on (127.0.0.1).
         port: TCP port (8000).

@@ -21,7 +21,7 @@ class Settings(BaseSettings):
     """Settings of the service; each can be set as `DIFFCROSSGAIT_<NAME>`.
 
     Args:
-        gallery: folder of the gallery; made if it does not exist.
+        gallery: folder of the gallery; made, if a bundle is given, where there is none.
         bundle: model bundle; None for the gallery's own copy.
         host: address to listen on. Other than loopback only with `keys`.
         port: TCP port.
