@@ -46,7 +46,7 @@ class Learner:
         network: nn.Module = GaitNetwork(config.model, config.diffusion, len(classes))
         network = network.to(machine.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.network = cast(GaitNetwork, synchronise_batch_norm(network, machine.device))
-        self.optimiser = make_optimiser(self.network, config.optim, machine.device)
+        self.optimiser = make_optimiser(self.network, config.optim)
         half = machine.precision == torch.float16
         self.scaler = torch.amp.GradScaler(machine.device.type, enabled=half)
         self._objective = self._wrapped()

@@ -37,7 +37,7 @@ def test_one_cycle_rises_then_falls_to_almost_nothing() -> None:
 def test_decay_is_added_to_the_gradient() -> None:
     layer = torch.nn.Linear(1, 1, bias=False)
     torch.nn.init.constant_(layer.weight, 2.0)
-    optimiser = make_optimiser(layer, OptimConfig(lr=0.1, weight_decay=0.5), torch.device("cpu"))
+    optimiser = make_optimiser(layer, OptimConfig(lr=0.1, weight_decay=0.5))
     set_learning_rate(optimiser, 0.01)
     layer(torch.zeros(1, 1)).sum().backward()
     optimiser.step()
