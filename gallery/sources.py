@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from gait.clip import Clip
-from gait.decode import Decoded, decode_clip
+from gait.decode import Decoded, Limits, decode_clip
 from gait.errors import LayoutError
 from gait.modality import Modality
 from gait.range_view import Forward
@@ -89,7 +89,9 @@ def decode_file(path: Path, modality: Modality | None, forward: Forward) -> Deco
     """
     if not path.is_file():
         raise LayoutError(f"there is no file {path}", file=str(path))
-    return decode_clip(path.read_bytes(), modality=modality, forward=forward)
+    limits = Limits()
+    limits.check_bytes(path.stat().st_size)  # before it is read
+    return decode_clip(path.read_bytes(), modality=modality, forward=forward, limits=limits)
 
 
 def _from_sequences(sequences: Iterable[Sequence], selection: Selection) -> list[Source]:

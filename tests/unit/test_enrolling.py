@@ -8,14 +8,15 @@ import numpy as np
 import pytest
 
 from gait.clip import Clip
-from gait.errors import EncoderError, LayoutError, StorageError
+from gait.errors import EncoderError, LayoutError, LimitExceededError, StorageError
 from gait.modality import Modality
+from gait.range_view import Forward
 from gait.sustech1k import write_sequence
 from gallery.encoder import Encoder
 from gallery.enrolling import enrol_sources
 from gallery.gallery import Gallery
 from gallery.session import Device
-from gallery.sources import Selection, Source, find_sources
+from gallery.sources import Selection, Source, decode_file, find_sources
 from gallery.template import Enrolment, Matrix
 from tests.galleries import TINY, walk
 
@@ -220,3 +221,11 @@ def test_a_modality_that_was_asked_for_rejects_the_other(
     outcome = enrol_sources(gallery, encoder, find_sources(files, selection))
     assert outcome.enrolled == 3
     assert {r.code for r in outcome.rejected} == {"clip.modality"}
+
+
+def test_a_file_that_is_too_large_is_not_read(tmp_path: Path) -> None:
+    path = tmp_path / "disk.npy"
+    with path.open("wb") as file:
+        file.truncate(1 << 40)  # takes no space
+    with pytest.raises(LimitExceededError, match="bytes in the file"):
+        decode_file(path, None, Forward.PLUS_X)
