@@ -38,7 +38,7 @@ PROGRAM = "python -m train.run"
 
 @dataclass(frozen=True)
 class Command:
-    """Trains DiffCrossGait and evaluates it; interrupted, the same command goes on.
+    """What the command line asks for.
 
     Args:
         config: what to train: a preset, changed field by field.
@@ -69,7 +69,8 @@ def parse(arguments: list[str]) -> Command:
     named = bool(arguments) and not arguments[0].startswith("-")
     preset = arguments[0] if named else default_preset()
     description = (
-        f"{Command.__doc__}\n\nPresets: {', '.join(preset_names())}, or a .yaml file. "
+        "Trains DiffCrossGait and evaluates it; interrupted, the same command goes on.\n\n"
+        f"Presets: {', '.join(preset_names())}, or a .yaml file. "
         f"The defaults below are those of {preset}."
     )
     try:
