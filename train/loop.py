@@ -121,13 +121,13 @@ class TrainingRun:
         return stopping and not last
 
     def _validate(self, iteration: int, reporter: Reporter) -> bool:
-        """Scores the held-out people; whether it is the best so far."""
+        """Scores the held-out people; whether none before was better (of equals, the later)."""
         device, precision, _ = self._machine
         network, records = self._learner.network, self._split.validation
         scores = validate(network, self._pack, records, device, precision)
         reporter.validation(iteration, scores)
         mean = sum(scores.values()) / len(scores)
-        if self._best is not None and mean <= self._best:
+        if self._best is not None and mean < self._best:
             return False
         self._best = mean
         return True
