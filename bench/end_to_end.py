@@ -14,6 +14,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 import tyro
@@ -32,7 +33,7 @@ from train.checkpoint import load_checkpoint
 from train.data.partition import load_partition
 from train.simulate.run import PARTITION
 from train.storage import write_atomically
-from train.walkers import walkers_folder
+from train.walkers import DATASET, walkers_folder
 
 ENROLLED, PROBED = "00-nm", "01-nm"
 
@@ -49,8 +50,10 @@ class Arguments:
     """Checkpoint of the run, whose simulated walkers are used."""
     dataset: Path | None = None
     """A tree in SUSTech1K's layout instead, with its partition.json."""
-    enrol_views: tuple[str, ...] = ("000", "090", "180", "270")
+    enrol_views: tuple[str, ...] = ("045", "135", "225", "315")
     """Views enrolled; the others are probed."""
+    probes: str = "*"
+    """Whose clips are sent, of all the people enrolled: a pattern such as `mocap-*`."""
     json: bool = False
     """Print the results as JSON."""
 
@@ -75,17 +78,18 @@ def _dataset(arguments: Arguments) -> Path:
     if arguments.dataset is not None:
         return arguments.dataset
     assert arguments.checkpoint is not None
-    return walkers_folder(load_checkpoint(arguments.checkpoint).config.walkers) / "dataset"
+    return walkers_folder(load_checkpoint(arguments.checkpoint).config.walkers) / DATASET
 
 
 def _direction(arguments: Arguments, dataset: Path, enrolled: Modality) -> Direction:
-    """One direction's results, from the file if they are there for this bundle."""
+    """One direction's results, from the file if the same was asked before."""
     contract = Manifest.load(arguments.bundle).contract
+    asked = f"{contract} {dataset} {arguments.enrol_views} {arguments.probes}"
     gallery = arguments.out / f"gallery-{enrolled}"
     results = arguments.out / f"found-{enrolled}.json"
     if results.exists():
         direction = Direction.model_validate_json(results.read_text())
-        if direction.contract == contract:
+        if direction.asked == asked:
             return direction
     people = sorted(load_partition(dataset / PARTITION).test)
     if gallery.exists() and Manifest.load(gallery / BUNDLE).contract != contract:
@@ -94,7 +98,7 @@ def _direction(arguments: Arguments, dataset: Path, enrolled: Modality) -> Direc
     with running_service(arguments.bundle, gallery, arguments.out / "service.log") as client:
         probes = _probe(client, dataset, enrolled.counterpart, people, arguments)
     direction = Direction(
-        contract=contract,
+        asked=asked,
         probe=enrolled.counterpart,
         enrolled=enrolled,
         people=len(people),
@@ -128,9 +132,8 @@ def _probe(
     walks = [
         walk
         for walk in find_sequences(dataset)
-        if walk.subject in set(people)
-        and walk.type == PROBED
-        and walk.view not in arguments.enrol_views
+        if (walk.subject in people and fnmatchcase(walk.subject, arguments.probes))
+        and (walk.type == PROBED and walk.view not in arguments.enrol_views)
     ]
     if not walks:
         raise DataError(f"{dataset} has no walks {PROBED} of the test people in other views")

@@ -31,11 +31,11 @@ class Probe(BaseModel):
 
 
 class Direction(BaseModel):
-    """All probes of one modality against a gallery of the other."""
+    """All probes of one modality against a gallery of the other; `asked` says of what exactly."""
 
     model_config = ConfigDict(frozen=True)
 
-    contract: str
+    asked: str
     probe: Modality
     enrolled: Modality
     people: int

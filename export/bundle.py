@@ -28,6 +28,8 @@ from gait.manifest import (
 )
 from gait.modality import Modality
 from train.checkpoint import Checkpoint, build_network, load_checkpoint
+from train.data.pack import INDEX
+from train.walkers import PACK, walkers_folder
 
 PARITY = "parity.json"
 STEPS = 2 * len(Modality) + 1
@@ -43,7 +45,8 @@ def export_bundle(
     Args:
         checkpoint: file of `train.run`; one made on a GPU is read on any machine.
         out: folder of the bundle; a bundle that is there is replaced, anything else is refused.
-        pack: dataset whose test subjects the ranking is compared on; None for drawn figures.
+        pack: dataset whose test subjects the ranking is compared on; None for the simulated
+            walkers of the run if they are still there, else drawn figures.
         advance: called with a note as each of the `STEPS` is begun.
 
     Returns:
@@ -59,7 +62,7 @@ def export_bundle(
     _check_free(out)
     trained = load_checkpoint(checkpoint)
     network = build_network(trained)
-    walks = drawn() if pack is None else from_pack(pack)
+    walks = _walks(trained, pack)
     backbones = {modality: backbone(network, modality) for modality in Modality}
     files = {}
     for modality in Modality:
@@ -74,6 +77,14 @@ def export_bundle(
     except OSError as error:
         raise StorageError(f"cannot write {out}: {error}; no bundle was left") from error
     return manifest
+
+
+def _walks(trained: Checkpoint, pack: Path | None) -> RetrievalSet:
+    """What the ranking is compared on: the pack given, the run's own walkers, or drawn figures."""
+    own = walkers_folder(trained.config.walkers) / PACK
+    if pack is None and trained.config.data.simulated and (own / INDEX).is_file():
+        pack = own
+    return drawn() if pack is None else from_pack(pack)
 
 
 def _parity(

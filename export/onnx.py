@@ -28,7 +28,8 @@ class Arguments:
     out: Path | None = None
     """Folder of the bundle; by default `bundle` beside the checkpoint."""
     pack: Path | None = None
-    """Packed dataset whose test subjects must rank the same; without one, drawn figures."""
+    """Packed dataset whose test subjects must rank the same; by default the simulated walkers of
+    the run if they are there, else drawn figures."""
     json: bool = False
     """Print the parity report as JSON."""
 

@@ -15,6 +15,8 @@ from train.simulate.run import PARTITION, simulate
 
 FOLDER = Path("work")
 """Where walkers are kept, relative to where the command runs."""
+DATASET, PACK = "dataset", "pack"
+"""What is in the folder of each set of walkers."""
 
 
 def walkers_folder(config: SimulateConfig) -> Path:
@@ -34,7 +36,7 @@ def walkers_pack(config: SimulateConfig) -> Pack:
         StorageError: the disk is full or the folder cannot be written.
     """
     folder = walkers_folder(config)
-    dataset, pack = folder / "dataset", folder / "pack"
+    dataset, pack = folder / DATASET, folder / PACK
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
