@@ -69,7 +69,7 @@ def main() -> None:
                 timeout_graceful_shutdown=GRACE,
             )
         )
-        listening = _listen(settings)
+        listening = listen(settings)
         _announce(service)
         # uvicorn raises the signal again once it has shut down; asked to stop is no failure.
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -79,15 +79,19 @@ def main() -> None:
         service.close()
 
 
-def _listen(settings: Settings) -> socket.socket:
+def listen(settings: Settings) -> socket.socket:
+    """A listening socket whose connections send small replies at once."""
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     try:
-        return socket.create_server((settings.host, settings.port), family=family)
+        listening = socket.create_server((settings.host, settings.port), family=family)
     except OSError as error:
         raise ConfigError(
             f"cannot listen on {settings.host} port {settings.port} ({error.strerror}): choose "
             "another --port or --host"
         ) from error
+    # asyncio sets it only on sockets it made itself; without it replies wait 40 ms for an ACK.
+    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listening
 
 
 def _announce(service: Service) -> None:
