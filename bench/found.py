@@ -76,14 +76,19 @@ def table(directions: Sequence[Direction], simulated: bool) -> str:
     """Both directions as a plain-text table."""
     first = directions[0]
     lines = [
-        f"{first.people} {'simulated ' * simulated}people never trained on, enrolled by one "
-        "sensor, found by the other through the service; another walk, other views",
-        f"{'probe → gallery':<26}{'probes':>7}  {'rank-1, %':<20}{'rank-5, %':<20}"
-        "median ms: " + ", ".join(STAGES),
+        f"{first.people} {'simulated ' * simulated}people never trained on, enrolled by one sensor,",
+        "found by the other through the service: another walk, other views.",
+        "",
+        f"{'probe → gallery':<25}{'probes':>6}  {'rank-1, %':<21}{'rank-5, %':<21}"
+        + "".join(f"{stage:>8}" for stage in STAGES),
     ]
     for d in directions:
         cells = [f"{v:.1f} [{low:.1f}, {high:.1f}]" for v, low, high in map(d.within, (1, NEAREST))]
-        times = ", ".join(f"{d.median(stage):.1f}" for stage in STAGES)
         name = f"{d.probe} → {d.enrolled}"
-        lines.append(f"{name:<26}{len(d.probes):>7}  {cells[0]:<20}{cells[1]:<20}{times}")
-    return "\n".join([*lines, "[95 % interval over people]"])
+        times = "".join(f"{d.median(stage):>8.1f}" for stage in STAGES)
+        lines.append(f"{name:<25}{len(d.probes):>6}  {cells[0]:<21}{cells[1]:<21}{times}")
+    lines += [
+        "",
+        "[95 % interval over people]; stages in median milliseconds, request is all of it",
+    ]
+    return "\n".join(lines)
