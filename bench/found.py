@@ -76,8 +76,8 @@ def table(directions: Sequence[Direction], simulated: bool) -> str:
     """Both directions as a plain-text table."""
     first = directions[0]
     lines = [
-        f"{first.people} {'simulated ' * simulated}people never trained on, enrolled by one sensor,",
-        "found by the other through the service: another walk, other views.",
+        f"{first.people} {'simulated ' * simulated}people never trained on, enrolled by one",
+        "sensor, found by the other through the service: another walk, other views.",
         "",
         f"{'probe → gallery':<25}{'probes':>6}  {'rank-1, %':<21}{'rank-5, %':<21}"
         + "".join(f"{stage:>8}" for stage in STAGES),
