@@ -67,7 +67,7 @@ def batch_all_triplet(
     nearest = distances.masked_fill(~negative, torch.inf).sort(dim=2).values
     totals = F.pad(nearest.masked_fill(nearest.isinf(), 0).cumsum(dim=2), (1, 0))
     reach = margin + distances
-    count = torch.searchsorted(nearest.detach(), reach.detach().contiguous())
+    count = torch.searchsorted(nearest.detach().contiguous(), reach.detach().contiguous())
     loss = (count * reach - totals.gather(2, count)) * positive
     triplets = (count * positive).sum(dim=(1, 2))
     return (loss.sum(dim=(1, 2)) / triplets.clamp(min=1)).mean()
