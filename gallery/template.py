@@ -1,6 +1,7 @@
 """What a gallery keeps: templates of subjects, and what a search finds."""
 
 import hashlib
+import unicodedata
 from dataclasses import dataclass
 
 import numpy as np
@@ -109,6 +110,9 @@ def clip_digest(clip: Clip) -> str:
 def check_name(name: str) -> None:
     """Checks a subject's name: 1..128 printable characters, no `/`, no space at the ends.
 
+    Accents must be composed (Unicode NFC), or one person could be enrolled under two names that
+    look the same.
+
     Raises:
         GalleryError: it is not usable as one.
     """
@@ -120,3 +124,6 @@ def check_name(name: str) -> None:
             f"got the subject name {name!r}, need printable characters, no '/' "
             "and no space at either end"
         )
+    if not unicodedata.is_normalized("NFC", name):
+        composed = unicodedata.normalize("NFC", name)
+        raise GalleryError(f"got the subject name {name!a}, need accents composed: {composed!a}")

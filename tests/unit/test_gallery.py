@@ -160,7 +160,7 @@ def test_subjects_come_in_pages_with_their_counts(gallery: Gallery) -> None:
     assert [t.modality for t in gallery.templates("a")] == list(Modality)
 
 
-@pytest.mark.parametrize("name", ["", " a", "a ", "a/b", "a\nb", "x" * 129, "\u202ea"])
+@pytest.mark.parametrize("name", ["", " a", "a ", "a/b", "a\nb", "x" * 129, "\u202ea", "Zoe\u0308"])
 def test_names_that_cannot_be_used_are_refused(name: str) -> None:
     with pytest.raises(GalleryError, match="subject name"):
         enrolments([name])
