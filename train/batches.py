@@ -3,7 +3,7 @@
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -86,6 +86,26 @@ class ResidentFrames:
     def fetch(self, sequences: Rows, offsets: Rows) -> tuple[Tensor, Tensor]:
         rows = to_device(torch.from_numpy(self._starts[sequences][:, None] + offsets), self._device)
         return self._silhouettes[rows], self._range_views[rows]
+
+
+def place_frames(
+    pack: Pack,
+    records: Sequence[Record],
+    where: Literal["auto", "device", "host"],
+    device: torch.device,
+) -> Frames:
+    """The frames of some sequences, on the device or in host memory.
+
+    Args:
+        pack: where they are on the disk.
+        records: of the sequences.
+        where: as `RunConfig.frames`.
+        device: what computes.
+    """
+    resident = where == "auto" and device.type == "cuda" and fits(records, device)
+    if where == "device" or resident:
+        return ResidentFrames(pack, records, device)
+    return MappedFrames(pack, records)
 
 
 def fits(records: Sequence[Record], device: torch.device) -> bool:

@@ -219,6 +219,12 @@ class RunConfig(Config):
     with matrix units for it (AMX), else fp32."""
     compile: bool = False
     """Whether torch.compile translates the forward pass."""
+    channels_last: bool = True
+    """Whether weights and maps lie channels last in memory, as matrix units want them."""
+    one_call: bool = True
+    """Whether the denoiser takes all phases and modalities as one batch; if not, one by one."""
+    fused: bool = True
+    """Whether one kernel updates all parameters; on CUDA it never waits for the device."""
     frames: Literal["auto", "device", "host"] = "auto"
     """Where the frames lie; `auto` puts them on the GPU if they fit, else they are prefetched."""
     threads: PositiveInt | None = None

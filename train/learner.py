@@ -1,6 +1,6 @@
 """A network that learns: one optimisation step, and what has to be saved between two of them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, NamedTuple, cast
 
@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
+from torch.profiler import record_function
 
 from gait.errors import CheckpointError, OutOfMemoryError
 from train.batches import TrainBatch
@@ -43,10 +44,13 @@ class Learner:
     def __init__(self, config: TrainConfig, classes: list[str], machine: Machine) -> None:
         self.config, self.classes, self.machine = config, classes, machine
         torch.manual_seed(config.seed)
-        network: nn.Module = GaitNetwork(config.model, config.diffusion, len(classes))
-        network = network.to(machine.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        network = GaitNetwork(config.model, config.diffusion, len(classes)).to(machine.device)
+        if config.run.channels_last:
+            network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        if network.regularizer is not None:
+            network.regularizer.one_call = config.run.one_call
         self.network = cast(GaitNetwork, synchronise_batch_norm(network, machine.device))
-        self.optimiser = make_optimiser(self.network, config.optim)
+        self.optimiser = make_optimiser(self.network, config.optim, config.run.fused)
         half = machine.precision == torch.float16
         self.scaler = torch.amp.GradScaler(machine.device.type, enabled=half)
         self._objective = self._wrapped()
@@ -74,11 +78,12 @@ class Learner:
         """
         rate = learning_rate(self.config.optim, iteration)
         set_learning_rate(self.optimiser, rate)
-        losses = self.losses(iteration, batch)
-        self.scaler.scale(losses.total).backward()  # type: ignore[no-untyped-call]
-        self.scaler.step(self.optimiser)
-        self.scaler.update()
-        self.optimiser.zero_grad(set_to_none=True)
+        with record_function("forward"):
+            losses = self.losses(iteration, batch)
+        with record_function("backward"):
+            self.backward(losses)
+        with record_function("optimiser"):
+            self.update()
         return rate, losses
 
     def losses(self, iteration: int, batch: TrainBatch) -> Losses:
@@ -87,6 +92,16 @@ class Learner:
         with torch.autocast(device.type, precision, enabled=precision != torch.float32):
             joined = gather if ranks.world > 1 else None
             return cast(Losses, self._objective(*batch, self._noise(iteration), joined))
+
+    def backward(self, losses: Losses) -> None:
+        """The gradient of every parameter, summed over ranks; scaled where the dtype needs it."""
+        self.scaler.scale(losses.total).backward()  # type: ignore[no-untyped-call]
+
+    def update(self) -> None:
+        """Moves the parameters and forgets the gradients."""
+        self.scaler.step(self.optimiser)
+        self.scaler.update()
+        self.optimiser.zero_grad(set_to_none=True)
 
     def _noise(self, iteration: int) -> Noise:
         config, ranks = self.config, self.machine.ranks
@@ -114,6 +129,12 @@ class Learner:
             best=best,
         )
 
+    def _as_configured(self, state: Mapping[str, Any] | None) -> dict[str, Any]:
+        """A saved optimiser state, fused or not as this run is: `run` may change on resuming."""
+        saved = cast(Mapping[str, Any], state)
+        fused = {"fused": self.config.run.fused}
+        return {**saved, "param_groups": [{**g, **fused} for g in saved["param_groups"]]}
+
     def restore(self, checkpoint: Checkpoint) -> None:
         """Goes back to where a checkpoint was made.
 
@@ -122,7 +143,7 @@ class Learner:
         """
         try:
             self.network.load_state_dict(dict(checkpoint.model))
-            self.optimiser.load_state_dict(cast(dict[str, Any], checkpoint.optimiser))
+            self.optimiser.load_state_dict(self._as_configured(checkpoint.optimiser))
         except (RuntimeError, ValueError, KeyError, TypeError) as error:
             raise CheckpointError(
                 f"the checkpoint does not fit this run ({error}): use --restart to begin anew"

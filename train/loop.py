@@ -5,7 +5,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import NamedTuple
 
-from train.batches import Frames, MappedFrames, ResidentFrames, TrainBatch, batches, fits
+from train.batches import TrainBatch, batches, place_frames
 from train.checkpoint import Checkpoint, save_checkpoint
 from train.config import TrainConfig
 from train.data.pack import Pack
@@ -16,6 +16,7 @@ from train.learner import Learner, Machine, memory_explained
 from train.ledger import Ledger
 from train.reporter import Reporter
 from train.split import Split
+from train.trace import no_trace, traced
 from train.validate import validate
 
 LAST, BEST = "last.pt", "best.pt"
@@ -38,6 +39,7 @@ class TrainingRun:
         folder: gets `metrics.jsonl`, `tensorboard/`, `last.pt` and `best.pt`.
         machine: what to compute on.
         checkpoint: where to go on from.
+        profile: write a trace of a few steps into the folder as well.
     """
 
     def __init__(
@@ -48,9 +50,11 @@ class TrainingRun:
         folder: Path,
         machine: Machine,
         checkpoint: Checkpoint | None = None,
+        profile: bool = False,
     ) -> None:
         self._config, self._pack, self._split = config, pack, split
         self._folder, self._machine = folder, machine
+        self._profile = profile and machine.ranks.main
         self._learner = Learner(config, split.classes, machine)
         self._ledger = Ledger()
         self._done, self._best = 0, None
@@ -69,10 +73,18 @@ class TrainingRun:
         total = self._config.optim.iterations
         main = self._machine.ranks.main
         display = Reporter(self._folder, self._done, total) if main else nullcontext()
-        with StopRequest() as stop, memory_explained(self._config), display as reporter:
+        left = total - self._done
+        tracing = traced(self._folder, left) if self._profile else nullcontext(no_trace)
+        with (
+            StopRequest() as stop,
+            memory_explained(self._config),
+            display as reporter,
+            tracing as stepped,
+        ):
             stream = self._batches(self._done + 1, total)
             for iteration, batch in enumerate(stream, self._done + 1):
                 self._ledger.add(iteration, *self._learner.step(iteration, batch))
+                stepped()
                 if reporter:
                     reporter.advance()
                 if self._after(iteration, stop.signal is not None, reporter):
@@ -90,15 +102,8 @@ class TrainingRun:
             self._config.seed,
         )
         device, _, ranks = self._machine
-        return batches(self._frames(), sampler, ranks, device, first, last)
-
-    def _frames(self) -> Frames:
-        device, where = self._machine.device, self._config.run.frames
-        records = self._split.train
-        resident = where == "auto" and device.type == "cuda" and fits(records, device)
-        if where == "device" or resident:
-            return ResidentFrames(self._pack, records, device)
-        return MappedFrames(self._pack, records)
+        frames = place_frames(self._pack, records, self._config.run.frames, device)
+        return batches(frames, sampler, ranks, device, first, last)
 
     def _after(self, iteration: int, asked: bool, reporter: Reporter | None) -> bool:
         """Looks at the losses, validates and saves where it is time; returns whether to stop."""

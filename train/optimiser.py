@@ -8,12 +8,12 @@ from torch.optim import Adam, Optimizer
 from train.config import OptimConfig
 
 
-def make_optimiser(network: nn.Module, config: OptimConfig) -> Optimizer:
-    """Adam over all parameters in one fused kernel, which on CUDA never waits for the device.
+def make_optimiser(network: nn.Module, config: OptimConfig, fused: bool = True) -> Optimizer:
+    """Adam over all parameters, by default in one kernel, which on CUDA never waits for the device.
 
     Weight decay is added to the gradient (L2), as in the paper's code base, not decoupled.
     """
-    return Adam(network.parameters(), lr=config.lr, weight_decay=config.weight_decay, fused=True)
+    return Adam(network.parameters(), lr=config.lr, weight_decay=config.weight_decay, fused=fused)
 
 
 def set_learning_rate(optimiser: Optimizer, rate: float) -> None:

@@ -31,6 +31,7 @@ from train.report.summary import summary_text
 from train.results import evaluate_run
 from train.split import Split, split_people
 from train.storage import write_atomically
+from train.trace import TRACE
 from train.walkers import walkers_pack
 
 PROGRAM = "python -m train.run"
@@ -45,6 +46,7 @@ class Command:
         pack: the packed dataset (python -m train.pack); simulated walkers need none.
         out: the run folder; runs/NAME if not given.
         restart: begin anew in a folder that holds a run.
+        profile: write a trace of a few steady steps into the run folder.
         json: print the results as JSON instead of tables.
     """
 
@@ -52,6 +54,7 @@ class Command:
     pack: Path | None = None
     out: Path | None = None
     restart: bool = False
+    profile: bool = False
     json: bool = False
 
     @property
@@ -103,8 +106,12 @@ def main() -> None:
     split = split_people(pack.records, config)
     checkpoint = resume_point(command, split, ranks)
     with process_group(ranks, device):
-        training = TrainingRun(config, pack, split, command.folder, machine, checkpoint)
+        training = TrainingRun(
+            config, pack, split, command.folder, machine, checkpoint, command.profile
+        )
         outcome = training.run()
+    if (command.folder / TRACE).exists() and command.profile:
+        say(ranks, f"trace: {command.folder / TRACE} (open it in https://ui.perfetto.dev)")
     if outcome.stopped_by is not None:
         say(ranks, f"stopped after iteration {outcome.iteration}, saved in {command.folder / LAST}")
         say(ranks, f"go on with the same command: {PROGRAM} {' '.join(sys.argv[1:])}")
@@ -182,7 +189,7 @@ def resume_point(command: Command, split: Split, ranks: Ranks) -> Checkpoint | N
 def clear(folder: Path) -> None:
     """Removes what an earlier run left in its folder, and nothing else."""
     try:
-        for name in (LAST, BEST, METRICS, "results.json", "cmc.png", "report.html"):
+        for name in (LAST, BEST, METRICS, "results.json", "cmc.png", "report.html", TRACE):
             (folder / name).unlink(missing_ok=True)
         if (folder / "tensorboard").exists():
             shutil.rmtree(folder / "tensorboard")

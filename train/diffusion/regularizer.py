@@ -79,6 +79,8 @@ class TrajectoryRegularizer(nn.Module):
         if not config.phases:
             raise ConfigError("got no phases, need at least one; without any, leave the branch out")
         self.config = config
+        self.one_call = True
+        """Whether the denoiser takes all phases and modalities as one batch. Result: equal."""
         self.heads = (
             nn.ModuleList(nn.Conv2d(channels, channels, 1) for _ in range(2))
             if config.decoupled_heads
@@ -154,14 +156,20 @@ class TrajectoryRegularizer(nn.Module):
 
     def _denoise(self, z_t: Tensor, t: Tensor, condition: Tensor) -> tuple[Tensor, Tensor]:
         t = t[:, None].expand(z_t.shape[:3])
-        if len(self.denoisers) == 1:
+        if len(self.denoisers) == 1 and self.one_call:
             return _flattened(self.denoisers[0], z_t, t, condition)
-        of_each = [
-            _flattened(denoiser, z_t[:, m : m + 1], t[:, m : m + 1], condition[:, m : m + 1])
-            for m, denoiser in enumerate(self.denoisers)
-        ]
-        eps_hat, bridge = (torch.cat(parts, dim=1) for parts in zip(*of_each, strict=True))
-        return eps_hat, bridge
+        size = len(z_t) if self.one_call else 1
+        parts = zip(*(torch.split(x, size) for x in (z_t, t, condition)), strict=True)
+        eps_hat, bridge = zip(*(self._apart(*part) for part in parts), strict=True)
+        return torch.cat(eps_hat), torch.cat(bridge)
+
+    def _apart(self, z_t: Tensor, t: Tensor, condition: Tensor) -> tuple[Tensor, Tensor]:
+        """One call for each modality, by its own denoiser if there are two."""
+        parts = zip(*(torch.split(x, 1, dim=1) for x in (z_t, t, condition)), strict=True)
+        first_and_last = (self.denoisers[0], self.denoisers[-1])
+        calls = [_flattened(d, *part) for d, part in zip(first_and_last, parts, strict=True)]
+        eps_hat, bridge = zip(*calls, strict=True)
+        return torch.cat(eps_hat, dim=1), torch.cat(bridge, dim=1)
 
     def _terms(
         self, phase: int, state: Trajectory, z_0: Tensor, t: Tensor, identity_loss: IdentityLoss
