@@ -256,5 +256,5 @@ def test_any_program_gives_a_value_or_a_named_error(
     tmp_path: Path, codes: list[pickletools.OpcodeInfo], tail: bytes
 ) -> None:
     program = b"".join(code.code.encode("latin1") + tail for code in codes)
-    with pytest.raises(DataError):
-        _load(tmp_path, program + b"!")  # no STOP: never a value
+    with contextlib.suppress(DataError):  # a tail with a STOP in it may end in a value
+        _load(tmp_path, program + b"!")
