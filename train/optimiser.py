@@ -11,7 +11,7 @@ from train.config import OptimConfig
 def make_optimiser(network: nn.Module, config: OptimConfig, fused: bool = True) -> Optimizer:
     """Adam over all parameters, by default in one kernel, which on CUDA never waits for the device.
 
-    Weight decay is added to the gradient (L2), as in the paper's code base, not decoupled.
+    Weight decay is added to the gradient (L2), as Adam without decoupling does.
     """
     return Adam(network.parameters(), lr=config.lr, weight_decay=config.weight_decay, fused=fused)
 
