@@ -134,14 +134,15 @@ class AllRanksBatchNorm(_BatchNorm):
         dims = [0, *range(2, input.ndim)]
         shape = [1, -1] + [1] * (input.ndim - 2)
         count = input.numel() // input.shape[1] * world_size()
-        mean: Tensor = _Sum.apply(input.sum(dims)) / count  # type: ignore[no-untyped-call]
-        centred = input - mean.view(shape)
+        values = input.float()  # statistics in float32 whatever autocast says, as torch's own
+        mean: Tensor = _Sum.apply(values.sum(dims)) / count  # type: ignore[no-untyped-call]
+        centred = values - mean.view(shape)
         variance: Tensor = _Sum.apply((centred * centred).sum(dims)) / count  # type: ignore[no-untyped-call]
         self._track(mean.detach(), variance.detach() * count / max(count - 1, 1))
         normalised = centred * torch.rsqrt(variance + self.eps).view(shape)
-        if not self.affine:
-            return normalised
-        return normalised * self.weight.view(shape) + self.bias.view(shape)
+        if self.affine:
+            normalised = normalised * self.weight.view(shape) + self.bias.view(shape)
+        return normalised.to(input.dtype)
 
     def _track(self, mean: Tensor, variance: Tensor) -> None:
         if self.running_mean is None or self.running_var is None:

@@ -91,6 +91,16 @@ def test_batch_norm_over_all_ranks_of_one_is_torchs(shape: tuple[int, ...]) -> N
         torch.testing.assert_close(one, two, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.usefixtures("group_of_one")
+def test_batch_norm_over_all_ranks_takes_bfloat16() -> None:
+    values = torch.randn(6, 5, 3, 2, dtype=torch.bfloat16)
+    ours, theirs = AllRanksBatchNorm(5), nn.BatchNorm2d(5)
+    out = ours(values)
+    assert out.dtype == torch.bfloat16
+    torch.testing.assert_close(out, theirs(values))
+    torch.testing.assert_close(ours.running_var, theirs.running_var)
+
+
 @pytest.mark.slow
 def test_a_whole_run_on_two_ranks_learns_what_one_learns(pack: Path, tmp_path: Path) -> None:
     preset = write_tiny_yaml(tmp_path, optim={"iterations": 12})
