@@ -1,8 +1,11 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+
+from tests.training_setup import write_tiny_yaml
 
 
 def output(*arguments: str) -> str:
@@ -31,3 +34,32 @@ def test_evaluation_cost(option: tuple[str, ...]) -> None:
     measured = json.loads(text)
     assert measured["probes"] == 40
     assert 0 < measured["peak_gb"] < 4
+
+
+def test_training_speed(tmp_path: Path) -> None:
+    preset = write_tiny_yaml(tmp_path, data={"validation_subjects": 0})
+    out = tmp_path / "out.json"
+    words = ("--iterations", "2", "--turns", "1", "--no-memory", "--rows", "plain", "base")
+    text = output("bench.train", str(preset), *words, "--out", str(out))
+    assert "default against plain" in text
+    assert "the diffusion branch adds" in text
+    found = json.loads(out.read_text())
+    rows = {row["name"]: row for row in found["rows"]}
+    assert set(rows) == {"default", "plain", "base"}
+    for row in rows.values():
+        assert row["p90"] >= row["median"] > 0
+        assert sum(row["shares"].values()) == pytest.approx(1)
+        assert 0 < row["peak_share"] < 1
+    assert rows["base"]["flops"] < rows["default"]["flops"] == rows["plain"]["flops"]
+
+
+WITHOUT = """
+import sys
+for name in ("anny", "cv2", "faiss", "fastapi", "onnx", "onnxruntime", "sklearn", "tensorboard"):
+    sys.modules[name] = None
+import bench.train, bench.ranks
+"""
+
+
+def test_training_speed_needs_little_else_than_torch() -> None:
+    subprocess.run([sys.executable, "-c", WITHOUT], check=True, timeout=120)

@@ -1,0 +1,163 @@
+"""Speed and memory of training steps: `python -m bench.train [PRESET] [--pack PACK]`.
+
+The step is the one that trains (`train.learner`). One row is the default, one the plain path, and
+each other differs from the default in one thing. The rows take turns, so that what else the machine
+does meets all of them, and ratios are taken within a turn. Beside them: the machine's best matrix
+products and copies, measured in the same run, and the step's FLOPs and bytes, counted op by op.
+
+It needs torch, numpy, pydantic, tyro, yaml and rich, for the row of torch.compile a C++ compiler,
+and no dataset. CUDA graphs are not built, so they have no row.
+"""
+
+import json
+import platform
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import torch
+import tyro
+
+from bench.cost import OpCost, copy_peak, count_step, matmul_peak
+from bench.step_table import Row, Seconds, make_row, ops_table, rows_table
+from bench.trainer import Trainer, make_machine, open_frames, resident_bytes
+from bench.variants import BASE, DEFAULT, PLAIN, chosen, variants
+from gait.cli import run
+from gait.errors import ConfigError
+from gait.progress import progress
+from train.config import TrainConfig
+from train.data.pack import Pack
+from train.presets import load_config
+from train.split import split_people
+
+Costs = Mapping[str, Mapping[str, OpCost]]
+
+
+def main(
+    preset: Annotated[str | None, tyro.conf.Positional] = None,
+    pack: Path | None = None,
+    iterations: int = 40,
+    turns: int = 10,
+    rows: tuple[str, ...] | None = None,
+    memory: bool = True,
+    out: Path | None = None,
+) -> None:
+    """Measures, and prints tables.
+
+    Args:
+        preset: of configs/, or a .yaml file; sustech1k (full size) on CUDA, else demo.
+        pack: the packed dataset; noise if not given.
+        iterations: timed steps of each row.
+        turns: how often each row comes; they share its iterations.
+        rows: names of the rows to set against the default; if not given all, but torch.compile
+            only on CUDA.
+        memory: on a CPU, also train each row in a process of its own to see its peak memory.
+        out: a file that gets everything as JSON.
+
+    Raises:
+        ConfigError: there is no such preset or row, or there are more turns than iterations.
+    """
+    if not 1 <= turns <= iterations:
+        raise ConfigError(f"got {turns} turns for {iterations} iterations, need 1 to {iterations}")
+    config = load_config(preset or ("sustech1k" if torch.cuda.is_available() else "demo"))
+    device = make_machine(config).device
+    picked = pick_rows(variants(config, device), rows, device)
+    opened = open_frames(pack, config)
+    trainers = {name: Trainer(c, opened, make_machine(c)) for name, c in picked.items()}
+    seconds = take_turns(trainers, iterations // turns, turns)
+    costs = count_rows(picked, opened)
+    peaks = {dtype: matmul_peak(device, dtype) for dtype in _precisions(picked)}
+    images = 2 * config.batch.subjects * config.batch.sequences * config.batch.frames
+    found = [
+        make_row(
+            name,
+            seconds[name],
+            seconds[DEFAULT],
+            images,
+            costs[name],
+            peaks[make_machine(c).precision],
+            peak_memory(trainers[name], c, pack) if memory else None,
+        )
+        for name, c in picked.items()
+    ]
+    about = {
+        "preset": config.name,
+        "machine": _machine(device),
+        "frames": "noise" if pack is None else str(pack),
+        "matmul_flops": {str(dtype): peak for dtype, peak in peaks.items()},
+        "copy_bytes": copy_peak(device),
+    }
+    print(report(about, found, costs))
+    if out is not None:
+        ops = {name: {op: asdict(c) for op, c in ops.items()} for name, ops in costs.items()}
+        text = json.dumps({**about, "rows": [asdict(r) for r in found], "ops": ops}, indent=2)
+        out.write_text(text)
+
+
+def pick_rows(
+    every: Mapping[str, TrainConfig], names: Iterable[str] | None, device: torch.device
+) -> Mapping[str, TrainConfig]:
+    """The rows asked for; if none are named all, on a CPU without the minutes of torch.compile."""
+    if names is not None:
+        return chosen(every, names)
+    compiling = device.type == "cuda"
+    return {name: c for name, c in every.items() if compiling or not c.run.compile}
+
+
+def take_turns(trainers: Mapping[str, Trainer], steps: int, turns: int) -> dict[str, Seconds]:
+    """Seconds `(turns, steps, 4)` of every row."""
+    taken: dict[str, list[Seconds]] = {name: [] for name in trainers}
+    with progress() as bar:
+        task = bar.add_task("timing", total=turns * len(trainers), note="")
+        for _ in range(turns):
+            for name, trainer in trainers.items():
+                bar.update(task, note=name)
+                taken[name].append(trainer.turn(steps))
+                bar.advance(task)
+    return {name: np.stack(rows) for name, rows in taken.items()}
+
+
+def count_rows(picked: Mapping[str, TrainConfig], pack: Pack) -> dict[str, dict[str, OpCost]]:
+    """What a step of each row costs; a compiled one is counted as if it were not."""
+    found = {}
+    for name, config in picked.items():
+        eager = config.model_copy(update={"run": config.run.model_copy(update={"compile": False})})
+        subjects = len(split_people(pack.records, config).classes)
+        found[name] = count_step(eager, subjects, make_machine(config).precision)
+    return found
+
+
+def peak_memory(trainer: Trainer, config: TrainConfig, pack: Path | None) -> int:
+    """CUDA memory of a row, or on a CPU that of a whole process."""
+    return trainer.peak_bytes or resident_bytes(config, pack)
+
+
+def report(about: Mapping[str, object], rows: list[Row], costs: Costs) -> str:
+    """All tables, and the two ratios asked for."""
+    found = {row.name: row for row in rows}
+    lines = [f"{name}: {value}" for name, value in about.items()]
+    lines += ["", rows_table(rows), "", ops_table(costs[DEFAULT]), ""]
+    if PLAIN in found:
+        middle, low, high = found[PLAIN].relative
+        lines.append(f"default against plain: {middle:.2f} times as fast ({low:.2f} to {high:.2f})")
+    if BASE in found:
+        shares = [f"{1 / times - 1:+.1%}" for times in found[BASE].relative]
+        lines.append(f"the diffusion branch adds {shares[0]} to base ({shares[2]} to {shares[1]})")
+    return "\n".join(lines)
+
+
+def _precisions(picked: Mapping[str, TrainConfig]) -> list[torch.dtype]:
+    return sorted({make_machine(c).precision for c in picked.values()}, key=str)
+
+
+def _machine(device: torch.device) -> str:
+    if device.type == "cuda":
+        return f"{torch.cuda.get_device_name(device)}, torch {torch.__version__}"
+    name = platform.processor() or platform.machine()
+    return f"{name}, {torch.get_num_threads()} threads, torch {torch.__version__}"
+
+
+if __name__ == "__main__":
+    run(lambda: tyro.cli(main, prog="python -m bench.train"))

@@ -1,0 +1,66 @@
+"""The rows of the training bench: the default, and what differs from it in one thing."""
+
+from collections.abc import Iterable, Mapping
+
+import torch
+
+from gait.errors import ConfigError
+from train.config import TrainConfig
+from train.device import pick_precision
+
+DEFAULT, PLAIN, BASE = "default", "plain", "base"
+
+EAGER: Mapping[str, object] = {
+    "precision": "fp32",
+    "compile": False,
+    "channels_last": False,
+    "one_call": False,
+    "fused": False,
+}
+"""The plain path: eager, NCHW, float32, nothing joined."""
+
+
+def variants(config: TrainConfig, device: torch.device) -> dict[str, TrainConfig]:
+    """Each row's configuration by name, the default first.
+
+    `plain` has every ingredient off, `base` is the default without the diffusion branch; every
+    other row is the default with one ingredient turned over.
+    """
+    run = config.run
+    half = pick_precision(run, device) != torch.float32
+    resident = run.frames == "device" or (run.frames == "auto" and device.type == "cuda")
+    rows: dict[str, Mapping[str, object]] = {
+        DEFAULT: {},
+        PLAIN: EAGER,
+        _turned("autocast", half): {"precision": "fp32" if half else "bf16"},
+        _turned("resident pack", resident): {"frames": "host" if resident else "device"},
+    }
+    for name in ("channels_last", "compile", "one_call", "fused"):
+        now = bool(getattr(run, name))
+        rows[_turned(name, now)] = {name: not now}
+    found = {name: _with(config, "run", changes) for name, changes in rows.items()}
+    if config.diffusion.phases:
+        found[BASE] = _with(config, "diffusion", {"phases": ()})
+    return found
+
+
+def _turned(name: str, now: bool) -> str:
+    return f"{name} {'off' if now else 'on'}"
+
+
+def _with(config: TrainConfig, section: str, changes: Mapping[str, object]) -> TrainConfig:
+    changed = getattr(config, section).model_copy(update=changes)
+    return config.model_copy(update={section: changed})
+
+
+def chosen(rows: Mapping[str, TrainConfig], names: Iterable[str]) -> dict[str, TrainConfig]:
+    """The rows asked for, and the default, which all are compared with.
+
+    Raises:
+        ConfigError: there is no such row.
+    """
+    wanted = [DEFAULT, *names]
+    unknown = sorted(set(wanted) - set(rows))
+    if unknown:
+        raise ConfigError(f"got row {unknown[0]!r}, need some of {', '.join(map(repr, rows))}")
+    return {name: config for name, config in rows.items() if name in wanted}

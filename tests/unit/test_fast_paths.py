@@ -1,0 +1,81 @@
+"""Every speed-up changes how a step is computed, not what it learns."""
+
+import pytest
+import torch
+
+from tests.packs import write_pack
+from tests.training_setup import tiny_config
+from train.batches import MappedFrames, TrainBatch, batches
+from train.data.pack import Pack
+from train.data.sampler import PKSampler
+from train.distributed import Ranks
+from train.learner import Learner, Machine
+
+CPU = torch.device("cpu")
+STEPS = 50
+LR = 3e-4
+"""Of the paper's recipe."""
+
+TOLERANCE = 1e-2
+"""Relative, of the loss of every step: rounding grows from step to step. Seen: 0.5 %."""
+
+PLAIN = {"channels_last": False, "one_call": False, "fused": False}
+
+
+@pytest.fixture(scope="module")
+def stream(tmp_path_factory: pytest.TempPathFactory) -> list[TrainBatch]:
+    pack = Pack.open(write_pack(tmp_path_factory.mktemp("packs") / "pack"))
+    records = pack.records
+    sampler = PKSampler([r.subject for r in records], [r.length for r in records], 2, 2, 3)
+    return list(batches(MappedFrames(pack, records), sampler, Ranks(), CPU, 1, STEPS))
+
+
+def learner(run: dict[str, bool]) -> Learner:
+    classes = [f"{i:04d}" for i in range(10)]
+    config = tiny_config(run=run, optim={"lr": LR, "schedule": "steps"})
+    return Learner(config, classes, Machine(CPU))
+
+
+def totals(run: dict[str, bool], stream: list[TrainBatch]) -> list[float]:
+    learned = learner(run)
+    return [learned.step(i, batch)[1].total.item() for i, batch in enumerate(stream, 1)]
+
+
+@pytest.fixture(scope="module")
+def expected(stream: list[TrainBatch]) -> list[float]:
+    return totals({}, stream)
+
+
+@pytest.mark.parametrize("off", [PLAIN, *({name: False} for name in PLAIN)], ids=str)
+def test_losses_agree_over_fifty_steps(
+    off: dict[str, bool], stream: list[TrainBatch], expected: list[float]
+) -> None:
+    found = totals(off, stream)
+    assert found == pytest.approx(expected, rel=TOLERANCE)
+    assert found[0] == pytest.approx(expected[0], rel=1e-5)
+    assert expected[-1] < 0.9 * expected[0], "it learns, so a step left out would show"
+
+
+def test_the_switches_reach_the_step() -> None:
+    fast, plain = learner({}), learner(PLAIN)
+    assert _channels_last(fast)
+    assert not _channels_last(plain)
+    assert fast.network.regularizer is not None
+    assert plain.network.regularizer is not None
+    assert (fast.network.regularizer.one_call, plain.network.regularizer.one_call) == (True, False)
+    assert [x.optimiser.param_groups[0]["fused"] for x in (fast, plain)] == [True, False]
+
+
+def _channels_last(learned: Learner) -> bool:
+    weights = learned.network.silhouette.backbone.stages[1].conv1.weight  # type: ignore[union-attr]
+    return bool(weights.is_contiguous(memory_format=torch.channels_last))  # type: ignore[operator]
+
+
+def test_a_resumed_run_may_turn_a_switch(stream: list[TrainBatch]) -> None:
+    begun = learner({})
+    begun.step(1, stream[0])
+    resumed = learner(PLAIN)
+    resumed.restore(begun.checkpoint(1, simulated=True, best=None))
+    assert resumed.optimiser.param_groups[0]["fused"] is False
+    fast, plain = (x.step(2, stream[1])[1].total.item() for x in (begun, resumed))
+    assert plain == pytest.approx(fast, rel=1e-4)
