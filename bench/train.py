@@ -42,6 +42,7 @@ def main(
     turns: int = 10,
     rows: tuple[str, ...] | None = None,
     memory: bool = True,
+    count: bool = False,
     out: Path | None = None,
 ) -> None:
     """Measures, and prints tables.
@@ -54,6 +55,7 @@ def main(
         rows: names of the rows to set against the default; if not given all, but torch.compile
             only on CUDA.
         memory: on a CPU, also train each row in a process of its own to see its peak memory.
+        count: only count FLOPs and bytes, which computes nothing: full size goes anywhere.
         out: a file that gets everything as JSON.
 
     Raises:
@@ -65,6 +67,9 @@ def main(
     device = make_machine(config).device
     picked = pick_rows(variants(config, device), rows, device)
     opened = open_frames(pack, config)
+    if count:
+        print(counts(count_rows(picked, opened)))
+        return
     trainers = {name: Trainer(c, opened, make_machine(c)) for name, c in picked.items()}
     seconds = take_turns(trainers, iterations // turns, turns)
     costs = count_rows(picked, opened)
@@ -132,6 +137,17 @@ def count_rows(picked: Mapping[str, TrainConfig], pack: Pack) -> dict[str, dict[
 def peak_memory(trainer: Trainer, config: TrainConfig, pack: Path | None) -> int:
     """CUDA memory of a row, or on a CPU that of a whole process."""
     return trainer.peak_bytes or resident_bytes(config, pack)
+
+
+def counts(costs: Costs) -> str:
+    """What a step of each row costs, and the ops of the default."""
+    lines = [f"{'row':<18}{'TFLOP':>9}{'GB moved':>10}"]
+    for name, ops in costs.items():
+        flops, moved = (
+            sum(getattr(op, what) for op in ops.values()) for what in ("flops", "bytes")
+        )
+        lines.append(f"{name:<18}{flops / 1e12:>9.3f}{moved / 1e9:>10.2f}")
+    return "\n".join([*lines, "", ops_table(costs[DEFAULT])])
 
 
 def report(about: Mapping[str, object], rows: list[Row], costs: Costs) -> str:

@@ -53,6 +53,13 @@ def test_training_speed(tmp_path: Path) -> None:
     assert rows["base"]["flops"] < rows["default"]["flops"] == rows["plain"]["flops"]
 
 
+def test_full_size_is_counted_without_computing() -> None:
+    lines = output("bench.train", "sustech1k", "--count", "--rows", "base").splitlines()
+    flops = {line.split()[0]: float(line.split()[1]) for line in lines[1:3]}
+    assert flops["default"] == pytest.approx(13.86, abs=0.01)
+    assert flops["base"] == pytest.approx(13.22, abs=0.01)
+
+
 WITHOUT = """
 import sys
 for name in ("anny", "cv2", "faiss", "fastapi", "onnx", "onnxruntime", "sklearn", "tensorboard"):
