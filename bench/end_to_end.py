@@ -28,7 +28,7 @@ from gait.manifest import Manifest
 from gait.modality import Modality
 from gait.progress import progress
 from gait.sustech1k import find_sequences, load_clip
-from gallery.gallery import BUNDLE
+from gallery.local import BUNDLE
 from train.checkpoint import load_checkpoint
 from train.data.partition import load_partition
 from train.simulate.run import PARTITION

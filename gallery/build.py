@@ -18,7 +18,8 @@ from gait.progress import progress
 from gait.range_view import Forward
 from gallery.encoder import Encoder
 from gallery.enrolling import Outcome, enrol_sources
-from gallery.gallery import STORE, Gallery
+from gallery.gallery import Gallery, create_gallery, open_gallery
+from gallery.local import STORE
 from gallery.session import Device
 from gallery.sources import Selection, Source, find_sources
 
@@ -87,8 +88,8 @@ def _selection(arguments: Arguments) -> Selection:
 
 def _gallery(arguments: Arguments, contract: str) -> Gallery:
     if (arguments.out / STORE).exists():
-        return Gallery.open(arguments.out, contract=contract)
-    return Gallery.create(arguments.out, arguments.bundle)
+        return open_gallery(str(arguments.out), contract=contract)
+    return create_gallery(str(arguments.out), arguments.bundle)
 
 
 def _enrol(gallery: Gallery, encoder: Encoder, sources: list[Source], batch: int) -> Outcome:

@@ -16,7 +16,7 @@ from gait.decode import Decoded
 from gait.modality import Modality
 from gait.range_view import Forward
 from gallery.encoder import Encoder
-from gallery.gallery import Gallery
+from gallery.gallery import open_gallery
 from gallery.session import Device
 from gallery.sources import decode_file
 from gallery.table import table
@@ -29,7 +29,7 @@ class Arguments:
 
     clip: Annotated[Path, tyro.conf.Positional]
     """A clip file: arrays, zip of pictures or point clouds, or a silhouette video."""
-    gallery: Path
+    gallery: str
     """Folder of the gallery."""
     top_k: int = 5
     """People to list."""
@@ -53,7 +53,7 @@ def main() -> None:
         Arguments, prog="python -m gallery.identify", config=(tyro.conf.EnumChoicesFromValues,)
     )
     decoded = decode_file(arguments.clip, arguments.modality, arguments.forward)
-    with closing(Gallery.open(arguments.gallery, readonly=True)) as gallery:
+    with closing(open_gallery(arguments.gallery, readonly=True)) as gallery:
         encoder = Encoder.load(gallery.bundle, device=arguments.device, threads=arguments.threads)
         (embedding,) = encoder.embed([decoded.clip])
         candidates = gallery.identify(embedding, arguments.top_k, arguments.gallery_modality)

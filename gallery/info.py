@@ -6,13 +6,12 @@ python -m gallery.info --gallery gallery
 import json
 from contextlib import closing
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 import tyro
 
 from gait.cli import run
 from gait.manifest import Manifest
-from gallery.gallery import Gallery
+from gallery.gallery import Gallery, open_gallery
 
 Facts = dict[str, str | int | bool]
 
@@ -21,7 +20,7 @@ Facts = dict[str, str | int | bool]
 class Arguments:
     """Describes a gallery and the model it was made with."""
 
-    gallery: Path
+    gallery: str
     """Folder of the gallery."""
     json: bool = False
     """Print JSON."""
@@ -30,7 +29,7 @@ class Arguments:
 def main() -> None:
     """Describes as the command line says."""
     arguments = tyro.cli(Arguments, prog="python -m gallery.info")
-    with closing(Gallery.open(arguments.gallery, readonly=True)) as gallery:
+    with closing(open_gallery(arguments.gallery, readonly=True)) as gallery:
         facts = _facts(gallery)
     if arguments.json:
         print(json.dumps(facts))
@@ -41,7 +40,7 @@ def main() -> None:
 def _facts(gallery: Gallery) -> Facts:
     model = Manifest.load(gallery.bundle)
     return {
-        "gallery": str(gallery.folder),
+        "gallery": gallery.location,
         "contract": gallery.contract,
         "revision": gallery.revision,
         **asdict(gallery.counts()),

@@ -7,12 +7,11 @@ import json
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, fields
-from pathlib import Path
 
 import tyro
 
 from gait.cli import run
-from gallery.gallery import Gallery
+from gallery.gallery import Gallery, open_gallery
 from gallery.table import table
 from gallery.template import Subject, Template
 
@@ -21,7 +20,7 @@ from gallery.template import Subject, Template
 class Arguments:
     """Lists the subjects of a gallery, the templates of one of them, or one template."""
 
-    gallery: Path
+    gallery: str
     """Folder of the gallery."""
     subject: str | None = None
     """List this subject's templates."""
@@ -34,7 +33,7 @@ class Arguments:
 def main() -> None:
     """Lists as the command line says."""
     arguments = tyro.cli(Arguments, prog="python -m gallery.list")
-    with closing(Gallery.open(arguments.gallery, readonly=True)) as gallery:
+    with closing(open_gallery(arguments.gallery, readonly=True)) as gallery:
         rows = [asdict(row) for row in _rows(gallery, arguments)]
     of_subjects = arguments.subject is None and arguments.template is None
     head = [field.name for field in fields(Subject if of_subjects else Template)]

@@ -5,13 +5,12 @@ python -m gallery.remove --gallery gallery SUBJECT
 
 from contextlib import closing
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated
 
 import tyro
 
 from gait.cli import run
-from gallery.gallery import Gallery
+from gallery.gallery import open_gallery
 
 
 @dataclass(frozen=True)
@@ -20,14 +19,14 @@ class Arguments:
 
     subject: Annotated[str, tyro.conf.Positional]
     """Name."""
-    gallery: Path
+    gallery: str
     """Folder of the gallery."""
 
 
 def main() -> None:
     """Deletes as the command line says."""
     arguments = tyro.cli(Arguments, prog="python -m gallery.remove")
-    with closing(Gallery.open(arguments.gallery)) as gallery:
+    with closing(open_gallery(arguments.gallery)) as gallery:
         removed = gallery.remove_subject(arguments.subject)
     print(f"removed {arguments.subject}: {removed} templates")
 

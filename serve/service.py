@@ -18,7 +18,7 @@ from gait.manifest import Manifest
 from gait.modality import Modality
 from gait.range_view import Forward
 from gallery.encoder import Encoder
-from gallery.gallery import Gallery
+from gallery.gallery import Gallery, create_gallery, open_gallery
 from gallery.template import Candidate, Enrolment, check_name
 from serve.observe import Metrics
 from serve.settings import Settings
@@ -68,10 +68,10 @@ class Service:
         """
         if settings.bundle is not None and not settings.gallery.exists():
             encoder = _encoder(settings.bundle, settings)
-            gallery = Gallery.create(settings.gallery, settings.bundle)
+            gallery = create_gallery(str(settings.gallery), settings.bundle)
         else:
             contract = Manifest.load(settings.bundle).contract if settings.bundle else None
-            gallery = Gallery.open(settings.gallery, contract=contract)
+            gallery = open_gallery(str(settings.gallery), contract=contract)
             encoder = _encoder(settings.bundle or gallery.bundle, settings)
         gallery.refresh()
         return cls(encoder, gallery, settings)

@@ -10,7 +10,7 @@ from fastapi.testclient import TestClient
 
 from gait.modality import Modality
 from gallery.encoder import Encoder
-from gallery.gallery import Gallery
+from gallery.local import LocalGallery
 from serve.app import create_app
 from serve.keys import Keyring
 from serve.service import Service
@@ -28,9 +28,9 @@ def encoder() -> Encoder:
 @contextmanager
 def opened(folder: Path, **settings: Any) -> Iterator[Service]:
     """A service with an empty gallery."""
-    gallery = Gallery.create(folder / "gallery", TINY)
+    gallery = LocalGallery.create(folder / "gallery", TINY)
     gallery.refresh()
-    service = Service(encoder(), gallery, Settings(gallery=gallery.folder, **settings))
+    service = Service(encoder(), gallery, Settings(gallery=Path(gallery.location), **settings))
     try:
         yield service
     finally:

@@ -12,6 +12,7 @@ from fastapi.testclient import TestClient
 
 from gait.errors import GalleryEmptyError
 from gait.modality import Modality
+from gallery.local import LocalGallery
 from serve.problems import MEDIA_TYPE
 from serve.service import Service
 from tests import clip_files as files
@@ -223,10 +224,12 @@ def test_health_readiness_metrics_and_page(client: TestClient, service: Service)
     assert "http" not in page.text.replace("<meta http-equiv", ""), "the page must work offline"
 
 
-def test_not_ready_while_the_index_is_behind_the_store(tmp_path: Path) -> None:
+def test_not_ready_while_the_index_is_behind_the_store(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with services.opened(tmp_path) as service:
         client = services.client(service)
-        service.gallery._index = service.gallery._index.plus(-1, [], np.empty((0, 256), np.float32))
+        monkeypatch.setattr(LocalGallery, "ready", False)
         reply = client.get("/readyz")
         assert (reply.status_code, reply.json()["code"]) == (503, "service.not_ready")
 

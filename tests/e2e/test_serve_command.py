@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from gait.modality import Modality
-from gallery.gallery import Gallery
+from gallery.local import LocalGallery
 from tests.galleries import TINY
 from tests.services import probe
 
@@ -90,7 +90,7 @@ def test_start_enrol_identify_stop(tmp_path: Path, stop: signal.Signals) -> None
         _, log = process.communicate(timeout=30)
     assert process.returncode == 0, log
     assert "Traceback" not in log
-    with Gallery.open(folder) as gallery:
+    with LocalGallery.open(folder) as gallery:
         assert [each.name for each in gallery.subjects()] == ["p0", "p1", "p2"]
 
 

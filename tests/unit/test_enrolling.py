@@ -14,7 +14,7 @@ from gait.range_view import Forward
 from gait.sustech1k import write_sequence
 from gallery.encoder import Encoder
 from gallery.enrolling import enrol_sources
-from gallery.gallery import Gallery
+from gallery.local import LocalGallery
 from gallery.session import Device
 from gallery.sources import Selection, Source, decode_file, find_sources
 from gallery.template import Enrolment, Matrix
@@ -55,9 +55,9 @@ def files(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def gallery(tmp_path: Path) -> Iterator[Gallery]:
+def gallery(tmp_path: Path) -> Iterator[LocalGallery]:
     """An empty gallery, open."""
-    with Gallery.create(tmp_path / "gallery", TINY) as made:
+    with LocalGallery.create(tmp_path / "gallery", TINY) as made:
         yield made
 
 
@@ -140,7 +140,7 @@ def test_what_is_no_layout_or_matches_nothing_is_said(tree: Path, files: Path) -
         find_sources(files, Selection(types=("00-nm",)))
 
 
-def test_enrolled_people_are_found(tree: Path, gallery: Gallery, encoder: Encoder) -> None:
+def test_enrolled_people_are_found(tree: Path, gallery: LocalGallery, encoder: Encoder) -> None:
     sources = find_sources(tree, Selection(types=("00-nm",)))
     outcome = enrol_sources(gallery, encoder, sources, batch=5)
     assert (outcome.enrolled, outcome.present, outcome.rejected) == (12, 0, [])
@@ -151,7 +151,7 @@ def test_enrolled_people_are_found(tree: Path, gallery: Gallery, encoder: Encode
 
 
 def test_an_interrupted_enrolment_goes_on_where_it_stopped(
-    tree: Path, gallery: Gallery, encoder: Encoder, monkeypatch: pytest.MonkeyPatch
+    tree: Path, gallery: LocalGallery, encoder: Encoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sources = find_sources(tree, Selection())
     enrol = gallery.enrol
@@ -176,7 +176,7 @@ def test_an_interrupted_enrolment_goes_on_where_it_stopped(
 
 
 def test_each_clip_that_cannot_be_enrolled_is_told_with_its_reason(
-    files: Path, gallery: Gallery, encoder: Encoder
+    files: Path, gallery: LocalGallery, encoder: Encoder
 ) -> None:
     (files / "person 0" / "broken.npy").write_bytes(b"\x93NUMPY")
     (files / "person 1" / "notes.txt").write_text("left leg shorter")
@@ -196,7 +196,7 @@ def test_each_clip_that_cannot_be_enrolled_is_told_with_its_reason(
 
 
 def test_a_clip_the_network_refuses_does_not_take_the_batch_with_it(
-    files: Path, gallery: Gallery, encoder: Encoder
+    files: Path, gallery: LocalGallery, encoder: Encoder
 ) -> None:
     bad = walk(1, 4, Modality.SILHOUETTE).frames
 
@@ -215,7 +215,7 @@ def test_a_clip_the_network_refuses_does_not_take_the_batch_with_it(
 
 
 def test_a_modality_that_was_asked_for_rejects_the_other(
-    files: Path, gallery: Gallery, encoder: Encoder
+    files: Path, gallery: LocalGallery, encoder: Encoder
 ) -> None:
     selection = replace(Selection(), modality=Modality.RANGE_VIEW)
     outcome = enrol_sources(gallery, encoder, find_sources(files, selection))

@@ -13,7 +13,7 @@ from gait.cli import run
 from gait.modality import Modality
 from gallery import build, identify, info, remove
 from gallery import list as listing
-from gallery.gallery import Gallery
+from gallery.local import LocalGallery
 from tests.galleries import TINY, other_bundle, walk
 
 pytestmark = pytest.mark.serving
@@ -161,7 +161,7 @@ def test_list_remove_and_info(built: Path, command: Run) -> None:
 
 
 def test_a_list_of_nobody_is_a_head_alone(tmp_path: Path, command: Run) -> None:
-    Gallery.create(tmp_path / "gallery", TINY).close()
+    LocalGallery.create(tmp_path / "gallery", TINY).close()
     out = command(listing, "--gallery", tmp_path / "gallery")[1]
     assert out.split() == ["name", "created", "silhouettes", "range_views"]
 

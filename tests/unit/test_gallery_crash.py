@@ -19,7 +19,7 @@ import pytest
 
 from gait.errors import GalleryLockedError
 from gallery import store
-from gallery.gallery import Gallery
+from gallery.local import LocalGallery
 from tests.galleries import TINY, enrolments
 
 pytestmark = pytest.mark.serving
@@ -50,7 +50,7 @@ def _said(child: subprocess.Popen[str]) -> Iterator[str]:
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """Of an empty gallery."""
-    Gallery.create(tmp_path / "gallery", TINY).close()
+    LocalGallery.create(tmp_path / "gallery", TINY).close()
     return tmp_path / "gallery"
 
 
@@ -70,7 +70,7 @@ def test_killed_at_random_points_nothing_acknowledged_is_lost(folder: Path) -> N
 
 def _check(folder: Path, acknowledged: int) -> int:
     """Every acknowledged three is there and found; of any other, all or none. Returns the next."""
-    with Gallery.open(folder) as gallery:
+    with LocalGallery.open(folder) as gallery:
         names = {subject.name for subject in gallery.subjects()}
         assert len(names) % TOGETHER == 0
         stored = len(names) // TOGETHER
@@ -93,23 +93,23 @@ def test_a_second_process_is_told_and_may_only_read(folder: Path) -> None:
     with _child("hold", folder) as child:
         assert next(_said(child)) == "0"
         with pytest.raises(GalleryLockedError, match="another process"):
-            Gallery.open(folder)
-        with Gallery.open(folder, readonly=True) as reader:
+            LocalGallery.open(folder)
+        with LocalGallery.open(folder, readonly=True) as reader:
             assert reader.counts().subjects == TOGETHER
-    Gallery.open(folder).close()  # the lock went with its holder
+    LocalGallery.open(folder).close()  # the lock went with its holder
 
 
 def test_a_second_opening_in_one_process_is_told_as_well(folder: Path) -> None:
-    with Gallery.open(folder), pytest.raises(GalleryLockedError):
-        Gallery.open(folder)
+    with LocalGallery.open(folder), pytest.raises(GalleryLockedError):
+        LocalGallery.open(folder)
 
 
-def _enrol(gallery: Gallery, number: int) -> None:
+def _enrol(gallery: LocalGallery, number: int) -> None:
     gallery.enrol(enrolments(_people(number), seed=number))
     print(number, flush=True)
 
 
-def _die_inside(gallery: Gallery) -> None:
+def _die_inside(gallery: LocalGallery) -> None:
     _enrol(gallery, 0)
     insert = store._insert
     inserted = itertools.count(1)
@@ -124,7 +124,7 @@ def _die_inside(gallery: Gallery) -> None:
 
 
 def _main(what: str, folder: Path, start: int) -> None:
-    gallery = Gallery.open(folder)
+    gallery = LocalGallery.open(folder)
     if what == "enrol":
         for number in itertools.count(start):
             _enrol(gallery, number)

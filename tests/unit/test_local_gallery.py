@@ -21,7 +21,7 @@ from gait.errors import (
 )
 from gait.manifest import Manifest
 from gait.modality import Modality
-from gallery.gallery import STORE, Gallery
+from gallery.local import STORE, LocalGallery
 from gallery.template import Enrolment
 from tests.galleries import (
     DIMENSION,
@@ -39,27 +39,27 @@ pytestmark = pytest.mark.serving
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """Of an empty gallery."""
-    Gallery.create(tmp_path / "gallery", TINY).close()
+    LocalGallery.create(tmp_path / "gallery", TINY).close()
     return tmp_path / "gallery"
 
 
 @pytest.fixture
-def gallery(folder: Path) -> Iterator[Gallery]:
+def gallery(folder: Path) -> Iterator[LocalGallery]:
     """An empty gallery, open."""
-    with Gallery.open(folder) as opened:
+    with LocalGallery.open(folder) as opened:
         yield opened
 
 
 def test_what_was_enrolled_is_found_at_once_and_after_opening_again(folder: Path) -> None:
     people = enrolments([f"p{i}" for i in range(20)])
-    with Gallery.open(folder) as gallery:
+    with LocalGallery.open(folder) as gallery:
         for number, person in enumerate(people, start=1):
             assert gallery.enrol([person]) == [number]
             found = gallery.identify(person.embedding, top_k=1)[0]
             assert (found.subject, found.template) == (person.subject, number)
             assert found.similarity == pytest.approx(1, abs=1e-6)
         revision = gallery.revision
-    with Gallery.open(folder) as gallery:
+    with LocalGallery.open(folder) as gallery:
         assert gallery.revision == revision == 20
         assert not gallery.ready
         assert [gallery.identify(p.embedding, 1)[0].subject for p in people] == [
@@ -68,7 +68,7 @@ def test_what_was_enrolled_is_found_at_once_and_after_opening_again(folder: Path
         assert gallery.ready
 
 
-def test_results_are_by_subject_with_the_best_template_in_order(gallery: Gallery) -> None:
+def test_results_are_by_subject_with_the_best_template_in_order(gallery: LocalGallery) -> None:
     vectors = random_embeddings(12)
     gallery.enrol([enrolment(f"p{i % 4}", v, source=f"walk {i}") for i, v in enumerate(vectors)])
     query = random_embeddings(1, seed=9)[0]
@@ -80,7 +80,7 @@ def test_results_are_by_subject_with_the_best_template_in_order(gallery: Gallery
     assert [c.source for c in found] == [f"walk {c.template - 1}" for c in found]
 
 
-def test_modalities_share_a_gallery_and_can_be_searched_apart(gallery: Gallery) -> None:
+def test_modalities_share_a_gallery_and_can_be_searched_apart(gallery: LocalGallery) -> None:
     camera, lidar = random_embeddings(2)
     gallery.enrol([enrolment("a", camera), enrolment("b", lidar, Modality.RANGE_VIEW)])
     assert [c.subject for c in gallery.identify(camera)] == ["a", "b"]
@@ -89,7 +89,7 @@ def test_modalities_share_a_gallery_and_can_be_searched_apart(gallery: Gallery) 
     assert (only.subject, only.modality) == ("a", Modality.SILHOUETTE)
 
 
-def test_nothing_to_search_is_said(gallery: Gallery) -> None:
+def test_nothing_to_search_is_said(gallery: LocalGallery) -> None:
     query = random_embeddings(1)[0]
     with pytest.raises(GalleryEmptyError, match="no template"):
         gallery.identify(query)
@@ -98,7 +98,7 @@ def test_nothing_to_search_is_said(gallery: Gallery) -> None:
         gallery.identify(query, modality=Modality.RANGE_VIEW)
 
 
-def test_a_removed_subject_is_gone_from_search_list_and_disk(gallery: Gallery) -> None:
+def test_a_removed_subject_is_gone_from_search_list_and_disk(gallery: LocalGallery) -> None:
     people = enrolments(["a", "b", "a"])
     gallery.enrol(people)
     gallery.refresh()
@@ -106,13 +106,13 @@ def test_a_removed_subject_is_gone_from_search_list_and_disk(gallery: Gallery) -
     assert [c.subject for c in gallery.identify(people[0].embedding)] == ["b"]
     assert [s.name for s in gallery.subjects()] == ["b"]
     gallery.close()
-    data = b"".join(p.read_bytes() for p in gallery.folder.glob("gallery.db*"))
+    data = b"".join(p.read_bytes() for p in Path(gallery.location).glob("gallery.db*"))
     assert people[1].embedding.tobytes() in data
     assert people[0].embedding.tobytes() not in data
 
 
 @pytest.mark.parametrize("warm", [True, False])
-def test_an_unknown_subject_is_said_and_changes_nothing(gallery: Gallery, warm: bool) -> None:
+def test_an_unknown_subject_is_said_and_changes_nothing(gallery: LocalGallery, warm: bool) -> None:
     gallery.enrol(enrolments(["a"]))
     if warm:
         gallery.refresh()
@@ -122,7 +122,7 @@ def test_an_unknown_subject_is_said_and_changes_nothing(gallery: Gallery, warm: 
     assert gallery.revision == 1
 
 
-def test_a_clip_is_enrolled_once_for_a_subject(gallery: Gallery) -> None:
+def test_a_clip_is_enrolled_once_for_a_subject(gallery: LocalGallery) -> None:
     clip = walk(0, 3, Modality.SILHOUETTE)
     first, second = random_embeddings(2)
     same = Enrolment.of("a", clip, first, "file 1")
@@ -137,7 +137,7 @@ def test_a_clip_is_enrolled_once_for_a_subject(gallery: Gallery) -> None:
     assert len(gallery.identify(first, top_k=9)) == 2
 
 
-def test_template_ids_are_never_used_again(gallery: Gallery) -> None:
+def test_template_ids_are_never_used_again(gallery: LocalGallery) -> None:
     people = enrolments(["a", "b", "c"])
     gallery.enrol(people[:2])
     gallery.refresh()
@@ -146,7 +146,7 @@ def test_template_ids_are_never_used_again(gallery: Gallery) -> None:
     assert gallery.identify(people[2].embedding, 1)[0].template == 3
 
 
-def test_subjects_come_in_pages_with_their_counts(gallery: Gallery) -> None:
+def test_subjects_come_in_pages_with_their_counts(gallery: LocalGallery) -> None:
     vectors = random_embeddings(5)
     names = ["d", "a", "c", "b", "a"]
     modalities = [Modality.SILHOUETTE] * 4 + [Modality.RANGE_VIEW]
@@ -166,7 +166,7 @@ def test_names_that_cannot_be_used_are_refused(name: str) -> None:
         enrolments([name])
 
 
-def test_names_in_any_script_are_kept(gallery: Gallery) -> None:
+def test_names_in_any_script_are_kept(gallery: LocalGallery) -> None:
     gallery.enrol(enrolments(["Zoë", "李明", "o'Hara; DROP TABLE subjects"]))
     assert {s.name for s in gallery.subjects()} == {"Zoë", "李明", "o'Hara; DROP TABLE subjects"}
 
@@ -183,7 +183,7 @@ def test_names_in_any_script_are_kept(gallery: Gallery) -> None:
     ids=["nan", "zero", "long", "short", "double"],
 )
 def test_what_is_no_embedding_is_refused_with_all_that_came_with_it(
-    gallery: Gallery, embedding: np.ndarray
+    gallery: LocalGallery, embedding: np.ndarray
 ) -> None:
     good = enrolments(["a"])
     with pytest.raises(GalleryError, match="'b'"):
@@ -191,7 +191,7 @@ def test_what_is_no_embedding_is_refused_with_all_that_came_with_it(
     assert gallery.counts().templates == 0
 
 
-def test_a_probe_that_cannot_be_searched_is_refused(gallery: Gallery) -> None:
+def test_a_probe_that_cannot_be_searched_is_refused(gallery: LocalGallery) -> None:
     (person,) = enrolments(["a"])
     gallery.enrol([person])
     with pytest.raises(GalleryError, match="top_k 0"):
@@ -205,38 +205,38 @@ def test_a_probe_that_cannot_be_searched_is_refused(gallery: Gallery) -> None:
 def test_another_models_bundle_is_refused_with_both_contracts(folder: Path, tmp_path: Path) -> None:
     own, other = (Manifest.load(b).contract for b in (TINY, other_bundle(tmp_path / "other")))
     with pytest.raises(ContractMismatchError) as caught:
-        Gallery.open(folder, contract=other)
+        LocalGallery.open(folder, contract=other)
     assert own in str(caught.value)
     assert other in str(caught.value)
     assert caught.value.fields == {"gallery": own, "bundle": other}
-    Gallery.open(folder, contract=own).close()  # the failure has left no lock
+    LocalGallery.open(folder, contract=own).close()  # the failure has left no lock
 
 
 def test_a_bundle_swapped_inside_the_gallery_is_refused(folder: Path, tmp_path: Path) -> None:
     shutil.rmtree(folder / "bundle")
     other_bundle(folder / "bundle")
     with pytest.raises(ContractMismatchError):
-        Gallery.open(folder, readonly=True)
+        LocalGallery.open(folder, readonly=True)
 
 
 def test_a_gallery_is_not_made_over_anything_or_from_a_broken_bundle(
     folder: Path, tmp_path: Path
 ) -> None:
     with pytest.raises(GalleryError, match="exists already"):
-        Gallery.create(folder, TINY)
+        LocalGallery.create(folder, TINY)
     broken = other_bundle(tmp_path / "broken")
     (broken / "range_view.onnx").write_bytes(b"")
     with pytest.raises(BundleError):
-        Gallery.create(tmp_path / "new", broken)
+        LocalGallery.create(tmp_path / "new", broken)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["broken", "gallery"]
     with pytest.raises(GalleryError, match="no gallery"):
-        Gallery.open(tmp_path / "new")
+        LocalGallery.open(tmp_path / "new")
 
 
-def test_reading_only_changes_nothing_and_needs_no_lock(gallery: Gallery) -> None:
+def test_reading_only_changes_nothing_and_needs_no_lock(gallery: LocalGallery) -> None:
     people = enrolments(["a", "b"])
     gallery.enrol(people[:1])
-    with Gallery.open(gallery.folder, readonly=True) as reader:
+    with LocalGallery.open(Path(gallery.location), readonly=True) as reader:
         assert len(reader.identify(people[0].embedding)) == 1
         gallery.enrol(people[1:])
         assert len(reader.identify(people[0].embedding)) == 2  # sees what the other one writes
@@ -245,7 +245,7 @@ def test_reading_only_changes_nothing_and_needs_no_lock(gallery: Gallery) -> Non
                 change()
 
 
-def test_a_full_disk_is_said_and_leaves_nothing_half_written(gallery: Gallery) -> None:
+def test_a_full_disk_is_said_and_leaves_nothing_half_written(gallery: LocalGallery) -> None:
     first, *rest = enrolments([f"p{i}" for i in range(50)])
     gallery.enrol([first])
     writer = gallery._store._writer
@@ -263,7 +263,7 @@ def test_a_full_disk_is_said_and_leaves_nothing_half_written(gallery: Gallery) -
 
 def test_a_damaged_embedding_is_named_and_its_subject_can_be_removed(folder: Path) -> None:
     people = enrolments(["somebody", "b"])
-    with Gallery.open(folder) as gallery:
+    with LocalGallery.open(folder) as gallery:
         gallery.enrol(people)
     database = sqlite3.connect(folder / STORE)
     blob = bytearray(people[0].embedding.tobytes())
@@ -271,7 +271,7 @@ def test_a_damaged_embedding_is_named_and_its_subject_can_be_removed(folder: Pat
     database.execute("UPDATE templates SET embedding = ? WHERE id = 1", (bytes(blob),))
     database.commit()
     database.close()
-    with Gallery.open(folder) as gallery:
+    with LocalGallery.open(folder) as gallery:
         with pytest.raises(GalleryCorruptError, match="template 1 ") as caught:
             gallery.identify(people[1].embedding)
         assert "somebody" not in str(caught.value), "messages are logged"
@@ -297,7 +297,7 @@ def test_a_damaged_database_is_refused(folder: Path, damage: str) -> None:
         database.commit()
         database.close()
     with pytest.raises(GalleryError, match=r"damaged|schema 0"):
-        Gallery.open(folder)
+        LocalGallery.open(folder)
 
 
 def test_a_later_schema_is_refused(folder: Path) -> None:
@@ -305,10 +305,10 @@ def test_a_later_schema_is_refused(folder: Path) -> None:
     database.execute("PRAGMA user_version = 9")
     database.close()
     with pytest.raises(GalleryError, match="schema 9"):
-        Gallery.open(folder)
+        LocalGallery.open(folder)
 
 
-def test_threads_see_their_own_writes_at_once(gallery: Gallery) -> None:
+def test_threads_see_their_own_writes_at_once(gallery: LocalGallery) -> None:
     failures: list[str] = []
 
     def work(worker: int) -> None:
