@@ -32,9 +32,22 @@ GaitError
 ├── GalleryError              gallery.invalid
 │   ├── GalleryLockedError    gallery.locked
 │   ├── ContractMismatchError gallery.contract
+│   ├── GalleryNotFoundError  gallery.not_found
+│   ├── GalleryExistsError    gallery.exists
 │   ├── SubjectNotFoundError  gallery.subject_not_found
+│   ├── TemplateNotFoundError gallery.template_not_found
 │   ├── GalleryEmptyError     gallery.empty
-│   └── GalleryCorruptError   gallery.corrupt
+│   ├── GalleryCorruptError   gallery.corrupt
+│   └── MasterKeyError        gallery.master_key
+├── AccessError               access.refused
+│   ├── ScopeError            access.scope
+│   ├── GalleryAccessError    access.gallery
+│   └── RateError             access.rate (fields: retry_after, in seconds)
+├── ServiceError              service.failed
+│   ├── BusyError             service.busy
+│   ├── ClosingError          service.closing
+│   ├── DeadlineError         service.deadline
+│   └── ClientLeftError       service.client_left
 └── StorageError              storage.failed (disk full, not writable)
 
 `code` is stable: programs may branch on it. The message says what was got, what was wanted and
@@ -210,8 +223,20 @@ class ContractMismatchError(GalleryError):
     code = "gallery.contract"
 
 
+class GalleryNotFoundError(GalleryError):
+    code = "gallery.not_found"
+
+
+class GalleryExistsError(GalleryError):
+    code = "gallery.exists"
+
+
 class SubjectNotFoundError(GalleryError):
     code = "gallery.subject_not_found"
+
+
+class TemplateNotFoundError(GalleryError):
+    code = "gallery.template_not_found"
 
 
 class GalleryEmptyError(GalleryError):
@@ -220,6 +245,64 @@ class GalleryEmptyError(GalleryError):
 
 class GalleryCorruptError(GalleryError):
     code = "gallery.corrupt"
+
+
+class MasterKeyError(GalleryError):
+    """The key that opens every gallery is missing, unreadable, or another gallery's."""
+
+    code = "gallery.master_key"
+
+
+class AccessError(GaitError):
+    """The service refuses this to this key."""
+
+    code = "access.refused"
+
+
+class ScopeError(AccessError):
+    code = "access.scope"
+
+
+class GalleryAccessError(AccessError):
+    """The key is for other galleries."""
+
+    code = "access.gallery"
+
+
+class RateError(AccessError):
+    """Too many requests for a while; `fields` hold `retry_after`, in seconds."""
+
+    code = "access.rate"
+
+
+class ServiceError(GaitError):
+    """The service cannot do now what it could do at another time."""
+
+    code = "service.failed"
+
+
+class BusyError(ServiceError):
+    """Too much waits already; the field `retry_after` says when to come back, in seconds."""
+
+    code = "service.busy"
+
+
+class ClosingError(ServiceError):
+    """The service is stopping."""
+
+    code = "service.closing"
+
+
+class DeadlineError(ServiceError):
+    """It was not done within the time a request may take."""
+
+    code = "service.deadline"
+
+
+class ClientLeftError(ServiceError):
+    """Nobody waits for the answer any more."""
+
+    code = "service.client_left"
 
 
 class StorageError(GaitError):

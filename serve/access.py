@@ -8,6 +8,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from serve.keys import Keyring
 from serve.problems import problem
+from serve.scopes import LOCAL
 from serve.settings import is_loopback
 
 OPEN = frozenset({"/", "/healthz", "/readyz", "/openapi.json"})
@@ -45,6 +46,7 @@ class Access:
         if origin is not None and origin.partition("://")[2] != host:
             detail = "requests from pages of other sites are refused"
             return problem(request_id, HTTPStatus.FORBIDDEN, "access.origin", detail)
+        scope["state"]["caller"] = LOCAL
         if self.keyring is None or scope["path"] in OPEN:
             return None
         scheme, _, token = headers.get("authorization", "").partition(" ")

@@ -28,14 +28,27 @@ STATUS: dict[type[errors.GaitError], HTTPStatus] = {
     errors.LimitExceededError: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     errors.ForbiddenContentError: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.GalleryError: HTTPStatus.UNPROCESSABLE_ENTITY,
+    errors.GalleryNotFoundError: HTTPStatus.NOT_FOUND,
+    errors.GalleryExistsError: HTTPStatus.CONFLICT,
+    errors.ContractMismatchError: HTTPStatus.CONFLICT,
     errors.SubjectNotFoundError: HTTPStatus.NOT_FOUND,
+    errors.TemplateNotFoundError: HTTPStatus.NOT_FOUND,
     errors.GalleryEmptyError: HTTPStatus.CONFLICT,
     errors.GalleryLockedError: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.AccessError: HTTPStatus.FORBIDDEN,
+    errors.ScopeError: HTTPStatus.FORBIDDEN,
+    errors.GalleryAccessError: HTTPStatus.FORBIDDEN,
+    errors.RateError: HTTPStatus.TOO_MANY_REQUESTS,
+    errors.ServiceError: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.BusyError: HTTPStatus.TOO_MANY_REQUESTS,
+    errors.ClosingError: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.DeadlineError: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.ClientLeftError: HTTPStatus.REQUEST_TIMEOUT,  # nobody reads it; the metrics count it
     errors.StorageError: HTTPStatus.INSUFFICIENT_STORAGE,
     # From here on the fault is the server's, or the error belongs to a command, not to a request.
     errors.GaitError: HTTPStatus.INTERNAL_SERVER_ERROR,
-    errors.ContractMismatchError: HTTPStatus.INTERNAL_SERVER_ERROR,
     errors.GalleryCorruptError: HTTPStatus.INTERNAL_SERVER_ERROR,
+    errors.MasterKeyError: HTTPStatus.INTERNAL_SERVER_ERROR,
     errors.BundleError: HTTPStatus.INTERNAL_SERVER_ERROR,
     errors.BundleTamperedError: HTTPStatus.INTERNAL_SERVER_ERROR,
     errors.EncoderError: HTTPStatus.INTERNAL_SERVER_ERROR,
@@ -103,8 +116,10 @@ def request_id_of(request: Request) -> str:
 def gait_problem(request_id: str, error: errors.GaitError) -> JSONResponse:
     """The report of an error of ours. What concerns the server alone is logged and not told."""
     status = STATUS.get(type(error), HTTPStatus.INTERNAL_SERVER_ERROR)
-    if status < HTTPStatus.INTERNAL_SERVER_ERROR:
-        return problem(request_id, status, error.code, str(error), fields=error.fields)
+    if status < HTTPStatus.INTERNAL_SERVER_ERROR or isinstance(error, errors.ServiceError):
+        after = error.fields.get("retry_after")
+        headers = {} if after is None else {"Retry-After": str(after)}
+        return problem(request_id, status, error.code, str(error), headers, error.fields)
     log.error("%s %s: %s", request_id, error.code, error)
     return problem(request_id, status, error.code, _server_fault(request_id))
 

@@ -1,0 +1,124 @@
+"""What a key may do: scopes, and the galleries it is for.
+
+A route says what it needs, and is refused before its body is read:
+
+    router = APIRouter(prefix="/v1/galleries/{g}/subjects", route_class=Guarded)
+
+    @router.delete("/{subject}", dependencies=[needs(Scope.GALLERY_DELETE)])
+"""
+
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from fastapi import Depends, Request, Response
+from fastapi.routing import APIRoute
+
+from gait.errors import GalleryAccessError, ScopeError
+
+GALLERY = "g"
+"""Name of the path parameter that holds a gallery's name."""
+
+
+class Scope(StrEnum):
+    """One thing that a key may be for. None implies another, `admin` neither."""
+
+    IDENTIFY = "identify"
+    VERIFY = "verify"
+    ENROL = "enrol"
+    GALLERY_READ = "gallery:read"
+    GALLERY_DELETE = "gallery:delete"
+    EMBED = "embed"
+    AUDIT_READ = "audit:read"
+    ADMIN = "admin"
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Who sent a request; `request.state.caller`.
+
+    Args:
+        key_id: id of the key, which is no secret; `local` where no keys are used.
+        scopes: what the key is for.
+        galleries: the only galleries it is for; None for every gallery.
+    """
+
+    key_id: str
+    scopes: frozenset[Scope]
+    galleries: frozenset[str] | None = None
+
+    def reaches(self, gallery: str) -> bool:
+        """Whether the key is for this gallery."""
+        return self.galleries is None or gallery in self.galleries
+
+
+LOCAL = Caller("local", frozenset(Scope))
+"""Whoever asks a service without keys, which listens on loopback only."""
+
+
+@dataclass(frozen=True)
+class Needs:
+    """A dependency of a route: the caller's key has this scope, and is for the gallery in the path.
+
+    Args:
+        scope: None for any key that is valid.
+    """
+
+    scope: Scope | None
+
+    def __call__(self, request: Request) -> None:
+        """Refuses callers whose key does not do.
+
+        Raises:
+            ScopeError: the key lacks the scope.
+            GalleryAccessError: the key is for other galleries.
+        """
+        caller = caller_of(request)
+        if self.scope is not None and self.scope not in caller.scopes:
+            raise ScopeError(
+                f"this needs a key with the scope {self.scope}, and key {caller.key_id} has "
+                f"{', '.join(sorted(caller.scopes)) or 'none'}",
+                scope=self.scope,
+            )
+        if GALLERY in request.path_params:
+            reach(request, request.path_params[GALLERY])
+
+
+def needs(scope: Scope | None = None) -> Any:
+    """Declares what a route asks of a key: `dependencies=[needs(Scope.IDENTIFY)]`."""
+    return Depends(Needs(scope))
+
+
+def caller_of(request: Request) -> Caller:
+    """Who sent a request, as `serve.access.Access` found out."""
+    caller = request.state.caller
+    assert isinstance(caller, Caller)
+    return caller
+
+
+def reach(request: Request, gallery: str) -> None:
+    """Lets a request use a gallery. Routes whose gallery is a field of the body call it themselves.
+
+    Raises:
+        GalleryAccessError: the key is for other galleries.
+    """
+    caller = caller_of(request)
+    if not caller.reaches(gallery):
+        raise GalleryAccessError(f"key {caller.key_id} is not for the gallery {gallery!r}")
+
+
+class Guarded(APIRoute):
+    """A route that refuses a caller before the body is read; FastAPI's own checks come after it."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """The route's handler behind what it needs."""
+        handle = super().get_route_handler()
+        needed = [d.dependency for d in self.dependencies if isinstance(d.dependency, Needs)]
+
+        async def guarded(request: Request) -> Response:
+            for each in needed:
+                each(request)
+            return await handle(request)
+
+        return guarded
