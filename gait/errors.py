@@ -38,7 +38,8 @@ GaitError
 │   ├── TemplateNotFoundError gallery.template_not_found
 │   ├── GalleryEmptyError     gallery.empty
 │   ├── GalleryCorruptError   gallery.corrupt
-│   └── MasterKeyError        gallery.master_key
+│   ├── MasterKeyError        gallery.master_key
+│   └── TransferError         gallery.transfer
 ├── AccessError               access.refused
 │   ├── ScopeError            access.scope
 │   ├── GalleryAccessError    access.gallery
@@ -48,7 +49,11 @@ GaitError
 │   ├── ClosingError          service.closing
 │   ├── DeadlineError         service.deadline
 │   └── ClientLeftError       service.client_left
+├── AuditError                audit.invalid
+│   ├── AuditNotFoundError    audit.not_found
+│   └── AuditBrokenError      audit.broken
 └── StorageError              storage.failed (disk full, not writable)
+    └── AuditUnavailableError audit.unavailable
 
 `code` is stable: programs may branch on it. The message says what was got, what was wanted and
 what to do. `fields` are plain JSON values that go into a problem report as they are.
@@ -253,6 +258,12 @@ class MasterKeyError(GalleryError):
     code = "gallery.master_key"
 
 
+class TransferError(GalleryError):
+    """An exported gallery is damaged, cut short, not signed by whom it should, or not for us."""
+
+    code = "gallery.transfer"
+
+
 class AccessError(GaitError):
     """The service refuses this to this key."""
 
@@ -309,3 +320,27 @@ class StorageError(GaitError):
     """The disk is full, or a folder cannot be written."""
 
     code = "storage.failed"
+
+
+class AuditError(GaitError):
+    """What was asked of the audit records cannot be done."""
+
+    code = "audit.invalid"
+
+
+class AuditNotFoundError(AuditError):
+    """There is no such record."""
+
+    code = "audit.not_found"
+
+
+class AuditBrokenError(AuditError):
+    """The chain of records is not as its head says."""
+
+    code = "audit.broken"
+
+
+class AuditUnavailableError(StorageError):
+    """A use cannot be recorded, so no result of it may leave."""
+
+    code = "audit.unavailable"

@@ -33,6 +33,7 @@ STATUS: dict[type[errors.GaitError], HTTPStatus] = {
     errors.ContractMismatchError: HTTPStatus.CONFLICT,
     errors.SubjectNotFoundError: HTTPStatus.NOT_FOUND,
     errors.TemplateNotFoundError: HTTPStatus.NOT_FOUND,
+    errors.TransferError: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.GalleryEmptyError: HTTPStatus.CONFLICT,
     errors.GalleryLockedError: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.AccessError: HTTPStatus.FORBIDDEN,
@@ -45,6 +46,10 @@ STATUS: dict[type[errors.GaitError], HTTPStatus] = {
     errors.DeadlineError: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.ClientLeftError: HTTPStatus.REQUEST_TIMEOUT,  # nobody reads it; the metrics count it
     errors.StorageError: HTTPStatus.INSUFFICIENT_STORAGE,
+    errors.AuditUnavailableError: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.AuditError: HTTPStatus.UNPROCESSABLE_ENTITY,
+    errors.AuditNotFoundError: HTTPStatus.NOT_FOUND,
+    errors.AuditBrokenError: HTTPStatus.INTERNAL_SERVER_ERROR,
     # From here on the fault is the server's, or the error belongs to a command, not to a request.
     errors.GaitError: HTTPStatus.INTERNAL_SERVER_ERROR,
     errors.GalleryCorruptError: HTTPStatus.INTERNAL_SERVER_ERROR,
