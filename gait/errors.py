@@ -43,6 +43,8 @@ GaitError
 ├── AccessError               access.refused
 │   ├── ScopeError            access.scope
 │   ├── GalleryAccessError    access.gallery
+│   ├── KeyNotFoundError      access.key_not_found
+│   ├── KeyStateError         access.key_state
 │   └── RateError             access.rate (fields: retry_after, in seconds)
 ├── ServiceError              service.failed
 │   ├── BusyError             service.busy
@@ -278,6 +280,18 @@ class GalleryAccessError(AccessError):
     """The key is for other galleries."""
 
     code = "access.gallery"
+
+
+class KeyNotFoundError(AccessError):
+    """An operation on a key that does not exist."""
+
+    code = "access.key_not_found"
+
+
+class KeyStateError(AccessError):
+    """The key has been revoked, or has expired."""
+
+    code = "access.key_state"
 
 
 class RateError(AccessError):

@@ -39,6 +39,8 @@ STATUS: dict[type[errors.GaitError], HTTPStatus] = {
     errors.AccessError: HTTPStatus.FORBIDDEN,
     errors.ScopeError: HTTPStatus.FORBIDDEN,
     errors.GalleryAccessError: HTTPStatus.FORBIDDEN,
+    errors.KeyNotFoundError: HTTPStatus.NOT_FOUND,
+    errors.KeyStateError: HTTPStatus.CONFLICT,
     errors.RateError: HTTPStatus.TOO_MANY_REQUESTS,
     errors.ServiceError: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.BusyError: HTTPStatus.TOO_MANY_REQUESTS,
