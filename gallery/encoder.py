@@ -30,13 +30,14 @@ class Encoder:
         manifest: of the bundle.
         provider: the ONNX Runtime provider actually used; both, if the two graphs differ.
         threads: of one run.
+        batch_frames: most frames in one run, padding included; a longer clip runs alone.
     """
 
     def __init__(
         self, manifest: Manifest, sessions: dict[Modality, Session], threads: int, batch_frames: int
     ) -> None:
         self.manifest, self.threads = manifest, threads
-        self._sessions, self._batch_frames = sessions, batch_frames
+        self._sessions, self.batch_frames = sessions, batch_frames
         self.provider = ", ".join(sorted({session.provider for session in sessions.values()}))
 
     @classmethod
@@ -84,10 +85,15 @@ class Encoder:
             EncoderError: the run failed, or gave numbers that are not finite.
         """
         embeddings = np.empty((len(clips), self.manifest.dimension), np.float32)
-        for modality, rows in _batches(clips, self._batch_frames):
+        for modality, rows in _batches(clips, self.batch_frames):
             parts = self._sessions[modality].run(*_padded([clips[row].frames for row in rows]))
             embeddings[rows] = parts.reshape(len(rows), -1) / np.sqrt(parts.shape[1])
         return embeddings
+
+
+def fits(shortest: int, longest: int, clips: int, batch_frames: int) -> bool:
+    """Whether clips of these lengths, in frames, are embedded in one run of one modality."""
+    return longest <= _LONGEST * shortest and clips * longest <= batch_frames
 
 
 def _batches(clips: Sequence[Clip], limit: int) -> Iterator[tuple[Modality, list[int]]]:
@@ -97,9 +103,8 @@ def _batches(clips: Sequence[Clip], limit: int) -> Iterator[tuple[Modality, list
         rows.sort(key=lambda row: len(clips[row]))
         batch: list[int] = []
         for row in rows:
-            longest = len(clips[row])
-            full = (len(batch) + 1) * longest > limit
-            if batch and (full or longest > _LONGEST * len(clips[batch[0]])):
+            frames = len(clips[row])
+            if batch and not fits(len(clips[batch[0]]), frames, len(batch) + 1, limit):
                 yield modality, batch
                 batch = []
             batch.append(row)

@@ -15,6 +15,7 @@ from gait.modality import Modality
 from gallery.template import Counts
 
 log = logging.getLogger("serve")
+_SECONDS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10)
 
 
 class Metrics:
@@ -28,8 +29,26 @@ class Metrics:
         )  # fmt: skip
         self.seconds = Histogram(
             "gait_stage_seconds", "Time of one stage of a request", ["stage"],
-            buckets=(0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10), registry=self.registry,
+            buckets=_SECONDS, registry=self.registry,
         )  # fmt: skip
+        self.queue_seconds = Histogram(
+            "gait_queue_seconds", "Time a clip waited for the network",
+            buckets=_SECONDS, registry=self.registry,
+        )  # fmt: skip
+        self.inference_seconds = Histogram(
+            "gait_inference_seconds", "Time of one run of the network", ["modality"],
+            buckets=_SECONDS, registry=self.registry,
+        )  # fmt: skip
+        self.batch_clips = Histogram(
+            "gait_batch_clips", "Clips of one run of the network", ["modality"],
+            buckets=(1, 2, 4, 8, 16, 32), registry=self.registry,
+        )  # fmt: skip
+        self.queued = Gauge(
+            "gait_queue_clips", "Clips that wait for the network", registry=self.registry
+        )
+        self.rejected = Counter(
+            "gait_rejected", "Requests not embedded", ["reason"], registry=self.registry
+        )
         self.subjects = Gauge("gait_gallery_subjects", "Enrolled people", registry=self.registry)
         self.templates = Gauge(
             "gait_gallery_templates", "Enrolled templates", ["modality"], registry=self.registry
