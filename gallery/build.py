@@ -1,18 +1,20 @@
 """Command: enrol people from sequences or clip files.
 
-python -m gallery.build --bundle bundle --out gallery data/sustech1k --modality range_view
+python -m gallery.build --bundle bundle --out gallery --authorisation "study 12, consent form 3" \
+    --expires 2030-12-31 data/sustech1k --modality range_view
 """
 
 import json
 from contextlib import closing
 from dataclasses import asdict, dataclass
+from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import Annotated
 
 import tyro
 
 from gait.cli import run
-from gait.errors import GalleryError
+from gait.errors import ConfigError, GalleryError
 from gait.modality import Modality
 from gait.progress import progress
 from gait.range_view import Forward
@@ -22,6 +24,7 @@ from gallery.gallery import Gallery, create_gallery, open_gallery
 from gallery.local import STORE
 from gallery.session import Device
 from gallery.sources import Selection, Source, find_sources
+from gallery.template import Authorisation
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,11 @@ class Arguments:
     """Model bundle of export.onnx."""
     out: Path
     """Folder of the gallery."""
+    authorisation: str
+    """Consent or order that allows the enrolment: a reference in your words."""
+    expires: str
+    """Until when: a day such as 2030-12-31, through its end in UTC, or an ISO 8601 time with zone.
+    Afterwards nobody is found by these clips."""
     subjects: tuple[str, ...] = ()
     """Subjects to enrol, patterns such as `08*` allowed; none for all."""
     types: tuple[str, ...] = ()
@@ -60,10 +68,11 @@ def main() -> None:
     arguments = tyro.cli(
         Arguments, prog="python -m gallery.build", config=(tyro.conf.EnumChoicesFromValues,)
     )
+    authorisation = Authorisation(arguments.authorisation, _expiry(arguments.expires))
     sources = find_sources(arguments.root, _selection(arguments))
     encoder = Encoder.load(arguments.bundle, device=arguments.device, threads=arguments.threads)
     with closing(_gallery(arguments, encoder.contract)) as gallery:
-        outcome = _enrol(gallery, encoder, sources, arguments.batch)
+        outcome = _enrol(gallery, encoder, sources, authorisation, arguments.batch)
         counts = gallery.counts()
     if arguments.json:
         facts = {"gallery": str(arguments.out), "contract": encoder.contract}
@@ -74,6 +83,15 @@ def main() -> None:
         print(f"holds     {counts.subjects} subjects, {counts.templates} templates")
     if not outcome.enrolled + outcome.present:
         raise GalleryError(f"none of {len(sources)} clips could be enrolled; see the reasons above")
+
+
+def _expiry(text: str) -> datetime:
+    try:
+        if len(text) == len("2030-12-31"):
+            return datetime.combine(date.fromisoformat(text), time(), UTC) + timedelta(days=1)
+        return datetime.fromisoformat(text)
+    except (ValueError, OverflowError) as error:
+        raise ConfigError(f"got --expires {text!r}, need a day such as 2030-12-31") from error
 
 
 def _selection(arguments: Arguments) -> Selection:
@@ -92,11 +110,22 @@ def _gallery(arguments: Arguments, contract: str) -> Gallery:
     return create_gallery(str(arguments.out), arguments.bundle)
 
 
-def _enrol(gallery: Gallery, encoder: Encoder, sources: list[Source], batch: int) -> Outcome:
+def _enrol(
+    gallery: Gallery,
+    encoder: Encoder,
+    sources: list[Source],
+    authorisation: Authorisation,
+    batch: int,
+) -> Outcome:
     with progress() as bar:
         task = bar.add_task("enrol", total=len(sources), note=encoder.provider)
         return enrol_sources(
-            gallery, encoder, sources, batch=batch, advance=lambda n: bar.advance(task, n)
+            gallery,
+            encoder,
+            sources,
+            authorisation=authorisation,
+            batch=batch,
+            advance=lambda n: bar.advance(task, n),
         )
 
 

@@ -8,7 +8,7 @@ from gait.errors import ConfigError, EncoderError, GaitError
 from gallery.encoder import Encoder
 from gallery.gallery import Gallery
 from gallery.sources import Source
-from gallery.template import Enrolment, check_name, clip_digest
+from gallery.template import Authorisation, Enrolment, Vector, check_name, clip_digest
 
 Item = tuple[Source, Clip]
 
@@ -41,15 +41,17 @@ def enrol_sources(
     encoder: Encoder,
     sources: Iterable[Source],
     *,
+    authorisation: Authorisation,
     batch: int = 32,
     advance: Callable[[int], None] = lambda _: None,
 ) -> Outcome:
-    """Enrols every clip that can be read and is not in the gallery yet.
+    """Enrols every clip that can be read and is not in the gallery yet under this authorisation.
 
     Args:
         gallery: open for writing.
         encoder: of the gallery's model.
         sources: the clips.
+        authorisation: that allows their enrolment.
         batch: clips embedded and made durable together, at least 1.
         advance: called with a number of clips when they are dealt with.
 
@@ -68,29 +70,40 @@ def enrol_sources(
             outcome.reject(source, error)
             advance(1)
             continue
-        if gallery.holds(source.subject, clip_digest(clip)):
+        if gallery.holds(source.subject, clip_digest(clip), authorisation):
             outcome.present += 1
             advance(1)
             continue
         waiting.append((source, clip))
         if len(waiting) == batch:
-            _enrol(gallery, encoder, waiting, outcome)
+            _enrol(gallery, encoder, waiting, authorisation, outcome)
             advance(len(waiting))
             waiting = []
-    _enrol(gallery, encoder, waiting, outcome)
+    _enrol(gallery, encoder, waiting, authorisation, outcome)
     advance(len(waiting))
     return outcome
 
 
-def _enrol(gallery: Gallery, encoder: Encoder, items: list[Item], outcome: Outcome) -> None:
-    enrolments = _embedded(encoder, items, outcome)
+def _enrol(
+    gallery: Gallery,
+    encoder: Encoder,
+    items: list[Item],
+    authorisation: Authorisation,
+    outcome: Outcome,
+) -> None:
+    enrolments = [
+        Enrolment.of(source.subject, clip, embedding, source.name, authorisation)
+        for source, clip, embedding in _embedded(encoder, items, outcome)
+    ]
     if enrolments:
         gallery.enrol(enrolments)
         outcome.enrolled += len(enrolments)
 
 
-def _embedded(encoder: Encoder, items: list[Item], outcome: Outcome) -> list[Enrolment]:
-    """Enrolments of a batch; if the network refuses it, one by one to find the clip at fault."""
+def _embedded(
+    encoder: Encoder, items: list[Item], outcome: Outcome
+) -> list[tuple[Source, Clip, Vector]]:
+    """Embeds a batch; if the network refuses it, one by one to find the clip at fault."""
     try:
         embeddings = encoder.embed([clip for _, clip in items])
     except EncoderError as error:
@@ -99,6 +112,6 @@ def _embedded(encoder: Encoder, items: list[Item], outcome: Outcome) -> list[Enr
         outcome.reject(items[0][0], error)
         return []
     return [
-        Enrolment.of(source.subject, clip, embedding, source.name)
+        (source, clip, embedding)
         for (source, clip), embedding in zip(items, embeddings, strict=True)
     ]

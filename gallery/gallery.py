@@ -1,13 +1,25 @@
 """What every gallery can do, wherever it keeps its people."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
 
 from gait.modality import Modality
+from gallery.fusion import Fusion
+from gallery.health import IndexHealth
 from gallery.local import LocalGallery
-from gallery.template import Candidate, Counts, Enrolment, Subject, Template, Vector
+from gallery.template import (
+    Authorisation,
+    Candidate,
+    Counts,
+    Enrolment,
+    Matrix,
+    Receipt,
+    Subject,
+    Template,
+    Vector,
+)
 
 
 class Gallery(Protocol):
@@ -19,6 +31,11 @@ class Gallery(Protocol):
     @property
     def location(self) -> str:
         """Where it is: a folder, or a URL."""
+        ...
+
+    @property
+    def identity(self) -> str:
+        """Given when it was made, for good: 32 hex digits. Receipts name it."""
         ...
 
     @property
@@ -46,34 +63,75 @@ class Gallery(Protocol):
         """Whether the next search need not bring an index up to date first."""
         ...
 
+    @property
+    def rung(self) -> str:
+        """Name of the index in use."""
+        ...
+
+    def health(self) -> IndexHealth:
+        """How well the index finds what is in it; brings it up to date first."""
+        ...
+
     def enrol(self, enrolments: Sequence[Enrolment]) -> list[int]:
         """Enrols embeddings, all or none; returns the ids of their templates, in the given order.
 
-        A clip its subject has already is not enrolled again.
+        A clip its subject has already is not enrolled again, but gets the new authorisation.
 
         Raises:
-            GalleryError: an embedding is not one of this gallery's model, or opened read-only.
+            GalleryError: an embedding is not one of this gallery's model, an authorisation has
+                expired, or opened read-only.
             StorageError: it cannot be stored. Nothing was enrolled.
         """
         ...
 
-    def remove_subject(self, subject: str) -> int:
-        """Erases a subject with all templates.
+    def remove_subject(self, subject: str) -> Receipt:
+        """Erases a subject with all templates: the key that reads them is destroyed.
 
         Raises:
             SubjectNotFoundError: no such subject.
         """
         ...
 
+    def remove_template(self, template: int) -> Receipt:
+        """Erases one template; the rest of its subject, if there is any, gets a new key.
+
+        Raises:
+            TemplateNotFoundError: no such template.
+        """
+        ...
+
+    def erase_expired(self) -> list[Receipt]:
+        """Erases every template whose authorisation has expired by now, one receipt a subject."""
+        ...
+
+    def merge(self, subject: str, into: str) -> int:
+        """Makes two subjects that are one person one; returns how many templates were moved.
+
+        A clip that both have is kept once.
+
+        Raises:
+            SubjectNotFoundError: one of them is not there.
+            GalleryError: they are the same.
+        """
+        ...
+
     def identify(
-        self, embedding: Vector, top_k: int = 5, modality: Modality | None = None
+        self,
+        embedding: Vector,
+        top_k: int = 5,
+        modality: Modality | None = None,
+        *,
+        subjects: Collection[str] | None = None,
+        fusion: Fusion | None = None,
     ) -> list[Candidate]:
-        """The enrolled subjects most like a probe, the most similar first.
+        """The enrolled subjects most like a probe, the most similar first. Never an expired one.
 
         Args:
             embedding: `(dimension,)` float32 as the encoder gives it.
             top_k: subjects wanted, at least 1; fewer are returned if there are fewer.
             modality: of the templates to search; None for both.
+            subjects: search these only; None for all.
+            fusion: of a subject's similarities; None for the gallery's own.
 
         Raises:
             GalleryEmptyError: nothing to search.
@@ -81,8 +139,29 @@ class Gallery(Protocol):
         """
         ...
 
-    def holds(self, subject: str, digest: str) -> bool:
-        """Whether the subject has a template of the clip with this digest."""
+    def compare(
+        self, embedding: Vector, subject: str, modality: Modality | None = None
+    ) -> Candidate:
+        """How like a probe one subject is: the template most like it.
+
+        Raises:
+            SubjectNotFoundError: no such subject.
+            GalleryEmptyError: the subject has no template of the modality that has not expired.
+            GalleryError: not an embedding of this gallery's model.
+        """
+        ...
+
+    def embeddings(self, templates: Sequence[int]) -> Matrix:
+        """Embeddings `(n, dimension)` of templates, in the given order.
+
+        Raises:
+            TemplateNotFoundError: one of them is not there.
+            GalleryCorruptError: one of them is damaged.
+        """
+        ...
+
+    def holds(self, subject: str, digest: str, authorisation: Authorisation) -> bool:
+        """Whether the subject has the clip with this digest, under this authorisation."""
         ...
 
     def subjects(self, after: str | None = None, limit: int | None = None) -> list[Subject]:
@@ -101,7 +180,7 @@ class Gallery(Protocol):
         """The template with this id.
 
         Raises:
-            GalleryError: no such template.
+            TemplateNotFoundError: no such template.
         """
         ...
 

@@ -4,7 +4,7 @@ An `Index` never changes: a write makes a new one that shares what is unchanged,
 undisturbed on the one they started with.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import faiss
@@ -45,8 +45,10 @@ class Segment:
             return self
         return Segment.of([self.templates[row] for row in keep], self.embeddings()[keep])
 
-    def search(self, query: Vector, top_k: int) -> list[Candidate]:
-        """The `top_k` subjects most like the query, each with its best template."""
+    def search(
+        self, query: Vector, top_k: int, admits: Callable[[Template], bool]
+    ) -> list[Candidate]:
+        """The `top_k` subjects most like the query, each with its best admitted template."""
         total = len(self.templates)
         asked = min(total, 4 * top_k)
         while True:
@@ -54,6 +56,8 @@ class Segment:
             best: dict[str, Candidate] = {}
             for similarity, row in zip(similarities[0].tolist(), rows[0].tolist(), strict=True):
                 t = self.templates[row]
+                if not admits(t):
+                    continue
                 found = Candidate(t.subject, similarity, t.id, t.modality, t.source)
                 best.setdefault(t.subject, found)
             if len(best) >= top_k or asked == total:
@@ -97,7 +101,13 @@ class Index:
         left = {m: [s.without(subject) for s in self.segments[m]] for m in Modality}
         return Index(revision, {m: _compacted(s for s in left[m] if s.templates) for m in Modality})
 
-    def search(self, query: Vector, top_k: int, modalities: Iterable[Modality]) -> list[Candidate]:
+    def search(
+        self,
+        query: Vector,
+        top_k: int,
+        modalities: Iterable[Modality],
+        admits: Callable[[Template], bool] = lambda _: True,
+    ) -> list[Candidate]:
         """The `top_k` subjects most like the query among templates of the modalities.
 
         Exact: a subject among the best `top_k` of all is among the best of the segment that holds
@@ -107,6 +117,7 @@ class Index:
             query: `(dimension,)` float32.
             top_k: subjects wanted; fewer are returned if there are fewer.
             modalities: of the templates to search.
+            admits: whether a template may be found.
 
         Returns:
             Candidates, the most similar first; equally similar ones by template id.
@@ -115,7 +126,7 @@ class Index:
             candidate
             for modality in modalities
             for segment in self.segments[modality]
-            for candidate in segment.search(query, top_k)
+            for candidate in segment.search(query, top_k, admits)
         ]
         best: dict[str, Candidate] = {}
         for candidate in sorted(found, key=lambda c: (-c.similarity, c.template)):

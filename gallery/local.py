@@ -9,7 +9,8 @@ import errno
 import os
 import tempfile
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -26,13 +27,31 @@ from gait.errors import (
 )
 from gait.manifest import Manifest
 from gait.modality import Modality
+from gallery import clock
+from gallery.fusion import Fusion
+from gallery.health import IndexHealth
 from gallery.index import Index
 from gallery.lock import writer_lock
 from gallery.store import Store
-from gallery.template import Candidate, Counts, Enrolment, Subject, Template, Vector
+from gallery.template import (
+    Authorisation,
+    Candidate,
+    Counts,
+    Enrolment,
+    Matrix,
+    Receipt,
+    Subject,
+    Template,
+    Vector,
+    iso_time,
+)
 
 BUNDLE = "bundle"
 STORE = "gallery.db"
+_WIDER = 100
+"""Further subjects that fusion looks at."""
+_SAMPLE = 100
+"""Templates that health is measured on."""
 
 
 class LocalGallery:
@@ -123,6 +142,11 @@ class LocalGallery:
         return str(self._folder)
 
     @property
+    def identity(self) -> str:
+        """Given when it was made, for good: 32 hex digits."""
+        return self._store.gallery
+
+    @property
     def bundle(self) -> Path:
         """The gallery's own copy of its model bundle."""
         return self._folder / BUNDLE
@@ -141,6 +165,21 @@ class LocalGallery:
     def revision(self) -> int:
         """How many changes there have been."""
         return self._store.revision()
+
+    @property
+    def rung(self) -> str:
+        """Name of the index in use."""
+        return "exact"
+
+    def health(self) -> IndexHealth:
+        """How well the index finds what is in it; brings it up to date first."""
+        self._current()
+        sample = next(self._store.batches(_SAMPLE), None)
+        if sample is None:
+            return IndexHealth(1.0, 1.0, 0, self.rung)
+        found = [self._current().search(e, 1, list(Modality))[0] for e in sample.embeddings]
+        hits = [c.template == t for c, t in zip(found, sample.ids, strict=True)]
+        return IndexHealth(float(np.mean(hits)), 1.0, self.counts().templates, self.rung)
 
     @property
     def ready(self) -> bool:
@@ -173,25 +212,51 @@ class LocalGallery:
                 self._index = self._index.plus(revision, added, embeddings)
         return [template.id for template in templates]
 
-    def remove_subject(self, subject: str) -> int:
+    def remove_subject(self, subject: str) -> Receipt:
         """Deletes a subject with all templates, which no search finds any more.
-
-        Returns:
-            How many templates were deleted.
 
         Raises:
             SubjectNotFoundError: no such subject.
             GalleryError: the gallery was opened read-only.
         """
         with self._changing:
-            removed = self._store.remove(subject)
-            revision = self._store.revision()
-            if self._index.revision == revision - 1:
-                self._index = self._index.without(revision, subject)
-        return removed
+            receipt = self._store.remove(subject)
+            if self._index.revision == receipt.revision - 1:
+                self._index = self._index.without(receipt.revision, subject)
+        return receipt
+
+    def remove_template(self, template: int) -> Receipt:
+        """Erases one template, and its subject if it was the last.
+
+        Raises:
+            TemplateNotFoundError: no such template.
+        """
+        with self._changing:
+            return self._store.remove_template(template)
+
+    def erase_expired(self) -> list[Receipt]:
+        """Erases every template whose authorisation has expired by now, one receipt a subject."""
+        with self._changing:
+            return self._store.erase_expired()
+
+    def merge(self, subject: str, into: str) -> int:
+        """Makes two subjects one; returns how many templates were moved.
+
+        Raises:
+            SubjectNotFoundError: one of them is not there.
+            GalleryError: they are the same.
+        """
+        with self._changing:
+            return self._store.merge(subject, into)
 
     def identify(
-        self, embedding: Vector, top_k: int = 5, modality: Modality | None = None
+        self,
+        embedding: Vector,
+        top_k: int = 5,
+        modality: Modality | None = None,
+        *,
+        subjects: Collection[str] | None = None,
+        fusion: Fusion | None = None,
     ) -> list[Candidate]:
         """The enrolled subjects most like a probe, the most similar first. Exact.
 
@@ -199,34 +264,88 @@ class LocalGallery:
             embedding: `(dimension,)` float32 as the encoder gives it.
             top_k: subjects wanted, at least 1; fewer are returned if there are fewer.
             modality: of the templates to search; None for both.
+            subjects: search these only; None for all.
+            fusion: of a subject's similarities; None for the best. Others are computed for the
+                subjects whose best templates are most like the probe.
 
         Raises:
             GalleryEmptyError: nothing to search.
             GalleryError: not an embedding of this gallery's model, or `top_k` below 1.
         """
-        if embedding.shape != (self.dimension,) or not np.isfinite(embedding).all():
-            raise GalleryError(
-                f"got a probe embedding of shape {embedding.shape}, need {self.dimension} finite "
-                "numbers"
-            )
+        query = self._checked(embedding)
         if top_k < 1:
             raise GalleryError(f"got top_k {top_k}, need at least 1")
-        query = np.ascontiguousarray(embedding, np.float32)
+        now = iso_time(clock.now())
+
+        def admits(template: Template) -> bool:
+            wanted = subjects is None or template.subject in subjects
+            return wanted and template.expires > now
+
+        modalities = list(Modality) if modality is None else [modality]
+        plain = fusion in (None, Fusion.BEST)
         found = self._current().search(
-            query, top_k, list(Modality) if modality is None else [modality]
+            query, top_k if plain else top_k + _WIDER, modalities, admits
         )
+        if fusion is not None and not plain:
+            found = [self._fused(c, query, fusion, modalities, admits) for c in found]
+            found = sorted(found, key=lambda c: -c.similarity)[:top_k]
         if not found:
             what = "template" if modality is None else f"{modality} template"
             raise GalleryEmptyError(f"{self._folder} holds no {what}: enrol someone first")
         return found
 
+    def _fused(
+        self,
+        candidate: Candidate,
+        query: Vector,
+        fusion: Fusion,
+        modalities: Collection[Modality],
+        admits: Callable[[Template], bool],
+    ) -> Candidate:
+        templates = self._store.templates(candidate.subject)
+        ids = [t.id for t in templates if t.modality in modalities and admits(t)]
+        return replace(candidate, similarity=float(fusion(self._store.embeddings(ids) @ query)))
+
+    def compare(
+        self, embedding: Vector, subject: str, modality: Modality | None = None
+    ) -> Candidate:
+        """How like a probe one subject is: the template most like it.
+
+        Raises:
+            SubjectNotFoundError: no such subject.
+            GalleryEmptyError: the subject has no template of the modality that has not expired.
+            GalleryError: not an embedding of this gallery's model.
+        """
+        query, now = self._checked(embedding), iso_time(clock.now())
+        valid = [
+            template
+            for template in self._store.templates(subject)
+            if template.expires > now and modality in (None, template.modality)
+        ]
+        if not valid:
+            what = "template" if modality is None else f"{modality} template"
+            raise GalleryEmptyError(f"the subject has no {what} that has not expired")
+        similarities = self._store.embeddings([template.id for template in valid]) @ query
+        best = int(similarities.argmax())
+        t = valid[best]
+        return Candidate(subject, float(similarities[best]), t.id, t.modality, t.source)
+
+    def embeddings(self, templates: Sequence[int]) -> Matrix:
+        """Embeddings `(n, dimension)` of templates, in the given order.
+
+        Raises:
+            TemplateNotFoundError: one of them is not there.
+            GalleryCorruptError: one of them is damaged.
+        """
+        return self._store.embeddings(templates)
+
     def refresh(self) -> None:
         """Brings the index to the store's revision, so that the next search need not."""
         self._current()
 
-    def holds(self, subject: str, digest: str) -> bool:
-        """Whether the subject has a template of the clip with this digest."""
-        return self._store.holds(subject, digest)
+    def holds(self, subject: str, digest: str, authorisation: Authorisation) -> bool:
+        """Whether the subject has the clip with this digest, under this authorisation."""
+        return self._store.holds(subject, digest, authorisation)
 
     def subjects(self, after: str | None = None, limit: int | None = None) -> list[Subject]:
         """Subjects in order of name, from the one after the name `after`, at most `limit`."""
@@ -244,13 +363,21 @@ class LocalGallery:
         """The template with this id.
 
         Raises:
-            GalleryError: no such template.
+            TemplateNotFoundError: no such template.
         """
         return self._store.template(template)
 
     def counts(self) -> Counts:
         """Subjects and templates."""
         return self._store.counts()
+
+    def _checked(self, embedding: Vector) -> Vector:
+        if embedding.shape != (self.dimension,) or not np.isfinite(embedding).all():
+            raise GalleryError(
+                f"got a probe embedding of shape {embedding.shape}, need {self.dimension} finite "
+                "numbers"
+            )
+        return np.ascontiguousarray(embedding, np.float32)
 
     def _current(self) -> Index:
         index = self._index

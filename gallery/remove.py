@@ -27,8 +27,8 @@ def main() -> None:
     """Deletes as the command line says."""
     arguments = tyro.cli(Arguments, prog="python -m gallery.remove")
     with closing(open_gallery(arguments.gallery)) as gallery:
-        removed = gallery.remove_subject(arguments.subject)
-    print(f"removed {arguments.subject}: {removed} templates")
+        receipt = gallery.remove_subject(arguments.subject)
+    print(f"removed {arguments.subject}: {len(receipt.templates)} templates")
 
 
 if __name__ == "__main__":

@@ -3,6 +3,8 @@
 import hashlib
 import unicodedata
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,8 +16,43 @@ from gait.modality import Modality
 NAME_LIMIT = 128
 """Characters of a subject's name."""
 
+REFERENCE_LIMIT = 256
+"""Characters of an authorisation's reference."""
+
 Vector = NDArray[np.float32]
 Matrix = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Authorisation:
+    """Why a person may be enrolled: a consent or an order, and until when it holds.
+
+    Args:
+        reference: number or place of the document, in words for people.
+        expires: aware; from this moment no search finds what was enrolled under it.
+
+    Raises:
+        GalleryError: the reference is empty, too long or not printable, or `expires` has no zone.
+    """
+
+    reference: str
+    expires: datetime
+
+    def __post_init__(self) -> None:
+        reference = self.reference
+        usable = reference.isprintable() and reference.strip() == reference
+        if not (0 < len(reference) <= REFERENCE_LIMIT and usable):
+            raise GalleryError(
+                f"got an authorisation of {len(reference)} characters, need 1..{REFERENCE_LIMIT} "
+                "printable ones without space at either end"
+            )
+        if self.expires.tzinfo is None:
+            raise GalleryError("got an expiry without a time zone: end it in Z or +00:00")
+
+    @property
+    def seconds(self) -> int:
+        """The expiry in seconds since 1970, UTC."""
+        return int(self.expires.timestamp())
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,6 +66,7 @@ class Enrolment:
         source: where the clip came from, in words for people; not read by programs.
         frames: frames the embedding was made from.
         digest: `clip_digest` of the clip; the same clip of a subject is enrolled once.
+        authorisation: that allows it.
 
     Raises:
         GalleryError: the subject's name cannot be used.
@@ -40,19 +78,31 @@ class Enrolment:
     source: str
     frames: int
     digest: str
+    authorisation: Authorisation
 
     def __post_init__(self) -> None:
         check_name(self.subject)
 
     @classmethod
-    def of(cls, subject: str, clip: Clip, embedding: Vector, source: str) -> "Enrolment":
+    def of(
+        cls,
+        subject: str,
+        clip: Clip,
+        embedding: Vector,
+        source: str,
+        authorisation: Authorisation,
+    ) -> "Enrolment":
         """The enrolment of a clip and its embedding."""
-        return cls(subject, clip.modality, embedding, source, len(clip), clip_digest(clip))
+        digest = clip_digest(clip)
+        return cls(subject, clip.modality, embedding, source, len(clip), digest, authorisation)
 
 
 @dataclass(frozen=True)
 class Template:
-    """One enrolled embedding, described. `created` is ISO 8601, UTC."""
+    """One enrolled embedding, described. `created` and `expires` are ISO 8601, UTC.
+
+    `authorisation` is the reference of the consent or order, which holds until `expires`.
+    """
 
     id: int
     subject: str
@@ -60,6 +110,8 @@ class Template:
     source: str
     frames: int
     created: str
+    authorisation: str
+    expires: str
 
 
 @dataclass(frozen=True)
@@ -98,6 +150,51 @@ class Candidate:
     template: int
     modality: Modality
     source: str
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """Proof that something was erased, without anything biometric.
+
+    Attributes:
+        gallery: identity of the gallery, as `gallery.info` shows it.
+        subject: whose templates they were.
+        templates: ids of the erased templates.
+        key: fingerprint of the destroyed key; nothing encrypted with it can be read again,
+            wherever a copy of it lies.
+        revision: of the gallery after the erasure.
+        erased: when, ISO 8601, UTC.
+    """
+
+    gallery: str
+    subject: str
+    templates: tuple[int, ...]
+    key: str
+    revision: int
+    erased: str
+
+
+class Batch(NamedTuple):
+    """Some templates in arrays of equal length `n`, for an index.
+
+    Attributes:
+        ids: of the templates, `(n,)` int64, increasing.
+        subjects: ids of their subjects, `(n,)` int64.
+        modalities: places in `list(Modality)`, `(n,)` uint8.
+        expires: seconds since 1970, `(n,)` int64.
+        embeddings: `(n, dimension)` float32.
+    """
+
+    ids: NDArray[np.int64]
+    subjects: NDArray[np.int64]
+    modalities: NDArray[np.uint8]
+    expires: NDArray[np.int64]
+    embeddings: Matrix
+
+
+def iso_time(seconds: float) -> str:
+    """Seconds since 1970 as ISO 8601, UTC, to the second."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
 
 
 def clip_digest(clip: Clip) -> str:

@@ -3,6 +3,7 @@
 import hashlib
 import shutil
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -11,11 +12,15 @@ from numpy.typing import NDArray
 from gait.clip import Clip
 from gait.manifest import FileRecord, Manifest, contract_id
 from gait.modality import Modality
-from gallery.template import Enrolment
+from gallery.template import Authorisation, Enrolment
 
 TINY = Path(__file__).parent / "data" / "tiny_bundle"
 DIMENSION = 256
 """Of the tiny bundle: 16 parts of 16 numbers."""
+
+AUTHORISATION = Authorisation("consent 17", datetime(2999, 1, 1, tzinfo=UTC))
+AUTHORISED = ("--authorisation", "consent 17", "--expires", "2999-01-01")
+"""The same as arguments of `gallery.build`."""
 
 
 def random_embeddings(count: int, seed: int = 0) -> NDArray[np.float32]:
@@ -30,10 +35,11 @@ def enrolment(
     embedding: NDArray[np.float32],
     modality: Modality = Modality.SILHOUETTE,
     source: str = "test",
+    authorisation: Authorisation = AUTHORISATION,
 ) -> Enrolment:
     """An enrolment whose digest is that of the embedding."""
     digest = hashlib.sha256(embedding.tobytes()).hexdigest()
-    return Enrolment(subject, modality, embedding, source, 10, digest)
+    return Enrolment(subject, modality, embedding, source, 10, digest, authorisation)
 
 
 def enrolments(subjects: Sequence[str], seed: int = 0) -> list[Enrolment]:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from gait.modality import Modality
-from tests.galleries import TINY, walk
+from tests.galleries import AUTHORISED, TINY, walk
 
 pytestmark = pytest.mark.serving
 
@@ -21,9 +21,9 @@ class Blocked(importlib.abc.MetaPathFinder):
             raise ModuleNotFoundError(f"{name} is blocked")
 
 sys.meta_path.insert(0, Blocked())
-bundle, out, root, clip = sys.argv[1:]
+bundle, out, root, clip, *authorised = sys.argv[1:]
 for arguments in (
-    ["gallery.build", "--bundle", bundle, "--out", out, root],
+    ["gallery.build", "--bundle", bundle, "--out", out, root, *authorised],
     ["gallery.identify", "--gallery", out, clip, "--json"],
 ):
     sys.argv = arguments
@@ -41,7 +41,7 @@ def test_build_and_identify_run_with_torch_blocked(tmp_path: Path) -> None:
         np.save(folder / "a.npy", walk(person, 4, Modality.RANGE_VIEW).frames)
     clip = tmp_path / "probe.npy"
     np.save(clip, walk(1, 6, Modality.RANGE_VIEW, seed=5).frames)
-    arguments = (TINY, tmp_path / "gallery", tmp_path / "files", clip)
+    arguments = (TINY, tmp_path / "gallery", tmp_path / "files", clip, *AUTHORISED)
     done = subprocess.run(
         [sys.executable, "-c", ROUND, *map(str, arguments)], capture_output=True, text=True
     )

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,14 +14,16 @@ from gait.modality import Modality
 from gait.range_view import Forward
 from gait.sustech1k import write_sequence
 from gallery.encoder import Encoder
-from gallery.enrolling import enrol_sources
+from gallery.enrolling import enrol_sources as _enrol_sources
 from gallery.local import LocalGallery
 from gallery.session import Device
 from gallery.sources import Selection, Source, decode_file, find_sources
 from gallery.template import Enrolment, Matrix
-from tests.galleries import TINY, walk
+from tests.galleries import AUTHORISATION, TINY, walk
 
 pytestmark = pytest.mark.serving
+
+enrol_sources = partial(_enrol_sources, authorisation=AUTHORISATION)
 
 
 @pytest.fixture

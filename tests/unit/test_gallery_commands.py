@@ -14,7 +14,7 @@ from gait.modality import Modality
 from gallery import build, identify, info, remove
 from gallery import list as listing
 from gallery.local import LocalGallery
-from tests.galleries import TINY, other_bundle, walk
+from tests.galleries import AUTHORISED, TINY, other_bundle, walk
 
 pytestmark = pytest.mark.serving
 
@@ -50,7 +50,7 @@ def files(tmp_path: Path) -> Path:
 def built(tmp_path: Path, files: Path, command: Run) -> Path:
     """A gallery of these people."""
     out = tmp_path / "gallery"
-    code, _, _ = command(build, "--bundle", TINY, "--out", out, files)
+    code, _, _ = command(build, *AUTHORISED, "--bundle", TINY, "--out", out, files)
     assert code == 0
     return out
 
@@ -58,7 +58,7 @@ def built(tmp_path: Path, files: Path, command: Run) -> Path:
 def test_build_says_what_it_did_and_goes_on(built: Path, files: Path, command: Run) -> None:
     np.save(files / "p0" / "more.npy", walk(0, 7, Modality.SILHOUETTE, seed=1).frames)
     (files / "p1" / "broken.npy").write_bytes(b"?")
-    code, out, err = command(build, "--bundle", TINY, "--out", built, files)
+    code, out, err = command(build, *AUTHORISED, "--bundle", TINY, "--out", built, files)
     assert (code, err) == (0, "")
     assert "1 enrolled, 8 there already, 1 rejected" in out
     assert "rejected  p1/broken.npy  [decode.format]" in out
@@ -68,7 +68,7 @@ def test_build_says_what_it_did_and_goes_on(built: Path, files: Path, command: R
 def test_build_in_json(tmp_path: Path, files: Path, command: Run) -> None:
     out = tmp_path / "lidar"
     arguments = ("--bundle", TINY, "--out", out, "--modality", "range_view", "--json", files)
-    code, said, _ = command(build, *arguments, "--subjects", "p1", "p2")
+    code, said, _ = command(build, *AUTHORISED, *arguments, "--subjects", "p1", "p2")
     facts = json.loads(said)
     assert code == 0
     assert (facts["enrolled"], facts["range_views"], facts["silhouettes"]) == (2, 2, 0)
@@ -79,7 +79,9 @@ def test_build_with_nothing_usable_fails_after_the_reasons(tmp_path: Path, comma
     folder = tmp_path / "files" / "a"
     folder.mkdir(parents=True)
     (folder / "clip.npy").write_bytes(b"?")
-    code, out, err = command(build, "--bundle", TINY, "--out", tmp_path / "gallery", folder.parent)
+    code, out, err = command(
+        build, *AUTHORISED, "--bundle", TINY, "--out", tmp_path / "gallery", folder.parent
+    )
     assert code == 1
     assert "[decode.format]" in out
     assert err.startswith("error [gallery.invalid]: none of 1 clips")
@@ -91,7 +93,7 @@ def test_build_with_another_bundle_is_refused(
     other = other_bundle(tmp_path / "other")
     monkeypatch.setattr("gallery.encoder._check_golden", lambda *_: None)
     monkeypatch.setattr("gallery.encoder.Session", lambda *_: type("S", (), {"provider": "x"}))
-    code, _, err = command(build, "--bundle", other, "--out", built, files)
+    code, _, err = command(build, *AUTHORISED, "--bundle", other, "--out", built, files)
     assert code == 1
     assert err.startswith("error [gallery.contract]")
 
@@ -186,7 +188,7 @@ def test_options_out_of_range_are_said(
     tmp_path: Path, files: Path, command: Run, option: str, value: object, says: str
 ) -> None:
     arguments = ("--bundle", TINY, "--out", tmp_path / "gallery", files, option, value)
-    code, _, err = command(build, *arguments)
+    code, _, err = command(build, *AUTHORISED, *arguments)
     assert code == 1
     assert says in err
 
@@ -196,6 +198,8 @@ def test_a_clip_that_the_service_refuses_is_not_enrolled(files: Path, command: R
         for clip in folder.iterdir():
             clip.unlink()
     np.save(files / "p0" / "long.npy", walk(0, 301, Modality.SILHOUETTE).frames)
-    code, out, _ = command(build, "--bundle", TINY, "--out", files.parent / "gallery", files)
+    code, out, _ = command(
+        build, *AUTHORISED, "--bundle", TINY, "--out", files.parent / "gallery", files
+    )
     assert code == 1
     assert "[decode.limit] got 301 frames, at most 300" in out
