@@ -9,7 +9,7 @@ from fastapi.security import HTTPBearer
 from serve import problems
 from serve.access import Access
 from serve.body import BodyLimit
-from serve.keys import Keyring
+from serve.key_file import KeyFile
 from serve.observe import Observe
 from serve.operations import operations_router
 from serve.routes import identify_router, subjects_router
@@ -36,12 +36,12 @@ class App(FastAPI):
         return super().openapi()
 
 
-def create_app(service: Service, keyring: Keyring | None = None) -> FastAPI:
+def create_app(service: Service, keys: KeyFile | None = None) -> FastAPI:
     """Builds the application.
 
     Args:
         service: what does the work; the caller closes it.
-        keyring: keys that open it; None for none, which `Settings` allows on loopback only.
+        keys: keys that open it; None for none, which `Settings` allows on loopback only.
     """
     app = App(
         title="DiffCrossGait",
@@ -50,15 +50,15 @@ def create_app(service: Service, keyring: Keyring | None = None) -> FastAPI:
         docs_url=None,  # both pages load scripts from other sites
         redoc_url=None,
     )
-    app.state.service = service
+    app.state.service, app.state.keys = service, keys
     problems.install(app)
     key = HTTPBearer(auto_error=False, description="`id.secret`", scheme_name="key")
-    documented = [] if keyring is None else [Security(key)]  # checked by `Access`
+    documented = [] if keys is None else [Security(key)]  # checked by `Access`
     app.include_router(identify_router, dependencies=documented)
     app.include_router(subjects_router, dependencies=documented)
     app.include_router(operations_router)
     settings = service.settings
     app.add_middleware(BodyLimit, limit=settings.max_body_mib << 20)  # the innermost comes first
-    app.add_middleware(Access, keyring=keyring, loopback=settings.on_loopback)
+    app.add_middleware(Access, keys=keys, loopback=settings.on_loopback)
     app.add_middleware(Observe, metrics=service.metrics)
     return app

@@ -1,132 +1,127 @@
-"""Access keys: `id.secret`, of which the key file holds only a hash of the secret.
+"""Command: access keys of the service.
 
-    python -m serve.keys new keys.json --note "camera gate"     prints the key, once
+    python -m serve.keys new keys.json --scopes identify --note "camera gate"
+    python -m serve.keys list keys.json
+    python -m serve.keys rotate keys.json ID
     python -m serve.keys revoke keys.json ID
 
-A secret has 256 random bits, so a plain SHA-256 of it cannot be searched; slow hashing is for
-passwords that people choose.
+A new key or secret is printed, once; the file holds only hashes. A running service sees the change
+at its next request.
 """
 
-import hashlib
-import hmac
-import json
-import os
-import secrets
-import tempfile
-from datetime import UTC, datetime
+import json as json_format
+import sys
 from pathlib import Path
 from typing import Annotated
 
 import tyro
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ValidationError
 
 from gait import cli
-from gait.errors import ConfigError, StorageError
+from gait.errors import ConfigError
+from gallery.table import table
+from serve.key_file import KeyFile
+from serve.keyring import DAYS, OVERLAP_HOURS, Grant, Issued, Key, utc_now
+from serve.scopes import Scope
+
+File = tyro.conf.Positional[Path]
+Id = tyro.conf.Positional[str]
 
 
-class Key(BaseModel):
-    """What the file says about a key."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    id: Annotated[str, Field(pattern=r"^[0-9a-f]{8}$")]
-    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-    created: datetime
-    note: str = ""
-
-
-class Keyring(BaseModel):
-    """The keys that open the service."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    keys: tuple[Key, ...] = ()
-
-    @classmethod
-    def load(cls, path: Path) -> "Keyring":
-        """Reads a key file.
-
-        Raises:
-            ConfigError: it cannot be read, is not a key file, or holds no key.
-        """
-        try:
-            ring = cls.model_validate_json(path.read_bytes())
-        except OSError as error:
-            raise ConfigError(
-                f"cannot read the key file {path} ({error.strerror}); "
-                f"make one with `python -m serve.keys new {path}`"
-            ) from error
-        except ValidationError as error:
-            raise ConfigError(f"{path} is not a key file made by serve.keys") from error
-        if not ring.keys:
-            raise ConfigError(f"{path} holds no key; run `python -m serve.keys new {path}`")
-        return ring
-
-    def admits(self, token: str) -> str | None:
-        """Id of the key if `token` is one of these keys, compared in constant time."""
-        key_id, _, secret = token.partition(".")
-        got = _hash(secret)
-        admitted = None
-        for key in self.keys:
-            same_id = hmac.compare_digest(key.id.encode(), key_id.encode())
-            same_secret = hmac.compare_digest(key.sha256, got)
-            if same_id and same_secret:
-                admitted = key.id
-        return admitted
-
-    def save(self, path: Path) -> None:
-        """Writes the file, whole or not at all, readable by its owner alone.
-
-        Raises:
-            StorageError: the folder is missing, full or cannot be written.
-        """
-        text = json.dumps(self.model_dump(mode="json"), indent=1) + "\n"
-        try:
-            with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False) as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-            Path(file.name).replace(path)
-        except OSError as error:
-            raise StorageError(f"cannot write the key file {path} ({error.strerror})") from error
-
-
-def new(file: tyro.conf.Positional[Path], note: str = "") -> None:
+def new(
+    file: File,
+    scopes: tuple[Scope, ...],
+    galleries: tuple[str, ...] = (),
+    days: int = DAYS,
+    note: str = "",
+) -> None:
     """Makes a key, adds it to a key file and prints it. It is shown this once.
 
     Args:
         file: key file; made if it does not exist.
-        note: what the key is for.
+        scopes: what the key is for; none (`--scopes` alone) for one that may only read metrics.
+        galleries: the only galleries it is for; every gallery if left out.
+        days: until it expires.
+        note: what it is for, in words.
     """
-    ring = Keyring.load(file) if file.exists() else Keyring()
-    key_id, secret = secrets.token_hex(4), secrets.token_urlsafe(32)
-    key = Key(id=key_id, sha256=_hash(secret), created=datetime.now(UTC), note=note)
-    Keyring(keys=(*ring.keys, key)).save(file)
-    print(f"{key_id}.{secret}")
+    try:
+        grant = Grant(scopes=scopes, galleries=galleries or None, days=days, note=note)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = f"--{first['loc'][0]}: " if first["loc"] else ""
+        raise ConfigError(where + first["msg"].removeprefix("Value error, ")) from error
+    _show(KeyFile(file).new(grant))
 
 
-def revoke(file: tyro.conf.Positional[Path], key: tyro.conf.Positional[str]) -> None:
-    """Removes a key from a key file; a running service must be restarted.
+def rotate(file: File, key: Id, overlap_hours: int = OVERLAP_HOURS, days: int = DAYS) -> None:
+    """Gives a key a new secret and prints it; it keeps its id, scopes and galleries.
+
+    Args:
+        file: key file.
+        key: id of the key, the part before the dot.
+        overlap_hours: the old secret is accepted for so long; 0 ends it at once.
+        days: until the key expires.
+    """
+    if overlap_hours < 0 or days < 1:
+        raise ConfigError(
+            f"got an overlap of {overlap_hours} h and {days} days: need 0 and 1, or more"
+        )
+    _show(KeyFile(file).rotate(key, overlap_hours, days))
+
+
+def revoke(file: File, key: Id) -> None:
+    """Ends a key at once and for good; it stays listed.
 
     Args:
         file: key file.
         key: id of the key, the part before the dot.
     """
-    ring = Keyring.load(file)
-    left = tuple(each for each in ring.keys if each.id != key)
-    if len(left) == len(ring.keys):
-        raise ConfigError(f"{file} has no key {key[:8]!r}")
-    Keyring(keys=left).save(file)
+    KeyFile(file).revoke(key)
 
 
-def _hash(secret: str) -> str:
-    return hashlib.sha256(secret.encode()).hexdigest()
+def show(file: File, json: Annotated[bool, tyro.conf.arg(name="json")] = False) -> None:
+    """Lists the keys, without their hashes.
+
+    Args:
+        file: key file.
+        json: print JSON.
+    """
+    keys = [_facts(key) for key in KeyFile(file).load().keys]
+    if json:
+        print(json_format.dumps(keys))
+        return
+    head = ("id", "state", "expires", "scopes", "galleries", "note")
+    rows = [[_cell(facts[name]) for name in head] for facts in keys]
+    print(table(head, rows))
+
+
+def _show(issued: Issued) -> None:
+    print(issued.token, flush=True)
+    until = f"key {issued.key.id} expires {issued.key.expires:%Y-%m-%d %H:%M} UTC"
+    old = issued.key.retired
+    if old is not None:
+        until += f"; the old secret is accepted until {old.until:%Y-%m-%d %H:%M} UTC"
+    print(until, file=sys.stderr)
+
+
+def _facts(key: Key) -> dict[str, object]:
+    facts = key.model_dump(mode="json", exclude={"sha256", "retired"})
+    retired = key.retired and key.retired.until.isoformat()
+    return facts | {"state": key.state(utc_now()), "old_secret_until": retired}
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return "all"
+    return " ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def main() -> None:
-    """Makes and revokes access keys."""
+    """Makes, lists, rotates and revokes access keys."""
     tyro.extras.subcommand_cli_from_dict(
-        {"new": new, "revoke": revoke}, prog="python -m serve.keys"
+        {"new": new, "list": show, "rotate": rotate, "revoke": revoke},
+        prog="python -m serve.keys",
+        config=(tyro.conf.EnumChoicesFromValues,),
     )
 
 

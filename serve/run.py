@@ -14,7 +14,7 @@ from gait import cli
 from gait.errors import ConfigError
 from gallery.session import Device
 from serve.app import create_app
-from serve.keys import Keyring
+from serve.key_file import KeyFile
 from serve.service import Service
 from serve.settings import Settings, load_settings
 
@@ -57,12 +57,14 @@ def main() -> None:
     logging.basicConfig(
         level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s"
     )
-    keyring = None if settings.keys is None else Keyring.load(settings.keys)
+    keys = None if settings.keys is None else KeyFile(settings.keys)
+    if keys is not None:
+        keys.load()  # a damaged file is better known now
     service = Service.open(settings)
     try:
         server = uvicorn.Server(
             uvicorn.Config(
-                create_app(service, keyring),
+                create_app(service, keys),
                 log_config=None,
                 access_log=False,  # it would show paths, and paths name people
                 server_header=False,

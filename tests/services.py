@@ -12,7 +12,7 @@ from gait.modality import Modality
 from gallery.encoder import Encoder
 from gallery.local import LocalGallery
 from serve.app import create_app
-from serve.keys import Keyring
+from serve.key_file import KeyFile
 from serve.service import Service
 from serve.settings import Settings
 from tests import clip_files as files
@@ -37,9 +37,9 @@ def opened(folder: Path, **settings: Any) -> Iterator[Service]:
         service.close()
 
 
-def client(service: Service, keyring: Keyring | None = None, **options: Any) -> TestClient:
+def client(service: Service, keys: KeyFile | None = None, **options: Any) -> TestClient:
     """A client on the same machine as the service."""
-    return TestClient(create_app(service, keyring), base_url="http://localhost", **options)
+    return TestClient(create_app(service, keys), base_url="http://localhost", **options)
 
 
 def probe(person: int, modality: Modality, seed: int = 1) -> bytes:
