@@ -12,6 +12,7 @@ from serve.body import BodyLimit
 from serve.key_file import KeyFile
 from serve.observe import Observe
 from serve.operations import operations_router
+from serve.presence import Presence
 from serve.routes import identify_router, subjects_router
 from serve.schemas import Problem
 from serve.service import Service
@@ -58,6 +59,7 @@ def create_app(service: Service, keys: KeyFile | None = None) -> FastAPI:
     app.include_router(subjects_router, dependencies=documented)
     app.include_router(operations_router)
     settings = service.settings
+    app.add_middleware(Presence)
     app.add_middleware(BodyLimit, limit=settings.max_body_mib << 20)  # the innermost comes first
     app.add_middleware(Access, keys=keys, loopback=settings.on_loopback)
     app.add_middleware(Observe, metrics=service.metrics)
