@@ -65,7 +65,9 @@ PRAGMA user_version = {SCHEMA_VERSION};
 """
 _CODES = {str(modality): code for code, modality in enumerate(Modality)}
 _JOINED = "FROM templates t JOIN subjects s ON s.id = t.subject"
-_DESCRIBED = "t.id, s.name, t.modality, t.source, t.frames, t.created, t.authorisation, t.expires"
+_DESCRIBED = (
+    "t.id, s.name, t.modality, t.source, t.frames, t.created, t.authorisation, t.expires, t.digest"
+)
 _MOST_VALUES = 10_000
 """Ids in one query; SQLite takes 32,766 values."""
 _SUBJECT = """
@@ -409,8 +411,8 @@ def _insert(connection: sqlite3.Connection, enrolment: Enrolment, created: str) 
 
 
 def _template(row: Sequence[Any]) -> Template:
-    template, subject, modality, source, frames, created, authorisation, expires = row
-    described = (source, frames, created, authorisation, iso_time(expires))
+    template, subject, modality, source, frames, created, authorisation, expires, digest = row
+    described = (source, frames, created, authorisation, iso_time(expires), digest)
     return Template(template, subject, Modality(modality), *described)
 
 

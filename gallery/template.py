@@ -102,6 +102,7 @@ class Template:
     """One enrolled embedding, described. `created` and `expires` are ISO 8601, UTC.
 
     `authorisation` is the reference of the consent or order, which holds until `expires`.
+    `digest` is the clip's, see `clip_digest`.
     """
 
     id: int
@@ -112,6 +113,7 @@ class Template:
     created: str
     authorisation: str
     expires: str
+    digest: str
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,7 @@ def _templates(count: int, subjects: int, seed: int) -> list[Template]:
             "2026-01-01T00:00:00+00:00",
             "consent 17",
             "2999-01-01T00:00:00+00:00",
+            f"{row:064x}",
         )
         for row in range(count)
     ]
@@ -88,7 +89,7 @@ def test_a_subject_with_many_templates_hides_nobody() -> None:
     embeddings = np.concatenate([near, random_embeddings(3, 2)])
     names = ["crowd"] * 200 + ["a", "b", "c"]
     templates = [
-        Template(i + 1, n, Modality.SILHOUETTE, "", 1, "", "", "") for i, n in enumerate(names)
+        Template(i + 1, n, Modality.SILHOUETTE, "", 1, "", "", "", "") for i, n in enumerate(names)
     ]
     found = Index.of(1, templates, embeddings).search(query, 4, list(Modality))
     assert found[0].subject == "crowd"
@@ -109,7 +110,7 @@ def test_segments_stay_few_as_the_gallery_grows_one_by_one() -> None:
     index = _empty()
     embeddings = random_embeddings(300)
     for row in range(300):
-        template = Template(row + 1, f"s{row}", Modality.SILHOUETTE, "", 1, "", "", "")
+        template = Template(row + 1, f"s{row}", Modality.SILHOUETTE, "", 1, "", "", "", "")
         index = index.plus(row + 1, [template], embeddings[row : row + 1])
     sizes = [len(s.templates) for s in index.segments[Modality.SILHOUETTE]]
     assert sum(sizes) == 300
