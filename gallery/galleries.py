@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Self, TypeVar
 
 from gait.errors import (
     ContractMismatchError,
@@ -20,6 +20,8 @@ from gait.errors import (
 )
 from gallery.gallery import Gallery
 from gallery.shelf import Shelf
+
+Result = TypeVar("Result")
 
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 """A gallery's name. Lower case: some disks cannot tell `A` from `a`."""
@@ -103,10 +105,23 @@ class Galleries:
         """Names of all galleries, open or not, in order."""
         return sorted(name for name in self._shelf.names() if NAME.fullmatch(name))
 
-    def open_names(self) -> list[str]:
-        """Names of the galleries that have been used."""
+    def each(self, look: Callable[[Gallery], Result]) -> dict[str, Result]:
+        """What `look` finds in each gallery that is open and not just being deleted, by name."""
         with self._state:
-            return sorted(self._open)
+            held = {
+                name: opened
+                for name, opened in sorted(self._open.items())
+                if name not in self._changing
+            }
+            for opened in held.values():
+                opened.users += 1
+        try:
+            return {name: look(opened.gallery) for name, opened in held.items()}
+        finally:
+            with self._state:
+                for opened in held.values():
+                    opened.users -= 1
+                self._state.notify_all()
 
     def close(self) -> None:
         """Closes all that are open; nothing may be used afterwards."""

@@ -3,12 +3,13 @@
 from http import HTTPStatus
 
 from fastapi.responses import JSONResponse
-from starlette.datastructures import Headers
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gait.errors import ConfigError
 from serve.key_file import KeyFile
-from serve.problems import problem
+from serve.problems import gait_problem, problem
+from serve.rates import Allowance, Rates, rate_headers
 from serve.scopes import LOCAL, Caller
 from serve.settings import is_loopback
 
@@ -24,26 +25,34 @@ class Access:
     - A browser's `Origin` must be this service: another site's form could enrol people otherwise.
     - With keys, `Authorization: Bearer id.secret` is needed everywhere but in `OPEN`. What the key
       is for is checked by the routes, see `serve.scopes`.
+    - With keys, requests are counted, and refused above a limit.
 
     Args:
         app: what is protected.
         keys: the keys; None for no keys.
+        rates: limits of those with keys, and of those without.
         loopback: the service listens on loopback only.
     """
 
-    def __init__(self, app: ASGIApp, keys: KeyFile | None, *, loopback: bool) -> None:
-        self.app, self.keys, self.loopback = app, keys, loopback
+    def __init__(self, app: ASGIApp, keys: KeyFile | None, rates: Rates, *, loopback: bool) -> None:
+        self.app, self.keys, self.rates, self.loopback = app, keys, rates, loopback
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
+        counted: dict[str, Allowance] = {}
+        scope["state"]["allowances"] = counted
         found = self._from_elsewhere(scope) or self._caller(scope)
-        if isinstance(found, Caller):
-            scope["state"]["caller"] = found
-            await self.app(scope, receive, send)
-        else:
-            await found(scope, receive, send)
+        scope["state"]["caller"] = found if isinstance(found, Caller) else ANYBODY
+
+        async def with_limits(message: Message) -> None:
+            if counted and message["type"] == "http.response.start":
+                MutableHeaders(scope=message).update(rate_headers(counted.values()))
+            await send(message)
+
+        answer = self.app if isinstance(found, Caller) else found
+        await answer(scope, receive, with_limits)
 
     def _from_elsewhere(self, scope: Scope) -> JSONResponse | None:
         headers, request_id = Headers(scope=scope), scope["state"]["request_id"]
@@ -62,12 +71,26 @@ class Access:
             return LOCAL
         if scope["path"] in OPEN:
             return ANYBODY
-        scheme, _, token = Headers(scope=scope).get("authorization", "").partition(" ")
+        request_id = scope["state"]["request_id"]
         try:
-            caller = self.keys.admits(token.strip() if scheme.lower() == "bearer" else "")
+            caller = self.keys.admits(_token(scope))
         except ConfigError:  # logged by the key file
-            return _unavailable(scope["state"]["request_id"])
-        return caller or _stranger(scope["state"]["request_id"])
+            detail = "the server cannot read its keys; its log says why"
+            status = HTTPStatus.SERVICE_UNAVAILABLE
+            return problem(request_id, status, "access.unavailable", detail)
+        allowance = self._count(scope, caller)
+        if allowance.spent:
+            return gait_problem(request_id, allowance.error())
+        return caller or _stranger(request_id)
+
+    def _count(self, scope: Scope, caller: Caller | None) -> Allowance:
+        if caller is not None:
+            allowance = self.rates.key(caller.key_id)
+        else:
+            address, _ = scope.get("client") or ("unknown", 0)
+            allowance = self.rates.stranger(address)
+        scope["state"]["allowances"][""] = allowance  # galleries' names are never empty
+        return allowance
 
 
 ANYBODY = Caller("anybody", frozenset())
@@ -85,9 +108,9 @@ def _stranger(request_id: str) -> JSONResponse:
     )
 
 
-def _unavailable(request_id: str) -> JSONResponse:
-    detail = "the server cannot read its keys; its log says why"
-    return problem(request_id, HTTPStatus.SERVICE_UNAVAILABLE, "access.unavailable", detail)
+def _token(scope: Scope) -> str:
+    scheme, _, token = Headers(scope=scope).get("authorization", "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else ""
 
 
 def _host_name(host: str) -> str:

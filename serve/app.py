@@ -11,10 +11,19 @@ from serve.access import Access
 from serve.body import BodyLimit
 from serve.key_file import KeyFile
 from serve.observe import Observe
-from serve.operations import operations_router
+from serve.rates import Rates
 from serve.presence import Presence
-from serve.routes import identify_router, subjects_router
-from serve.schemas import Problem
+from serve.routes import (
+    embed,
+    galleries,
+    identify,
+    models,
+    operations,
+    subjects,
+    templates,
+    verify,
+)
+from serve.schemas.operations import Problem
 from serve.service import Service
 
 _DESCRIPTION = """
@@ -55,12 +64,14 @@ def create_app(service: Service, keys: KeyFile | None = None) -> FastAPI:
     problems.install(app)
     key = HTTPBearer(auto_error=False, description="`id.secret`", scheme_name="key")
     documented = [] if keys is None else [Security(key)]  # checked by `Access`
-    app.include_router(identify_router, dependencies=documented)
-    app.include_router(subjects_router, dependencies=documented)
-    app.include_router(operations_router)
+    for noun in (identify, verify, embed, galleries, subjects, templates, models):
+        app.include_router(noun.router, dependencies=documented)
+    app.include_router(operations.router)
     settings = service.settings
+    rates = Rates(settings.rate_per_key, settings.rate_per_gallery, settings.rate_per_address)
+    app.state.rates = rates
     app.add_middleware(Presence)
     app.add_middleware(BodyLimit, limit=settings.max_body_mib << 20)  # the innermost comes first
-    app.add_middleware(Access, keys=keys, loopback=settings.on_loopback)
+    app.add_middleware(Access, keys=keys, rates=rates, loopback=settings.on_loopback)
     app.add_middleware(Observe, metrics=service.metrics)
     return app

@@ -6,6 +6,7 @@ Log lines name the route and never the path: a path can hold a person's name.
 import logging
 import time
 import uuid
+from collections.abc import Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from starlette.datastructures import MutableHeaders
@@ -49,16 +50,22 @@ class Metrics:
         self.rejected = Counter(
             "gait_rejected", "Requests not embedded", ["reason"], registry=self.registry
         )
-        self.subjects = Gauge("gait_gallery_subjects", "Enrolled people", registry=self.registry)
-        self.templates = Gauge(
-            "gait_gallery_templates", "Enrolled templates", ["modality"], registry=self.registry
+        self.subjects = Gauge(
+            "gait_gallery_subjects", "Enrolled people", ["gallery"], registry=self.registry
         )
+        self.templates = Gauge(
+            "gait_gallery_templates", "Enrolled templates", ["gallery", "modality"],
+            registry=self.registry,
+        )  # fmt: skip
 
-    def show(self, counts: Counts) -> None:
-        """Sets the gallery's size."""
-        self.subjects.set(counts.subjects)
-        self.templates.labels(Modality.SILHOUETTE).set(counts.silhouettes)
-        self.templates.labels(Modality.RANGE_VIEW).set(counts.range_views)
+    def show(self, counts: Mapping[str, Counts]) -> None:
+        """Sets the galleries' sizes, by name."""
+        self.subjects.clear()
+        self.templates.clear()
+        for name, size in counts.items():
+            self.subjects.labels(name).set(size.subjects)
+            self.templates.labels(name, Modality.SILHOUETTE).set(size.silhouettes)
+            self.templates.labels(name, Modality.RANGE_VIEW).set(size.range_views)
 
 
 class Observe:

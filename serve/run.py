@@ -1,4 +1,4 @@
-"""Runs the service: `python -m serve.run --bundle B --gallery G`."""
+"""Runs the service: `python -m serve.run --bundle B --data D`."""
 
 import logging
 import signal
@@ -29,18 +29,23 @@ class Arguments:
     from the defaults of `serve.settings`, which has further caps.
 
     Args:
-        gallery: folder of the gallery; made, if a bundle is given, where there is none.
-        bundle: model bundle; the gallery's own copy if left out.
+        data: folder of everything the service keeps: galleries, keys, audit records.
+        bundle: model bundle; the galleries' own copy if left out.
+        gallery: the gallery of requests that name none; made if there is none (default).
+        galleries: `milvus://host:port` to keep galleries there instead of in the data folder.
         host: address to listen on (127.0.0.1).
         port: TCP port (8000).
-        keys: key file made by `python -m serve.keys new`; needed for any host but loopback.
+        keys: key file made by `python -m serve.keys new` (keys.json in the data folder); needed
+            for any host but loopback.
         device: where the network runs (auto).
         threads: of one run of the network (all cores).
         workers: clips handled at the same time (2).
     """
 
-    gallery: Path | None = None
+    data: Path | None = None
     bundle: Path | None = None
+    gallery: str | None = None
+    galleries: str | None = None
     host: str | None = None
     port: int | None = None
     keys: Path | None = None
@@ -50,7 +55,7 @@ class Arguments:
 
 
 def main() -> None:
-    """Loads model and gallery, then serves until SIGTERM or Ctrl-C."""
+    """Loads model and galleries, then serves until SIGTERM or Ctrl-C."""
     config = (tyro.conf.EnumChoicesFromValues,)
     given = tyro.cli(Arguments, prog="python -m serve.run", config=config)
     settings = load_settings(**{k: v for k, v in vars(given).items() if v is not None})
@@ -97,11 +102,11 @@ def listen(settings: Settings) -> socket.socket:
 
 
 def _announce(service: Service) -> None:
-    counts, encoder, settings = service.gallery.counts(), service.encoder, service.settings
+    encoder, settings = service.encoder, service.settings
     log.info(
-        "model %s on %s, %d threads; %d people, %d templates; http://%s:%d",
+        "model %s on %s, %d threads; %d galleries; http://%s:%d",
         *(encoder.contract, encoder.provider, encoder.threads),
-        *(counts.subjects, counts.templates, settings.host, settings.port),
+        *(len(service.galleries.names()), settings.host, settings.port),
     )
 
 

@@ -72,7 +72,7 @@ class Needs:
 
         Raises:
             ScopeError: the key lacks the scope.
-            GalleryAccessError: the key is for other galleries.
+            GalleryAccessError, RateError: see `reach`.
         """
         caller = caller_of(request)
         if self.scope is not None and self.scope not in caller.scopes:
@@ -98,14 +98,23 @@ def caller_of(request: Request) -> Caller:
 
 
 def reach(request: Request, gallery: str) -> None:
-    """Lets a request use a gallery. Routes whose gallery is a field of the body call it themselves.
+    """Lets a request use a gallery, and counts it once against the gallery's limit.
+
+    Routes whose gallery is a field of the body call it themselves.
 
     Raises:
         GalleryAccessError: the key is for other galleries.
+        RateError: too many requests for this gallery.
     """
-    caller = caller_of(request)
+    caller, rates = caller_of(request), request.app.state.rates
     if not caller.reaches(gallery):
         raise GalleryAccessError(f"key {caller.key_id} is not for the gallery {gallery!r}")
+    counted = request.state.allowances
+    if caller is LOCAL or gallery in counted:
+        return
+    counted[gallery] = rates.gallery(gallery)
+    if counted[gallery].spent:
+        raise counted[gallery].error()
 
 
 class Guarded(APIRoute):

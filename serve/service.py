@@ -1,187 +1,216 @@
-"""What the service does, without HTTP: decode, embed, search, enrol, each stage timed."""
+"""A model and galleries, ready to work: threads, and what each request is made of.
+
+Every embedding is made by `Service.embed`, every gallery is reached through `Service.on`, and every
+use is written down by `Service.record` before its reply leaves.
+"""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from http import HTTPStatus
+from functools import partial
 from pathlib import Path
 from typing import Self, TypeVar
 
 import anyio
 import anyio.to_thread
-from starlette.exceptions import HTTPException
+from filelock import FileLock
 
+from gait.clip import Clip
 from gait.decode import Decoded, decode_clip
-from gait.errors import ClipError, DecodeError, GaitError, GalleryEmptyError
-from gait.manifest import Manifest
+from gait.errors import (
+    BusyError,
+    ClipError,
+    DecodeError,
+    GaitError,
+    GalleryEmptyError,
+    GalleryError,
+    StorageError,
+)
 from gait.modality import Modality
 from gait.range_view import Forward
 from gallery.encoder import Encoder
-from gallery.gallery import Gallery, create_gallery, open_gallery
-from gallery.template import Candidate, Enrolment, check_name
+from gallery.galleries import Galleries
+from gallery.gallery import Gallery
+from gallery.lock import writer_lock
+from gallery.shelf import Folder
+from gallery.template import Matrix
+from serve.batching import Batcher
 from serve.observe import Metrics
+from serve.presence import while_present
 from serve.settings import Settings
+from serve.stages import Stages
 
 Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
-class Found:
-    """Outcome of an identification."""
+class Reading:
+    """How the clip files of a request are read.
 
-    probe: Decoded
-    candidates: list[Candidate]
-    revision: int
-    milliseconds: dict[str, float]
+    Args:
+        modality: what they show; None to find it in the content.
+        forward: axis of point clouds that points at the walker.
+    """
+
+    modality: Modality | None = None
+    forward: Forward = Forward.PLUS_X
 
 
 @dataclass
-class Enrolled:
-    """Outcome of an enrolment: by position of the clip, what was stored and what was refused."""
+class Clips:
+    """The clips of a request by position: those that can be used, and why the others cannot."""
 
-    templates: dict[int, tuple[int, Decoded]] = field(default_factory=dict)
+    usable: dict[int, Decoded] = field(default_factory=dict)
     rejected: dict[int, GaitError] = field(default_factory=dict)
-    revision: int = 0
 
 
 class Service:
-    """A model and a gallery, ready to work. Heavy work runs in a few threads, never more.
+    """A model and galleries, ready to work. Heavy work runs in a few threads, never more.
 
     Args:
         encoder: of the model bundle.
-        gallery: open for writing; closed with the service.
+        galleries: closed with the service.
         settings: caps and number of workers.
+        lock: of the data folder, released with the service.
     """
 
-    def __init__(self, encoder: Encoder, gallery: Gallery, settings: Settings) -> None:
-        self.encoder, self.gallery, self.settings = encoder, gallery, settings
+    def __init__(
+        self, encoder: Encoder, galleries: Galleries, settings: Settings, lock: FileLock
+    ) -> None:
+        self.encoder, self.galleries, self.settings = encoder, galleries, settings
         self.metrics = Metrics()
+        self._lock = lock
+        self._batcher = Batcher(
+            encoder,
+            self.metrics,
+            max_batch=settings.max_batch,
+            max_queue=settings.max_queue,
+            max_wait=settings.batch_wait_ms / 1000,
+            runs=settings.runs,
+        )
         self._limiter: anyio.CapacityLimiter | None = None
 
     @classmethod
     def open(cls, settings: Settings) -> Self:
-        """Loads the model, opens the gallery (an empty one is made if there is none) and its index.
+        """Takes the data folder, loads the model and opens the default gallery, made if needed.
 
         Raises:
-            BundleError, EncoderError, GalleryError: what `Encoder` and `Gallery` raise.
+            GalleryLockedError: another service has the data folder.
+            BundleError, EncoderError, GalleryError: what `Encoder` and the gallery raise.
         """
-        if settings.bundle is not None and not settings.gallery.exists():
-            encoder = _encoder(settings.bundle, settings)
-            gallery = create_gallery(str(settings.gallery), settings.bundle)
-        else:
-            contract = Manifest.load(settings.bundle).contract if settings.bundle else None
-            gallery = open_gallery(str(settings.gallery), contract=contract)
-            encoder = _encoder(settings.bundle or gallery.bundle, settings)
-        gallery.refresh()
-        return cls(encoder, gallery, settings)
+        root = settings.data / "galleries"
+        bundle = settings.bundle or _found_bundle(root, settings.gallery)
+        encoder = Encoder.load(bundle, device=settings.device, threads=settings.threads)
+        lock = _taken(settings.data)
+        try:
+            galleries = Galleries(Folder(root), bundle, encoder.contract)
+            if settings.gallery not in galleries.names():
+                galleries.create(settings.gallery)
+            with galleries.use(settings.gallery) as gallery:
+                gallery.refresh()
+        except GaitError:
+            lock.release()
+            raise
+        return cls(encoder, galleries, settings, lock)
 
     def close(self) -> None:
-        """Closes the gallery."""
-        self.gallery.close()
+        """Embeds what waits, closes the galleries and lets go of the data folder."""
+        self._batcher.close()
+        self.galleries.close()
+        self._lock.release()
 
     async def work(self, task: Callable[[], Result]) -> Result:
         """Runs heavy work in a worker thread.
 
         Raises:
-            HTTPException: 429, too many requests wait already.
+            BusyError: too many requests wait already.
         """
         if self._limiter is None:
             self._limiter = anyio.CapacityLimiter(self.settings.workers)
         waiting = self._limiter.statistics().tasks_waiting
         if self._limiter.available_tokens < 1 and waiting >= self.settings.max_waiting:
-            raise HTTPException(
-                HTTPStatus.TOO_MANY_REQUESTS,
-                "too many requests are waiting; try again in a second",
-                {"Retry-After": "1"},
-            )
+            raise BusyError("too many requests are waiting; try again in a second", retry_after=1)
         return await anyio.to_thread.run_sync(task, limiter=self._limiter)
 
-    def identify(
-        self,
-        data: bytes,
-        *,
-        top_k: int,
-        modality: Modality | None,
-        searched: Modality | None,
-        forward: Forward,
-    ) -> Found:
-        """Finds the enrolled people most like the one in a clip.
-
-        Args:
-            data: the clip file.
-            top_k: candidates wanted.
-            modality: of the clip, if known.
-            searched: modality of the templates to search; None for both.
-            forward: axis of point clouds.
+    async def decode(self, data: bytes, reading: Reading, stages: Stages) -> Decoded:
+        """A clip file as a clip.
 
         Raises:
-            DecodeError, ClipError: the file is no clip.
-            GalleryEmptyError: nothing to search.
+            DecodeError, ClipError: it is none.
         """
-        took: dict[str, float] = {}
-        with self._timed("decode", took):
-            probe = decode_clip(
-                data, modality=modality, forward=forward, limits=self.settings.limits
-            )
-        with self._timed("embed", took):
-            (embedding,) = self.encoder.embed([probe.clip])
-        with self._timed("search", took):
-            revision = self.gallery.revision
+        return await self.work(stages.timed("decode", partial(self._decode, data, reading)))
+
+    async def decode_all(self, files: Sequence[bytes], reading: Reading, stages: Stages) -> Clips:
+        """Clip files as clips; those that are none are listed with the reason."""
+        return await self.work(stages.timed("decode", partial(self._decode_all, files, reading)))
+
+    async def embed(self, clips: Sequence[Clip], stages: Stages) -> Matrix:
+        """Embeddings `(n, dimension)` of clips; given up when the client leaves.
+
+        Raises:
+            BusyError, DeadlineError: too many clips wait.
+            ClientLeftError: nobody waits for the answer.
+            EncoderError: the network failed.
+        """
+        deadline = time.monotonic() + self.settings.deadline_seconds
+        with stages.stage("embed"):
+            return await while_present(self._batcher.embed_all(clips, deadline))
+
+    async def on(self, name: str, task: Callable[[Gallery], Result]) -> Result:
+        """Does something with a gallery, which stays open as long as it takes.
+
+        Raises:
+            GalleryNotFoundError: there is no gallery of this name.
+        """
+        return await self.work(partial(self._on, name, task))
+
+    def readiness(self) -> dict[str, tuple[bool, int]]:
+        """Of each gallery in use: whether its index is current, and its revision."""
+        return self.galleries.each(lambda gallery: (gallery.ready, gallery.revision))
+
+    def measure(self) -> None:
+        """Brings the metrics of the galleries in use up to date."""
+        self.metrics.show(self.galleries.each(lambda gallery: gallery.counts()))
+
+    def _on(self, name: str, task: Callable[[Gallery], Result]) -> Result:
+        with self.galleries.use(name) as gallery:
             try:
-                candidates = self.gallery.identify(embedding, top_k, searched)
+                return task(gallery)
             except GalleryEmptyError as error:  # its own message names a folder of the server
-                what = "" if searched is None else f"{searched} "
                 raise GalleryEmptyError(
-                    f"the gallery holds no {what}template: enrol someone first"
+                    f"the gallery {name!r} holds no such template: enrol someone first"
                 ) from error
-        return Found(probe, candidates, revision, took)
 
-    def enrol(
-        self,
-        subject: str,
-        clips: Sequence[bytes],
-        *,
-        modality: Modality | None,
-        forward: Forward,
-        source: str,
-    ) -> Enrolled:
-        """Enrols the clips that can be used as templates of one person, together or not at all.
+    def _decode(self, data: bytes, reading: Reading) -> Decoded:
+        return decode_clip(
+            data,
+            modality=reading.modality,
+            forward=reading.forward,
+            limits=self.settings.limits,
+        )
 
-        Raises:
-            GalleryError: the name cannot be used.
-            StorageError: the disk is full.
-        """
-        check_name(subject)
-        outcome, usable = Enrolled(), {}
-        for position, data in enumerate(clips):
+    def _decode_all(self, files: Sequence[bytes], reading: Reading) -> Clips:
+        clips = Clips()
+        for position, data in enumerate(files):
             try:
-                with self._timed("decode", {}):
-                    usable[position] = decode_clip(
-                        data, modality=modality, forward=forward, limits=self.settings.limits
-                    )
+                clips.usable[position] = self._decode(data, reading)
             except (ClipError, DecodeError) as error:
-                outcome.rejected[position] = error
-        if usable:
-            with self._timed("embed", {}):
-                embeddings = self.encoder.embed([each.clip for each in usable.values()])
-            pairs = zip(usable.values(), embeddings, strict=True)
-            enrolments = [Enrolment.of(subject, d.clip, e, source) for d, e in pairs]
-            with self._timed("enrol", {}):
-                ids = self.gallery.enrol(enrolments)
-            found = zip(usable, ids, usable.values(), strict=True)
-            outcome.templates = {position: (id_, clip) for position, id_, clip in found}
-        outcome.revision = self.gallery.revision
-        return outcome
-
-    @contextmanager
-    def _timed(self, stage: str, took: dict[str, float]) -> Iterator[None]:
-        started = time.perf_counter()
-        yield
-        seconds = time.perf_counter() - started
-        took[stage] = 1e3 * seconds
-        self.metrics.seconds.labels(stage).observe(seconds)
+                clips.rejected[position] = error
+        return clips
 
 
-def _encoder(bundle: Path, settings: Settings) -> Encoder:
-    return Encoder.load(bundle, device=settings.device, threads=settings.threads)
+def _found_bundle(root: Path, default: str) -> Path:
+    """The bundle of the default gallery, else of the first that there is."""
+    bundles = [root / default / "bundle", *sorted(root.glob("*/bundle"))]
+    for bundle in bundles:
+        if bundle.is_dir():
+            return bundle
+    raise GalleryError(f"there is no gallery in {root}: give --bundle to make the first")
+
+
+def _taken(data: Path) -> FileLock:
+    try:
+        data.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageError(f"cannot make {data}: {error}") from error
+    return writer_lock(data)

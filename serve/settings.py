@@ -9,9 +9,12 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from gait.decode import Limits
 from gait.errors import ConfigError
+from gallery.galleries import NAME
 from gallery.session import Device
+from serve.rates import Rate
 
 PREFIX = "DIFFCROSSGAIT_"
+KEYS = "keys.json"
 _MIB = 1 << 20
 _CAPS = Limits()
 """What the commands read, so that a gallery built by them and the service take the same clips."""
@@ -21,15 +24,29 @@ class Settings(BaseSettings):
     """Settings of the service; each can be set as `DIFFCROSSGAIT_<NAME>`.
 
     Args:
-        gallery: folder of the gallery; made, if a bundle is given, where there is none.
-        bundle: model bundle; None for the gallery's own copy.
+        data: folder of everything the service keeps: `galleries/`, keys and audit records. One
+            process at a time.
+        galleries: `milvus://host:port` to keep the galleries there; None for `data/galleries`.
+        gallery: the gallery of requests that name none; made if there is none.
+        bundle: model bundle; None for the copy in the galleries.
+        purposes: purposes that may be given for a search; empty for any.
         host: address to listen on. Other than loopback only with `keys`.
         port: TCP port.
-        keys: key file made by `python -m serve.keys new`; None for no keys, on loopback only.
+        keys: key file made by `python -m serve.keys new`; None for `data/keys.json`, and where
+            there is none for no keys, on loopback only.
         device: where the network runs.
         threads: of one run of the network; None for all cores this process may use.
         workers: clips decoded, embedded and searched at the same time.
         max_waiting: requests that may wait for a worker; one more is told to come back (429).
+        runs: runs of the network at the same time.
+        max_batch: clips of one run.
+        batch_wait_ms: milliseconds a batch may collect while another run goes on; an idle network
+            waits for nothing.
+        max_queue: clips that may wait for the network; more are told to come back (429).
+        deadline_seconds: seconds after which a clip that waits for the network is given up (503).
+        rate_per_key: requests of one key; more get 429. Without keys nothing is counted.
+        rate_per_gallery: requests for one gallery, of all keys together.
+        rate_per_address: requests without a valid key, of one client address.
         max_body_mib: largest request body, in MiB.
         max_clip_mib: largest clip file, in MiB.
         max_frames: frames of one clip; the full-size network takes about 5 MiB for each.
@@ -41,15 +58,26 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid")
 
-    gallery: Path
+    data: Path
+    galleries: str | None = None
+    gallery: str = Field("default", pattern=f"^{NAME.pattern}$")
     bundle: Path | None = None
     host: str = "127.0.0.1"
     port: int = Field(8000, ge=1, le=65535)
     keys: Path | None = None
+    purposes: tuple[str, ...] = ()
     device: Device = Device.AUTO
     threads: int | None = Field(None, ge=1, le=1024)
     workers: int = Field(2, ge=1)
-    max_waiting: int = Field(32, ge=0)
+    max_waiting: int = Field(128, ge=0)
+    runs: int = Field(1, ge=1, le=64)
+    max_batch: int = Field(16, ge=1, le=1024)
+    batch_wait_ms: float = Field(5, ge=0, le=1000)
+    max_queue: int = Field(256, ge=1)
+    deadline_seconds: float = Field(30, gt=0)
+    rate_per_key: Rate = "600/minute"
+    rate_per_gallery: Rate = "3000/minute"
+    rate_per_address: Rate = "60/minute"
     max_body_mib: int = Field(128, ge=1)
     max_clip_mib: int = Field(_CAPS.max_bytes // _MIB, ge=1)
     max_frames: int = Field(_CAPS.max_frames, ge=1)
@@ -60,14 +88,20 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _open_only_with_keys(self) -> Self:
-        if self.keys is None and not self.on_loopback:
+        if self.key_file is None and not self.on_loopback:
             raise ValueError(
                 f"refusing to listen on {self.host} without keys: anyone who reaches it could "
                 "search, enrol and delete people; make a key file with "
-                "`python -m serve.keys new keys.json` and give --keys keys.json, "
+                f"`python -m serve.keys new {self.data / KEYS}`, "
                 "or listen on 127.0.0.1"
             )
         return self
+
+    @property
+    def key_file(self) -> Path | None:
+        """The key file; None for no keys."""
+        usual = self.data / KEYS
+        return self.keys or (usual if usual.exists() else None)
 
     @property
     def on_loopback(self) -> bool:

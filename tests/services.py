@@ -1,6 +1,6 @@
 """A service around the tiny bundle, and clients for it."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -10,7 +10,6 @@ from fastapi.testclient import TestClient
 
 from gait.modality import Modality
 from gallery.encoder import Encoder
-from gallery.local import LocalGallery
 from serve.app import create_app
 from serve.key_file import KeyFile
 from serve.service import Service
@@ -27,10 +26,8 @@ def encoder() -> Encoder:
 
 @contextmanager
 def opened(folder: Path, **settings: Any) -> Iterator[Service]:
-    """A service with an empty gallery."""
-    gallery = LocalGallery.create(folder / "gallery", TINY)
-    gallery.refresh()
-    service = Service(encoder(), gallery, Settings(gallery=Path(gallery.location), **settings))
+    """A service with an empty default gallery."""
+    service = Service.open(Settings(data=folder / "data", bundle=TINY, threads=1, **settings))
     try:
         yield service
     finally:
@@ -47,16 +44,35 @@ def probe(person: int, modality: Modality, seed: int = 1) -> bytes:
     return files.npz(frames=walk(person, 6, modality, seed).frames)
 
 
-def enrol(client: TestClient, people: int, modality: Modality = Modality.SILHOUETTE) -> None:
+AUTHORISATION = {"authorisation": "consent form 17", "expires": "2999-01-01"}
+PURPOSE = {"purpose": "test"}
+SUBJECTS = "/v1/galleries/default/subjects"
+
+
+def enrol(
+    client: TestClient,
+    people: int,
+    modality: Modality = Modality.SILHOUETTE,
+    gallery: str = "default",
+) -> None:
     """Enrols `people` persons called `p000`, `p001`, …"""
     for person in range(people):
-        sent = {"clips": ("clip", probe(person, modality, seed=0))}
-        reply = client.post(f"/v1/subjects/p{person:03}/templates", files=sent)
+        reply = add(client, f"p{person:03}", [probe(person, modality, seed=0)], gallery)
         assert reply.status_code == 201, reply.text
+
+
+def add(client: TestClient, subject: str, clips: Sequence[bytes], gallery: str = "default") -> Any:
+    """The reply to an enrolment."""
+    return client.post(
+        f"/v1/galleries/{gallery}/subjects/{subject}/templates",
+        files=[("clips", ("clip", data)) for data in clips],
+        data=AUTHORISATION,
+    )
 
 
 def identify(
     client: TestClient, data: bytes, fields: Mapping[str, str | int] | None = None, path: str = ""
 ) -> Any:
     """The reply to `POST /identify`."""
-    return client.post(path or "/identify", files={"clip": ("clip", data)}, data=dict(fields or {}))
+    sent = PURPOSE | dict(fields or {})
+    return client.post(path or "/identify", files={"clip": ("clip", data)}, data=sent)

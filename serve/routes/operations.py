@@ -8,8 +8,8 @@ from fastapi.responses import HTMLResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.exceptions import HTTPException
 
-from serve.routes import Serving
-from serve.schemas import Health, Readiness
+from serve.routes.asked import Serving, problems
+from serve.schemas.operations import GalleryReadiness, Health, Readiness
 
 _PAGE = files("serve").joinpath("page", "index.html").read_text(encoding="utf-8")
 _PAGE_MAY = (
@@ -17,39 +17,45 @@ _PAGE_MAY = (
     "connect-src 'self'; form-action 'none'; frame-ancestors 'none'; base-uri 'none'"
 )
 
-operations_router = APIRouter(tags=["operations"])
+router = APIRouter(tags=["operations"])
 
 
-@operations_router.get("/healthz")
+@router.get("/healthz")
 async def healthz() -> Health:
     """The process answers."""
     return Health(status="ok")
 
 
-@operations_router.get("/readyz", responses={503: {"description": "Not ready."}})
+@router.get("/readyz", responses={503: problems()[503]})
 def readyz(service: Serving) -> Readiness:
-    """The model is warm and the index is at the gallery's revision."""
-    if not service.gallery.ready:
+    """The model is warm and every gallery in use is searchable as it is stored."""
+    galleries = service.readiness()
+    behind = [name for name, (ready, _) in galleries.items() if not ready]
+    if behind:
         raise HTTPException(
-            HTTPStatus.SERVICE_UNAVAILABLE, "the index is behind the gallery; try again shortly"
+            HTTPStatus.SERVICE_UNAVAILABLE,
+            f"the index of {len(behind)} of {len(galleries)} galleries is behind; try again",
         )
     return Readiness(
         status="ready",
         contract=service.encoder.contract,
         provider=service.encoder.provider,
-        gallery_revision=service.gallery.revision,
+        galleries=[
+            GalleryReadiness(gallery=name, gallery_revision=revision)
+            for name, (_, revision) in galleries.items()
+        ],
     )
 
 
-@operations_router.get("/metrics", response_class=Response)
+@router.get("/metrics", response_class=Response)
 def metrics(service: Serving) -> Response:
     """Metrics in Prometheus' text format."""
-    service.metrics.show(service.gallery.counts())
+    service.measure()
     text = generate_latest(service.metrics.registry)
     return Response(text, media_type=CONTENT_TYPE_LATEST)
 
 
-@operations_router.get("/", include_in_schema=False)
+@router.get("/", include_in_schema=False)
 async def page() -> HTMLResponse:
     """A page to try a clip in a browser; it works offline."""
     return HTMLResponse(_PAGE, headers={"Content-Security-Policy": _PAGE_MAY})

@@ -1,0 +1,126 @@
+"""How often one key, one gallery and one address may ask: a moving window each, in memory.
+
+A restart forgets what was counted; a service is one process, so nothing else counts.
+"""
+
+import ipaddress
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Annotated
+
+from limits import RateLimitItem, parse
+from limits.storage import MemoryStorage
+from limits.strategies import MovingWindowRateLimiter
+from pydantic import Field
+
+from gait.errors import RateError
+
+MAX_ADDRESSES = 10_000
+"""Addresses remembered; whoever has more is not held up by a limit for each."""
+
+
+Rate = Annotated[str, Field(pattern=r"^[1-9][0-9]{0,8}/(second|minute|hour|day)$")]
+"""Requests in a moving window, such as `600/minute`."""
+
+
+@dataclass(frozen=True)
+class Allowance:
+    """Where a client stands with one limit, after a request.
+
+    Args:
+        policy: name of the limit.
+        quota: requests in a window.
+        window: seconds.
+        left: requests left.
+        reset: whole seconds after which the oldest request no longer counts.
+        spent: this request was one too many; it was not counted.
+    """
+
+    policy: str
+    quota: int
+    window: int
+    left: int
+    reset: int
+    spent: bool
+
+    def error(self) -> RateError:
+        """The refusal of a request that was one too many."""
+        return RateError(
+            f"too many requests: {self.quota} in {self.window} s are answered for one "
+            f"{self.policy}; come back in {self.reset} s",
+            limit=self.policy,
+            retry_after=self.reset,
+        )
+
+
+class Rates:
+    """The limits and what has been used of them. Called on the event loop alone.
+
+    Args:
+        per_key: requests of a key.
+        per_gallery: requests for a gallery, of all keys together.
+        per_address: requests of an address without a valid key. Those with one are always let
+            through, so that nobody can lock out others who share the address.
+    """
+
+    def __init__(self, per_key: str, per_gallery: str, per_address: str) -> None:
+        self._limits = {
+            "key": parse(per_key),
+            "gallery": parse(per_gallery),
+            "address": parse(per_address),
+        }
+        self._latest = 0.0
+        self._forget()
+
+    def key(self, key_id: str) -> Allowance:
+        """Counts a request of a key."""
+        return self._use("key", key_id)
+
+    def gallery(self, name: str) -> Allowance:
+        """Counts a request for a gallery."""
+        return self._use("gallery", name)
+
+    def stranger(self, address: str) -> Allowance:
+        """Counts a request without a valid key."""
+        if len(self._storage.events) > MAX_ADDRESSES:
+            self._forget()
+        return self._use("address", _network(address))
+
+    def _use(self, policy: str, name: str) -> Allowance:
+        now = time.time()
+        if now < self._latest - 1:  # set back: what was counted would lie in the future and stay
+            self._forget()
+        self._latest = now
+        limit = self._limits[policy]
+        spent = not self._limiter.hit(limit, policy, name)
+        return self._allowance(policy, limit, name, spent=spent)
+
+    def _allowance(self, policy: str, limit: RateLimitItem, name: str, *, spent: bool) -> Allowance:
+        stats = self._limiter.get_window_stats(limit, policy, name)
+        reset = max(0, int(stats.reset_time - time.time())) + 1  # never too early
+        return Allowance(policy, limit.amount, limit.get_expiry(), stats.remaining, reset, spent)
+
+    def _forget(self) -> None:
+        self._storage = MemoryStorage()
+        self._limiter = MovingWindowRateLimiter(self._storage)
+
+
+def rate_headers(allowances: Iterable[Allowance]) -> dict[str, str]:
+    """`RateLimit-Policy` and `RateLimit` (draft-ietf-httpapi-ratelimit-headers)."""
+    known = list(allowances)
+    return {
+        "RateLimit-Policy": ", ".join(f'"{a.policy}";q={a.quota};w={a.window}' for a in known),
+        "RateLimit": ", ".join(f'"{a.policy}";r={a.left};t={a.reset}' for a in known),
+    }
+
+
+def _network(address: str) -> str:
+    """An IPv6 client has a whole /64 to choose addresses from."""
+    try:
+        known = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return address
+    return (
+        str(known) if known.version == 4 else str(ipaddress.ip_network((known, 64), strict=False))
+    )

@@ -1,0 +1,187 @@
+"""What routes are given: the service, the caller, and the fields that several forms have."""
+
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+from fastapi import Depends, Form, Path, Query, Request, UploadFile
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+
+from gait.modality import Modality
+from gait.range_view import Forward
+from gallery.template import Authorisation
+from serve import cursor as cursors
+from serve.problems import MEDIA_TYPE, request_id_of
+from serve.scopes import Caller, caller_of, reach
+from serve.service import Reading, Service
+from serve.stages import Stages
+
+_STATED = {
+    400: "The request cannot be read.",
+    401: "A key is needed.",
+    403: "The key is not for this.",
+    404: "No such gallery, subject or template.",
+    409: "The gallery holds nothing to search, or is there already.",
+    413: "The body, or what is in the clip, is too large.",
+    415: "The clip is of no format read here.",
+    422: "A field is wrong, or the file cannot be a clip.",
+    429: "Too many requests are waiting.",
+    503: "The service is stopping, or cannot write its audit record.",
+    507: "The disk is full.",
+}
+
+
+def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """OpenAPI's words for refusals; every route may answer 401, 403, 422, 429 and 503."""
+    content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    every = sorted({401, 403, 422, 429, 503, *statuses})
+    return {status: {"description": _STATED[status], "content": content} for status in every}
+
+
+CLIP_PROBLEMS = problems(400, 404, 409, 413, 415)
+
+
+def _service(request: Request) -> Service:
+    service = request.app.state.service
+    assert isinstance(service, Service)
+    return service
+
+
+Serving = Annotated[Service, Depends(_service)]
+RequestId = Annotated[str, Depends(request_id_of)]
+Calling = Annotated[Caller, Depends(caller_of)]
+
+GalleryPath = Annotated[str, Path(description="Name of the gallery.", examples=["default"])]
+SubjectPath = Annotated[str, Path(description="The person's name or number.", examples=["0042"])]
+TemplatePath = Annotated[int, Path(description="Id of the template.", ge=1, le=2**63 - 1)]
+Limit = Annotated[int, Query(ge=1, le=1000, description="Entries on a page.")]
+
+CLIP_FILE = (
+    ".npy/.npz frames, zip of PNG/JPEG, mp4/avi/gif of silhouettes, or zip of .pcd/.bin/.npy point "
+    "clouds"
+)
+GivenModality = Annotated[
+    Modality | None, Form(description="What the clip shows; found in the content if left out.")
+]
+SearchedModality = Annotated[
+    Modality | None, Form(description="Compare with templates of this modality only.")
+]
+GivenForward = Annotated[
+    Forward,
+    Form(description="Sensor axis that points at the walker; for point clouds only."),
+]
+
+
+def _stages(service: Serving) -> Stages:
+    return Stages(service.metrics)
+
+
+def _reading(modality: GivenModality = None, forward: GivenForward = Forward.PLUS_X) -> Reading:
+    return Reading(modality, forward)
+
+
+Timing = Annotated[Stages, Depends(_stages)]
+HowToRead = Annotated[Reading, Depends(_reading)]
+
+
+def _purpose(
+    service: Serving,
+    purpose: Annotated[
+        str,
+        Form(
+            min_length=1,
+            max_length=200,
+            description="Why: kept in the audit record. Some services allow certain purposes only.",
+            examples=["missing person 2026-117"],
+        ),
+    ],
+) -> str:
+    allowed = service.settings.purposes
+    if not purpose.isprintable() or not purpose.strip():
+        raise wrong_field("purpose", "needs printable characters")
+    if allowed and purpose not in allowed:
+        raise wrong_field("purpose", f"needs to be one of: {', '.join(allowed)}")
+    return purpose
+
+
+def _authorisation(
+    authorisation: Annotated[
+        str,
+        Form(
+            min_length=1,
+            max_length=256,
+            description="Reference of the person's consent, or of another authorisation.",
+            examples=["consent form 17"],
+        ),
+    ],
+    expires: Annotated[
+        str,
+        Form(
+            max_length=40,
+            description="Until when it holds: a date (its beginning, UTC), or a time with its "
+            "zone. From then on no search finds the template, and it is erased.",
+            examples=["2027-01-31", "2027-01-31T12:00:00Z"],
+        ),
+    ],
+) -> Authorisation:
+    return Authorisation(authorisation, _moment(expires))
+
+
+def _moment(text: str) -> datetime:
+    """A moment to come."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise wrong_field("expires", "needs a date such as 2027-01-31, or a time") from error
+    if len(text) <= len("2027-01-31"):
+        moment = moment.replace(tzinfo=UTC)
+    if moment.tzinfo is None:
+        raise wrong_field("expires", "needs a time zone: end it in Z or +00:00")
+    if moment <= datetime.now(UTC):
+        raise wrong_field("expires", "needs to lie in the future")
+    return moment
+
+
+Purpose = Annotated[str, Depends(_purpose)]
+Authorised = Annotated[Authorisation, Depends(_authorisation)]
+
+
+def _gallery(
+    request: Request,
+    service: Serving,
+    gallery: Annotated[
+        str | None, Form(description="Name of the gallery; the service's default if left out.")
+    ] = None,
+) -> str:
+    name = gallery or service.settings.gallery
+    reach(request, name)
+    return name
+
+
+GivenGallery = Annotated[str, Depends(_gallery)]
+
+
+def _after(
+    cursor: Annotated[str | None, Query(description="`next_cursor` of the page before.")] = None,
+) -> str | None:
+    return None if cursor is None else cursors.decode(cursor)
+
+
+After = Annotated[str | None, Depends(_after)]
+
+
+async def read_clips(service: Service, clips: list[UploadFile]) -> list[bytes]:
+    """The files of a request.
+
+    Raises:
+        HTTPException: 413, there are too many.
+    """
+    most = service.settings.max_clips
+    if len(clips) > most:
+        raise HTTPException(413, f"got {len(clips)} clips, at most {most} are taken at once")
+    return [await clip.read() for clip in clips]
+
+
+def wrong_field(name: str, problem: str) -> RequestValidationError:
+    """The complaint about one field of a form, reported like those of the framework."""
+    return RequestValidationError([{"loc": ("body", name), "msg": problem, "type": "value_error"}])

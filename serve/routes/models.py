@@ -1,0 +1,28 @@
+"""`GET /v1/models`: what embeds the clips."""
+
+from fastapi import APIRouter
+
+from serve.routes.asked import RequestId, Serving, problems
+from serve.schemas.operations import ModelReport, ModelsReply
+from serve.scopes import Guarded, needs
+
+router = APIRouter(tags=["models"], route_class=Guarded)
+
+
+@router.get("/v1/models", dependencies=[needs()], responses=problems())
+async def models(service: Serving, request_id: RequestId) -> ModelsReply:
+    """Lists the models that the service runs: one."""
+    encoder = service.encoder
+    return ModelsReply(
+        request_id=request_id,
+        models=[
+            ModelReport(
+                contract=encoder.contract,
+                simulated=encoder.manifest.simulated,
+                dimension=encoder.manifest.dimension,
+                modalities=list(encoder.manifest.models),
+                provider=encoder.provider,
+                calibrated=False,
+            )
+        ],
+    )

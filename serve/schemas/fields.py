@@ -1,0 +1,83 @@
+"""What several replies have in common."""
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from gait.decode import Decoded
+from gait.modality import Modality
+from gallery.encoder import Encoder
+
+REQUEST_ID = "5f2b8c0e6a1d4c59a7e3b1f4d2c6a980"
+CONTRACT = "3f6c1a0be4d27795a8c0e1b2d3f4a596"
+
+RequestId = Annotated[str, Field(description="Also in the header `X-Request-ID` and in the log.")]
+AuditId = Annotated[
+    str | None, Field(description="The audit record of this request; null where none is kept.")
+]
+GalleryName = Annotated[str, Field(description="Name of the gallery.", examples=["default"])]
+Revision = Annotated[int, Field(description="Changes of the gallery so far.")]
+NextCursor = Annotated[
+    str | None, Field(description="Give it as `cursor` for the next page; null on the last.")
+]
+Similarity = Annotated[
+    float, Field(description="Mean over parts of the cosine, −1..1; larger is closer.")
+]
+Reserved = Annotated[None, Field(description="Reserved; null until models are calibrated.")]
+
+
+class Reply(BaseModel):
+    """Base of all replies."""
+
+    model_config = ConfigDict(frozen=True)
+
+
+class Asked(BaseModel):
+    """Base of JSON bodies: a field that is not known is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ClipReport(Reply):
+    """How a clip file was understood."""
+
+    modality: Modality
+    inferred: bool = Field(description="The modality was found in the content, not given.")
+    format: str = Field(examples=["npy", "npz", "zip/png", "zip/pcd", "mp4"])
+    frames_in: int = Field(description="Frames in the file.")
+    frames_used: int
+    frames_dropped: dict[str, int] = Field(description="Reason → frames left out for it.")
+    points_ignored: int = Field(description="LiDAR points with NaN or infinite coordinates.")
+
+    @classmethod
+    def of(cls, decoded: Decoded) -> "ClipReport":
+        """The report of a decoded clip."""
+        return cls(
+            modality=decoded.clip.modality,
+            inferred=decoded.inferred,
+            format=decoded.format,
+            frames_in=decoded.frames_in,
+            frames_used=decoded.frames_used,
+            frames_dropped=decoded.dropped,
+            points_ignored=decoded.points_ignored,
+        )
+
+
+class ClipRejected(Reply):
+    """A clip that could not be used, and why."""
+
+    position: int = Field(description="Of the clip in the request, from 0.")
+    code: str = Field(examples=["decode.format", "clip.empty"])
+    detail: str
+
+
+class Model(Reply):
+    """The model that embedded the clip."""
+
+    contract: str = Field(description="Identity of the embedding space.")
+    simulated: bool = Field(description="Trained on simulated people.")
+
+    @classmethod
+    def of(cls, encoder: Encoder) -> "Model":
+        """The model of an encoder."""
+        return cls(contract=encoder.contract, simulated=encoder.manifest.simulated)

@@ -1,0 +1,57 @@
+"""Health, models and problems."""
+
+from pydantic import Field
+
+from gait.modality import Modality
+from serve.schemas.fields import CONTRACT, GalleryName, Reply, RequestId, Revision
+
+
+class Health(Reply):
+    """The process answers."""
+
+    status: str = Field(examples=["ok"])
+
+
+class GalleryReadiness(Reply):
+    """A gallery in use whose index is current."""
+
+    gallery: GalleryName
+    gallery_revision: Revision
+
+
+class Readiness(Reply):
+    """The model is warm and every gallery in use is searchable as it is stored."""
+
+    status: str = Field(examples=["ready"])
+    contract: str = Field(examples=[CONTRACT])
+    provider: str = Field(examples=["CPUExecutionProvider"])
+    galleries: list[GalleryReadiness]
+
+
+class ModelReport(Reply):
+    """A model that the service runs."""
+
+    contract: str = Field(description="Identity of the embedding space.", examples=[CONTRACT])
+    simulated: bool = Field(description="Trained on simulated people.")
+    dimension: int = Field(description="Numbers of an embedding.")
+    modalities: list[Modality]
+    provider: str = Field(examples=["CPUExecutionProvider"])
+    calibrated: bool = Field(description="Whether it has thresholds for decisions.")
+
+
+class ModelsReply(Reply):
+    """The models that the service runs."""
+
+    request_id: RequestId
+    models: list[ModelReport]
+
+
+class Problem(Reply):
+    """What went wrong (RFC 9457). `code` is stable; further members depend on it."""
+
+    type: str = Field(examples=["about:blank"])
+    title: str = Field(examples=["Unprocessable Entity"])
+    status: int = Field(examples=[422])
+    code: str = Field(examples=["clip.empty"])
+    detail: str = Field(examples=["got no usable frame (12 empty), need at least 1"])
+    request_id: RequestId

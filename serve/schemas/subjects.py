@@ -1,0 +1,176 @@
+"""Enrolled people and their templates: requests and replies."""
+
+from pydantic import ConfigDict, Field
+
+from gait.modality import Modality
+from serve.schemas.fields import (
+    REQUEST_ID,
+    Asked,
+    AuditId,
+    ClipRejected,
+    ClipReport,
+    GalleryName,
+    NextCursor,
+    Reply,
+    RequestId,
+    Revision,
+)
+
+
+class TemplateAdded(Reply):
+    """A clip that became a template."""
+
+    position: int = Field(description="Of the clip in the request, from 0.")
+    template: int
+    clip: ClipReport
+
+
+class EnrolReply(Reply):
+    """What became of each clip. What is listed under `templates` is stored and searchable."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        json_schema_extra={
+            "examples": [
+                {
+                    "request_id": REQUEST_ID,
+                    "audit_id": None,
+                    "gallery": "default",
+                    "subject": "0042",
+                    "templates": [
+                        {
+                            "position": 0,
+                            "template": 17,
+                            "clip": {
+                                "modality": "range_view",
+                                "inferred": True,
+                                "format": "zip/pcd",
+                                "frames_in": 20,
+                                "frames_used": 20,
+                                "frames_dropped": {},
+                                "points_ignored": 0,
+                            },
+                        }
+                    ],
+                    "rejected": [
+                        {
+                            "position": 1,
+                            "code": "clip.empty",
+                            "detail": "got no usable frame (12 empty), need at least 1",
+                        }
+                    ],
+                    "gallery_revision": 61,
+                }
+            ]
+        },
+    )
+
+    request_id: RequestId
+    audit_id: AuditId
+    gallery: GalleryName
+    subject: str
+    templates: list[TemplateAdded]
+    rejected: list[ClipRejected]
+    gallery_revision: Revision
+
+
+class SubjectReport(Reply):
+    """An enrolled person."""
+
+    subject: str = Field(examples=["0042"])
+    created: str = Field(examples=["2026-11-22T09:30:00+00:00"])
+    templates: dict[Modality, int] = Field(examples=[{"silhouette": 1, "range_view": 2}])
+
+
+class SubjectPage(Reply):
+    """Some of the enrolled people, in order of name."""
+
+    request_id: RequestId
+    gallery: GalleryName
+    subjects: list[SubjectReport]
+    next_cursor: NextCursor
+    gallery_revision: Revision
+
+
+class TemplateReport(Reply):
+    """One enrolled template, without its embedding."""
+
+    template: int
+    modality: Modality
+    frames: int
+    source: str
+    created: str
+    authorisation: str = Field(description="Reference of the consent or authorisation.")
+    expires: str = Field(description="After this time no search finds it, and it is erased.")
+
+
+class SubjectReply(Reply):
+    """An enrolled person with all templates."""
+
+    request_id: RequestId
+    gallery: GalleryName
+    subject: str
+    templates: list[TemplateReport]
+    gallery_revision: Revision
+
+
+class TemplatePage(Reply):
+    """Some templates of a person, the oldest first."""
+
+    request_id: RequestId
+    gallery: GalleryName
+    subject: str
+    templates: list[TemplateReport]
+    next_cursor: NextCursor
+    gallery_revision: Revision
+
+
+class TemplateReply(Reply):
+    """One template of a person."""
+
+    request_id: RequestId
+    gallery: GalleryName
+    subject: str
+    template: TemplateReport
+    gallery_revision: Revision
+
+
+class MergeInto(Asked):
+    """Whom a person is the same as."""
+
+    into: str = Field(description="The person who gets the templates.", examples=["0042"])
+
+
+class MergeReply(Reply):
+    """Two people who are now one."""
+
+    request_id: RequestId
+    audit_id: AuditId
+    gallery: GalleryName
+    subject: str = Field(description="The person who is left, with all templates.")
+    templates_moved: int
+    gallery_revision: Revision
+
+
+class ReceiptReport(Reply):
+    """Proof of an erasure, without biometric data.
+
+    The templates were encrypted under a key of the subject's own; that key was destroyed, so no
+    copy of the templates, in a backup or anywhere, can be read any more.
+    """
+
+    gallery: GalleryName
+    identity: str = Field(description="Of the gallery: given when it was made, never again.")
+    subject: str
+    templates: list[int] = Field(description="Ids of the templates erased.")
+    key: str = Field(description="Fingerprint of the key that was destroyed.")
+    gallery_revision: Revision
+    erased: str = Field(examples=["2026-11-22T09:30:00+00:00"])
+
+
+class ErasureReply(Reply):
+    """What was erased; no search finds it any more."""
+
+    request_id: RequestId
+    audit_id: AuditId
+    receipt: ReceiptReport
