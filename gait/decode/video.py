@@ -1,5 +1,6 @@
 """Videos of silhouettes: mp4, avi and gif, decoded by OpenCV's FFmpeg."""
 
+import os
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -13,6 +14,12 @@ from gait.decode.picture import grey_or_jet
 from gait.errors import ClipModalityError, CorruptFileError
 
 Picture = NDArray[np.uint8]
+
+# Read by OpenCV when it opens its first video. Damaged files would fill the log, and what is no
+# container we know must not reach FFmpeg's hundreds of other demuxers.
+os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
+os.environ.setdefault("OPENCV_FFMPEG_CAPTURE_OPTIONS", "format_whitelist;mov,avi,gif")
+cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 
 
 def decode_video(data: bytes, container: str, limits: Limits) -> NDArray[np.uint8]:

@@ -141,3 +141,18 @@ def test_natural_order_compares_digits_as_numbers(number: str, text: str) -> Non
     if number:
         assert natural_key(small) < natural_key(large)
     assert natural_key(text + "9" * 5000) > natural_key(text + "1")
+
+
+def test_a_short_run_of_the_guided_fuzz(tmp_path: Path) -> None:
+    from tests import fuzz_decoders
+
+    line = fuzz_decoders.fuzz(fuzz_decoders.Arguments(inputs=600, keep=tmp_path / "failure.bin"))
+    assert line.startswith("600 inputs")
+    assert not (tmp_path / "failure.bin").exists()
+
+
+def test_damaged_videos_write_nothing_to_the_log(capfd: pytest.CaptureFixture[str]) -> None:
+    for name in ("gif", "avi", "mp4"):
+        if name in samples():
+            survives(samples()[name][: len(samples()[name]) // 2])
+    assert capfd.readouterr() == ("", "")
