@@ -28,6 +28,7 @@ from gait.errors import (
 from gait.manifest import Manifest
 from gait.modality import Modality
 from gallery import clock
+from gallery.admission import checked_probe
 from gallery.fusion import Fusion
 from gallery.health import IndexHealth
 from gallery.index import Index
@@ -272,7 +273,7 @@ class LocalGallery:
             GalleryEmptyError: nothing to search.
             GalleryError: not an embedding of this gallery's model, or `top_k` below 1.
         """
-        query = self._checked(embedding)
+        query = checked_probe(embedding, self.dimension)
         if top_k < 1:
             raise GalleryError(f"got top_k {top_k}, need at least 1")
         now = iso_time(clock.now())
@@ -316,7 +317,7 @@ class LocalGallery:
             GalleryEmptyError: the subject has no template of the modality that has not expired.
             GalleryError: not an embedding of this gallery's model.
         """
-        query, now = self._checked(embedding), iso_time(clock.now())
+        query, now = checked_probe(embedding, self.dimension), iso_time(clock.now())
         valid = [
             template
             for template in self._store.templates(subject)
@@ -370,14 +371,6 @@ class LocalGallery:
     def counts(self) -> Counts:
         """Subjects and templates."""
         return self._store.counts()
-
-    def _checked(self, embedding: Vector) -> Vector:
-        if embedding.shape != (self.dimension,) or not np.isfinite(embedding).all():
-            raise GalleryError(
-                f"got a probe embedding of shape {embedding.shape}, need {self.dimension} finite "
-                "numbers"
-            )
-        return np.ascontiguousarray(embedding, np.float32)
 
     def _current(self) -> Index:
         index = self._index

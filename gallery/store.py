@@ -16,11 +16,10 @@ from gait.errors import (
     GaitError,
     GalleryCorruptError,
     GalleryError,
-    SubjectNotFoundError,
-    TemplateNotFoundError,
 )
 from gait.modality import Modality
 from gallery import clock
+from gallery.admission import check_enrolment, no_subject, no_template
 from gallery.sqlite import connect, reading, transaction, translated
 from gallery.template import (
     Authorisation,
@@ -128,8 +127,7 @@ class Store:
             StorageError: the disk is full.
         """
         for enrolment in enrolments:
-            self._check_embedding(enrolment)
-            _check_authorisation(enrolment.authorisation)
+            check_enrolment(enrolment, self.dimension)
         with self._writing, transaction(self._writable(), self._path) as connection:
             created = iso_time(clock.now())
             templates = [_insert(connection, enrolment, created) for enrolment in enrolments]
@@ -172,7 +170,7 @@ class Store:
             ids = self.subject_ids([subject, into])
             for name in (subject, into):
                 if name not in ids:
-                    raise _unknown(name)
+                    raise no_subject(name)
             pair = (ids[into], ids[subject])
             update = "UPDATE OR IGNORE templates SET subject = ? WHERE subject = ?"
             moved = connection.execute(update, pair).rowcount
@@ -200,7 +198,7 @@ class Store:
             find = "SELECT id FROM subjects WHERE name = ?"
             row = connection.execute(find, (subject,)).fetchone()
             if row is None:
-                raise _unknown(subject)
+                raise no_subject(subject)
             removed = connection.execute(
                 "SELECT id FROM templates WHERE subject = ? ORDER BY id", row
             ).fetchall()
@@ -238,7 +236,7 @@ class Store:
         query = f"SELECT {_DESCRIBED} {_JOINED} WHERE s.name = ? ORDER BY t.id"
         rows = self._read(query, (subject,))
         if not rows:
-            raise _unknown(subject)
+            raise no_subject(subject)
         return [_template(row) for row in rows]
 
     def template(self, template: int) -> Template:
@@ -250,7 +248,7 @@ class Store:
         query = f"SELECT {_DESCRIBED} {_JOINED} WHERE t.id = CAST(? AS INTEGER)"
         rows = self._read(query, (str(template),))  # as text no number is too large
         if not rows:
-            raise _no_template(template)
+            raise no_template(template)
         return _template(rows[0])
 
     def holds(self, subject: str, digest: str, authorisation: Authorisation) -> bool:
@@ -293,7 +291,7 @@ class Store:
         embeddings = np.empty((len(templates), self.dimension), np.float32)
         for place, template in enumerate(templates):
             if template not in found:
-                raise _no_template(template)
+                raise no_template(template)
             embeddings[place] = found[template]
         return embeddings
 
@@ -374,19 +372,6 @@ class Store:
         ]
         return gallery, contract, dimension
 
-    def _check_embedding(self, enrolment: Enrolment) -> None:
-        embedding = enrolment.embedding
-        if embedding.shape != (self.dimension,) or embedding.dtype != np.float32:
-            raise GalleryError(
-                f"got an embedding of {embedding.dtype} {embedding.shape} for "
-                f"{enrolment.subject!r}, this gallery holds float32 ({self.dimension},)"
-            )
-        if not abs(float(np.linalg.norm(embedding)) - 1) < 1e-2:  # not: NaN fails as well
-            raise GalleryError(
-                f"got an embedding of norm {np.linalg.norm(embedding):.4f} for "
-                f"{enrolment.subject!r}, need 1: use the encoder's output as it is"
-            )
-
 
 def _insert(connection: sqlite3.Connection, enrolment: Enrolment, created: str) -> Template:
     connection.execute(
@@ -423,19 +408,3 @@ def _portions(values: Sequence[T]) -> Iterator[Sequence[T]]:
 
 def _marks(values: Sequence[object]) -> str:
     return ", ".join("?" * len(values))
-
-
-def _no_template(template: int) -> TemplateNotFoundError:
-    return TemplateNotFoundError(f"the gallery has no template {template}")
-
-
-def _check_authorisation(authorisation: Authorisation) -> None:
-    if authorisation.seconds <= clock.now():
-        raise GalleryError(
-            f"the authorisation expired at {authorisation.expires.isoformat()}: nobody can be "
-            "enrolled under it"
-        )
-
-
-def _unknown(subject: str) -> SubjectNotFoundError:
-    return SubjectNotFoundError(f"the gallery has no subject {subject!r}", subject=subject)
