@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from pydantic import Field, ValidationError, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from gait.decode import Limits
 from gait.errors import ConfigError
@@ -36,7 +36,7 @@ class Settings(BaseSettings):
             there is none for no keys, on loopback only.
         device: where the network runs.
         threads: of one run of the network; None for all cores this process may use.
-        workers: clips decoded, embedded and searched at the same time.
+        workers: clips decoded, or searched for, at the same time.
         max_waiting: requests that may wait for a worker; one more is told to come back (429).
         runs: runs of the network at the same time.
         max_batch: clips of one run.
@@ -53,7 +53,7 @@ class Settings(BaseSettings):
         max_pixels: height × width of one frame.
         max_inflated_mib: one clip when decoded, in MiB.
         max_points: points of one frame of a point cloud.
-        max_clips: clips in one enrolment.
+        max_clips: clips in one request.
     """
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid")
@@ -136,6 +136,8 @@ def load_settings(**given: Any) -> Settings:
         if problem["type"] == "missing":
             text = f"give --{place} or set {PREFIX}{place.upper()}"
         raise ConfigError(f"{place}: {text}" if place else text) from error
+    except SettingsError as error:
+        raise ConfigError(f"{error}: lists in the environment are JSON") from error
 
 
 def is_loopback(host: str) -> bool:

@@ -17,7 +17,7 @@ from serve.problems import MEDIA_TYPE
 from serve.service import Service
 from tests import clip_files as files
 from tests import services
-from tests.services import enrol, identify, probe
+from tests.services import AUTHORISATION, PURPOSE, SUBJECTS, add, enrol, identify, probe
 
 pytestmark = pytest.mark.serving
 
@@ -70,8 +70,8 @@ def test_the_reply_says_what_was_done(client: TestClient, service: Service) -> N
     }
     assert (body["decision"], body["thresholds"]) == (None, None)
     assert body["gallery_modality"] is None
-    assert body["gallery_revision"] == service.gallery.revision == 2
-    assert body["model"] == {"contract": service.gallery.contract, "simulated": True}
+    assert (body["gallery"], body["gallery_revision"]) == ("default", 2)
+    assert body["model"] == {"contract": service.encoder.contract, "simulated": True}
     assert set(body["timings_ms"]) == {"decode", "embed", "search"}
     assert all(took > 0 for took in body["timings_ms"].values())
 
@@ -127,7 +127,7 @@ def test_every_refusal_is_a_problem_report(
 
 def test_an_empty_gallery_and_a_request_without_clip(client: TestClient) -> None:
     assert identify(client, probe(0, SILHOUETTE)).json()["code"] == "gallery.empty"
-    reply = client.post("/identify", data={"top_k": "3"})
+    reply = client.post("/identify", data=PURPOSE)
     assert reply.json()["fields"] == [{"field": "clip", "problem": "Field required"}]
     assert client.get("/v1/nothing").json()["code"] == "request.path"
     assert client.get("/identify").json()["code"] == "request.method"
@@ -142,7 +142,7 @@ def test_a_malformed_multipart_body_is_a_bad_request(client: TestClient) -> None
 
 def test_enrolment_takes_what_can_be_used_and_says_why_not_the_rest(client: TestClient) -> None:
     sent = [probe(1, SILHOUETTE), b"junk", probe(1, RANGE_VIEW)]
-    reply = client.post("/v1/subjects/Ada/templates", files=[("clips", data) for data in sent])
+    reply = add(client, "Ada", sent)
     body = reply.json()
     assert reply.status_code == 201
     assert [each["position"] for each in body["templates"]] == [0, 2]
@@ -153,33 +153,32 @@ def test_enrolment_takes_what_can_be_used_and_says_why_not_the_rest(client: Test
 
 @pytest.mark.parametrize("name", ["x" * 129, " padded", "tab%09here", "no%ffutf8"])
 def test_names_that_cannot_be_used(client: TestClient, name: str) -> None:
-    reply = client.post(f"/v1/subjects/{name}/templates", files={"clips": probe(0, SILHOUETTE)})
+    reply = add(client, name, [probe(0, SILHOUETTE)])
     assert (reply.status_code, reply.json()["code"]) == (422, "gallery.invalid")
 
 
 def test_enrolment_without_a_usable_clip_changes_nothing(client: TestClient) -> None:
-    reply = client.post("/v1/subjects/Ada/templates", files={"clips": b"junk"})
-    assert (reply.status_code, reply.json()["code"]) == (422, "enrol.no_usable_clip")
+    reply = add(client, "Ada", [b"junk"])
+    assert (reply.status_code, reply.json()["code"]) == (422, "clips.none_usable")
     assert reply.json()["rejected"][0]["code"] == "decode.format"
-    assert client.get("/v1/subjects").json()["subjects"] == []
+    assert client.get(SUBJECTS).json()["subjects"] == []
 
 
 def test_enrolment_of_too_many_clips_is_refused(client: TestClient) -> None:
-    sent = [("clips", probe(0, SILHOUETTE))] * 4
-    assert client.post("/v1/subjects/Ada/templates", files=sent).status_code == 413
+    assert add(client, "Ada", [probe(0, SILHOUETTE)] * 4).status_code == 413
 
 
 def test_subjects_are_shown_and_deleted_at_once(client: TestClient) -> None:
     enrol(client, 2)
     enrol(client, 2, RANGE_VIEW)
-    shown = client.get("/v1/subjects/p001").json()
+    shown = client.get(f"{SUBJECTS}/p001").json()
     assert [each["modality"] for each in shown["templates"]] == ["silhouette", "range_view"]
-    removed = client.delete("/v1/subjects/p001").json()
-    assert (removed["templates_removed"], removed["gallery_revision"]) == (2, 5)
+    receipt = client.delete(f"{SUBJECTS}/p001").json()["receipt"]
+    assert (receipt["templates"], receipt["gallery_revision"]) == ([2, 4], 5)
     found = identify(client, probe(1, SILHOUETTE), {"top_k": 100}).json()["candidates"]
     assert [each["subject"] for each in found] == ["p000"]
     for method in ("GET", "DELETE"):
-        reply = client.request(method, "/v1/subjects/p001")
+        reply = client.request(method, f"{SUBJECTS}/p001")
         assert (reply.status_code, reply.json()["code"]) == (404, "gallery.subject_not_found")
 
 
@@ -187,15 +186,13 @@ def test_pages_of_subjects_hold_everyone_once_in_order(client: TestClient) -> No
     enrol(client, 7)
     names, cursor = [], None
     for _ in range(4):
-        page = client.get(
-            "/v1/subjects", params={"limit": 2} | ({"cursor": cursor} if cursor else {})
-        )
+        page = client.get(SUBJECTS, params={"limit": 2} | ({"cursor": cursor} if cursor else {}))
         names += [each["subject"] for each in page.json()["subjects"]]
         cursor = page.json()["next_cursor"]
     assert names == [f"p{person:03}" for person in range(7)]
     assert cursor is None
-    assert client.get("/v1/subjects", params={"cursor": "é!"}).json()["code"] == "request.malformed"
-    assert client.get("/v1/subjects", params={"limit": 0}).json()["code"] == "request.invalid"
+    assert client.get(SUBJECTS, params={"cursor": "é!"}).json()["code"] == "request.malformed"
+    assert client.get(SUBJECTS, params={"limit": 0}).json()["code"] == "request.invalid"
 
 
 def test_many_requests_at_once_give_what_one_gives(client: TestClient) -> None:
@@ -212,11 +209,14 @@ def test_health_readiness_metrics_and_page(client: TestClient, service: Service)
     enrol(client, 2)
     assert client.get("/healthz").json() == {"status": "ok"}
     ready = client.get("/readyz").json()
-    assert (ready["status"], ready["gallery_revision"]) == ("ready", 2)
+    assert (ready["status"], ready["galleries"]) == (
+        "ready",
+        [{"gallery": "default", "gallery_revision": 2}],
+    )
     identify(client, probe(0, SILHOUETTE))
     text = client.get("/metrics").text
-    assert "gait_gallery_subjects 2.0" in text
-    assert 'gait_gallery_templates{modality="silhouette"} 2.0' in text
+    assert 'gait_gallery_subjects{gallery="default"} 2.0' in text
+    assert 'gait_gallery_templates{gallery="default",modality="silhouette"} 2.0' in text
     assert 'gait_requests_total{method="POST",route="/identify",status="200"} 1.0' in text
     assert 'gait_stage_seconds_count{stage="search"} 1.0' in text
     page = client.get("/")
@@ -236,10 +236,10 @@ def test_not_ready_while_the_index_is_behind_the_store(
 
 def test_names_never_reach_the_log(client: TestClient, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO", logger="serve")
-    client.post("/v1/subjects/Ada Lovelace/templates", files={"clips": probe(0, SILHOUETTE)})
-    client.get("/v1/subjects/Ada Lovelace")
-    client.delete("/v1/subjects/Ada Lovelace")
-    client.get("/v1/subjects/Nobody Else")
+    add(client, "Ada Lovelace", [probe(0, SILHOUETTE)])
+    client.get(f"{SUBJECTS}/Ada Lovelace")
+    client.delete(f"{SUBJECTS}/Ada Lovelace")
+    client.get(f"{SUBJECTS}/Nobody Else")
     messages = [record.getMessage() for record in caplog.records if record.name == "serve"]
     assert len(messages) == 4
     assert not any("Ada" in message or "Nobody" in message for message in messages)
@@ -274,7 +274,7 @@ def test_waiting_requests_are_bounded(tmp_path: Path, monkeypatch: pytest.Monkey
         services.client(service) as client,
         ThreadPoolExecutor(1) as pool,
     ):
-        monkeypatch.setattr(service, "identify", slow)
+        monkeypatch.setattr(LocalGallery, "identify", slow)
         first = pool.submit(identify, client, data)
         assert entered.acquire(timeout=20)
         refused = identify(client, data)
@@ -288,4 +288,4 @@ def test_waiting_requests_are_bounded(tmp_path: Path, monkeypatch: pytest.Monkey
 def test_a_file_object_can_be_sent_as_it_is(client: TestClient) -> None:
     enrol(client, 1)
     file = io.BytesIO(probe(0, SILHOUETTE))
-    assert client.post("/identify", files={"clip": file}).status_code == 200
+    assert client.post("/identify", files={"clip": file}, data=PURPOSE).status_code == 200
