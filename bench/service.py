@@ -1,11 +1,12 @@
 """The service as a process of its own, and one request to it, for programs that measure it."""
 
 import io
+import os
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,11 +49,17 @@ class ServiceClient:
 
     Args:
         url: such as `http://127.0.0.1:8000`.
+        process: its id, on this machine.
     """
 
-    def __init__(self, url: str) -> None:
-        self.url = url
+    def __init__(self, url: str, process: int) -> None:
+        self.url, self.process = url, process
         self._http = httpx2.Client(base_url=url, timeout=60)
+
+    @property
+    def port(self) -> int:
+        """TCP port."""
+        return int(self.url.rpartition(":")[2])
 
     def ready(self) -> bool:
         """Whether the model is warm and the index current."""
@@ -67,7 +74,7 @@ class ServiceClient:
         reply = self._http.post(
             "/v1/identify",
             files={"clip": ("clip.npy", clip, "application/octet-stream")},
-            data={"modality": str(modality), "top_k": str(top_k)},
+            data={"modality": str(modality), "top_k": str(top_k), "purpose": "benchmark"},
         )
         took = 1000 * (time.perf_counter() - start)
         body = self._checked(reply)
@@ -80,7 +87,7 @@ class ServiceClient:
 
     def sources(self, subject: str) -> dict[int, str]:
         """Where each template of a subject came from, by template id."""
-        body = self._checked(self._http.get(f"/v1/subjects/{subject}"))
+        body = self._checked(self._http.get(f"/v1/galleries/default/subjects/{subject}"))
         return {t["template"]: t["source"] for t in body["templates"]}
 
     def close(self) -> None:
@@ -94,8 +101,30 @@ class ServiceClient:
 
 
 @contextmanager
-def running_service(bundle: Path, gallery: Path, log: Path) -> Iterator[ServiceClient]:
+def running_service(
+    bundle: Path, data: Path, log: Path, settings: Mapping[str, str] | None = None
+) -> Iterator[ServiceClient]:
     """Starts `python -m serve.run` on a free loopback port and stops it at the end of the block.
+
+    Args:
+        bundle: model bundle.
+        data: data folder, made if there is none.
+        log: file for what it says.
+        settings: further environment.
+
+    Raises:
+        ServiceError: it ended, or was not ready in time; the message has its last words.
+    """
+    command = ["serve.run", "--bundle", str(bundle), "--data", str(data)]
+    with running(command, log, settings) as served:
+        yield served
+
+
+@contextmanager
+def running(
+    module: Sequence[str], log: Path, environment: Mapping[str, str] | None = None
+) -> Iterator[ServiceClient]:
+    """Runs `python -m` with `--port` of a free loopback port, once `/readyz` answers 200.
 
     Raises:
         ServiceError: it ended, or was not ready in time; the message has its last words.
@@ -103,11 +132,14 @@ def running_service(bundle: Path, gallery: Path, log: Path) -> Iterator[ServiceC
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "serve.run", "--bundle", str(bundle)]
-    command += ["--gallery", str(gallery), "--port", str(port)]
     with log.open("w") as output:
-        process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
-    client = ServiceClient(f"http://127.0.0.1:{port}")
+        process = subprocess.Popen(
+            [sys.executable, "-m", *module, "--port", str(port)],
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env=os.environ | dict(environment or {}),
+        )
+    client = ServiceClient(f"http://127.0.0.1:{port}", process.pid)
     try:
         _await_ready(client, process, log)
         yield client

@@ -1,0 +1,155 @@
+"""What the service costs over the network it serves, and how it bears many clients.
+
+python -m bench.serve --bundle bundle
+
+In turns, so that all meet the same machine: the encoder and a search in a bare loop; the service;
+the same model behind a plain FastAPI handler and, if `--litserve` says where it was installed,
+behind LitServe. The clients are a process apart and know only this machine. With `--minutes` the
+service then gets mixed traffic, and its memory is watched.
+"""
+
+import json
+import sys
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx2
+import numpy as np
+import tyro
+
+from bench.load import Load, form, press
+from bench.rivals import PATH, Bare
+from bench.serve_table import Row, make_row, rows_table
+from bench.service import ServiceClient, ServiceError, clip_file, running, running_service
+from bench.soak import memory_text, soak
+from gait.cli import run
+from gait.clip import Clip
+from gait.modality import Modality
+
+_PEOPLE = 64
+_FIELDS = {"modality": "silhouette", "top_k": "5", "purpose": "benchmark"}
+_AUTHORISED = {"authorisation": "none: random pixels", "expires": "2999-01-01"}
+BARE = "bare encoder + search"
+_Server = AbstractContextManager[ServiceClient]
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """Measures the service beside the bare encoder and other ways to serve it.
+
+    Args:
+        bundle: model bundle.
+        clients: numbers of clients at the same time.
+        frames: of each clip.
+        seconds: of each measurement.
+        rounds: measurements of each kind, taken in turns.
+        litserve: folder made by `pip install --target FOLDER litserve`; left out if not given.
+        minutes: of mixed traffic afterwards, with the memory watched.
+        json: print JSON instead of a table.
+    """
+
+    bundle: Path
+    clients: tuple[int, ...] = (1, 8, 32, 128)
+    frames: int = 30
+    seconds: float = 2.0
+    rounds: int = 3
+    litserve: Path | None = None
+    minutes: float = 0.0
+    json: bool = False
+
+
+def main() -> None:
+    """Measures, and prints a table or JSON."""
+    given = tyro.cli(Arguments, prog="python -m bench.serve")
+    clips = _clips(given.frames)
+    with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
+        servers = {
+            name: stack.enter_context(server)
+            for name, server in _servers(given, Path(folder)).items()
+        }
+        enrol(servers["service"])
+        rows = _rows(given, servers, clips)
+        memory = soak(servers["service"], given.minutes) if given.minutes else None
+    if given.json:
+        print(json.dumps({"rows": [vars(row) for row in rows], "memory": memory}, indent=1))
+    else:
+        print(rows_table(rows))
+        print("" if memory is None else memory_text(memory), end="")
+
+
+def enrol(service: ServiceClient) -> None:
+    """Enrols people of random pixels, so that there is something to search."""
+    for person in range(_PEOPLE):
+        (clip,) = _clips(8, seed=person + 1, count=1)
+        reply = httpx2.post(
+            f"{service.url}/v1/galleries/default/subjects/p{person:03}/templates",
+            files={"clips": ("clip.npy", clip_file(clip))},
+            data=_AUTHORISED | {"modality": "silhouette"},
+            timeout=60,
+        )
+        if reply.status_code != 201:
+            raise ServiceError(f"enrolment was answered {reply.status_code}: {reply.text[:300]}")
+
+
+def _servers(given: Arguments, folder: Path) -> Mapping[str, _Server]:
+    rival = ["--bundle", str(given.bundle), "--people", str(_PEOPLE)]
+    servers: dict[str, _Server] = {
+        "service": running_service(given.bundle, folder / "data", folder / "service.log"),
+        "plain FastAPI": running(["bench.rivals", *rival], folder / "fastapi.log"),
+    }
+    if given.litserve is not None:
+        path = {"PYTHONPATH": f"{given.litserve}:{Path.cwd()}"}
+        servers["LitServe"] = running(
+            ["bench.rival_litserve", *rival], folder / "litserve.log", path
+        )
+    return servers
+
+
+def _rows(
+    given: Arguments, servers: Mapping[str, ServiceClient], clips: Sequence[Clip]
+) -> list[Row]:
+    bare = Bare(given.bundle, _PEOPLE)
+    kinds = [(BARE, 1), *((name, clients) for clients in given.clients for name in servers)]
+    loads: dict[tuple[str, int], list[Load]] = {kind: [] for kind in kinds}
+    for turn in range(given.rounds):
+        for name, clients in kinds:
+            print(f"round {turn + 1}: {name}, {clients} clients", file=sys.stderr)
+            if name == BARE:
+                loads[name, clients].append(_loop(bare, clips, given.seconds))
+            else:
+                port = servers[name].port
+                asked = [form(port, PATH, {"clip": clip_file(clip)}, _FIELDS) for clip in clips]
+                press(port, asked, clients, 0.3)  # connections, threads, caches
+                loads[name, clients].append(press(port, asked, clients, given.seconds))
+    return [make_row(*kind, loads[kind], loads[BARE, 1]) for kind in kinds]
+
+
+def _loop(bare: Bare, clips: Sequence[Clip], seconds: float) -> Load:
+    """The encoder and the search alone, one clip after the other."""
+    load, began = Load(), time.perf_counter()
+    bare.search(bare.embed(clips[:1]))
+    turn = 0
+    while (started := time.perf_counter()) < began + seconds:
+        bare.search(bare.embed([clips[turn % len(clips)]]))
+        load.latencies.append(time.perf_counter() - started)
+        turn += 1
+    load.seconds = time.perf_counter() - began
+    load.statuses[200] = turn
+    return load
+
+
+def _clips(frames: int, seed: int = 0, count: int = 8) -> list[Clip]:
+    rng = np.random.default_rng(seed)
+    shape = (count, frames, 1, 64, 64)
+    return [
+        Clip(frames.astype(np.uint8) * 255, Modality.SILHOUETTE)
+        for frames in rng.integers(0, 2, shape)
+    ]
+
+
+if __name__ == "__main__":
+    run(main)
