@@ -85,7 +85,8 @@ def _direction(arguments: Arguments, dataset: Path, enrolled: Modality) -> Direc
     """One direction's results, from the file if the same was asked before."""
     contract = Manifest.load(arguments.bundle).contract
     asked = f"{contract} {dataset} {arguments.enrol_views} {arguments.probes}"
-    gallery = arguments.out / f"gallery-{enrolled}"
+    data = arguments.out / f"data-{enrolled}"
+    gallery = data / "galleries" / "default"
     results = arguments.out / f"found-{enrolled}.json"
     if results.exists():
         direction = Direction.model_validate_json(results.read_text())
@@ -93,9 +94,9 @@ def _direction(arguments: Arguments, dataset: Path, enrolled: Modality) -> Direc
             return direction
     people = sorted(load_partition(dataset / PARTITION).test)
     if gallery.exists() and Manifest.load(gallery / BUNDLE).contract != contract:
-        shutil.rmtree(gallery)  # of an earlier model
+        shutil.rmtree(data)  # of an earlier model
     _build(arguments, dataset, gallery, enrolled, people)
-    with running_service(arguments.bundle, gallery, arguments.out / "service.log") as client:
+    with running_service(arguments.bundle, data, arguments.out / "service.log") as client:
         probes = _probe(client, dataset, enrolled.counterpart, people, arguments)
     direction = Direction(
         asked=asked,
