@@ -11,8 +11,8 @@ from serve.access import Access
 from serve.body import BodyLimit
 from serve.key_file import KeyFile
 from serve.observe import Observe
-from serve.rates import Rates
 from serve.presence import Presence
+from serve.rates import Rates
 from serve.routes import (
     embed,
     galleries,
@@ -23,6 +23,7 @@ from serve.routes import (
     templates,
     verify,
 )
+from serve.routes import keys as key_routes
 from serve.schemas.operations import Problem
 from serve.service import Service
 
@@ -64,7 +65,7 @@ def create_app(service: Service, keys: KeyFile | None = None) -> FastAPI:
     problems.install(app)
     key = HTTPBearer(auto_error=False, description="`id.secret`", scheme_name="key")
     documented = [] if keys is None else [Security(key)]  # checked by `Access`
-    for noun in (identify, verify, embed, galleries, subjects, templates, models):
+    for noun in (identify, verify, embed, galleries, subjects, templates, models, key_routes):
         app.include_router(noun.router, dependencies=documented)
     app.include_router(operations.router)
     settings = service.settings

@@ -1,5 +1,6 @@
 """The file of keys: changed under a lock, whole or not at all, and read again as it changes."""
 
+import errno
 import logging
 import os
 import stat
@@ -132,6 +133,8 @@ class KeyFile:
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
+        if not self.path.parent.is_dir():  # the lock would make it
+            raise self._unwritable(FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT)))
         lock = FileLock(f"{self.path}.lock", timeout=LOCK_SECONDS, mode=0o600, is_singleton=False)
         try:
             lock.acquire()

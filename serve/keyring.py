@@ -50,9 +50,9 @@ class Grant(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     scopes: tuple[Scope, ...]
-    galleries: tuple[GalleryName, ...] | None = Field(None, min_length=1)
-    note: str = Field("", max_length=200)
-    days: int = Field(DAYS, ge=1, le=MAX_DAYS)
+    galleries: tuple[GalleryName, ...] | None = Field(default=None, min_length=1)
+    note: str = Field(default="", max_length=200)
+    days: int = Field(default=DAYS, ge=1, le=MAX_DAYS)
 
     @model_validator(mode="after")
     def _admin_is_everywhere(self) -> Self:

@@ -4,6 +4,7 @@ A restart forgets what was counted; a service is one process, so nothing else co
 """
 
 import ipaddress
+import threading
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -16,8 +17,8 @@ from pydantic import Field
 
 from gait.errors import RateError
 
-MAX_ADDRESSES = 10_000
-"""Addresses remembered; whoever has more is not held up by a limit for each."""
+MAX_NAMES = 10_000
+"""Keys, galleries and addresses remembered; counting starts anew when there are more."""
 
 
 Rate = Annotated[str, Field(pattern=r"^[1-9][0-9]{0,8}/(second|minute|hour|day)$")]
@@ -55,7 +56,7 @@ class Allowance:
 
 
 class Rates:
-    """The limits and what has been used of them. Called on the event loop alone.
+    """The limits and what has been used of them. Methods may be called from several threads.
 
     Args:
         per_key: requests of a key.
@@ -70,7 +71,7 @@ class Rates:
             "gallery": parse(per_gallery),
             "address": parse(per_address),
         }
-        self._latest = 0.0
+        self._latest, self._lock = 0.0, threading.Lock()
         self._forget()
 
     def key(self, key_id: str) -> Allowance:
@@ -83,18 +84,18 @@ class Rates:
 
     def stranger(self, address: str) -> Allowance:
         """Counts a request without a valid key."""
-        if len(self._storage.events) > MAX_ADDRESSES:
-            self._forget()
         return self._use("address", _network(address))
 
     def _use(self, policy: str, name: str) -> Allowance:
-        now = time.time()
-        if now < self._latest - 1:  # set back: what was counted would lie in the future and stay
-            self._forget()
-        self._latest = now
         limit = self._limits[policy]
-        spent = not self._limiter.hit(limit, policy, name)
-        return self._allowance(policy, limit, name, spent=spent)
+        with self._lock:
+            now = time.time()
+            # What was counted before the clock was set back counts until it is as late again.
+            if now < self._latest - 1 or len(self._storage.events) > MAX_NAMES:
+                self._forget()
+            self._latest = now
+            spent = not self._limiter.hit(limit, policy, name)
+            return self._allowance(policy, limit, name, spent=spent)
 
     def _allowance(self, policy: str, limit: RateLimitItem, name: str, *, spent: bool) -> Allowance:
         stats = self._limiter.get_window_stats(limit, policy, name)

@@ -67,7 +67,7 @@ class Needs:
 
     scope: Scope | None
 
-    def __call__(self, request: Request) -> None:
+    async def __call__(self, request: Request) -> None:
         """Refuses callers whose key does not do.
 
         Raises:
@@ -127,7 +127,7 @@ class Guarded(APIRoute):
 
         async def guarded(request: Request) -> Response:
             for each in needed:
-                each(request)
+                await each(request)
             return await handle(request)
 
         return guarded

@@ -10,6 +10,7 @@ from starlette.exceptions import HTTPException
 
 from serve.routes.asked import Serving, problems
 from serve.schemas.operations import GalleryReadiness, Health, Readiness
+from serve.scopes import Guarded, needs
 
 _PAGE = files("serve").joinpath("page", "index.html").read_text(encoding="utf-8")
 _PAGE_MAY = (
@@ -17,7 +18,7 @@ _PAGE_MAY = (
     "connect-src 'self'; form-action 'none'; frame-ancestors 'none'; base-uri 'none'"
 )
 
-router = APIRouter(tags=["operations"])
+router = APIRouter(tags=["operations"], route_class=Guarded)
 
 
 @router.get("/healthz")
@@ -47,7 +48,7 @@ def readyz(service: Serving) -> Readiness:
     )
 
 
-@router.get("/metrics", response_class=Response)
+@router.get("/metrics", dependencies=[needs()], response_class=Response)
 def metrics(service: Serving) -> Response:
     """Metrics in Prometheus' text format."""
     service.measure()

@@ -1,0 +1,79 @@
+"""`/v1/keys`: make, list, rotate and revoke access keys. Changes count from the next request."""
+
+import logging
+from http import HTTPStatus
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Path, Request, Response
+
+from gait.errors import AccessError
+from serve.key_file import KeyFile
+from serve.keyring import Grant, Issued
+from serve.routes.asked import Calling, RequestId, problems
+from serve.schemas.keys import KeyIssued, KeyList, KeyReply, KeyReport, Rotation
+from serve.scopes import Guarded, Scope, needs
+
+log = logging.getLogger("serve")
+router = APIRouter(
+    prefix="/v1/keys", tags=["keys"], route_class=Guarded, dependencies=[needs(Scope.ADMIN)]
+)
+
+
+def _key_file(request: Request) -> KeyFile:
+    keys = request.app.state.keys
+    if keys is None:
+        raise AccessError(
+            "this service has no keys: make a key file with `python -m serve.keys new`, "
+            "and start the service with --keys"
+        )
+    assert isinstance(keys, KeyFile)
+    return keys
+
+
+Keys = Annotated[KeyFile, Depends(_key_file)]
+KeyId = Annotated[str, Path(description="The part before the dot.", examples=["129e6d84"])]
+
+
+@router.post("", status_code=HTTPStatus.CREATED, responses=problems(400, 507))
+def create(
+    keys: Keys, request_id: RequestId, caller: Calling, grant: Grant, response: Response
+) -> KeyIssued:
+    """Makes a key."""
+    issued = keys.new(grant)
+    log.info("%s key %s made by %s", request_id, issued.key.id, caller.key_id)
+    return _shown_once(request_id, issued, response)
+
+
+@router.get("", responses=problems())
+def keys(keys: Keys, request_id: RequestId) -> KeyList:
+    """Lists the keys; secrets are not kept anywhere."""
+    return KeyList(request_id=request_id, keys=[KeyReport.of(key) for key in keys.load().keys])
+
+
+@router.post("/{key}:rotate", responses=problems(400, 404, 409, 507))
+def rotate(
+    keys: Keys,
+    request_id: RequestId,
+    caller: Calling,
+    key: KeyId,
+    rotation: Rotation,
+    response: Response,
+) -> KeyIssued:
+    """Gives a key a new secret; the old one is taken for a while longer."""
+    issued = keys.rotate(key, rotation.overlap_hours, rotation.days)
+    log.info("%s key %s rotated by %s", request_id, issued.key.id, caller.key_id)
+    return _shown_once(request_id, issued, response)
+
+
+@router.delete("/{key}", responses=problems(404, 507))
+def revoke(keys: Keys, request_id: RequestId, caller: Calling, key: KeyId) -> KeyReply:
+    """Ends a key for good. It stays listed, so that records of what it did can be understood."""
+    revoked = keys.revoke(key)
+    log.info("%s key %s revoked by %s", request_id, revoked.id, caller.key_id)
+    return KeyReply(request_id=request_id, key=KeyReport.of(revoked))
+
+
+def _shown_once(request_id: str, issued: Issued, response: Response) -> KeyIssued:
+    response.headers["Cache-Control"] = "no-store"
+    key = KeyReport.of(issued.key)
+    return KeyIssued(request_id=request_id, key=key, token=issued.token)
