@@ -17,7 +17,7 @@ from serve.problems import MEDIA_TYPE
 from serve.service import Service
 from tests import clip_files as files
 from tests import services
-from tests.services import AUTHORISATION, PURPOSE, SUBJECTS, add, enrol, identify, probe
+from tests.services import PURPOSE, SUBJECTS, add, enrol, identify, probe
 
 pytestmark = pytest.mark.serving
 

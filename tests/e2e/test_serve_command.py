@@ -9,7 +9,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,8 +18,8 @@ import pytest
 
 from gait.modality import Modality
 from gallery.local import LocalGallery
-from tests.galleries import TINY
-from tests.services import probe
+from tests.galleries import AUTHORISED, TINY
+from tests.services import AUTHORISATION, PURPOSE, probe
 
 pytestmark = pytest.mark.serving
 
@@ -67,10 +67,20 @@ def _get(address: str) -> Any:
         return json.load(reply)
 
 
-def _post(address: str, field: str, data: bytes) -> Any:
-    body = (
+def _enrol(address: str, subject: str, clip: bytes) -> None:
+    path = f"/v1/galleries/default/subjects/{subject}/templates"
+    _post(f"{address}{path}", "clips", clip, AUTHORISATION)
+
+
+def _post(address: str, field: str, data: bytes, fields: Mapping[str, str]) -> Any:
+    parts = [
+        f'--limit\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'
+        for name, value in fields.items()
+    ]
+    parts.append(
         f'--limit\r\nContent-Disposition: form-data; name="{field}"; filename="clip"\r\n\r\n'
-    ).encode() + data + b"\r\n--limit--\r\n"  # fmt: skip
+    )
+    body = "".join(parts).encode() + data + b"\r\n--limit--\r\n"
     kind = {"Content-Type": "multipart/form-data; boundary=limit"}
     request = urllib.request.Request(address, body, kind, method="POST")
     with urllib.request.urlopen(request, timeout=30) as reply:
@@ -79,26 +89,26 @@ def _post(address: str, field: str, data: bytes) -> Any:
 
 @pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGINT])
 def test_start_enrol_identify_stop(tmp_path: Path, stop: signal.Signals) -> None:
-    folder = tmp_path / "gallery"
-    with _running("--bundle", TINY, "--gallery", folder) as (process, address):
+    folder = tmp_path / "data"
+    with _running("--bundle", TINY, "--data", folder) as (process, address):
         for person in range(3):
             clip = probe(person, Modality.RANGE_VIEW, seed=0)
-            _post(f"{address}/v1/subjects/p{person}/templates", "clips", clip)
-        found = _post(f"{address}/identify", "clip", probe(2, Modality.RANGE_VIEW))
+            _enrol(address, f"p{person}", clip)
+        found = _post(f"{address}/identify", "clip", probe(2, Modality.RANGE_VIEW), PURPOSE)
         assert found["candidates"][0]["subject"] == "p2"
         process.send_signal(stop)
         _, log = process.communicate(timeout=30)
     assert process.returncode == 0, log
     assert "Traceback" not in log
-    with LocalGallery.open(folder) as gallery:
+    with LocalGallery.open(folder / "galleries" / "default") as gallery:
         assert [each.name for each in gallery.subjects()] == ["p0", "p1", "p2"]
 
 
-def test_a_second_service_on_one_gallery_says_so(tmp_path: Path) -> None:
-    folder = tmp_path / "gallery"
-    with _running("--bundle", TINY, "--gallery", folder):
+def test_a_second_service_on_one_data_folder_says_so(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    with _running("--bundle", TINY, "--data", folder):
         second = subprocess.run(
-            _command("--gallery", folder, "--port", str(_free_port())),
+            _command("--data", folder, "--port", str(_free_port())),
             capture_output=True, text=True, timeout=60,
         )  # fmt: skip
     assert second.returncode == 1
@@ -106,19 +116,32 @@ def test_a_second_service_on_one_gallery_says_so(tmp_path: Path) -> None:
 
 
 def test_a_served_gallery_can_be_searched_by_command(tmp_path: Path) -> None:
-    folder, clip = tmp_path / "gallery", tmp_path / "clip.npy"
+    folder, clip = tmp_path / "data", tmp_path / "clip.npy"
     clip.write_bytes(probe(1, Modality.SILHOUETTE))
-    with _running("--bundle", TINY, "--gallery", folder) as (_, address):
-        _post(f"{address}/v1/subjects/p1/templates", "clips", probe(1, Modality.RANGE_VIEW))
-        command = [sys.executable, "-m", "gallery.identify", "--gallery", str(folder), str(clip)]
+    with _running("--bundle", TINY, "--data", folder) as (_, address):
+        _enrol(address, "p1", probe(1, Modality.RANGE_VIEW))
+        gallery = str(folder / "galleries" / "default")
+        command = [sys.executable, "-m", "gallery.identify", "--gallery", gallery, str(clip)]
         done = subprocess.run([*command, "--json"], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     assert [each["subject"] for each in json.loads(done.stdout)["candidates"]] == ["p1"]
 
 
+def test_a_gallery_built_by_command_is_served(tmp_path: Path) -> None:
+    data, clips = tmp_path / "data", tmp_path / "clips"
+    (clips / "Ada").mkdir(parents=True)
+    (clips / "Ada" / "walk.npz").write_bytes(probe(1, Modality.RANGE_VIEW))
+    gallery = data / "galleries" / "default"
+    command = [sys.executable, "-m", "gallery.build", clips, "--bundle", TINY, "--out", gallery]
+    subprocess.run([*map(str, command), *AUTHORISED], check=True, timeout=60, capture_output=True)
+    with _running("--data", data) as (_, address):
+        found = _post(f"{address}/identify", "clip", probe(1, Modality.SILHOUETTE), PURPOSE)
+    assert [each["subject"] for each in found["candidates"]] == ["Ada"]
+
+
 def test_a_port_that_is_taken_is_said(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        command = _command("--bundle", TINY, "--gallery", tmp_path / "gallery")
+        command = _command("--bundle", TINY, "--data", tmp_path / "data")
         command += ["--port", str(taken.getsockname()[1])]
         done = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert done.returncode == 1
@@ -129,11 +152,12 @@ def test_a_port_that_is_taken_is_said(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["--gallery", "g", "--host", "0.0.0.0"], "error [config.invalid]: refusing to listen"),
-        ([], "error [config.invalid]: gallery"),
-        (["--gallery", "nowhere"], "error [gallery.invalid]: there is no gallery at nowhere"),
-        (["--gallery", "g", "--bundle", "nowhere"], "error [bundle.invalid]"),
-        (["--gallery", "g", "--bundle", str(TINY), "--keys", "none.json"], "cannot read the key"),
+        (["--data", "g", "--host", "0.0.0.0"], "error [config.invalid]: refusing to listen"),
+        ([], "error [config.invalid]: data: give --data or set DIFFCROSSGAIT_DATA"),
+        (["--data", "nowhere"], "error [gallery.invalid]: there is no gallery in nowhere"),
+        (["--data", "g", "--bundle", "nowhere"], "error [bundle.invalid]"),
+        (["--data", "g", "--bundle", str(TINY), "--keys", "none.json"], "cannot read the key"),
+        (["--data", "g", "--gallery", "../g"], "error [config.invalid]: gallery"),
     ],
 )
 def test_what_is_wrong_is_one_line(tmp_path: Path, arguments: list[str], says: str) -> None:
