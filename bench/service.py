@@ -2,12 +2,13 @@
 
 import io
 import os
+import signal
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -138,6 +139,7 @@ def running(
             stdout=output,
             stderr=subprocess.STDOUT,
             env=os.environ | dict(environment or {}),
+            start_new_session=True,
         )
     client = ServiceClient(f"http://127.0.0.1:{port}", process.pid)
     try:
@@ -147,6 +149,8 @@ def running(
         client.close()
         process.terminate()
         process.wait(timeout=30)
+        with suppress(ProcessLookupError):  # what it started and left behind
+            os.killpg(process.pid, signal.SIGKILL)
 
 
 def _await_ready(client: ServiceClient, process: subprocess.Popen[bytes], log: Path) -> None:

@@ -41,15 +41,24 @@ def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
 CLIP_PROBLEMS = problems(400, 404, 409, 413, 415)
 
 
-def _service(request: Request) -> Service:
+# FastAPI runs dependencies that are not `async` in a thread each, at 0.3 ms or more.
+async def _service(request: Request) -> Service:
     service = request.app.state.service
     assert isinstance(service, Service)
     return service
 
 
+async def _request_id(request: Request) -> str:
+    return request_id_of(request)
+
+
+async def _caller(request: Request) -> Caller:
+    return caller_of(request)
+
+
 Serving = Annotated[Service, Depends(_service)]
-RequestId = Annotated[str, Depends(request_id_of)]
-Calling = Annotated[Caller, Depends(caller_of)]
+RequestId = Annotated[str, Depends(_request_id)]
+Calling = Annotated[Caller, Depends(_caller)]
 
 GalleryPath = Annotated[str, Path(description="Name of the gallery.", examples=["default"])]
 SubjectPath = Annotated[str, Path(description="The person's name or number.", examples=["0042"])]
@@ -72,11 +81,13 @@ GivenForward = Annotated[
 ]
 
 
-def _stages(service: Serving) -> Stages:
+async def _stages(service: Serving) -> Stages:
     return Stages(service.metrics)
 
 
-def _reading(modality: GivenModality = None, forward: GivenForward = Forward.PLUS_X) -> Reading:
+async def _reading(
+    modality: GivenModality = None, forward: GivenForward = Forward.PLUS_X
+) -> Reading:
     return Reading(modality, forward)
 
 
@@ -84,7 +95,7 @@ Timing = Annotated[Stages, Depends(_stages)]
 HowToRead = Annotated[Reading, Depends(_reading)]
 
 
-def _purpose(
+async def _purpose(
     service: Serving,
     purpose: Annotated[
         str,
@@ -104,7 +115,7 @@ def _purpose(
     return purpose
 
 
-def _authorisation(
+async def _authorisation(
     authorisation: Annotated[
         str,
         Form(
@@ -146,7 +157,7 @@ Purpose = Annotated[str, Depends(_purpose)]
 Authorised = Annotated[Authorisation, Depends(_authorisation)]
 
 
-def _gallery(
+async def _gallery(
     request: Request,
     service: Serving,
     gallery: Annotated[
@@ -161,7 +172,7 @@ def _gallery(
 GivenGallery = Annotated[str, Depends(_gallery)]
 
 
-def _after(
+async def _after(
     cursor: Annotated[str | None, Query(description="`next_cursor` of the page before.")] = None,
 ) -> str | None:
     return None if cursor is None else cursors.decode(cursor)
