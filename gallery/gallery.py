@@ -1,6 +1,7 @@
 """What every gallery can do, wherever it keeps its people."""
 
 from collections.abc import Collection, Sequence
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
@@ -36,6 +37,11 @@ class Gallery(Protocol):
     @property
     def identity(self) -> str:
         """Given when it was made, for good: 32 hex digits. Receipts name it."""
+        ...
+
+    @property
+    def master_key(self) -> str:
+        """Fingerprint of the master key that opens it."""
         ...
 
     @property
@@ -182,6 +188,10 @@ class Gallery(Protocol):
         Raises:
             TemplateNotFoundError: no such template.
         """
+        ...
+
+    def expiring(self, before: datetime) -> int:
+        """How many templates expire before a moment."""
         ...
 
     def counts(self) -> Counts:

@@ -1,6 +1,7 @@
 """A gallery in a folder: enrolled people, with the bundle that embedded them.
 
-gallery.db   the store of record
+gallery.db   the store of record: templates, encrypted
+keys.db      the subjects' keys, wrapped by the master key, which is elsewhere
 bundle/      a copy of the model bundle, so that the folder is complete in itself
 lock         held by the process that may write
 """
@@ -9,8 +10,10 @@ import errno
 import os
 import tempfile
 import threading
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -33,6 +36,7 @@ from gallery.fusion import Fusion
 from gallery.health import IndexHealth
 from gallery.index import Index
 from gallery.lock import writer_lock
+from gallery.master_key import MasterKey
 from gallery.store import Store
 from gallery.template import (
     Authorisation,
@@ -49,6 +53,9 @@ from gallery.template import (
 
 BUNDLE = "bundle"
 STORE = "gallery.db"
+KEYS = "keys.db"
+_TOGETHER = 4096
+"""Templates read together."""
 _WIDER = 100
 """Further subjects that fusion looks at."""
 _SAMPLE = 100
@@ -64,11 +71,19 @@ class LocalGallery:
     def __init__(self, folder: Path, store: Store, lock: FileLock | None) -> None:
         self._folder, self._store, self._lock = folder, store, lock
         self._changing = threading.Lock()
-        self._index = Index.of(-1, [], np.empty((0, store.dimension), np.float32))
+        self._index = self._empty()
 
     @classmethod
-    def create(cls, folder: Path, bundle: Path) -> "LocalGallery":
+    def create(
+        cls, folder: Path, bundle: Path, *, master: MasterKey | None = None
+    ) -> "LocalGallery":
         """Makes an empty gallery for a model bundle, which is copied into it, and opens it.
+
+        Args:
+            folder: to be made.
+            bundle: made by `export.onnx`.
+            master: wraps the keys of subjects; None for the configured master key, which is made
+                if nothing is configured.
 
         Raises:
             GalleryError: the folder exists already.
@@ -76,23 +91,34 @@ class LocalGallery:
             StorageError: the disk is full or the folder cannot be written.
         """
         manifest = Manifest.load(bundle)
+        if folder.exists():
+            raise _exists(folder)
+        master = master or MasterKey.load(create=True)
         try:
             folder.parent.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as made:
                 new = Path(made) / "gallery"
                 _copy_bundle(manifest, bundle, new / BUNDLE)
-                Store.create(new / STORE, manifest.contract, manifest.dimension).close()
+                store = Store.create(
+                    new / STORE, new / KEYS, manifest.contract, manifest.dimension, master
+                )
+                store.close()
                 new.rename(folder)
             _flush(folder.parent)
         except OSError as error:
             if error.errno in (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR):
-                raise GalleryError(f"{folder} exists already: choose another folder") from error
+                raise _exists(folder) from error
             raise StorageError(f"cannot make {folder}: {error}") from error
-        return cls.open(folder)
+        return cls.open(folder, master=master)
 
     @classmethod
     def open(
-        cls, folder: Path, *, contract: str | None = None, readonly: bool = False
+        cls,
+        folder: Path,
+        *,
+        contract: str | None = None,
+        readonly: bool = False,
+        master: MasterKey | None = None,
     ) -> "LocalGallery":
         """Opens a gallery.
 
@@ -101,18 +127,22 @@ class LocalGallery:
             contract: identity of the bundle that will make the probes; None for the gallery's own.
             readonly: do not take the lock; nothing can be changed, and what another process writes
                 meanwhile is seen.
+            master: that the gallery was made with; None for the configured one.
 
         Raises:
             GalleryError: there is no gallery.
             GalleryLockedError: another process may write to it.
             ContractMismatchError: it was made with another bundle.
-            GalleryCorruptError: its database is damaged.
+            GalleryCorruptError: a database is damaged or missing.
+            MasterKeyError: the master key is missing, or not the one it was made with.
         """
         if not (folder / STORE).is_file():
             raise GalleryError(f"there is no gallery at {folder}: make one with gallery.build")
         lock = None if readonly else writer_lock(folder)
         try:
-            store = Store(folder / STORE, readonly=readonly)
+            store = Store(
+                folder / STORE, folder / KEYS, master or MasterKey.load(), readonly=readonly
+            )
             _check_contract(folder, store.contract, contract)
         except GaitError:
             if lock is not None:
@@ -148,6 +178,11 @@ class LocalGallery:
         return self._store.gallery
 
     @property
+    def master_key(self) -> str:
+        """Fingerprint of the master key."""
+        return self._store.keys.master
+
+    @property
     def bundle(self) -> Path:
         """The gallery's own copy of its model bundle."""
         return self._folder / BUNDLE
@@ -181,6 +216,10 @@ class LocalGallery:
         found = [self._current().search(e, 1, list(Modality))[0] for e in sample.embeddings]
         hits = [c.template == t for c, t in zip(found, sample.ids, strict=True)]
         return IndexHealth(float(np.mean(hits)), 1.0, self.counts().templates, self.rung)
+
+    def expiring(self, before: datetime) -> int:
+        """How many templates expire before a moment."""
+        return self._store.expiring(int(before.timestamp()))
 
     @property
     def ready(self) -> bool:
@@ -220,7 +259,7 @@ class LocalGallery:
             SubjectNotFoundError: no such subject.
             GalleryError: the gallery was opened read-only.
         """
-        with self._changing:
+        with self._changing, self._stale_on_error():
             receipt = self._store.remove(subject)
             if self._index.revision == receipt.revision - 1:
                 self._index = self._index.without(receipt.revision, subject)
@@ -232,12 +271,12 @@ class LocalGallery:
         Raises:
             TemplateNotFoundError: no such template.
         """
-        with self._changing:
+        with self._changing, self._stale_on_error():
             return self._store.remove_template(template)
 
     def erase_expired(self) -> list[Receipt]:
         """Erases every template whose authorisation has expired by now, one receipt a subject."""
-        with self._changing:
+        with self._changing, self._stale_on_error():
             return self._store.erase_expired()
 
     def merge(self, subject: str, into: str) -> int:
@@ -378,8 +417,34 @@ class LocalGallery:
             return index
         with self._changing:  # a write in progress brings the index up itself
             if self._index.revision != self._store.revision():
-                self._index = Index.of(*self._store.snapshot())
+                self._index = self._built()
             return self._index
+
+    def _built(self) -> Index:
+        revision = self._store.revision()
+        index = self._empty()
+        for batch in self._store.batches(_TOGETHER):
+            described = self._store.described(batch.ids.tolist())
+            rows = [row for row, t in enumerate(batch.ids.tolist()) if t in described]
+            templates = [described[int(batch.ids[row])] for row in rows]
+            index = index.plus(revision, templates, batch.embeddings[rows])
+        return replace(index, revision=revision)
+
+    def _empty(self) -> Index:
+        return Index.of(-1, [], np.empty((0, self._store.dimension), np.float32))
+
+    @contextmanager
+    def _stale_on_error(self) -> Iterator[None]:
+        """An erasure that fails may have destroyed keys, without a new revision."""
+        try:
+            yield
+        except StorageError:
+            self._index = self._empty()
+            raise
+
+
+def _exists(folder: Path) -> GalleryError:
+    return GalleryError(f"{folder} exists already: choose another folder")
 
 
 def _check_contract(folder: Path, gallery: str, contract: str | None) -> None:

@@ -61,8 +61,7 @@ class MasterKey:
             return cls._decoded(value, f"the variable {VARIABLE}")
         path = Path(file) if file else default_path()
         if create and not file and not path.exists():
-            cls.generate().save(path)
-            log.warning("made the master key %s: back it up; without it no gallery opens", path)
+            _make(path)
         return cls.read(path)
 
     @classmethod
@@ -148,6 +147,16 @@ class MasterKey:
                 f"master key {self.id} does not open this: it was made with another key, or is "
                 "damaged"
             ) from error
+
+
+def _make(path: Path) -> None:
+    try:
+        MasterKey.generate().save(path)
+    except MasterKeyError:
+        if not path.exists():  # else another process has made it just now
+            raise
+    else:
+        log.warning("made the master key %s: back it up; without it no gallery opens", path)
 
 
 def default_path() -> Path:

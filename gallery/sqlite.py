@@ -1,9 +1,10 @@
 """SQLite with this project's durability and errors."""
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 from gait.errors import GaitError, GalleryCorruptError, GalleryLockedError, StorageError
 
@@ -12,7 +13,25 @@ _PRAGMAS = (
     "PRAGMA synchronous = FULL",  # a commit that returned survives a power cut
     "PRAGMA foreign_keys = ON",
     "PRAGMA secure_delete = ON",  # deleted rows are overwritten with zeros
+    "PRAGMA temp_store = MEMORY",  # no page goes to a file of its own
 )
+
+T = TypeVar("T")
+_PATIENCE = 10_000
+"""Milliseconds to wait for other processes."""
+_MOST_VALUES = 10_000
+"""Values in one query; SQLite takes 32,766."""
+
+
+def portions(values: Sequence[T]) -> Iterator[Sequence[T]]:
+    """The values in as many parts as there have to be queries."""
+    for start in range(0, len(values), _MOST_VALUES):
+        yield values[start : start + _MOST_VALUES]
+
+
+def marks(values: Sequence[object]) -> str:
+    """As many question marks as there are values, for `IN (…)`."""
+    return ", ".join("?" * len(values))
 
 
 def connect(path: Path, *, readonly: bool = False) -> sqlite3.Connection:
@@ -30,7 +49,7 @@ def connect(path: Path, *, readonly: bool = False) -> sqlite3.Connection:
     """
     with translated(path):
         connection = sqlite3.connect(
-            path, timeout=10, isolation_level=None, check_same_thread=False
+            path, timeout=_PATIENCE / 1000, isolation_level=None, check_same_thread=False
         )
         try:
             for pragma in _PRAGMAS:
@@ -55,6 +74,24 @@ def transaction(connection: sqlite3.Connection, path: Path) -> Iterator[sqlite3.
             if connection.in_transaction:  # a full disk has rolled it back already
                 connection.execute("ROLLBACK")
             raise
+
+
+def empty_log(connection: sqlite3.Connection, path: Path, *, wait: bool) -> bool:
+    """Moves what the log has into the database and cuts the log to nothing.
+
+    Args:
+        connection: outside of a transaction.
+        path: of the database, for errors.
+        wait: if others are reading, wait ten seconds for them, else do what can be done at once.
+
+    Returns:
+        Whether the log is empty; others that read keep it from being so.
+    """
+    with translated(path):
+        connection.execute(f"PRAGMA busy_timeout = {_PATIENCE if wait else 0}")
+        busy, *_ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        connection.execute(f"PRAGMA busy_timeout = {_PATIENCE}")
+    return not busy
 
 
 @contextmanager

@@ -1,118 +1,99 @@
-"""The store of record: subjects and templates in one SQLite file. The index is made from it."""
+"""The store of record: who is enrolled, in two SQLite files that belong together.
 
-import itertools
+One has the templates, encrypted under their subjects' keys; the other has these keys, wrapped by
+the master key. Enrolling writes the key first, then the rows. Erasing destroys the key
+first: from then on the rows are noise wherever a copy of them lies, and if the process dies before
+it has deleted them, the next opening does.
+"""
+
 import sqlite3
 import threading
-import uuid
-import zlib
-from collections.abc import Collection, Iterator, Sequence
-from contextlib import closing
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import NamedTuple
 
-import numpy as np
-
-from gait.errors import (
-    GaitError,
-    GalleryCorruptError,
-    GalleryError,
-)
-from gait.modality import Modality
+from gait.errors import GaitError, GalleryCorruptError, GalleryError
 from gallery import clock
-from gallery.admission import check_enrolment, no_subject, no_template
-from gallery.sqlite import connect, reading, transaction, translated
-from gallery.template import (
-    Authorisation,
-    Batch,
-    Counts,
-    Enrolment,
-    Matrix,
-    Receipt,
-    Subject,
-    Template,
-    Vector,
-    iso_time,
-)
+from gallery.admission import check_enrolment, no_subject
+from gallery.catalogue import Catalogue, read_template
+from gallery.master_key import MasterKey
+from gallery.schema import create_database, read_identity
+from gallery.sqlite import connect, empty_log, marks, portions, transaction
+from gallery.subject_key import SubjectKey
+from gallery.subject_keys import SubjectKeys
+from gallery.template import Enrolment, Receipt, Template, iso_time
 
-T = TypeVar("T")
-Row = tuple[Any, ...]
-SCHEMA_VERSION = 2
-
-_SCHEMA = f"""
-CREATE TABLE meta (
-    gallery TEXT NOT NULL, contract TEXT NOT NULL, dimension INTEGER NOT NULL,
-    revision INTEGER NOT NULL, created TEXT NOT NULL
-) STRICT;
-CREATE TABLE subjects (
-    id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE, created TEXT NOT NULL
-) STRICT;
-CREATE TABLE templates (
-    id INTEGER PRIMARY KEY AUTOINCREMENT,
-    subject INTEGER NOT NULL REFERENCES subjects (id) ON DELETE CASCADE,
-    modality TEXT NOT NULL CHECK (modality IN ('silhouette', 'range_view')),
-    source TEXT NOT NULL,
-    frames INTEGER NOT NULL,
-    digest TEXT NOT NULL,
-    created TEXT NOT NULL,
-    authorisation TEXT NOT NULL,
-    expires INTEGER NOT NULL,
-    checksum INTEGER NOT NULL,
-    embedding BLOB NOT NULL,
-    UNIQUE (subject, digest)
-) STRICT;
-PRAGMA user_version = {SCHEMA_VERSION};
-"""
-_CODES = {str(modality): code for code, modality in enumerate(Modality)}
-_JOINED = "FROM templates t JOIN subjects s ON s.id = t.subject"
-_DESCRIBED = (
-    "t.id, s.name, t.modality, t.source, t.frames, t.created, t.authorisation, t.expires, t.digest"
-)
-_MOST_VALUES = 10_000
-"""Ids in one query; SQLite takes 32,766 values."""
-_SUBJECT = """
-SELECT s.name, s.created, SUM(t.modality = 'silhouette'), SUM(t.modality = 'range_view')
-FROM subjects s JOIN templates t ON t.subject = s.id
-"""
+_TOGETHER = 500
+"""Expired subjects erased in one transaction."""
 
 
-class Store:
+class Held(NamedTuple):
+    """A subject: its row, its key's fingerprint, and its templates, oldest first."""
+
+    id: int
+    name: str
+    key: str
+    templates: tuple[int, ...]
+
+
+class Store(Catalogue):
     """An open store. Methods may be called from several threads.
 
-    Every write is one transaction that also raises the revision by one. One connection writes and
-    another reads, so that a reader never waits for a commit to reach the disk.
+    Every write to the templates is one transaction that also raises the revision by one. One
+    connection writes and another reads, so that a reader never waits for a commit to reach the
+    disk.
+
+    Args:
+        path: of the database of templates.
+        keys: of the database of keys.
+        master: the key that wraps them.
+        readonly: refuse every write.
+
+    Attributes:
+        gallery: identity of the gallery.
+        contract: identity of the model that made the embeddings.
+        dimension: length of an embedding.
+        keys: of the subjects.
 
     Raises:
-        GalleryError: there is none, or a newer version made it.
-        GalleryCorruptError: the file is damaged.
-        StorageError: the file cannot be opened.
+        GalleryError: there is none, or another version made it.
+        GalleryCorruptError: a file is damaged or missing.
+        MasterKeyError: it was made with another master key.
+        StorageError: a file cannot be opened.
     """
 
-    def __init__(self, path: Path, *, readonly: bool = False) -> None:
-        if not path.is_file():
-            raise GalleryError(f"there is no gallery at {path.parent}: make one with gallery.build")
-        self._path = path
-        self._reading, self._writing = threading.Lock(), threading.Lock()
-        self._reader = connect(path, readonly=True)
+    def __init__(
+        self, path: Path, keys: Path, master: MasterKey, *, readonly: bool = False
+    ) -> None:
+        identity = read_identity(path)
+        self.gallery, self.contract, self.dimension = identity
+        self.keys = SubjectKeys(keys, self.gallery, master, readonly=readonly)
+        self._writing = threading.Lock()
+        self._writer: sqlite3.Connection | None = None
         try:
-            self.gallery, self.contract, self.dimension = self._identity()
-            self._writer = None if readonly else connect(path)
+            super().__init__(path, identity, self.keys)
+            if not readonly:
+                self._writer = connect(path)
+                self._finish()
         except GaitError:
-            self._reader.close()
+            self.close()
             raise
 
     @classmethod
-    def create(cls, path: Path, contract: str, dimension: int) -> "Store":
+    def create(
+        cls, path: Path, keys: Path, contract: str, dimension: int, master: MasterKey
+    ) -> "Store":
         """Makes an empty store for embeddings `(dimension,)` of one model contract."""
-        with translated(path), closing(connect(path)) as connection:
-            connection.executescript(_SCHEMA)
-            meta = (uuid.uuid4().hex, contract, dimension, iso_time(clock.now()))
-            connection.execute("INSERT INTO meta VALUES (?, ?, ?, 0, ?)", meta)
-        return cls(path)
+        identity = create_database(path, contract, dimension)
+        SubjectKeys.create(keys, identity.gallery, master)
+        return cls(path, keys, master)
 
     def close(self) -> None:
-        """Closes the file. No method may be called afterwards."""
-        with self._reading, self._writing:
-            self._reader.close()
+        """Closes the files. No method may be called afterwards."""
+        with self._writing:
+            super().close()
+            self.keys.close()
             if self._writer is not None:
                 self._writer.close()
 
@@ -128,33 +109,56 @@ class Store:
         """
         for enrolment in enrolments:
             check_enrolment(enrolment, self.dimension)
-        with self._writing, transaction(self._writable(), self._path) as connection:
-            created = iso_time(clock.now())
-            templates = [_insert(connection, enrolment, created) for enrolment in enrolments]
-            connection.execute("UPDATE meta SET revision = revision + 1")
-        return templates
+        created = iso_time(clock.now())
+        with self._writing:
+            keys = self._keys_of(list(dict.fromkeys(each.subject for each in enrolments)))
+            with self._change() as connection:
+                return [self._insert(connection, e, keys[e.subject], created) for e in enrolments]
+
+    def remove(self, subject: str) -> Receipt:
+        """Erases a subject with all templates.
+
+        Raises:
+            SubjectNotFoundError: no such subject.
+            StorageError: the disk is full. The key may be destroyed already.
+        """
+        with self._writing:
+            return self._erase([self._held(subject)])[0]
 
     def remove_template(self, template: int) -> Receipt:
-        """Deletes one template, and its subject if it was the last.
+        """Erases one template, and its subject if it was the last.
 
         Raises:
             TemplateNotFoundError: no such template.
+            GalleryCorruptError: another template of the subject is damaged; remove that first.
+            StorageError: the disk is full.
         """
-        subject = self.template(template).subject
-        with self._writing, transaction(self._writable(), self._path) as connection:
-            self._delete(connection, [template])
-        return self._receipt(subject, [template])
+        with self._writing:
+            return self._erase_some(self._held(self.template(template).subject), [template])
 
     def erase_expired(self) -> list[Receipt]:
-        """Deletes every template whose authorisation has expired by now."""
-        query = f"SELECT s.name, t.id {_JOINED} WHERE t.expires <= ? ORDER BY s.name, t.id"
-        rows = self._read(query, (clock.now(),))
-        receipts = []
-        for subject, group in itertools.groupby(rows, key=lambda row: str(row[0])):
-            ids = [template for _, template in group]
-            with self._writing, transaction(self._writable(), self._path) as connection:
-                self._delete(connection, ids)
-            receipts.append(self._receipt(subject, ids))
+        """Erases every template whose authorisation has expired by now, one receipt a subject.
+
+        Raises:
+            GalleryCorruptError, StorageError: as `remove_template`; some may be erased already.
+        """
+        query = (
+            "SELECT s.name, t.id FROM templates t JOIN subjects s ON s.id = t.subject"
+            " WHERE t.expires <= ? ORDER BY s.name, t.id"
+        )
+        receipts, whole = list[Receipt](), list[Held]()
+        with self._writing:
+            expired: dict[str, list[int]] = {}
+            for name, template in self._rows(query, [clock.now()]):
+                expired.setdefault(name, []).append(template)
+            for name, templates in expired.items():
+                held = self._held(name)
+                if len(held.templates) == len(templates):
+                    whole.append(held)
+                else:
+                    receipts.append(self._erase_some(held, templates))
+            for start in range(0, len(whole), _TOGETHER):
+                receipts += self._erase(whole[start : start + _TOGETHER])
         return receipts
 
     def merge(self, subject: str, into: str) -> int:
@@ -163,248 +167,156 @@ class Store:
         Raises:
             SubjectNotFoundError: one of them is not there.
             GalleryError: they are the same.
+            GalleryCorruptError: one of the templates is damaged.
+            StorageError: the disk is full.
         """
         if subject == into:
-            raise GalleryError("got the same subject twice: nothing to merge")
-        with self._writing, transaction(self._writable(), self._path) as connection:
-            ids = self.subject_ids([subject, into])
-            for name in (subject, into):
-                if name not in ids:
-                    raise no_subject(name)
-            pair = (ids[into], ids[subject])
-            update = "UPDATE OR IGNORE templates SET subject = ? WHERE subject = ?"
-            moved = connection.execute(update, pair).rowcount
-            connection.execute("DELETE FROM subjects WHERE id = ?", pair[1:])
-            connection.execute("UPDATE meta SET revision = revision + 1")
+            raise GalleryError(f"got {subject!r} twice, need two subjects to merge")
+        with self._writing:
+            source, target = self._held(subject), self._held(into)
+            key = self._key(target)
+            opened = self._opened(self._sealed(source.templates))
+            self.keys.retire(source.key)
+            with self._change() as connection:
+                moved = 0
+                for row, embedding in opened:
+                    sealed = key.seal(embedding, self._identity.place(target.id, row.id))
+                    moved += connection.execute(
+                        "UPDATE OR IGNORE templates SET subject = ?, sealed = ? WHERE id = ?",
+                        (target.id, sealed, row.id),
+                    ).rowcount
+                connection.execute("DELETE FROM subjects WHERE id = ?", (source.id,))
+            self._destroy([source])
         return moved
 
-    def _delete(self, connection: sqlite3.Connection, templates: Sequence[int]) -> None:
-        for some in _portions(templates):
-            connection.execute(f"DELETE FROM templates WHERE id IN ({_marks(some)})", some)
-        connection.execute("DELETE FROM subjects WHERE id NOT IN (SELECT subject FROM templates)")
-        connection.execute("UPDATE meta SET revision = revision + 1")
+    def _erase(self, subjects: Sequence[Held]) -> list[Receipt]:
+        """Erases subjects, the keys first."""
+        self._writable()
+        self.keys.destroy([held.key for held in subjects])
+        with self._change() as connection:
+            for held in subjects:
+                connection.execute("DELETE FROM subjects WHERE id = ?", (held.id,))
+        empty_log(self._writable(), self._path, wait=False)
+        return [self._receipt(held, held.templates) for held in subjects]
 
-    def _receipt(self, subject: str, templates: Sequence[int]) -> Receipt:
-        ids, now = tuple(templates), iso_time(clock.now())
-        return Receipt(self.gallery, subject, ids, "", self.revision(), now)
+    def _erase_some(self, held: Held, templates: Sequence[int]) -> Receipt:
+        """Erases some templates of a subject: the others are encrypted anew, the old key goes."""
+        rest = [template for template in held.templates if template not in set(templates)]
+        if not rest:
+            return self._erase([held])[0]
+        self._writable()
+        opened = self._opened(self._sealed(rest))
+        key = self.keys.replace(held.key)
+        with self._change() as connection:
+            for row, embedding in opened:
+                sealed = key.seal(embedding, self._identity.place(held.id, row.id))
+                connection.execute("UPDATE templates SET sealed = ? WHERE id = ?", (sealed, row.id))
+            for some in portions(templates):
+                connection.execute(f"DELETE FROM templates WHERE id IN ({marks(some)})", some)
+            connection.execute("UPDATE subjects SET key = ? WHERE id = ?", (key.id, held.id))
+        self._destroy([held])
+        return self._receipt(held, templates)
 
-    def remove(self, subject: str) -> Receipt:
-        """Deletes a subject with all templates.
+    def _destroy(self, subjects: Sequence[Held]) -> None:
+        self.keys.destroy([held.key for held in subjects])
+        empty_log(self._writable(), self._path, wait=False)
 
-        Raises:
-            SubjectNotFoundError: no such subject.
-        """
-        with self._writing, transaction(self._writable(), self._path) as connection:
-            find = "SELECT id FROM subjects WHERE name = ?"
-            row = connection.execute(find, (subject,)).fetchone()
-            if row is None:
-                raise no_subject(subject)
-            removed = connection.execute(
-                "SELECT id FROM templates WHERE subject = ? ORDER BY id", row
-            ).fetchall()
-            connection.execute("DELETE FROM templates WHERE subject = ?", row)
-            connection.execute("DELETE FROM subjects WHERE id = ?", row)
-            connection.execute("UPDATE meta SET revision = revision + 1")
-        return self._receipt(subject, [template for (template,) in removed])
+    def _receipt(self, held: Held, templates: Sequence[int]) -> Receipt:
+        when = iso_time(clock.now())
+        return Receipt(self.gallery, held.name, tuple(templates), held.key, self.revision(), when)
 
-    def revision(self) -> int:
-        """How many writes there have been."""
-        return int(self._read("SELECT revision FROM meta")[0][0])
+    def _finish(self) -> None:
+        """Ends what a process that died had begun: replaced keys go, and rows without a key."""
+        retiring = self.keys.retiring()
+        needed = self._subjects_of(retiring)
+        self.keys.keep([key for key in retiring if key in needed])
+        self.keys.destroy([key for key in retiring if key not in needed])
+        gone = list(self._subjects_of(self.keys.all_destroyed()).values())
+        if gone:
+            with self._change() as connection:
+                for some in portions(gone):
+                    connection.execute(f"DELETE FROM subjects WHERE id IN ({marks(some)})", some)
+            empty_log(self._writable(), self._path, wait=False)
 
-    def counts(self) -> Counts:
-        """Subjects and templates."""
-        by_modality: dict[str, int] = dict(
-            self._read("SELECT modality, COUNT(*) FROM templates GROUP BY modality")
-        )
-        (subjects,) = self._read("SELECT COUNT(*) FROM subjects")[0]
-        return Counts(subjects, *(by_modality.get(str(m), 0) for m in Modality))
-
-    def subjects(self, after: str | None, limit: int | None) -> list[Subject]:
-        """Subjects in order of name, those that come after the name `after`."""
-        rows = self._read(
-            f"{_SUBJECT} WHERE s.name > ? GROUP BY s.id ORDER BY s.name LIMIT ?",
-            (after or "", -1 if limit is None else limit),
-        )
-        return [Subject(*row) for row in rows]
-
-    def templates(self, subject: str) -> list[Template]:
-        """Templates of a subject, oldest first.
-
-        Raises:
-            SubjectNotFoundError: no such subject.
-        """
-        query = f"SELECT {_DESCRIBED} {_JOINED} WHERE s.name = ? ORDER BY t.id"
-        rows = self._read(query, (subject,))
-        if not rows:
-            raise no_subject(subject)
-        return [_template(row) for row in rows]
-
-    def template(self, template: int) -> Template:
-        """The template with this id.
-
-        Raises:
-            TemplateNotFoundError: no such template.
-        """
-        query = f"SELECT {_DESCRIBED} {_JOINED} WHERE t.id = CAST(? AS INTEGER)"
-        rows = self._read(query, (str(template),))  # as text no number is too large
-        if not rows:
-            raise no_template(template)
-        return _template(rows[0])
-
-    def holds(self, subject: str, digest: str, authorisation: Authorisation) -> bool:
-        """Whether the subject has the clip with this digest, under this authorisation."""
-        query = (
-            f"SELECT 1 {_JOINED} WHERE s.name = ? AND t.digest = ?"
-            " AND t.authorisation = ? AND t.expires = ?"
-        )
-        values = (subject, digest, authorisation.reference, authorisation.seconds)
-        return bool(self._read(query, values))
-
-    def subject_ids(self, names: Collection[str]) -> dict[str, int]:
-        """Ids of subjects by name; of those that there are."""
+    def _subjects_of(self, keys: Sequence[str]) -> dict[str, int]:
         found: dict[str, int] = {}
-        for some in _portions(list(names)):
-            query = f"SELECT name, id FROM subjects WHERE name IN ({_marks(some)})"
-            found |= dict(self._read(query, some))
+        for some in portions(keys):
+            query = f"SELECT key, id FROM subjects WHERE key IN ({marks(some)})"
+            found |= dict(self._rows(query, some))
         return found
 
-    def described(self, templates: Sequence[int]) -> dict[int, Template]:
-        """Templates by id; of those that there are."""
-        found: dict[int, Template] = {}
-        for some in _portions(templates):
-            query = f"SELECT {_DESCRIBED} {_JOINED} WHERE t.id IN ({_marks(some)})"
-            found |= {row[0]: _template(row) for row in self._read(query, some)}
-        return found
+    def _held(self, name: str) -> Held:
+        found = self._rows("SELECT id, key FROM subjects WHERE name = ?", [name])
+        if not found:
+            raise no_subject(name)
+        ((id_, key),) = found
+        rows = self._rows("SELECT id FROM templates WHERE subject = ? ORDER BY id", [id_])
+        return Held(id_, name, key, tuple(template for (template,) in rows))
 
-    def embeddings(self, templates: Sequence[int]) -> Matrix:
-        """Embeddings `(n, dimension)` of templates, in the given order.
-
-        Raises:
-            TemplateNotFoundError: one of them is not there.
-            GalleryCorruptError: an embedding is not the one that was stored.
-        """
-        found: dict[int, Vector] = {}
-        for some in _portions(templates):
-            query = f"SELECT id, checksum, embedding FROM templates WHERE id IN ({_marks(some)})"
-            for row in self._read(query, some):
-                found[row[0]] = self._embedding(*row)
-        embeddings = np.empty((len(templates), self.dimension), np.float32)
-        for place, template in enumerate(templates):
-            if template not in found:
-                raise no_template(template)
-            embeddings[place] = found[template]
-        return embeddings
-
-    def batches(self, size: int) -> Iterator[Batch]:
-        """All templates at one moment, in order of id, at most `size` at a time.
-
-        The memory needed is that of one batch. Writers go on meanwhile.
-
-        Raises:
-            GalleryCorruptError: an embedding is not the one that was stored.
-        """
-        query = (
-            "SELECT id, subject, modality, expires, checksum, embedding FROM templates ORDER BY id"
-        )
-        own = connect(self._path, readonly=True)
-        with translated(self._path), closing(own), reading(own) as connection:
-            cursor = connection.execute(query)
-            while rows := cursor.fetchmany(size):
-                yield self._batch(rows)
-
-    def _batch(self, rows: Sequence[Row]) -> Batch:
-        ids, subjects, modalities, expires, checksums, blobs = zip(*rows, strict=True)
-        embeddings = np.empty((len(rows), self.dimension), np.float32)
-        for place, stored in enumerate(zip(ids, checksums, blobs, strict=True)):
-            embeddings[place] = self._embedding(*stored)
-        return Batch(
-            np.array(ids, np.int64),
-            np.array(subjects, np.int64),
-            np.array([_CODES[modality] for modality in modalities], np.uint8),
-            np.array(expires, np.int64),
-            embeddings,
-        )
-
-    def snapshot(self) -> tuple[int, list[Template], Matrix]:
-        """Everything at one moment: revision, templates, and their embeddings `(n, dimension)`.
-
-        Raises:
-            GalleryCorruptError: an embedding is not the one that was stored.
-        """
-        with self._reading, translated(self._path), reading(self._reader) as connection:
-            revision, count = connection.execute(
-                "SELECT revision, (SELECT COUNT(*) FROM templates) FROM meta"
-            ).fetchone()
-            templates, embeddings = [], np.empty((count, self.dimension), np.float32)
-            query = f"SELECT {_DESCRIBED}, t.checksum, t.embedding {_JOINED} ORDER BY t.id"
-            for place, (*described, checksum, blob) in enumerate(connection.execute(query)):
-                templates.append(_template(described))
-                embeddings[place] = self._embedding(templates[-1].id, checksum, blob)
-        return revision, templates, embeddings
-
-    def _embedding(self, template: int, checksum: int, blob: bytes) -> Vector:
-        if len(blob) != 4 * self.dimension or zlib.crc32(blob) != checksum:
+    def _key(self, held: Held) -> SubjectKey:
+        keys = self.keys.get([held.key])
+        if held.key not in keys:
             raise GalleryCorruptError(
-                f"the embedding of template {template} in {self._path} is damaged: restore a "
-                f"backup, or see whose it is with `gallery.list --template {template}`, remove "
-                "that subject and enrol it again"
+                f"the key {held.key} of a subject is lost: restore both databases from one "
+                "backup, or remove the subject"
             )
-        return np.frombuffer(blob, np.float32)
+        return keys[held.key]
 
-    def _read(self, query: str, values: Sequence[str | int] = ()) -> list[Row]:
-        with self._reading, translated(self._path):
-            return self._reader.execute(query, values).fetchall()
+    def _keys_of(self, names: Sequence[str]) -> dict[str, SubjectKey]:
+        """The keys of subjects; of those that are not there yet, new ones."""
+        self._writable()
+        self._finish()
+        known = [self._held(name) for name in self.subject_ids(names)]
+        keys = {held.name: self._key(held) for held in known}
+        new = [name for name in names if name not in keys]
+        return keys | dict(zip(new, self.keys.add(len(new)), strict=True))
+
+    def _insert(
+        self, connection: sqlite3.Connection, enrolment: Enrolment, key: SubjectKey, created: str
+    ) -> Template:
+        subject = _subject_id(connection, enrolment.subject, key, created)
+        authorisation = enrolment.authorisation
+        there = read_template(connection, subject, enrolment.digest)
+        if there is None:
+            template = _next_id(connection)
+            sealed = key.seal(enrolment.embedding, self._identity.place(subject, template))
+            described = (str(enrolment.modality), enrolment.source, enrolment.frames)
+            permitted = (authorisation.reference, authorisation.seconds)
+            connection.execute(
+                "INSERT INTO templates (id, subject, modality, source, frames, digest, created,"
+                " authorisation, expires, sealed) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (template, subject, *described, enrolment.digest, created, *permitted, sealed),
+            )
+        else:
+            connection.execute(
+                "UPDATE templates SET authorisation = ?, expires = ? WHERE id = ?",
+                (authorisation.reference, authorisation.seconds, there.id),
+            )
+        stored = read_template(connection, subject, enrolment.digest)
+        assert stored is not None
+        return stored
+
+    @contextmanager
+    def _change(self) -> Iterator[sqlite3.Connection]:
+        """A transaction that raises the revision."""
+        with transaction(self._writable(), self._path) as connection:
+            yield connection
+            connection.execute("UPDATE meta SET revision = revision + 1")
 
     def _writable(self) -> sqlite3.Connection:
         if self._writer is None:
             raise GalleryError(f"{self._path.parent} was opened for reading only")
         return self._writer
 
-    def _identity(self) -> tuple[str, str, int]:
-        (version,) = self._read("PRAGMA user_version")[0]
-        if version != SCHEMA_VERSION:
-            raise GalleryError(
-                f"{self._path} has schema {version}, this version reads {SCHEMA_VERSION}: "
-                "use the version that made the gallery, or build it again"
-            )
-        gallery, contract, dimension = self._read("SELECT gallery, contract, dimension FROM meta")[
-            0
-        ]
-        return gallery, contract, dimension
+
+def _subject_id(connection: sqlite3.Connection, name: str, key: SubjectKey, created: str) -> int:
+    insert = "INSERT INTO subjects (name, key, created) VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
+    connection.execute(insert, (name, key.id, created))
+    return int(connection.execute("SELECT id FROM subjects WHERE name = ?", (name,)).fetchone()[0])
 
 
-def _insert(connection: sqlite3.Connection, enrolment: Enrolment, created: str) -> Template:
-    connection.execute(
-        "INSERT INTO subjects (name, created) VALUES (?, ?) ON CONFLICT DO NOTHING",
-        (enrolment.subject, created),
-    )
-    blob = enrolment.embedding.tobytes()
-    connection.execute(
-        "INSERT INTO templates"
-        " (subject, modality, source, frames, digest, created, authorisation, expires,"
-        " checksum, embedding) SELECT id, ?, ?, ?, ?, ?, ?, ?, ?, ? FROM subjects WHERE name = ?"
-        " ON CONFLICT (subject, digest) DO UPDATE"
-        " SET authorisation = excluded.authorisation, expires = excluded.expires",
-        (
-            *(str(enrolment.modality), enrolment.source, enrolment.frames, enrolment.digest),
-            *(created, enrolment.authorisation.reference, enrolment.authorisation.seconds),
-            *(zlib.crc32(blob), blob, enrolment.subject),
-        ),
-    )
-    query = f"SELECT {_DESCRIBED} {_JOINED} WHERE s.name = ? AND t.digest = ?"
-    return _template(connection.execute(query, (enrolment.subject, enrolment.digest)).fetchone())
-
-
-def _template(row: Sequence[Any]) -> Template:
-    template, subject, modality, source, frames, created, authorisation, expires, digest = row
-    described = (source, frames, created, authorisation, iso_time(expires), digest)
-    return Template(template, subject, Modality(modality), *described)
-
-
-def _portions(values: Sequence[T]) -> Iterator[Sequence[T]]:
-    for start in range(0, len(values), _MOST_VALUES):
-        yield values[start : start + _MOST_VALUES]
-
-
-def _marks(values: Sequence[object]) -> str:
-    return ", ".join("?" * len(values))
+def _next_id(connection: sqlite3.Connection) -> int:
+    """An id that no template has had."""
+    query = "SELECT seq FROM sqlite_sequence WHERE name = 'templates'"
+    last = connection.execute(query).fetchone()
+    return 1 if last is None else int(last[0]) + 1

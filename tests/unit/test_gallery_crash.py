@@ -18,8 +18,8 @@ from pathlib import Path
 import pytest
 
 from gait.errors import GalleryLockedError
-from gallery import store
 from gallery.local import LocalGallery
+from gallery.store import Store
 from tests.galleries import TINY, enrolments
 
 pytestmark = pytest.mark.serving
@@ -111,7 +111,7 @@ def _enrol(gallery: LocalGallery, number: int) -> None:
 
 def _die_inside(gallery: LocalGallery) -> None:
     _enrol(gallery, 0)
-    insert = store._insert
+    insert = Store._insert
     inserted = itertools.count(1)
 
     def fatal(*arguments: object) -> object:
@@ -119,7 +119,7 @@ def _die_inside(gallery: LocalGallery) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
         return insert(*arguments)  # type: ignore[arg-type]
 
-    store._insert = fatal  # type: ignore[assignment]
+    Store._insert = fatal  # type: ignore[method-assign,assignment]
     _enrol(gallery, 1)
 
 

@@ -99,17 +99,13 @@ def test_nothing_to_search_is_said(gallery: LocalGallery) -> None:
         gallery.identify(query, modality=Modality.RANGE_VIEW)
 
 
-def test_a_removed_subject_is_gone_from_search_list_and_disk(gallery: LocalGallery) -> None:
+def test_a_removed_subject_is_gone_from_search_and_list(gallery: LocalGallery) -> None:
     people = enrolments(["a", "b", "a"])
     gallery.enrol(people)
     gallery.refresh()
     assert gallery.remove_subject("a").templates == (1, 3)
     assert [c.subject for c in gallery.identify(people[0].embedding)] == ["b"]
     assert [s.name for s in gallery.subjects()] == ["b"]
-    gallery.close()
-    data = b"".join(p.read_bytes() for p in Path(gallery.location).glob("gallery.db*"))
-    assert people[1].embedding.tobytes() in data
-    assert people[0].embedding.tobytes() not in data
 
 
 @pytest.mark.parametrize("warm", [True, False])
@@ -267,9 +263,9 @@ def test_a_damaged_embedding_is_named_and_its_subject_can_be_removed(folder: Pat
     with LocalGallery.open(folder) as gallery:
         gallery.enrol(people)
     database = sqlite3.connect(folder / STORE)
-    blob = bytearray(people[0].embedding.tobytes())
-    blob[100] ^= 4
-    database.execute("UPDATE templates SET embedding = ? WHERE id = 1", (bytes(blob),))
+    (blob,) = database.execute("SELECT sealed FROM templates WHERE id = 1").fetchone()
+    damaged = bytes([*blob[:100], blob[100] ^ 4, *blob[101:]])
+    database.execute("UPDATE templates SET sealed = ? WHERE id = 1", (damaged,))
     database.commit()
     database.close()
     with LocalGallery.open(folder) as gallery:

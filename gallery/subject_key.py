@@ -1,0 +1,50 @@
+"""The key of one subject: whoever has destroyed it has erased every copy of the embeddings."""
+
+import hashlib
+import secrets
+
+import numpy as np
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from gallery.template import Vector
+
+SECRET_BYTES = 32
+_NONCE = 12
+
+
+class SubjectKey:
+    """Encrypts embeddings with AES-256-GCM.
+
+    Attributes:
+        id: fingerprint, 32 hex digits: the first half of a SHA-256 of the secret.
+        secret: 32 bytes.
+    """
+
+    def __init__(self, secret: bytes) -> None:
+        self.secret = secret
+        self.id = hashlib.sha256(b"diffcrossgait subject key " + secret).hexdigest()[:32]
+        self._cipher = AESGCM(secret)
+
+    @classmethod
+    def generate(cls) -> "SubjectKey":
+        """A new random key."""
+        return cls(secrets.token_bytes(SECRET_BYTES))
+
+    def seal(self, embedding: Vector, place: bytes) -> bytes:
+        """Encrypts an embedding `(d,)`: nonce (12), 4 · d bytes, tag (16).
+
+        Args:
+            embedding: float32.
+            place: whose template it is; opening it as another's fails.
+        """
+        nonce = secrets.token_bytes(_NONCE)
+        return nonce + self._cipher.encrypt(nonce, embedding.astype("<f4").tobytes(), place)
+
+    def open(self, sealed: bytes, place: bytes) -> Vector | None:
+        """The embedding `(d,)` that was sealed; None if it is damaged or another's."""
+        try:
+            plain = self._cipher.decrypt(sealed[:_NONCE], sealed[_NONCE:], place)
+        except (InvalidTag, ValueError):
+            return None
+        return np.frombuffer(plain, "<f4").astype(np.float32, copy=False)
