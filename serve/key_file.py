@@ -1,6 +1,5 @@
 """The file of keys: changed under a lock, whole or not at all, and read again as it changes."""
 
-import errno
 import logging
 import os
 import stat
@@ -59,7 +58,7 @@ class KeyFile:
         except OSError as error:
             raise ConfigError(
                 f"cannot read the key file {self.path} ({error.strerror}); "
-                f"make one with `python -m serve.keys new {self.path}`"
+                f"make one with `python -m serve.keys new {self.path} --scopes admin`"
             ) from error
         if mode & (stat.S_IWGRP | stat.S_IWOTH):
             raise ConfigError(f"others may write the key file {self.path}: run `chmod 600` on it")
@@ -72,11 +71,13 @@ class KeyFile:
                 f"{self.path} is not a key file made by serve.keys ({where}: {first['msg']})"
             ) from error
         if not keyring.keys:
-            raise ConfigError(f"{self.path} holds no key; run `python -m serve.keys new`")
+            raise ConfigError(
+                f"{self.path} holds no key; run `python -m serve.keys new`, see --help"
+            )
         return keyring
 
     def new(self, grant: Grant) -> Issued:
-        """Adds a key; the file is made if there is none.
+        """Adds a key; the file and its folder are made if there are none.
 
         Raises:
             ConfigError, StorageError: the file cannot be read or written.
@@ -133,10 +134,9 @@ class KeyFile:
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
-        if not self.path.parent.is_dir():  # the lock would make it
-            raise self._unwritable(FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT)))
         lock = FileLock(f"{self.path}.lock", timeout=LOCK_SECONDS, mode=0o600, is_singleton=False)
         try:
+            self.path.parent.mkdir(0o700, exist_ok=True)  # the lock would make its parents too
             lock.acquire()
         except Timeout as error:
             raise StorageError(

@@ -92,7 +92,7 @@ class Settings(BaseSettings):
             raise ValueError(
                 f"refusing to listen on {self.host} without keys: anyone who reaches it could "
                 "search, enrol and delete people; make a key file with "
-                f"`python -m serve.keys new {self.data / KEYS}`, "
+                f"`python -m serve.keys new {self.data / KEYS} --scopes admin`, "
                 "or listen on 127.0.0.1"
             )
         return self

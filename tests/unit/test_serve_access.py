@@ -1,98 +1,153 @@
-"""Keys, host names and origins."""
+"""Keys, host names, browser origins and rates, as a running service sees them."""
 
-import json
-import re
-import stat
-import subprocess
-import sys
+import logging
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
+from fastapi.testclient import TestClient
 
-from gait.decode import Limits
-from gait.errors import ConfigError, StorageError
-from serve.keys import Keyring, new, revoke
-from serve.settings import Settings, is_loopback, load_settings
+from serve.key_file import KeyFile
+from serve.keyring import Grant
+from serve.scopes import Scope
 from tests import services
 
 pytestmark = pytest.mark.serving
+READER = Grant(scopes=(Scope.GALLERY_READ,))
 
 
 @pytest.fixture
-def key_file(tmp_path: Path) -> Path:
-    return tmp_path / "keys.json"
+def keys(tmp_path: Path) -> KeyFile:
+    return KeyFile(tmp_path / "keys.json")
 
 
 @pytest.fixture
-def key(key_file: Path, capsys: pytest.CaptureFixture[str]) -> str:
-    new(key_file, note="gate")
-    return capsys.readouterr().out.strip()
+def token(keys: KeyFile) -> str:
+    return keys.new(READER).token
 
 
-def test_the_file_holds_no_secret_and_is_private(key_file: Path, key: str) -> None:
-    assert key.partition(".")[2] not in key_file.read_text()
-    assert stat.S_IMODE(key_file.stat().st_mode) == 0o600
-    (kept,) = json.loads(key_file.read_text())["keys"]
-    assert (kept["id"], kept["note"]) == (key.partition(".")[0], "gate")
-
-
-def test_only_the_whole_key_is_admitted(key_file: Path, key: str) -> None:
-    ring = Keyring.load(key_file)
-    key_id, _, secret = key.partition(".")
-    assert ring.admits(key) == key_id
-    halves = ["", ".", key_id, secret, f"{key_id}.", f".{secret}"]
-    altered = [f"{key}x", key.upper(), f"00000000.{secret}", f"{key_id}.{secret[:-1]}", "é.ü"]
-    for wrong in halves + altered:
-        assert ring.admits(wrong) is None
-
-
-def test_keys_add_up_and_can_be_revoked(
-    key_file: Path, key: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    new(key_file)
-    second = capsys.readouterr().out.strip()
-    assert Keyring.load(key_file).admits(key)
-    revoke(key_file, key.partition(".")[0])
-    assert not Keyring.load(key_file).admits(key)
-    assert Keyring.load(key_file).admits(second)
-    with pytest.raises(ConfigError, match="has no key"):
-        revoke(key_file, "ffffffff")
-
-
-@pytest.mark.parametrize("text", ["", "{", '{"keys": []}', '{"keys": [{"id": 1}]}', '{"more": 1}'])
-def test_a_file_that_holds_no_key_is_refused(key_file: Path, text: str) -> None:
-    key_file.write_text(text)
-    with pytest.raises(ConfigError):
-        Keyring.load(key_file)
-
-
-def test_a_missing_key_file_is_refused(key_file: Path) -> None:
-    with pytest.raises(ConfigError, match=r"serve\.keys new"):
-        Keyring.load(key_file)
-
-
-def test_keys_are_made_by_a_command(key_file: Path) -> None:
-    command = [sys.executable, "-m", "serve.keys", "new", str(key_file), "--note", "gate"]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert Keyring.load(key_file).admits(done.stdout.strip())
-
-
-def test_with_keys_only_what_tells_nothing_is_open(
-    tmp_path: Path, key_file: Path, key: str
-) -> None:
+@pytest.fixture
+def client(tmp_path: Path, keys: KeyFile, token: str) -> Iterator[TestClient]:
     with services.opened(tmp_path) as service:
-        client = services.client(service, Keyring.load(key_file))
-        for path in ("/healthz", "/readyz", "/openapi.json", "/"):
-            assert client.get(path).status_code == 200
-        for headers in ({}, {"Authorization": f"Bearer {key}x"}, {"Authorization": f"Basic {key}"}):
-            for path in ("/v1/subjects", "/metrics", "/v1/subjects/x", "/elsewhere"):
-                reply = client.get(path, headers=headers)
-                assert (reply.status_code, reply.json()["code"]) == (401, "access.key")
-                assert reply.headers["WWW-Authenticate"] == "Bearer"
-            assert client.post("/identify", headers=headers).status_code == 401
-        right = {"Authorization": f"bearer {key}"}
-        assert client.get("/v1/subjects", headers=right).status_code == 200
-        assert client.get("/metrics", headers=right).status_code == 200
+        yield services.client(service, keys)
+
+
+def _with(token: str) -> Mapping[str, str]:
+    return {"Authorization": f"Bearer {token}"}
+
+
+def _get(client: TestClient, token: str, path: str = services.SUBJECTS) -> Any:
+    return client.get(path, headers=_with(token))
+
+
+def test_with_keys_only_what_tells_nothing_is_open(client: TestClient, token: str) -> None:
+    for path in ("/healthz", "/readyz", "/openapi.json", "/"):
+        assert client.get(path).status_code == 200
+    for headers in ({}, _with(f"{token}x"), {"Authorization": f"Basic {token}"}):
+        for path in (services.SUBJECTS, "/metrics", "/v1/models", "/elsewhere"):
+            reply = client.get(path, headers=headers)
+            assert (reply.status_code, reply.json()["code"]) == (401, "access.key")
+            assert reply.headers["WWW-Authenticate"] == "Bearer"
+        assert client.post("/identify", headers=headers).status_code == 401
+    right = {"Authorization": f"bearer {token}"}
+    assert client.get(services.SUBJECTS, headers=right).status_code == 200
+    assert client.get("/metrics", headers=right).status_code == 200
+    assert client.get("/elsewhere", headers=right).status_code == 404
+
+
+def test_a_key_without_scopes_reads_metrics_and_models_only(
+    client: TestClient, keys: KeyFile
+) -> None:
+    token = keys.new(Grant(scopes=())).token
+    assert _get(client, token, "/metrics").status_code == 200
+    assert _get(client, token, "/v1/models").status_code == 200
+    refused = _get(client, token)
+    assert (refused.status_code, refused.json()["code"]) == (403, "access.scope")
+    assert refused.json()["scope"] == "gallery:read"
+
+
+def test_a_command_that_revokes_or_rotates_counts_at_once(
+    client: TestClient, keys: KeyFile, token: str
+) -> None:
+    elsewhere = KeyFile(keys.path)
+    assert _get(client, token).status_code == 200
+    rotated = elsewhere.rotate(token.partition(".")[0], overlap_hours=1).token
+    assert _get(client, token).status_code == 200
+    assert _get(client, rotated).status_code == 200
+    elsewhere.revoke(token.partition(".")[0])
+    assert _get(client, token).status_code == 401
+    assert _get(client, rotated).status_code == 401
+
+
+def test_a_damaged_key_file_closes_the_service_and_not_its_health(
+    client: TestClient, keys: KeyFile, token: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    good = keys.path.read_bytes()
+    keys.path.write_bytes(good[:-20])
+    caplog.set_level(logging.ERROR, logger="serve")
+    for _ in range(2):
+        reply = _get(client, token)
+        assert (reply.status_code, reply.json()["code"]) == (503, "access.unavailable")
+        assert str(keys.path) not in reply.text
+    assert len([line for line in caplog.messages if "until the key file is repaired" in line]) == 1
+    assert client.get("/healthz").status_code == 200
+    keys.path.write_bytes(good)
+    assert _get(client, token).status_code == 200
+
+
+def test_a_key_is_held_to_its_rate(tmp_path: Path, keys: KeyFile, token: str) -> None:
+    with services.opened(tmp_path, rate_per_key="3/minute") as service:
+        client = services.client(service, keys)
+        for left in (2, 1, 0):
+            reply = _get(client, token)
+            assert reply.status_code == 200
+            assert reply.headers["RateLimit"].startswith(f'"key";r={left};t=')
+        refused = _get(client, token)
+        assert (refused.status_code, refused.json()["code"]) == (429, "access.rate")
+        assert 1 <= int(refused.headers["Retry-After"]) <= 61
+        assert refused.headers["RateLimit-Policy"] == '"key";q=3;w=60'
+        assert _get(client, keys.new(READER).token).status_code == 200
+        assert client.get("/healthz").status_code == 200
+
+
+def test_a_gallery_is_held_to_its_rate_whoever_asks(
+    tmp_path: Path, keys: KeyFile, token: str
+) -> None:
+    with services.opened(tmp_path, rate_per_gallery="2/minute") as service:
+        client = services.client(service, keys)
+        for each in (token, keys.new(READER).token):
+            reply = _get(client, each)
+            assert reply.status_code == 200
+        assert reply.headers["RateLimit-Policy"] == '"key";q=600;w=60, "gallery";q=2;w=60'
+        refused = _get(client, token)
+        assert (refused.status_code, refused.json()["limit"]) == (429, "gallery")
+        assert int(refused.headers["Retry-After"]) >= 1
+        identify = keys.new(Grant(scopes=(Scope.IDENTIFY,))).token
+        sent = {"files": {"clip": b"x"}, "data": services.PURPOSE, "headers": _with(identify)}
+        assert client.post("/v1/identify", **sent).json()["limit"] == "gallery"
+        assert _get(client, token, "/v1/galleries/other").status_code == 404
+
+
+def test_strangers_are_slowed_down_and_shut_nobody_out(
+    tmp_path: Path, keys: KeyFile, token: str
+) -> None:
+    with services.opened(tmp_path, rate_per_address="2/minute") as service:
+        client = services.client(service, keys)
+        statuses = [_get(client, "ffffffff.guess").status_code for _ in range(4)]
+        assert statuses == [401, 401, 429, 429]
+        assert _get(client, token).status_code == 200
+
+
+def test_without_keys_nothing_is_counted(tmp_path: Path) -> None:
+    with services.opened(
+        tmp_path, rate_per_key="1/hour", rate_per_gallery="1/hour", rate_per_address="1/hour"
+    ) as service:
+        client = services.client(service)
+        for _ in range(3):
+            reply = client.get(services.SUBJECTS)
+            assert reply.status_code == 200
+            assert "RateLimit" not in reply.headers
 
 
 @pytest.mark.parametrize(
@@ -117,48 +172,7 @@ def test_pages_of_other_sites_are_refused(tmp_path: Path) -> None:
     with services.opened(tmp_path) as service:
         client = services.client(service)
         for origin in ("https://evil.example", "null", "http://localhost:9999", "http://["):
-            reply = client.delete("/v1/subjects/x", headers={"Origin": origin})
+            reply = client.delete(f"{services.SUBJECTS}/x", headers={"Origin": origin})
             assert (reply.status_code, reply.json()["code"]) == (403, "access.origin")
-        own = client.get("/v1/subjects", headers={"Origin": "http://localhost"})
+        own = client.get(services.SUBJECTS, headers={"Origin": "http://localhost"})
         assert own.status_code == 200
-
-
-@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.0.7", "gait.example"])
-def test_the_network_is_not_listened_to_without_keys(tmp_path: Path, host: str) -> None:
-    with pytest.raises(ConfigError, match="without keys"):
-        load_settings(gallery=tmp_path, host=host)
-    assert not load_settings(gallery=tmp_path, host=host, keys=tmp_path / "k").on_loopback
-
-
-def test_loopback_needs_no_keys() -> None:
-    for host in ("127.0.0.1", "127.8.8.8", "::1", "localhost"):
-        assert is_loopback(host)
-        assert load_settings(gallery=Path("g"), host=host).keys is None
-
-
-def test_settings_come_from_the_environment_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("DIFFCROSSGAIT_GALLERY", "/data/g")
-    monkeypatch.setenv("DIFFCROSSGAIT_MAX_FRAMES", "7")
-    monkeypatch.setenv("DIFFCROSSGAIT_PORT", "81")
-    settings = load_settings(port=82)
-    assert (settings.gallery, settings.limits.max_frames, settings.port) == (Path("/data/g"), 7, 82)
-    with pytest.raises(ConfigError, match="port"):
-        load_settings(port=0)
-    with pytest.raises(ConfigError, match="prot"):
-        load_settings(prot=1)
-
-
-def test_a_gallery_must_be_named() -> None:
-    with pytest.raises(ConfigError, match="give --gallery or set DIFFCROSSGAIT_GALLERY"):
-        load_settings()
-    assert "gallery" in Settings.model_fields
-
-
-def test_the_service_takes_the_clips_that_the_commands_take() -> None:
-    assert load_settings(gallery=Path("g")).limits == Limits()
-
-
-def test_a_key_file_that_cannot_be_written_is_named(tmp_path: Path) -> None:
-    path = tmp_path / "nowhere" / "keys.json"
-    with pytest.raises(StorageError, match=re.escape(f"the key file {path} (No such file")):
-        Keyring().save(path)

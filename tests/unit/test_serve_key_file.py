@@ -146,9 +146,10 @@ def test_a_crash_while_writing_leaves_the_file_as_it_was(
 
 
 def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
-    path = tmp_path / "nowhere" / "keys.json"
+    path = tmp_path / "nowhere" / "deeper" / "keys.json"
     with pytest.raises(StorageError, match=re.escape(f"the key file {path} (No such file")):
         KeyFile(path).new(GATE)
+    assert not path.parent.parent.exists()
 
 
 def test_a_lock_that_is_held_is_said(file: KeyFile, monkeypatch: pytest.MonkeyPatch) -> None:
