@@ -1,0 +1,58 @@
+"""Which template leaves when a subject has more of one modality than the gallery keeps.
+
+What to keep was measured (docs/experiments.md, "Which templates to keep").
+"""
+
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gait.errors import GalleryError
+from gallery.template import Matrix
+
+
+class Retention(StrEnum):
+    """What a capped subject keeps."""
+
+    NEWEST = "newest"
+    """The oldest template leaves."""
+    DIVERSE = "diverse"
+    """Of the two most alike, the one that is more like a third leaves: views stay covered."""
+    CENTRAL = "central"
+    """The template least like the others leaves: wrong and poor ones first."""
+
+
+def leaving(retention: Retention, embeddings: Matrix) -> int:
+    """Which of a subject's templates of one modality leaves.
+
+    Args:
+        retention: what to keep.
+        embeddings: `(n, dimension)` unit vectors, oldest first, n at least 1.
+
+    Returns:
+        Its row; of equally good ones the oldest.
+
+    Raises:
+        GalleryError: there is no template.
+
+    >>> x = np.array([[1, 0], [0.8, 0.6], [0.6, 0.8], [-1, 0]], np.float32)
+    >>> [leaving(retention, x) for retention in Retention]
+    [0, 1, 3]
+    """
+    if not len(embeddings):
+        raise GalleryError("got no template, need at least one that can leave")
+    if retention is Retention.NEWEST or len(embeddings) == 1:
+        return 0
+    alike = embeddings @ embeddings.T
+    np.fill_diagonal(alike, 0 if retention is Retention.CENTRAL else -np.inf)
+    if retention is Retention.CENTRAL:
+        return int(alike.sum(axis=1).argmin())
+    return _most_redundant(alike)
+
+
+def _most_redundant(alike: NDArray[np.float32]) -> int:
+    """The row whose similarities to the others, the largest first, are the greatest in order."""
+    ordered = -np.sort(-alike, axis=1)
+    rows = range(len(alike))
+    return max(rows, key=lambda row: (tuple(ordered[row].tolist()), -row))
