@@ -20,6 +20,8 @@ class Filter:
         subject: this person was enrolled, removed, verified or a candidate.
         key: the caller's.
         action: what was done.
+        about: sequence of the record that is judged.
+        galleries: only records of these galleries; None for all records.
         after: sequence of the record before the first wanted.
 
     Raises:
@@ -30,6 +32,8 @@ class Filter:
     subject: str | None = None
     key: str | None = None
     action: str | None = None
+    about: int | None = None
+    galleries: frozenset[str] | None = None
     after: int = 0
 
     def __post_init__(self) -> None:
@@ -46,6 +50,8 @@ class Filter:
             and (self.subject is None or self.subject in people)
             and (self.key is None or self.key == record.caller)
             and (self.action is None or self.action == record.action)
+            and (self.about is None or self.about == record.about)
+            and (self.galleries is None or record.gallery in self.galleries)
         )
 
     def sql(self) -> tuple[str, tuple[str | int, ...]]:
@@ -60,6 +66,11 @@ class Filter:
             conditions.append(("body ->> '$.caller' = ?", (self.key,)))
         if self.action is not None:
             conditions.append(("body ->> '$.action' = ?", (self.action,)))
+        if self.about is not None:
+            conditions.append(("body ->> '$.about' = ?", (self.about,)))
+        if self.galleries is not None:
+            places = ", ".join("?" * len(self.galleries))
+            conditions.append((f"body ->> '$.gallery' IN ({places})", tuple(self.galleries)))
         values = tuple(value for _, given in conditions for value in given)
         return " AND ".join(condition for condition, _ in conditions), values
 

@@ -6,15 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Self
 
-from filelock import FileLock, Timeout
-
-from gait.errors import (
-    AuditNotFoundError,
-    AuditUnavailableError,
-    GaitError,
-    GalleryLockedError,
-    StorageError,
-)
+from gait.errors import AuditNotFoundError, AuditUnavailableError, GaitError
 from serve.audit.chain import Chain
 from serve.audit.record import Entry, Keys, Outcome, Record
 
@@ -37,9 +29,8 @@ class Audit:
     outcome, and nothing happens unrecorded.
     """
 
-    def __init__(self, chain: Chain, keys: Keys, lock: FileLock) -> None:
-        self.keys = keys
-        self._chain, self._lock = chain, lock
+    def __init__(self, chain: Chain, keys: Keys) -> None:
+        self.keys, self._chain = keys, chain
         self._owed: list[Record] = []
         self._writing = threading.Lock()
 
@@ -47,24 +38,24 @@ class Audit:
     def open(cls, folder: Path, keys: Keys) -> Self:
         """Opens the trail of a service, or begins one, and settles what a crash left open.
 
+        One service at a time: the caller has the lock of the data folder. Commands may write to
+        the chain meanwhile.
+
         Raises:
             AuditBrokenError: the end of the chain is not where the head says.
-            GalleryLockedError: another service has it.
             StorageError: the folder cannot be written.
         """
-        lock = _lock(folder / "audit.lock")
+        audit = cls(Chain(folder, keys), keys)
         try:
-            audit = cls(Chain(folder, keys), keys, lock)
+            audit.settle()
         except GaitError:
-            lock.release()
+            audit.close()
             raise
-        audit.settle()
         return audit
 
     def close(self) -> None:
         """Closes the files. No method may be called afterwards."""
         self._chain.close()
-        self._lock.release()
 
     def write(self, record: Record) -> Entry:
         """Records a use. It is on the disk when this returns.
@@ -122,16 +113,3 @@ class Audit:
         if unknown:
             self._chain.append(*unknown)
         return len(unknown)
-
-
-def _lock(path: Path) -> FileLock:
-    lock = FileLock(path, timeout=0, thread_local=False)
-    try:
-        lock.acquire()
-    except Timeout as error:
-        raise GalleryLockedError(
-            f"another service has {path.parent} open: one process serves one data folder"
-        ) from error
-    except OSError as error:
-        raise StorageError(f"cannot lock {path} ({error.strerror})") from error
-    return lock

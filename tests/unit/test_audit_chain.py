@@ -14,7 +14,6 @@ from gait.errors import (
     AuditBrokenError,
     AuditNotFoundError,
     AuditUnavailableError,
-    GalleryLockedError,
 )
 from gallery.master_key import MasterKey
 from serve.audit import chain as chains
@@ -140,12 +139,6 @@ def test_a_crash_between_record_and_head_loses_nothing(
     with Chain(tmp_path, KEYS) as chain:
         assert chain.append(used())[0].sequence == 12
     assert verify(tmp_path, KEYS).records == 12
-
-
-def test_one_service_per_folder(tmp_path: Path) -> None:
-    with closing(Audit.open(tmp_path, KEYS)), pytest.raises(GalleryLockedError, match="service"):
-        Audit.open(tmp_path, KEYS)
-    Audit.open(tmp_path, KEYS).close()
 
 
 def test_a_full_disk_is_said_and_nothing_of_the_record_is_there(tmp_path: Path) -> None:
