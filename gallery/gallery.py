@@ -40,8 +40,8 @@ class Gallery(Protocol):
         ...
 
     @property
-    def master_key(self) -> str:
-        """Fingerprint of the master key that opens it."""
+    def master_key(self) -> str | None:
+        """Fingerprint of the master key that opens it; None if it needs none."""
         ...
 
     @property

@@ -6,14 +6,18 @@ python -m gallery.info --gallery gallery
 import json
 from contextlib import closing
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
 
 import tyro
 
 from gait.cli import run
 from gait.manifest import Manifest
+from gallery import clock
 from gallery.gallery import Gallery, open_gallery
 
-Facts = dict[str, str | int | bool]
+Facts = dict[str, str | int | None]
+
+SOON = timedelta(days=30)
 
 
 @dataclass(frozen=True)
@@ -38,12 +42,17 @@ def main() -> None:
 
 
 def _facts(gallery: Gallery) -> Facts:
-    model = Manifest.load(gallery.bundle)
+    now, model = datetime.fromtimestamp(clock.now(), UTC), Manifest.load(gallery.bundle)
     return {
         "gallery": gallery.location,
+        "identity": gallery.identity,
         "contract": gallery.contract,
         "revision": gallery.revision,
         **asdict(gallery.counts()),
+        "expired": gallery.expiring(now),
+        "expire_in_30_days": gallery.expiring(now + SOON) - gallery.expiring(now),
+        "index": gallery.rung,
+        "master_key": gallery.master_key,
         "dimension": gallery.dimension,
         "metric": model.metric,
         "model_created": model.created.isoformat(timespec="seconds"),

@@ -279,6 +279,16 @@ class LocalGallery:
         with self._changing, self._stale_on_error():
             return self._store.erase_expired()
 
+    def rotate(self, new: MasterKey) -> int:
+        """Wraps the keys of all subjects by another master key, all or none; returns how many.
+
+        Raises:
+            GalleryError: opened read-only.
+            GalleryCorruptError: a key is damaged. Nothing was changed.
+            StorageError: the disk is full. Nothing was changed.
+        """
+        return self._store.rotate(new)
+
     def merge(self, subject: str, into: str) -> int:
         """Makes two subjects one; returns how many templates were moved.
 

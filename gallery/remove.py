@@ -1,34 +1,53 @@
-"""Command: delete a subject with all templates.
+"""Command: erase a subject with all templates, or one template.
 
-python -m gallery.remove --gallery gallery SUBJECT
+python -m gallery.remove --gallery gallery --receipt receipt.json SUBJECT
 """
 
 from contextlib import closing
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated
 
 import tyro
 
 from gait.cli import run
-from gallery.gallery import open_gallery
+from gait.errors import ConfigError
+from gallery.gallery import Gallery, open_gallery
+from gallery.receipts import as_json, as_text, kept_in
+from gallery.template import Receipt
 
 
 @dataclass(frozen=True)
 class Arguments:
-    """Deletes a subject from a gallery, with all templates."""
+    """Erases a subject from a gallery, with all templates, or one template, and says so."""
 
-    subject: Annotated[str, tyro.conf.Positional]
-    """Name."""
     gallery: str
     """Folder of the gallery."""
+    subject: Annotated[str | None, tyro.conf.Positional] = None
+    """Name."""
+    template: int | None = None
+    """Erase the template with this id only, instead of a subject."""
+    receipt: Path | None = None
+    """Keep the receipt in this new file."""
+    json: bool = False
+    """Print JSON."""
 
 
 def main() -> None:
-    """Deletes as the command line says."""
+    """Erases as the command line says."""
     arguments = tyro.cli(Arguments, prog="python -m gallery.remove")
-    with closing(open_gallery(arguments.gallery)) as gallery:
-        receipt = gallery.remove_subject(arguments.subject)
-    print(f"removed {arguments.subject}: {len(receipt.templates)} templates")
+    if (arguments.subject is None) == (arguments.template is None):
+        raise ConfigError("need either the name of a subject or --template ID")
+    with closing(open_gallery(arguments.gallery)) as gallery, kept_in(arguments.receipt) as kept:
+        kept.append(_erased(gallery, arguments))
+    print(as_json(kept) if arguments.json else as_text(kept[0]))
+
+
+def _erased(gallery: Gallery, arguments: Arguments) -> Receipt:
+    if arguments.template is not None:
+        return gallery.remove_template(arguments.template)
+    assert arguments.subject is not None
+    return gallery.remove_subject(arguments.subject)
 
 
 if __name__ == "__main__":

@@ -161,6 +161,12 @@ class Store(Catalogue):
                 receipts += self._erase(whole[start : start + _TOGETHER])
         return receipts
 
+    def rotate(self, new: MasterKey) -> int:
+        """Wraps the keys of all subjects by another master key, all or none; returns how many."""
+        with self._writing:
+            self._writable()
+            return self.keys.rotate(new)
+
     def merge(self, subject: str, into: str) -> int:
         """Gives a subject's templates to another; returns how many. A clip of both is kept once.
 

@@ -11,7 +11,7 @@ import pytest
 
 from gait.cli import run
 from gait.modality import Modality
-from gallery import build, identify, info, remove
+from gallery import build, clock, expire, identify, info, keys, remove
 from gallery import list as listing
 from gallery.local import LocalGallery
 from tests.galleries import AUTHORISED, TINY, other_bundle, walk
@@ -139,7 +139,7 @@ def test_identify_says_what_is_wrong_with_a_clip(
 
 
 def test_list_remove_and_info(built: Path, command: Run) -> None:
-    assert command(remove, "--gallery", built, "p0")[1] == "removed p0: 2 templates\n"
+    assert "removed   p0: 2 templates (1, 2)\n" in command(remove, "--gallery", built, "p0")[1]
     code, _, err = command(remove, "--gallery", built, "p0")
     assert code == 1
     assert err == "error [gallery.subject_not_found]: the gallery has no subject 'p0'\n"
@@ -203,3 +203,73 @@ def test_a_clip_that_the_service_refuses_is_not_enrolled(files: Path, command: R
     )
     assert code == 1
     assert "[decode.limit] got 301 frames, at most 300" in out
+
+
+def test_a_template_is_removed_and_its_receipt_kept(
+    built: Path, tmp_path: Path, command: Run
+) -> None:
+    kept = tmp_path / "receipt.json"
+    arguments = ("--gallery", built, "--template", 3, "--json", "--receipt", kept)
+    code, out, _ = command(remove, *arguments)
+    (receipt,) = json.loads(out)
+    assert code == 0
+    assert json.loads(kept.read_text()) == [receipt]
+    assert (receipt["subject"], receipt["templates"]) == ("p1", [3])
+    assert (
+        receipt["gallery"] == json.loads(command(info, "--gallery", built, "--json")[1])["identity"]
+    )
+    code, _, err = command(remove, "--gallery", built, "p2", "--receipt", kept)
+    assert code == 1
+    assert "cannot write the receipt" in err
+    assert "p2" in command(listing, "--gallery", built)[1], "erased without a receipt"
+
+
+@pytest.mark.parametrize("arguments", [(), ("p0", "--template", 1)])
+def test_remove_needs_a_subject_or_a_template(
+    built: Path, command: Run, arguments: tuple[object, ...]
+) -> None:
+    code, _, err = command(remove, "--gallery", built, *arguments)
+    assert code == 1
+    assert err.startswith("error [config.invalid]")
+
+
+def test_what_has_expired_is_erased_by_command(
+    built: Path, command: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert command(expire, "--gallery", built)[1] == "nothing has expired\n"
+    monkeypatch.setattr(clock, "now", lambda: 2**35)
+    facts = json.loads(command(info, "--gallery", built, "--json")[1])
+    assert (facts["silhouettes"], facts["expired"]) == (4, 8)
+    receipts = json.loads(command(expire, "--gallery", built, "--json")[1])
+    assert [r["subject"] for r in receipts] == ["p0", "p1", "p2", "p3"]
+    assert json.loads(command(listing, "--gallery", built, "--json")[1]) == []
+
+
+def test_the_master_key_is_made_and_rotated_by_command(
+    built: Path, tmp_path: Path, command: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    new = tmp_path / "new.key"
+    made = json.loads(command(keys, "new", new, "--json")[1])
+    code, out, _ = command(keys, "rotate", "--gallery", built, "--new-key", new, "--json")
+    assert code == 0
+    assert json.loads(out)["keys"] == 4
+    code, _, err = command(info, "--gallery", built)
+    assert code == 1
+    assert f"was made with master key {made['id']}" in err
+    assert err.count("\n") == 1
+    monkeypatch.delenv("DIFFCROSSGAIT_MASTER_KEY")
+    monkeypatch.setenv("DIFFCROSSGAIT_MASTER_KEY_FILE", str(new))
+    assert json.loads(command(info, "--gallery", built, "--json")[1])["master_key"] == made["id"]
+    code, _, err = command(keys, "new", new)
+    assert code == 1
+    assert "never overwritten" in err
+
+
+@pytest.mark.parametrize("expires", ["tomorrow", "2030-13-01", "2030-01-01T00:00:00", "2001-01-01"])
+def test_an_authorisation_needs_a_day_to_come(
+    files: Path, tmp_path: Path, command: Run, expires: str
+) -> None:
+    arguments = ("--authorisation", "x", "--expires", expires, "--bundle", TINY)
+    code, _, err = command(build, *arguments, "--out", tmp_path / "gallery", files)
+    assert code == 1
+    assert "expir" in err

@@ -1,0 +1,41 @@
+"""Command: erase what is no longer authorised.
+
+python -m gallery.expire --gallery gallery --receipt receipts.json
+"""
+
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+import tyro
+
+from gait.cli import run
+from gallery.gallery import open_gallery
+from gallery.receipts import as_json, as_text, kept_in
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """Erases every template whose authorisation has expired. No search finds them anyway."""
+
+    gallery: str
+    """Folder of the gallery."""
+    receipt: Path | None = None
+    """Keep the receipts in this new file."""
+    json: bool = False
+    """Print JSON."""
+
+
+def main() -> None:
+    """Erases as the command line says."""
+    arguments = tyro.cli(Arguments, prog="python -m gallery.expire")
+    with closing(open_gallery(arguments.gallery)) as gallery, kept_in(arguments.receipt) as kept:
+        kept += gallery.erase_expired()
+    if arguments.json:
+        print(as_json(kept))
+    else:
+        print("\n\n".join(map(as_text, kept)) or "nothing has expired")
+
+
+if __name__ == "__main__":
+    run(main)
