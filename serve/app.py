@@ -3,22 +3,26 @@
 from importlib.metadata import version
 from typing import Any
 
-from fastapi import FastAPI, Security
+from fastapi import Depends, FastAPI, Security
 from fastapi.security import HTTPBearer
 
 from serve import problems
 from serve.access import Access
+from serve.audit.recording import Recording
+from serve.audit.use import intend
 from serve.body import BodyLimit
 from serve.key_file import KeyFile
 from serve.observe import Observe
 from serve.presence import Presence
 from serve.rates import Rates
 from serve.routes import (
+    audit,
     embed,
     galleries,
     identify,
     models,
     operations,
+    reviews,
     subjects,
     templates,
     verify,
@@ -65,14 +69,18 @@ def create_app(service: Service, keys: KeyFile | None = None) -> FastAPI:
     problems.install(app)
     key = HTTPBearer(auto_error=False, description="`id.secret`", scheme_name="key")
     documented = [] if keys is None else [Security(key)]  # checked by `Access`
-    for noun in (identify, verify, embed, galleries, subjects, templates, models, key_routes):
-        app.include_router(noun.router, dependencies=documented)
+    for noun in (
+        *(identify, verify, embed, galleries, subjects, templates, models),
+        *(key_routes, audit, reviews),
+    ):
+        app.include_router(noun.router, dependencies=[*documented, Depends(intend)])
     app.include_router(operations.router)
     settings = service.settings
     rates = Rates(settings.rate_per_key, settings.rate_per_gallery, settings.rate_per_address)
     app.state.rates = rates
     app.add_middleware(Presence)
     app.add_middleware(BodyLimit, limit=settings.max_body_mib << 20)  # the innermost comes first
+    app.add_middleware(Recording, audit=service.audit)
     app.add_middleware(Access, keys=keys, rates=rates, loopback=settings.on_loopback)
     app.add_middleware(Observe, metrics=service.metrics)
     return app

@@ -1,7 +1,7 @@
 """A model and galleries, ready to work: threads, and what each request is made of.
 
 Every embedding is made by `Service.embed`, every gallery is reached through `Service.on`, and every
-use is written down by `Service.record` before its reply leaves.
+use is recorded by `serve.audit.recording` before its reply leaves.
 """
 
 import time
@@ -32,8 +32,11 @@ from gallery.encoder import Encoder
 from gallery.galleries import Galleries
 from gallery.gallery import Gallery
 from gallery.lock import writer_lock
+from gallery.master_key import MasterKey
 from gallery.shelf import Folder
 from gallery.template import Matrix
+from serve.audit.record import Keys
+from serve.audit.trail import Audit
 from serve.batching import Batcher
 from serve.observe import Metrics
 from serve.presence import while_present
@@ -71,14 +74,20 @@ class Service:
         encoder: of the model bundle.
         galleries: closed with the service.
         settings: caps and number of workers.
+        audit: where every use is recorded; closed with the service.
         lock: of the data folder, released with the service.
     """
 
     def __init__(
-        self, encoder: Encoder, galleries: Galleries, settings: Settings, lock: FileLock
+        self,
+        encoder: Encoder,
+        galleries: Galleries,
+        settings: Settings,
+        audit: Audit,
+        lock: FileLock,
     ) -> None:
         self.encoder, self.galleries, self.settings = encoder, galleries, settings
-        self.metrics = Metrics()
+        self.audit, self.metrics = audit, Metrics()
         self._lock = lock
         self._batcher = Batcher(
             encoder,
@@ -96,6 +105,7 @@ class Service:
 
         Raises:
             GalleryLockedError: another service has the data folder.
+            AuditBrokenError: the audit records are not whole.
             BundleError, EncoderError, GalleryError: what `Encoder` and the gallery raise.
         """
         root = settings.data / "galleries"
@@ -105,18 +115,20 @@ class Service:
         try:
             galleries = Galleries(Folder(root), bundle, encoder.contract)
             if settings.gallery not in galleries.names():
-                galleries.create(settings.gallery)
+                galleries.create(settings.gallery, lambda gallery: gallery.revision)
             with galleries.use(settings.gallery) as gallery:
                 gallery.refresh()
+            audit = Audit.open(settings.data, Keys(MasterKey.load(create=True)))
         except GaitError:
             lock.release()
             raise
-        return cls(encoder, galleries, settings, lock)
+        return cls(encoder, galleries, settings, audit, lock)
 
     def close(self) -> None:
         """Embeds what waits, closes the galleries and lets go of the data folder."""
         self._batcher.close()
         self.galleries.close()
+        self.audit.close()
         self._lock.release()
 
     async def work(self, task: Callable[[], Result]) -> Result:

@@ -69,6 +69,8 @@ class _Reply:
                 await refusal(self.scope, self.receive, self._send)
                 return
             await self._send(_named(start, entry))
+        elif message["type"] == "http.response.start" and self.use.entry is not None:
+            message = _named(message, self.use.entry)
         await self._send(message)
 
 

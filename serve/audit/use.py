@@ -6,7 +6,7 @@ import anyio.to_thread
 from fastapi import Depends, Request
 from starlette.types import Scope
 
-from gallery.template import Candidate
+from gallery.template import Candidate, Receipt
 from serve.audit.actions import ACTS, action_of
 from serve.audit.record import Entry, Outcome, Record, Seen
 from serve.audit.trail import Audit
@@ -17,6 +17,7 @@ class Use:
     """A request that is on its way. The gallery and the person in its path are known already.
 
     Attributes:
+        entry: the record of how it ended, once it is written.
         purpose: what the caller said it was for.
         gallery: its name.
         revision: of the gallery that was searched, or after the change.
@@ -34,6 +35,7 @@ class Use:
         self._audit, self._scope = audit, scope
         self._intent: Entry | None = None
         self._ended = False
+        self.entry: Entry | None = None
         self.purpose: str | None = None
         self.gallery: str | None = None
         self.revision: int | None = None
@@ -50,6 +52,12 @@ class Use:
         """Notes who was found, and in which state of the gallery."""
         self.candidates = tuple(Seen(c.subject, c.similarity, c.template) for c in candidates)
         self.revision = revision
+
+    async def erased(self, receipt: Receipt) -> str:
+        """Records an erasure, and returns the audit id for the reply."""
+        self.subject, self.templates = receipt.subject, receipt.templates
+        self.revision, self.detail = receipt.revision, f"key {receipt.key} destroyed"
+        return await self.done()
 
     async def intend(self) -> None:
         """Records what is about to happen, if it changes anything.
@@ -76,8 +84,8 @@ class Use:
         """
         self._ended = True
         with anyio.CancelScope(shield=True):
-            entry = await anyio.to_thread.run_sync(self._end, outcome, code)
-        return entry
+            self.entry = await anyio.to_thread.run_sync(self._end, outcome, code)
+        return self.entry
 
     def is_due(self, status: int) -> bool:
         """Whether a reply of this status needs a record that is not there yet.
@@ -122,7 +130,7 @@ class Use:
         )
 
 
-def use_of(request: Request) -> Use:
+async def use_of(request: Request) -> Use:
     """The use that a request is recorded as."""
     use = request.state.use
     assert isinstance(use, Use)
@@ -131,7 +139,7 @@ def use_of(request: Request) -> Use:
 
 async def intend(request: Request) -> None:
     """A dependency of every router: what changes anything is recorded before it begins."""
-    await use_of(request).intend()
+    await (await use_of(request)).intend()
 
 
 Used = Annotated[Use, Depends(use_of)]

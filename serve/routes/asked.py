@@ -11,6 +11,7 @@ from gait.modality import Modality
 from gait.range_view import Forward
 from gallery.template import Authorisation
 from serve import cursor as cursors
+from serve.audit.use import Used
 from serve.problems import MEDIA_TYPE, request_id_of
 from serve.scopes import Caller, caller_of, reach
 from serve.service import Reading, Service
@@ -97,6 +98,7 @@ HowToRead = Annotated[Reading, Depends(_reading)]
 
 async def _purpose(
     service: Serving,
+    use: Used,
     purpose: Annotated[
         str,
         Form(
@@ -112,6 +114,7 @@ async def _purpose(
         raise wrong_field("purpose", "needs printable characters")
     if allowed and purpose not in allowed:
         raise wrong_field("purpose", f"needs to be one of: {', '.join(allowed)}")
+    use.purpose = purpose  # refusals further on name it as well
     return purpose
 
 
@@ -160,11 +163,13 @@ Authorised = Annotated[Authorisation, Depends(_authorisation)]
 async def _gallery(
     request: Request,
     service: Serving,
+    use: Used,
     gallery: Annotated[
         str | None, Form(description="Name of the gallery; the service's default if left out.")
     ] = None,
 ) -> str:
     name = gallery or service.settings.gallery
+    use.gallery = name
     reach(request, name)
     return name
 

@@ -7,6 +7,7 @@ from fastapi import APIRouter, File, UploadFile
 from fastapi.responses import JSONResponse
 
 from gait.errors import GaitError
+from serve.audit.use import Used
 from serve.enrolling import embed
 from serve.problems import problem
 from serve.routes.asked import (
@@ -38,15 +39,20 @@ async def embed_clips(
     stages: Timing,
     reading: HowToRead,
     purpose: Purpose,
+    use: Used,
     clips: Annotated[list[UploadFile], File(description=f"One or several: {CLIP_FILE}")],
 ) -> EmbedReply | JSONResponse:
     """Embeds clips. The reply is biometric data, and nothing is stored here."""
-    embedded = await embed(service, await read_clips(service, clips), reading, stages)
+    use.purpose = purpose
+    use.clips = await read_clips(service, clips)
+    embedded = await embed(service, use.clips, reading, stages)
     if not embedded.embeddings:
         return none_usable(request_id, embedded.rejected)
+    with stages.stage("audit"):
+        audit_id = await use.done()
     return EmbedReply(
         request_id=request_id,
-        audit_id=None,
+        audit_id=audit_id,
         embeddings=[
             Embedding(position=position, clip=ClipReport.of(clip), embedding=row.tolist())
             for position, (clip, row) in embedded.embeddings.items()

@@ -2,6 +2,7 @@
 
 from functools import partial
 from http import HTTPStatus
+from typing import NamedTuple
 
 from fastapi import APIRouter
 
@@ -9,6 +10,7 @@ from gait.modality import Modality
 from gallery.gallery import Gallery
 from gallery.template import Counts, Receipt
 from serve import cursor as cursors
+from serve.audit.use import Used
 from serve.routes.asked import (
     After,
     Calling,
@@ -21,9 +23,17 @@ from serve.routes.asked import (
 from serve.routes.erasure import receipt_report
 from serve.schemas.galleries import GalleryDeleted, GalleryPage, GalleryReply, NewGallery
 from serve.scopes import Guarded, Scope, needs
-from serve.service import Service
 
 router = APIRouter(prefix="/v1/galleries", tags=["galleries"], route_class=Guarded)
+
+
+class Facts(NamedTuple):
+    """What is shown of a gallery."""
+
+    contract: str
+    counts: Counts
+    ready: bool
+    revision: int
 
 
 @router.post(
@@ -32,10 +42,13 @@ router = APIRouter(prefix="/v1/galleries", tags=["galleries"], route_class=Guard
     dependencies=[needs(Scope.ADMIN)],
     responses=problems(400, 409, 507),
 )
-async def create(service: Serving, request_id: RequestId, new: NewGallery) -> GalleryReply:
+async def create(
+    service: Serving, request_id: RequestId, use: Used, new: NewGallery
+) -> GalleryReply:
     """Makes an empty gallery for the service's model."""
-    await service.work(partial(service.galleries.create, new.gallery))
-    return await _shown(service, request_id, new.gallery)
+    use.gallery = new.gallery
+    facts = await service.work(partial(service.galleries.create, new.gallery, _facts))
+    return _reply(request_id, new.gallery, facts)
 
 
 @router.get("", dependencies=[needs(Scope.GALLERY_READ)], responses=problems(400))
@@ -56,18 +69,22 @@ async def galleries(
 @router.get("/{g}", dependencies=[needs(Scope.GALLERY_READ)], responses=problems(404, 409))
 async def gallery(service: Serving, request_id: RequestId, g: GalleryPath) -> GalleryReply:
     """Shows how much a gallery holds."""
-    return await _shown(service, request_id, g)
+    return _reply(request_id, g, await service.on(g, _facts))
 
 
 @router.delete("/{g}", dependencies=[needs(Scope.GALLERY_DELETE)], responses=problems(404, 409))
-async def delete(service: Serving, request_id: RequestId, g: GalleryPath) -> GalleryDeleted:
+async def delete(
+    service: Serving, request_id: RequestId, use: Used, g: GalleryPath
+) -> GalleryDeleted:
     """Erases everyone in a gallery, then removes it."""
     receipts: list[Receipt] = []
     erase = partial(_erase_everyone, receipts)
     await service.work(partial(service.galleries.delete, g, erase))
+    use.detail = f"{len(receipts)} people erased"
+    audit_id = await use.done()
     return GalleryDeleted(
         request_id=request_id,
-        audit_id=None,
+        audit_id=audit_id,
         gallery=g,
         subjects_removed=len(receipts),
         templates_removed=sum(len(each.templates) for each in receipts),
@@ -79,21 +96,20 @@ def _erase_everyone(receipts: list[Receipt], gallery: Gallery) -> None:
     receipts += [gallery.remove_subject(each.name) for each in gallery.subjects()]
 
 
-async def _shown(service: Service, request_id: str, name: str) -> GalleryReply:
-    contract, counts, ready, revision = await service.on(name, _facts)
+def _reply(request_id: str, name: str, facts: Facts) -> GalleryReply:
     return GalleryReply(
         request_id=request_id,
         gallery=name,
-        contract=contract,
-        subjects=counts.subjects,
+        contract=facts.contract,
+        subjects=facts.counts.subjects,
         templates={
-            Modality.SILHOUETTE: counts.silhouettes,
-            Modality.RANGE_VIEW: counts.range_views,
+            Modality.SILHOUETTE: facts.counts.silhouettes,
+            Modality.RANGE_VIEW: facts.counts.range_views,
         },
-        ready=ready,
-        gallery_revision=revision,
+        ready=facts.ready,
+        gallery_revision=facts.revision,
     )
 
 
-def _facts(gallery: Gallery) -> tuple[str, Counts, bool, int]:
-    return gallery.contract, gallery.counts(), gallery.ready, gallery.revision
+def _facts(gallery: Gallery) -> Facts:
+    return Facts(gallery.contract, gallery.counts(), gallery.ready, gallery.revision)

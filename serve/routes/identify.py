@@ -4,6 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, File, Form, UploadFile
 
+from serve.audit.use import Used
 from serve.identifying import Found, Search, identify
 from serve.routes.asked import (
     CLIP_FILE,
@@ -33,6 +34,7 @@ async def identify_clip(
     reading: HowToRead,
     gallery: GivenGallery,
     purpose: Purpose,
+    use: Used,
     clip: Annotated[UploadFile, File(description=CLIP_FILE)],
     top_k: Annotated[int, Form(ge=1, le=100, description="Candidates wanted.")] = 5,
     gallery_modality: SearchedModality = None,
@@ -43,10 +45,15 @@ async def identify_clip(
 ) -> IdentifyReply:
     """Finds the enrolled people most like the one in a silhouette or range-view clip."""
     search = Search(gallery, top_k, gallery_modality, subjects)
-    found = await identify(service, await clip.read(), reading, search, stages)
+    use.purpose = purpose
+    use.clips = [await clip.read()]
+    found = await identify(service, use.clips[0], reading, search, stages)
+    use.saw(found.candidates, found.revision)
+    with stages.stage("audit"):
+        audit_id = await use.done()
     return IdentifyReply(
         request_id=request_id,
-        audit_id=None,
+        audit_id=audit_id,
         decision=None,
         thresholds=None,
         candidates=_candidates(found),

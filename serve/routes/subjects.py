@@ -8,6 +8,7 @@ from gait.modality import Modality
 from gallery.gallery import Gallery
 from gallery.template import Receipt, Subject, Template
 from serve import cursor as cursors
+from serve.audit.use import Used
 from serve.routes.asked import (
     After,
     GalleryPath,
@@ -65,24 +66,35 @@ async def subject(
 
 @router.delete("/{subject}", dependencies=[needs(Scope.GALLERY_DELETE)], responses=problems(404))
 async def remove(
-    service: Serving, request_id: RequestId, g: GalleryPath, subject: SubjectPath
+    service: Serving, request_id: RequestId, use: Used, g: GalleryPath, subject: SubjectPath
 ) -> ErasureReply:
     """Erases a person with all templates."""
     receipt = await service.on(g, partial(_removed, subject))
-    return ErasureReply(request_id=request_id, audit_id=None, receipt=receipt_report(g, receipt))
+    audit_id = await use.erased(receipt)
+    return ErasureReply(
+        request_id=request_id, audit_id=audit_id, receipt=receipt_report(g, receipt)
+    )
 
 
 @router.post(
     "/{subject}:merge", dependencies=[needs(Scope.ENROL)], responses=problems(400, 404, 507)
 )
 async def merge(
-    service: Serving, request_id: RequestId, g: GalleryPath, subject: SubjectPath, body: MergeInto
+    service: Serving,
+    request_id: RequestId,
+    use: Used,
+    g: GalleryPath,
+    subject: SubjectPath,
+    body: MergeInto,
 ) -> MergeReply:
     """Moves a person's templates to another, when two turn out to be one; the first is gone."""
+    use.detail = f"into {body.into}"
     moved, revision = await service.on(g, partial(_merged, subject, body.into))
+    use.revision = revision
+    audit_id = await use.done()
     return MergeReply(
         request_id=request_id,
-        audit_id=None,
+        audit_id=audit_id,
         gallery=g,
         subject=body.into,
         templates_moved=moved,

@@ -12,6 +12,7 @@ from gait.errors import TemplateNotFoundError
 from gallery.gallery import Gallery
 from gallery.template import Receipt, Template
 from serve import cursor as cursors
+from serve.audit.use import Used
 from serve.enrolling import Person, enrol
 from serve.routes.asked import (
     CLIP_FILE,
@@ -61,6 +62,7 @@ async def add(
     stages: Timing,
     reading: HowToRead,
     authorisation: Authorised,
+    use: Used,
     g: GalleryPath,
     subject: SubjectPath,
     clips: Annotated[list[UploadFile], File(description=f"One or several: {CLIP_FILE}")],
@@ -71,13 +73,16 @@ async def add(
     can be used the reply is 422, with the same list.
     """
     person = Person(g, subject, f"api request {request_id}", authorisation)
-    files = await read_clips(service, clips)
-    outcome = await enrol(service, person, files, reading, stages)
+    use.clips, use.detail = await read_clips(service, clips), authorisation.reference
+    outcome = await enrol(service, person, use.clips, reading, stages)
     if not outcome.templates:
         return none_usable(request_id, outcome.rejected)
+    use.templates = tuple(id_ for id_, _ in outcome.templates.values())
+    use.revision = outcome.revision
+    audit_id = await use.done()
     return EnrolReply(
         request_id=request_id,
-        audit_id=None,
+        audit_id=audit_id,
         gallery=g,
         subject=subject,
         templates=[
@@ -135,6 +140,7 @@ async def template(
 @router.delete("/{template}", dependencies=[needs(Scope.GALLERY_DELETE)], responses=problems(404))
 async def remove(
     service: Serving,
+    use: Used,
     request_id: RequestId,
     g: GalleryPath,
     subject: SubjectPath,
@@ -142,7 +148,10 @@ async def remove(
 ) -> ErasureReply:
     """Erases one template; a person's last one takes the person along."""
     receipt = await service.on(g, partial(_removed, subject, template))
-    return ErasureReply(request_id=request_id, audit_id=None, receipt=receipt_report(g, receipt))
+    audit_id = await use.erased(receipt)
+    return ErasureReply(
+        request_id=request_id, audit_id=audit_id, receipt=receipt_report(g, receipt)
+    )
 
 
 def _id(after: str | None) -> int:

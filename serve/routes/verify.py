@@ -4,6 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, File, Form, UploadFile
 
+from serve.audit.use import Used
 from serve.identifying import Compared, Search, verify_clips, verify_subject
 from serve.routes.asked import (
     CLIP_FILE,
@@ -34,6 +35,7 @@ async def verify(
     reading: HowToRead,
     gallery: GivenGallery,
     purpose: Purpose,
+    use: Used,
     clip: Annotated[UploadFile, File(description=CLIP_FILE)],
     subject: Annotated[str | None, Form(description="The enrolled person to compare with.")] = None,
     other: Annotated[
@@ -45,18 +47,24 @@ async def verify(
     """Compares the person in a clip with an enrolled person, or with the one in another clip."""
     if (subject is None) == (other is None):
         raise wrong_field("subject", "give either `subject` or `other`: compare with whom?")
+    use.purpose = purpose
     data = await clip.read()
+    use.clips, use.subject = [data], subject
     if other is not None:
         files = data, await other.read()
+        use.clips, use.gallery = list(files), None
         readings = reading, Reading(other_modality, reading.forward)
         compared = await verify_clips(service, files, readings, stages)
     else:
         assert subject is not None
         search = Search(gallery, modality=gallery_modality)
         compared = await verify_subject(service, data, reading, search, subject, stages)
+    use.saw([compared.match] if compared.match else [], compared.revision)
+    with stages.stage("audit"):
+        audit_id = await use.done()
     return VerifyReply(
         request_id=request_id,
-        audit_id=None,
+        audit_id=audit_id,
         decision=None,
         threshold=None,
         similarity=compared.similarity,
