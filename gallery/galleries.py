@@ -66,8 +66,8 @@ class Galleries:
                 opened.users -= 1
                 self._state.notify_all()
 
-    def create(self, name: str) -> None:
-        """Makes an empty gallery.
+    def create(self, name: str, look: Callable[[Gallery], Result]) -> Result:
+        """Makes an empty gallery and returns what `look` finds in it before anybody else can.
 
         Raises:
             GalleryError: the name cannot be used.
@@ -80,7 +80,7 @@ class Galleries:
                 raise GalleryExistsError(f"there is a gallery {name!r} already", gallery=name)
             gallery = self._shelf.create(name, self._bundle)
             gallery.refresh()
-            self._keep(name, gallery)
+            return look(self._keep(name, gallery).gallery)
 
     def delete(self, name: str, erase: Callable[[Gallery], None]) -> None:
         """Deletes a gallery once nobody uses it any more.
