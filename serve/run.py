@@ -62,7 +62,7 @@ def main() -> None:
     logging.basicConfig(
         level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s"
     )
-    keys = None if settings.keys is None else KeyFile(settings.keys)
+    keys = None if settings.key_file is None else KeyFile(settings.key_file)
     if keys is not None:
         keys.load()  # a damaged file is better known now
     service = Service.open(settings)

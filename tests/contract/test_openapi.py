@@ -27,6 +27,8 @@ PATHS = {
     f"{S}/templates": {"get", "post"},
     f"{S}/templates/{{template}}": {"get", "delete"},
     "/v1/models": {"get"},
+    "/v1/audit": {"get"},
+    "/v1/reviews": {"get", "post"},
     "/v1/keys": {"get", "post"},
     "/v1/keys/{key}": {"delete"},
     "/v1/keys/{key}:rotate": {"post"},

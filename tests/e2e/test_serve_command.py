@@ -18,6 +18,8 @@ import pytest
 
 from gait.modality import Modality
 from gallery.local import LocalGallery
+from serve.key_file import KeyFile
+from serve.keyring import Grant
 from tests.galleries import AUTHORISED, TINY
 from tests.services import AUTHORISATION, PURPOSE, probe
 
@@ -137,6 +139,20 @@ def test_a_gallery_built_by_command_is_served(tmp_path: Path) -> None:
     with _running("--data", data) as (_, address):
         found = _post(f"{address}/identify", "clip", probe(1, Modality.SILHOUETTE), PURPOSE)
     assert [each["subject"] for each in found["candidates"]] == ["Ada"]
+
+
+def test_keys_in_the_data_folder_are_asked_for(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    issued = KeyFile(data / "keys.json").new(Grant(scopes=()))
+    with _running("--bundle", TINY, "--data", data) as (_, address):
+        with pytest.raises(urllib.error.HTTPError, match="401"):
+            _get(f"{address}/v1/models")
+        asked = urllib.request.Request(
+            f"{address}/v1/models", headers={"Authorization": f"Bearer {issued.token}"}
+        )
+        with urllib.request.urlopen(asked, timeout=30) as reply:
+            assert reply.status == 200
 
 
 def test_a_port_that_is_taken_is_said(tmp_path: Path) -> None:

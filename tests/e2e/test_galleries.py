@@ -1,0 +1,222 @@
+"""Several galleries behind one service: made, filled, listed, emptied and deleted over HTTP."""
+
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+
+from gait.modality import Modality
+from gallery.local import LocalGallery
+from gallery.template import Candidate
+from serve.service import Service
+from tests import services
+from tests.services import PURPOSE, add, enrol, identify, probe
+
+pytestmark = pytest.mark.serving
+
+SILHOUETTE, RANGE_VIEW = Modality
+HOSTILE = [
+    "..",
+    "../default",
+    "%2e%2e%2fdefault",
+    "..%5cdefault",
+    "default%00",
+    "default%0a",
+    "Default",
+    "défaut",
+    "名",
+    ".hidden",
+    "-x",
+    "a b",
+    "x" * 64,
+    "x" * 5000,
+    "con:",
+]
+
+
+@pytest.fixture
+def service(tmp_path: Path) -> Iterator[Service]:
+    with services.opened(tmp_path, workers=4) as opened:
+        yield opened
+
+
+@pytest.fixture
+def client(service: Service) -> Iterator[TestClient]:
+    with services.client(service) as opened:
+        yield opened
+
+
+def create(client: TestClient, name: str) -> Any:
+    return client.post("/v1/galleries", json={"gallery": name})
+
+
+def code(reply: Any) -> tuple[int, str]:
+    return reply.status_code, reply.json()["code"]
+
+
+def test_people_of_one_gallery_are_not_found_in_another(client: TestClient) -> None:
+    assert create(client, "site-7").status_code == 201
+    enrol(client, 2)
+    enrol(client, 1, gallery="site-7")
+    for gallery, people in (("default", 2), ("site-7", 1)):
+        found = identify(client, probe(1, SILHOUETTE), {"gallery": gallery}).json()
+        assert found["gallery"] == gallery
+        assert len(found["candidates"]) == people
+    shown = client.get("/v1/galleries/site-7").json()
+    assert (shown["subjects"], shown["templates"]) == (1, {"silhouette": 1, "range_view": 0})
+    assert (shown["ready"], shown["gallery_revision"]) == (True, 1)
+
+
+def test_pages_of_galleries_hold_each_once_in_order(client: TestClient) -> None:
+    for name in ("b", "a", "c", "d"):
+        create(client, name)
+    names, cursor = [], None
+    for _ in range(3):
+        page = client.get(
+            "/v1/galleries", params={"limit": 2} | ({"cursor": cursor} if cursor else {})
+        ).json()
+        names += page["galleries"]
+        cursor = page["next_cursor"]
+    assert names == ["a", "b", "c", "d", "default"]
+    assert cursor is None
+
+
+def test_a_gallery_that_is_there_is_not_made_again(client: TestClient) -> None:
+    enrol(client, 1)
+    assert code(create(client, "default")) == (409, "gallery.exists")
+    assert identify(client, probe(0, SILHOUETTE)).status_code == 200
+
+
+def test_a_deleted_gallery_is_gone_with_a_receipt_for_everyone(
+    client: TestClient, tmp_path: Path
+) -> None:
+    create(client, "old")
+    enrol(client, 3, gallery="old")
+    enrol(client, 1, RANGE_VIEW, gallery="old")
+    deleted = client.delete("/v1/galleries/old").json()
+    assert (deleted["subjects_removed"], deleted["templates_removed"]) == (3, 4)
+    assert [each["subject"] for each in deleted["receipts"]] == ["p000", "p001", "p002"]
+    assert not (tmp_path / "data" / "galleries" / "old").exists()
+    for reply in (
+        client.get("/v1/galleries/old"),
+        client.delete("/v1/galleries/old"),
+        client.get("/v1/galleries/old/subjects"),
+        identify(client, probe(0, SILHOUETTE), {"gallery": "old"}),
+        add(client, "p000", [probe(0, SILHOUETTE)], "old"),
+    ):
+        assert code(reply) == (404, "gallery.not_found")
+    assert create(client, "old").status_code == 201
+    assert client.get("/v1/galleries/old").json()["subjects"] == 0
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_no_name_reaches_the_file_system(client: TestClient, tmp_path: Path, name: str) -> None:
+    before = sorted(path.name for path in tmp_path.rglob("*"))
+    for reply in (
+        client.get(f"/v1/galleries/{name}"),
+        client.delete(f"/v1/galleries/{name}"),
+        client.get(f"/v1/galleries/{name}/subjects"),
+    ):
+        assert reply.status_code in (404, 405, 307), (name, reply.text)
+    assert code(identify(client, probe(0, SILHOUETTE), {"gallery": name})) == (
+        404,
+        "gallery.not_found",
+    )
+    assert code(create(client, name)) == (422, "gallery.invalid")
+    assert sorted(path.name for path in tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize("body", [{}, {"gallery": ""}, {"gallery": 7}, {"gallery": "a", "b": 1}, 5])
+def test_what_is_no_gallery_is_refused(client: TestClient, body: Any) -> None:
+    assert client.post("/v1/galleries", json=body).status_code == 422
+
+
+def test_of_many_who_make_one_gallery_one_does(client: TestClient) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        replies = list(pool.map(lambda _: create(client, "new").status_code, range(8)))
+    assert sorted(replies) == [201] + [409] * 7
+
+
+def test_making_and_deleting_at_once_leaves_a_gallery_or_none(client: TestClient) -> None:
+    def either(turn: int) -> int:
+        reply = client.delete("/v1/galleries/x") if turn % 2 else create(client, "x")
+        return int(reply.status_code)
+
+    with ThreadPoolExecutor(6) as pool:
+        replies = list(pool.map(either, range(60)))
+    assert set(replies) <= {200, 201, 404, 409}
+    there = replies.count(201) - replies.count(200)
+    assert there in (0, 1)
+    assert client.get("/v1/galleries/x").status_code == (200 if there else 404)
+
+
+def test_a_gallery_is_deleted_after_the_search_in_it(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    create(client, "old")
+    enrol(client, 2, gallery="old")
+    searching, go_on = threading.Event(), threading.Event()
+    search = LocalGallery.identify
+
+    def slow(*arguments: Any, **options: Any) -> list[Candidate]:
+        searching.set()
+        assert go_on.wait(20)
+        return search(*arguments, **options)
+
+    monkeypatch.setattr(LocalGallery, "identify", slow)
+    with ThreadPoolExecutor(2) as pool:
+        found = pool.submit(identify, client, probe(1, SILHOUETTE), {"gallery": "old"})
+        assert searching.wait(20)
+        deleted = pool.submit(client.delete, "/v1/galleries/old")
+        assert client.get("/v1/galleries").status_code == 200, "others are served meanwhile"
+        assert client.get("/readyz").status_code == 200
+        assert not deleted.done()
+        go_on.set()
+        assert found.result().json()["candidates"][0]["subject"] == "p001"
+        assert deleted.result().json()["subjects_removed"] == 2
+
+
+def test_searches_while_galleries_come_and_go_end_in_an_answer(client: TestClient) -> None:
+    def churn(_: int) -> None:
+        create(client, "x")
+        add(client, "Ada", [probe(0, SILHOUETTE)], "x")
+        client.delete("/v1/galleries/x")
+
+    def search(_: int) -> str:
+        reply = identify(client, probe(0, SILHOUETTE), {"gallery": "x"})
+        return str(reply.json().get("code", "found"))
+
+    with ThreadPoolExecutor(6) as pool:
+        churned = [pool.submit(churn, turn) for turn in range(8)]
+        answers = set(pool.map(search, range(40)))
+        for each in churned:
+            each.result()
+    assert answers <= {"found", "gallery.not_found", "gallery.empty"}
+
+
+def test_a_gallery_of_another_model_is_named_not_searched(
+    client: TestClient, tmp_path: Path
+) -> None:
+    from tests.galleries import other_bundle
+
+    folder = tmp_path / "data" / "galleries" / "other"
+    LocalGallery.create(folder, other_bundle(tmp_path / "bundle")).close()
+    reply = client.get("/v1/galleries/other")
+    assert code(reply) == (409, "gallery.contract")
+    assert "'other'" in reply.json()["detail"]
+    assert str(tmp_path) not in reply.text
+    assert "other" in client.get("/v1/galleries").json()["galleries"]
+    assert identify(client, b"", PURPOSE).status_code == 415, "the others are served"
+
+
+def test_galleries_are_there_again_after_a_restart(tmp_path: Path) -> None:
+    with services.opened(tmp_path) as service, services.client(service) as client:
+        create(client, "b")
+        enrol(client, 2, gallery="b")
+    with services.opened(tmp_path) as service, services.client(service) as client:
+        assert client.get("/v1/galleries").json()["galleries"] == ["b", "default"]
+        assert client.get("/v1/galleries/b").json()["subjects"] == 2
