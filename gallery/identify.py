@@ -16,6 +16,7 @@ from gait.decode import Decoded
 from gait.modality import Modality
 from gait.range_view import Forward
 from gallery.encoder import Encoder
+from gallery.fusion import DEFAULT, Fusion
 from gallery.gallery import open_gallery
 from gallery.session import Device
 from gallery.sources import decode_file
@@ -37,6 +38,8 @@ class Arguments:
     """What the clip shows; found in its content by default."""
     gallery_modality: Modality | None = None
     """Compare with templates of this modality only."""
+    fusion: Fusion = DEFAULT
+    """How the similarities of a person's templates become the person's."""
     forward: Forward = Forward.PLUS_X
     """Sensor axis that points at the walker, for point clouds."""
     device: Device = Device.AUTO
@@ -56,12 +59,15 @@ def main() -> None:
     with closing(open_gallery(arguments.gallery, readonly=True)) as gallery:
         encoder = Encoder.load(gallery.bundle, device=arguments.device, threads=arguments.threads)
         (embedding,) = encoder.embed([decoded.clip])
-        candidates = gallery.identify(embedding, arguments.top_k, arguments.gallery_modality)
+        candidates = gallery.identify(
+            embedding, arguments.top_k, arguments.gallery_modality, fusion=arguments.fusion
+        )
         facts = {
             "gallery": str(arguments.gallery),
             "contract": gallery.contract,
             "revision": gallery.revision,
             "provider": encoder.provider,
+            "fusion": arguments.fusion,
             "modality": decoded.clip.modality,
             "format": decoded.format,
             "frames_in": decoded.frames_in,

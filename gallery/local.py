@@ -32,7 +32,7 @@ from gait.manifest import Manifest
 from gait.modality import Modality
 from gallery import clock
 from gallery.admission import checked_probe
-from gallery.fusion import Fusion
+from gallery.fusion import WIDER, Fusion, subject_similarity
 from gallery.health import IndexHealth
 from gallery.index import Index
 from gallery.lock import writer_lock
@@ -56,8 +56,6 @@ STORE = "gallery.db"
 KEYS = "keys.db"
 _TOGETHER = 4096
 """Templates read together."""
-_WIDER = 100
-"""Further subjects that fusion looks at."""
 _SAMPLE = 100
 """Templates that health is measured on."""
 
@@ -333,9 +331,7 @@ class LocalGallery:
 
         modalities = list(Modality) if modality is None else [modality]
         plain = fusion in (None, Fusion.BEST)
-        found = self._current().search(
-            query, top_k if plain else top_k + _WIDER, modalities, admits
-        )
+        found = self._current().search(query, top_k if plain else top_k + WIDER, modalities, admits)
         if fusion is not None and not plain:
             found = [self._fused(c, query, fusion, modalities, admits) for c in found]
             found = sorted(found, key=lambda c: -c.similarity)[:top_k]
@@ -353,8 +349,10 @@ class LocalGallery:
         admits: Callable[[Template], bool],
     ) -> Candidate:
         templates = self._store.templates(candidate.subject)
-        ids = [t.id for t in templates if t.modality in modalities and admits(t)]
-        return replace(candidate, similarity=float(fusion(self._store.embeddings(ids) @ query)))
+        valid = [t for t in templates if t.modality in modalities and admits(t)]
+        similarities = self._store.embeddings([t.id for t in valid]) @ query
+        fused = subject_similarity(fusion, similarities, [t.modality for t in valid])
+        return replace(candidate, similarity=fused)
 
     def compare(
         self, embedding: Vector, subject: str, modality: Modality | None = None

@@ -2,6 +2,7 @@
 
 import doctest
 import statistics
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,7 +12,9 @@ from hypothesis import strategies as st
 import gallery.fusion
 from gait.errors import GalleryError
 from gait.modality import Modality
-from gallery.fusion import Fusion, best, subject_similarity, top_mean, trimmed_mean
+from gallery.fusion import WIDER, Fusion, best, subject_similarity, top_mean, trimmed_mean
+from gallery.gallery import create_gallery
+from tests.galleries import TINY, enrolment, random_embeddings
 
 pytestmark = pytest.mark.serving
 
@@ -87,3 +90,41 @@ def test_impossible_rules() -> None:
         top_mean([0.5], m=0)
     with pytest.raises(GalleryError, match="at least 1"):
         trimmed_mean([0.5], cut=float("nan"))
+
+
+def test_a_gallery_ranks_subjects_by_what_was_fused(tmp_path: Path) -> None:
+    vectors, query = random_embeddings(90), random_embeddings(1, seed=1)[0]
+    sensors = [list(Modality)[row % 2] for row in range(90)]
+    people = [f"p{row % 9}" for row in range(90)]
+    with create_gallery(str(tmp_path / "g"), TINY) as gallery:
+        gallery.enrol([enrolment(*each) for each in zip(people, vectors, sensors, strict=True)])
+        for fusion in Fusion:
+            want = {
+                f"p{p}": subject_similarity(fusion, vectors[p::9] @ query, sensors[p::9])
+                for p in range(9)
+            }
+            found = gallery.identify(query, 9, fusion=fusion)
+            assert [c.subject for c in found] == sorted(want, key=lambda name: -want[name])
+            assert [c.similarity for c in found] == pytest.approx(
+                sorted(want.values(), reverse=True), abs=1e-5
+            )
+            sensor = Modality.RANGE_VIEW
+            best = gallery.identify(query, 1, sensor, fusion=fusion)[0]
+            rows = {p: [r for r in range(p, 90, 9) if sensors[r] is sensor] for p in range(9)}
+            alone = [float(fusion(vectors[rows[p]] @ query)) for p in range(9)]
+            assert best.similarity == pytest.approx(max(alone), abs=1e-5)
+
+
+def test_one_wrong_clip_does_not_make_a_stranger_the_first(tmp_path: Path) -> None:
+    person, stranger = random_embeddings(2)
+    noise = 0.5 * random_embeddings(WIDER * 4, seed=1)
+    clips = [(person if row % 2 else stranger) + noise[row] for row in range(8)]
+    clips = [(clip / np.linalg.norm(clip)).astype(np.float32) for clip in clips]
+    query = ((person + noise[9]) / np.linalg.norm(person + noise[9])).astype(np.float32)
+    with create_gallery(str(tmp_path / "g"), TINY) as gallery:
+        own = [enrolment("person", clip) for clip in clips[1::2]]
+        gallery.enrol([*own, *(enrolment("stranger", clip) for clip in clips[::2])])
+        gallery.enrol([enrolment("stranger", query, source="wrong clip")])
+        assert gallery.identify(query, 1, fusion=Fusion.BEST)[0].subject == "stranger"
+        for fusion in (Fusion.TOP_MEAN, Fusion.TRIMMED_MEAN):
+            assert gallery.identify(query, 1, fusion=fusion)[0].subject == "person"
