@@ -50,6 +50,10 @@ class Metrics:
         self.rejected = Counter(
             "gait_rejected", "Requests not embedded", ["reason"], registry=self.registry
         )
+        self.clock_jumps = Counter(
+            "gait_clock_jumps", "Rounds of erasure left out since the clock had jumped",
+            registry=self.registry,
+        )  # fmt: skip
         self.subjects = Gauge(
             "gait_gallery_subjects", "Enrolled people", ["gallery"], registry=self.registry
         )

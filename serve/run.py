@@ -14,6 +14,7 @@ from gait import cli
 from gait.errors import ConfigError
 from gallery.session import Device
 from serve.app import create_app
+from serve.expiry import Expiry
 from serve.key_file import KeyFile
 from serve.service import Service
 from serve.settings import Settings, load_settings
@@ -66,6 +67,8 @@ def main() -> None:
     if keys is not None:
         keys.load()  # a damaged file is better known now
     service = Service.open(settings)
+    expiry = Expiry(service)
+    expiry.start()
     try:
         server = uvicorn.Server(
             uvicorn.Config(
@@ -83,6 +86,7 @@ def main() -> None:
             signal.signal(number, lambda *_: None)
         server.run([listening])
     finally:
+        expiry.close()
         service.close()
 
 

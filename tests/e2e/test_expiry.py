@@ -1,0 +1,35 @@
+"""What has expired is erased in the background, unless the clock cannot be believed."""
+
+from pathlib import Path
+
+import pytest
+
+from gallery import clock
+from serve.expiry import Expiry
+from tests import services
+from tests.services import enrol
+
+pytestmark = pytest.mark.serving
+LATER = 40_000_000_000
+"""Seconds since 1970, after the year 3000."""
+
+
+def test_what_has_expired_is_erased_and_recorded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with services.opened(tmp_path) as service:
+        enrol(services.client(service), 2)
+        expiry = Expiry(service)
+        assert expiry.round() == 0
+        monkeypatch.setattr(clock, "now", lambda: LATER)
+        assert expiry.round() == 2
+        assert service.audit.head().record.templates == (1, 2)
+
+
+def test_a_clock_that_jumped_erases_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with services.opened(tmp_path) as service:
+        enrol(services.client(service), 1)
+        expiry = Expiry(service)
+        monkeypatch.setattr("serve.expiry.time.time", lambda: float(LATER))
+        assert expiry.round() == 0
+        assert service.metrics.registry.get_sample_value("gait_clock_jumps_total") == 1
