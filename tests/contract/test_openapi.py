@@ -75,6 +75,15 @@ FIELDS = {
     "KeyReply": "request_id key",
     "KeyList": "request_id keys",
     "Rotation": "overlap_hours days",
+    "AuditCandidate": "subject similarity template",
+    "AuditEntry": "audit_id time action outcome request caller purpose gallery revision "
+    "probes subject candidates templates decision reviewer about intent detail "
+    "clock_back previous hash",
+    "AuditPage": "request_id records next_cursor head",
+    "NewReview": "audit_id verdict reviewer subject note",
+    "Review": "audit_id time about caller gallery subject verdict reviewer note",
+    "ReviewPage": "request_id reviews next_cursor",
+    "ReviewReply": "request_id review",
     "Health": "status",
     "Problem": "type title status code detail request_id",
 }
@@ -106,7 +115,16 @@ def test_paths_and_methods(document: Any) -> None:
 def test_schemas_and_their_fields(document: Any) -> None:
     schemas = document["components"]["schemas"]
     bodies = {name for name in schemas if name.startswith("Body_")}
-    assert set(schemas) - bodies == {*FIELDS, "Modality", "Forward", "Scope", "State"}
+    assert set(schemas) - bodies == {
+        *FIELDS,
+        "Action",
+        "Forward",
+        "Modality",
+        "Outcome",
+        "Scope",
+        "State",
+        "Verdict",
+    }
     for name, fields in FIELDS.items():
         assert list(schemas[name]["properties"]) == fields.split(), name
 
