@@ -8,6 +8,7 @@ import numpy as np
 
 from gait.decode import Decoded
 from gait.modality import Modality
+from gallery.fusion import DEFAULT
 from gallery.gallery import Gallery
 from gallery.template import Candidate, Vector
 from serve.service import Reading, Service
@@ -114,7 +115,13 @@ def _searched(
 ) -> tuple[list[Candidate], int]:
     with stages.stage("search"):
         revision = gallery.revision
-        found = gallery.identify(embedding, search.top_k, search.modality, subjects=search.subjects)
+        found = gallery.identify(
+            embedding,
+            search.top_k,
+            search.modality,
+            subjects=search.subjects,
+            fusion=DEFAULT,
+        )
         return found, revision
 
 
