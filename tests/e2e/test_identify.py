@@ -72,7 +72,7 @@ def test_the_reply_says_what_was_done(client: TestClient, service: Service) -> N
     assert body["gallery_modality"] is None
     assert (body["gallery"], body["gallery_revision"]) == ("default", 2)
     assert body["model"] == {"contract": service.encoder.contract, "simulated": True}
-    assert set(body["timings_ms"]) == {"decode", "embed", "search"}
+    assert set(body["timings_ms"]) == {"decode", "embed", "search", "audit"}
     assert all(took > 0 for took in body["timings_ms"].values())
 
 
