@@ -83,6 +83,10 @@ class Catalogue:
         (subjects,) = self._rows("SELECT COUNT(*) FROM subjects")[0]
         return Counts(subjects, *(by_modality.get(str(m), 0) for m in Modality))
 
+    def size(self) -> int:
+        """How many templates there are."""
+        return int(self._rows("SELECT COUNT(*) FROM templates")[0][0])
+
     def expiring(self, before: int) -> int:
         """How many templates expire before a time, in seconds since 1970."""
         return int(self._rows("SELECT COUNT(*) FROM templates WHERE expires < ?", [before])[0][0])

@@ -10,7 +10,7 @@ import errno
 import os
 import tempfile
 import threading
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
@@ -34,12 +34,17 @@ from gallery import clock
 from gallery.admission import checked_probe
 from gallery.fusion import WIDER, Fusion, subject_similarity
 from gallery.health import IndexHealth
-from gallery.index import Index
+from gallery.index.index import Index
+from gallery.index.live import LiveIndex
+from gallery.index.rows import Change, Filter
+from gallery.index.rung import RungName
 from gallery.lock import writer_lock
 from gallery.master_key import MasterKey
+from gallery.projection import StoreSource
 from gallery.store import Store
 from gallery.template import (
     Authorisation,
+    Batch,
     Candidate,
     Counts,
     Enrolment,
@@ -54,10 +59,6 @@ from gallery.template import (
 BUNDLE = "bundle"
 STORE = "gallery.db"
 KEYS = "keys.db"
-_TOGETHER = 4096
-"""Templates read together."""
-_SAMPLE = 100
-"""Templates that health is measured on."""
 
 
 class LocalGallery:
@@ -66,10 +67,12 @@ class LocalGallery:
     A call that returned is durable, and searches see it at once.
     """
 
-    def __init__(self, folder: Path, store: Store, lock: FileLock | None) -> None:
+    def __init__(
+        self, folder: Path, store: Store, lock: FileLock | None, index: RungName | None
+    ) -> None:
         self._folder, self._store, self._lock = folder, store, lock
         self._changing = threading.Lock()
-        self._index = self._empty()
+        self._live = LiveIndex(StoreSource(store), index)
 
     @classmethod
     def create(
@@ -117,6 +120,7 @@ class LocalGallery:
         contract: str | None = None,
         readonly: bool = False,
         master: MasterKey | None = None,
+        index: RungName | None = None,
     ) -> "LocalGallery":
         """Opens a gallery.
 
@@ -126,6 +130,7 @@ class LocalGallery:
             readonly: do not take the lock; nothing can be changed, and what another process writes
                 meanwhile is seen.
             master: that the gallery was made with; None for the configured one.
+            index: how embeddings are held for search; None leaves it to their number.
 
         Raises:
             GalleryError: there is no gallery.
@@ -146,10 +151,11 @@ class LocalGallery:
             if lock is not None:
                 lock.release()
             raise
-        return cls(folder, store, lock)
+        return cls(folder, store, lock, index)
 
     def close(self) -> None:
         """Closes the store and gives the lock back."""
+        self._live.close()
         self._store.close()
         if self._lock is not None:
             self._lock.release()
@@ -203,17 +209,12 @@ class LocalGallery:
     @property
     def rung(self) -> str:
         """Name of the index in use."""
-        return "exact"
+        return self._live.rung
 
     def health(self) -> IndexHealth:
         """How well the index finds what is in it; brings it up to date first."""
         self._current()
-        sample = next(self._store.batches(_SAMPLE), None)
-        if sample is None:
-            return IndexHealth(1.0, 1.0, 0, self.rung)
-        found = [self._current().search(e, 1, list(Modality))[0] for e in sample.embeddings]
-        hits = [c.template == t for c, t in zip(found, sample.ids, strict=True)]
-        return IndexHealth(float(np.mean(hits)), 1.0, self.counts().templates, self.rung)
+        return self._live.health()
 
     def expiring(self, before: datetime) -> int:
         """How many templates expire before a moment."""
@@ -222,7 +223,7 @@ class LocalGallery:
     @property
     def ready(self) -> bool:
         """Whether the index is at the store's revision, so that a search need not rebuild it."""
-        return self._index.revision == self._store.revision()
+        return self._live.index.revision == self._store.revision()
 
     def enrol(self, enrolments: Sequence[Enrolment]) -> list[int]:
         """Enrols embeddings, all or none; subjects are made as needed.
@@ -237,18 +238,33 @@ class LocalGallery:
             StorageError: the disk is full. Nothing was enrolled.
         """
         with self._changing:
+            before, last = self._store.revision(), self._live.index.last
             templates = self._store.add(enrolments)
-            revision = self._store.revision()
-            if self._index.revision == revision - 1:
-                new = {
-                    template.id: (template, enrolment.embedding)
-                    for template, enrolment in zip(templates, enrolments, strict=True)
-                    if template.id > self._index.last
-                }
-                added = [template for template, _ in new.values()]
-                embeddings = np.array([e for _, e in new.values()], np.float32)
-                self._index = self._index.plus(revision, added, embeddings)
+            added = {
+                template.id: enrolment
+                for template, enrolment in zip(templates, enrolments, strict=True)
+                if template.id > last
+            }
+            changes = [
+                Change(np.array([template.id]), expires=enrolment.authorisation.seconds)
+                for template, enrolment in zip(templates, enrolments, strict=True)
+            ]
+            self._live.follow(
+                before, self._store.revision(), added=self._batch(added), changes=changes
+            )
         return [template.id for template in templates]
+
+    def _batch(self, enrolments: Mapping[int, Enrolment]) -> Batch:
+        subjects = self._store.subject_ids({each.subject for each in enrolments.values()})
+        places, each = list(Modality), enrolments.values()
+        vectors = [enrolment.embedding for enrolment in each]
+        return Batch(
+            np.array(list(enrolments), np.int64),
+            np.array([subjects[enrolment.subject] for enrolment in each], np.int64),
+            np.array([places.index(enrolment.modality) for enrolment in each], np.uint8),
+            np.array([enrolment.authorisation.seconds for enrolment in each], np.int64),
+            np.array(vectors, np.float32).reshape(len(vectors), self.dimension),
+        )
 
     def remove_subject(self, subject: str) -> Receipt:
         """Deletes a subject with all templates, which no search finds any more.
@@ -258,10 +274,7 @@ class LocalGallery:
             GalleryError: the gallery was opened read-only.
         """
         with self._changing, self._stale_on_error():
-            receipt = self._store.remove(subject)
-            if self._index.revision == receipt.revision - 1:
-                self._index = self._index.without(receipt.revision, subject)
-        return receipt
+            return self._erased(lambda: [self._store.remove(subject)])[0]
 
     def remove_template(self, template: int) -> Receipt:
         """Erases one template, and its subject if it was the last.
@@ -270,12 +283,12 @@ class LocalGallery:
             TemplateNotFoundError: no such template.
         """
         with self._changing, self._stale_on_error():
-            return self._store.remove_template(template)
+            return self._erased(lambda: [self._store.remove_template(template)])[0]
 
     def erase_expired(self) -> list[Receipt]:
         """Erases every template whose authorisation has expired by now, one receipt a subject."""
         with self._changing, self._stale_on_error():
-            return self._store.erase_expired()
+            return self._erased(self._store.erase_expired)
 
     def rotate(self, new: MasterKey) -> int:
         """Wraps the keys of all subjects by another master key, all or none; returns how many.
@@ -295,7 +308,14 @@ class LocalGallery:
             GalleryError: they are the same.
         """
         with self._changing:
-            return self._store.merge(subject, into)
+            before = self._store.revision()
+            ids = [template.id for template in self._store.templates(subject)]
+            moved = self._store.merge(subject, into)
+            left = self._store.described(ids)
+            change = Change(np.array(list(left), np.int64), self._store.subject_ids([into])[into])
+            gone = [template for template in ids if template not in left]
+            self._live.follow(before, self._store.revision(), gone=gone, changes=[change])
+        return moved
 
     def identify(
         self,
@@ -323,33 +343,45 @@ class LocalGallery:
         query = checked_probe(embedding, self.dimension)
         if top_k < 1:
             raise GalleryError(f"got top_k {top_k}, need at least 1")
-        now = iso_time(clock.now())
-
-        def admits(template: Template) -> bool:
-            wanted = subjects is None or template.subject in subjects
-            return wanted and template.expires > now
-
-        modalities = list(Modality) if modality is None else [modality]
+        now = clock.now()
         plain = fusion in (None, Fusion.BEST)
-        found = self._current().search(query, top_k if plain else top_k + WIDER, modalities, admits)
+        found = self._nearest(query, top_k if plain else top_k + WIDER, modality, subjects, now)
         if fusion is not None and not plain:
-            found = [self._fused(c, query, fusion, modalities, admits) for c in found]
+            found = [self._fused(c, query, fusion, modality, now) for c in found]
             found = sorted(found, key=lambda c: -c.similarity)[:top_k]
         if not found:
             what = "template" if modality is None else f"{modality} template"
             raise GalleryEmptyError(f"{self._folder} holds no {what}: enrol someone first")
         return found
 
+    def _nearest(
+        self,
+        query: Vector,
+        count: int,
+        modality: Modality | None,
+        subjects: Collection[str] | None,
+        now: int,
+    ) -> list[Candidate]:
+        ids = None if subjects is None else set(self._store.subject_ids(subjects).values())
+        index, wanted = self._current(), Filter(modality, ids)
+        (hits,) = self._live.search(query[np.newaxis], count, wanted, now, index=index)
+        described = self._store.described([hit.template for hit in hits])
+        found = [(hit, described[hit.template]) for hit in hits if hit.template in described]
+        return [Candidate(t.subject, h.similarity, t.id, t.modality, t.source) for h, t in found]
+
     def _fused(
         self,
         candidate: Candidate,
         query: Vector,
         fusion: Fusion,
-        modalities: Collection[Modality],
-        admits: Callable[[Template], bool],
+        modality: Modality | None,
+        now: int,
     ) -> Candidate:
-        templates = self._store.templates(candidate.subject)
-        valid = [t for t in templates if t.modality in modalities and admits(t)]
+        valid = [
+            template
+            for template in self._store.templates(candidate.subject)
+            if modality in (None, template.modality) and template.expires > iso_time(now)
+        ]
         similarities = self._store.embeddings([t.id for t in valid]) @ query
         fused = subject_similarity(fusion, similarities, [t.modality for t in valid])
         return replace(candidate, similarity=fused)
@@ -419,27 +451,21 @@ class LocalGallery:
         """Subjects and templates."""
         return self._store.counts()
 
+    def _erased(self, erase: Callable[[], list[Receipt]]) -> list[Receipt]:
+        before = self._store.revision()
+        receipts = erase()
+        gone = [template for receipt in receipts for template in receipt.templates]
+        self._live.follow(before, self._store.revision(), gone=gone)
+        return receipts
+
     def _current(self) -> Index:
-        index = self._index
-        if index.revision == self._store.revision():
+        index = self._live.index
+        writing = self._changing.locked()  # the write has not returned: it need not be seen yet
+        if index.revision >= 0 and (writing or index.revision == self._store.revision()):
             return index
-        with self._changing:  # a write in progress brings the index up itself
-            if self._index.revision != self._store.revision():
-                self._index = self._built()
-            return self._index
-
-    def _built(self) -> Index:
-        revision = self._store.revision()
-        index = self._empty()
-        for batch in self._store.batches(_TOGETHER):
-            described = self._store.described(batch.ids.tolist())
-            rows = [row for row, t in enumerate(batch.ids.tolist()) if t in described]
-            templates = [described[int(batch.ids[row])] for row in rows]
-            index = index.plus(revision, templates, batch.embeddings[rows])
-        return replace(index, revision=revision)
-
-    def _empty(self) -> Index:
-        return Index.of(-1, [], np.empty((0, self._store.dimension), np.float32))
+        with self._changing:
+            self._live.refresh()
+            return self._live.index
 
     @contextmanager
     def _stale_on_error(self) -> Iterator[None]:
@@ -447,7 +473,7 @@ class LocalGallery:
         try:
             yield
         except StorageError:
-            self._index = self._empty()
+            self._live.forget()
             raise
 
 

@@ -66,8 +66,6 @@ class Change:
             case "merge":
                 gallery.merge(self.subject, self.other)
             case "rebuild":
-                gallery.refresh()
-            case "snapshot":
                 gallery.health()
 
 
@@ -86,14 +84,14 @@ def template_of(gallery: LocalGallery, subject: str, seed: int) -> int:
 
 def next_change(people: People, rng: random.Random, seeds: Iterator[int]) -> Change:
     """Any change that these people allow."""
-    kinds = ["enrol", "enrol", "enrol", "rebuild", "snapshot"]
+    kinds = ["enrol", "enrol", "enrol", "rebuild"]
     kinds += ["remove", "forget"] if people else []
     kinds += ["merge"] if len(people) > 1 else []
     kind = rng.choice(kinds)
     if kind == "enrol":
         fresh = tuple(next(seeds) for _ in range(rng.randint(1, 3)))
         return Change(kind, rng.choice(NAMES), seeds=fresh)
-    if kind in ("rebuild", "snapshot"):
+    if kind == "rebuild":
         return Change(kind)
     subject, *others = rng.sample(sorted(people), len(people))
     if kind == "merge":

@@ -77,7 +77,9 @@ def test_results_are_by_subject_with_the_best_template_in_order(gallery: LocalGa
     similarities = vectors @ query
     best = {f"p{p}": max(similarities[p::4]) for p in range(4)}
     assert [c.subject for c in found] == sorted(best, key=lambda name: -best[name])
-    assert [c.similarity for c in found] == pytest.approx(sorted(best.values(), reverse=True))
+    assert [c.similarity for c in found] == pytest.approx(
+        sorted(best.values(), reverse=True), abs=1e-6
+    )
     assert [c.source for c in found] == [f"walk {c.template - 1}" for c in found]
 
 

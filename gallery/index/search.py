@@ -1,0 +1,140 @@
+"""Search over segments: candidates of each, compared exactly, one hit for each subject."""
+
+from collections.abc import Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass
+
+import numpy as np
+
+from gallery.index.rows import Ids, Mask
+from gallery.index.segment import Exactly, Segment
+from gallery.template import Matrix, Vector
+
+COMPARED = 100
+"""Templates, at least, that are compared exactly with a query: 1 bit a number needs 50 of them for
+the first ten to be right in 999 of 1000 cases (docs/experiments.md)."""
+_GROWTH = 4
+_CHUNK = 1024
+"""Embeddings read from the store at once."""
+
+
+@dataclass(frozen=True)
+class Hit:
+    """A subject found, by its number, with the template of it that is most like the query."""
+
+    subject: int
+    template: int
+    similarity: float
+
+
+class Search:
+    """One search for several queries over segments, some of whose rows are allowed.
+
+    Args:
+        segments: to search.
+        allowed: which rows of each may be found.
+        exactly: reads what the segments do not hold exactly.
+        pool: searches segments side by side; None for one after another.
+        templates: find templates, not subjects: several hits may be of one subject.
+    """
+
+    def __init__(
+        self,
+        segments: Sequence[Segment],
+        allowed: Sequence[Mask],
+        exactly: Exactly,
+        pool: Executor | None,
+        *,
+        templates: bool = False,
+    ) -> None:
+        kept = [(s, a) for s, a in zip(segments, allowed, strict=True) if a.any()]
+        self._segments, self._allowed = [s for s, _ in kept], [a for _, a in kept]
+        self._exactly, self._pool, self._by_template = exactly, pool, templates
+        self.total = sum(int(a.sum()) for a in self._allowed)
+
+    def hits(self, queries: Matrix, top_k: int) -> list[list[Hit]]:
+        """The `top_k` subjects most like each query `(b, dimension)`.
+
+        The list of templates that are compared grows until it holds `top_k` subjects, and the last
+        of them stands clearly before its end: by then a template further down could not matter.
+        """
+        found: list[list[Hit]] = [[] for _ in queries]
+        pending, asked = np.arange(len(queries)), max(COMPARED, _GROWTH * top_k)
+        while self.total and len(pending):
+            candidates = self._candidates(queries[pending], min(asked, self.total))
+            unsure = []
+            for query, places in zip(pending.tolist(), candidates, strict=True):
+                found[query], sure = self._compared(queries[query], places, top_k)
+                if not sure and asked < self.total:
+                    unsure.append(query)
+            pending, asked = np.array(unsure, np.int64), _GROWTH * asked
+        return found
+
+    def _candidates(self, queries: Matrix, asked: int) -> list[Ids]:
+        """For each query the places `(asked, 2)` (segment, row) that seem best, in that order."""
+
+        def near(place: int) -> tuple[Matrix, Ids]:
+            return self._segments[place].rung.near(queries, self._allowed[place], asked)
+
+        every = range(len(self._segments))
+        found = list(map(near, every) if self._pool is None else self._pool.map(near, every))
+        scores = np.concatenate([s for s, _ in found], axis=1)
+        rows = np.concatenate([r for _, r in found], axis=1)
+        owners = np.concatenate([np.full(r.shape[1], place) for place, (_, r) in enumerate(found)])
+        order = np.argsort(-scores, axis=1, kind="stable")[:, :asked]
+        return [
+            np.stack([owners[best], row[best]], axis=1)
+            for best, row in zip(order, rows, strict=True)
+        ]
+
+    def _compared(self, query: Vector, places: Ids, top_k: int) -> tuple[list[Hit], bool]:
+        """The best subjects among the places; whether a longer list could hardly change them."""
+        templates, subjects, similarities = self._measured(query, places)
+        who = templates if self._by_template else subjects
+        order = np.lexsort((templates, -similarities))  # NaN last
+        order = order[: int(np.isfinite(similarities).sum())]
+        firsts = np.sort(np.unique(who[order], return_index=True)[1])[:top_k]
+        best = order[firsts]
+        hits = [
+            Hit(int(subjects[place]), int(templates[place]), float(similarities[place]))
+            for place in best
+        ]
+        if len(hits) < top_k:
+            return hits, False
+        tied = similarities[len(places) // 2 :] >= hits[-1].similarity
+        return hits, not tied.any()
+
+    def _measured(self, query: Vector, places: Ids) -> tuple[Ids, Ids, Vector]:
+        """Templates, subjects and exact similarities of places; NaN for what was erased."""
+        templates = np.empty(len(places), np.int64)
+        subjects = np.empty(len(places), np.int64)
+        similarities = np.full(len(places), np.nan, np.float32)
+        unread = np.zeros(len(places), np.bool_)
+        for place in np.unique(places[:, 0]).tolist():
+            mine = np.flatnonzero(places[:, 0] == place)
+            rows, segment = places[mine, 1], self._segments[place]
+            templates[mine] = segment.rows.templates[rows]
+            subjects[mine] = segment.rows.subjects[rows]
+            vectors = segment.rung.vectors(rows)
+            if vectors is None:
+                unread[mine] = True
+            else:
+                similarities[mine] = _similarities(vectors, query)
+        _read(self._exactly, np.flatnonzero(unread), templates, query, similarities)
+        alive = [self._segments[place].rows.alive[row] for place, row in places.tolist()]
+        similarities[~np.array(alive, np.bool_)] = np.nan  # erased since: zeros, perhaps
+        return templates, subjects, similarities
+
+
+def _read(
+    exactly: Exactly, places: Ids, templates: Ids, query: Vector, similarities: Vector
+) -> None:
+    for start in range(0, len(places), _CHUNK):
+        chunk = places[start : start + _CHUNK]
+        similarities[chunk] = _similarities(exactly(templates[chunk]), query)
+
+
+def _similarities(vectors: Matrix, query: Vector) -> Vector:
+    """Inner products; each is the same whatever the other rows are, so that equals stay equal."""
+    similarities: Vector = np.einsum("nd,d->n", vectors, query)
+    return similarities

@@ -1,0 +1,48 @@
+"""A store as an index sees it."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from gait.errors import TemplateNotFoundError
+from gallery.index.rows import Ids
+from gallery.store import Store
+from gallery.template import Batch, Matrix
+
+
+class StoreSource:
+    """What an index is made from. See `gallery.index.live.Source`."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    @property
+    def dimension(self) -> int:
+        """Numbers of an embedding."""
+        return self._store.dimension
+
+    def revision(self) -> int:
+        """How many writes there have been."""
+        return self._store.revision()
+
+    def size(self) -> int:
+        """How many templates there are."""
+        return self._store.size()
+
+    def batches(self, size: int) -> Iterator[Batch]:
+        """All templates at one moment, by id, at most `size` at a time."""
+        return self._store.batches(size)
+
+    def present(self, templates: Ids) -> Matrix:
+        """Embeddings `(n, dimension)`; NaN for templates that are not there."""
+        ids = templates.tolist()
+        rows = list(range(len(ids)))
+        while True:
+            embeddings = np.full((len(ids), self.dimension), np.nan, np.float32)
+            try:
+                embeddings[rows] = self._store.embeddings([ids[row] for row in rows])
+            except TemplateNotFoundError:  # removed since it was found
+                there = self._store.described(ids)
+                rows = [row for row in rows if ids[row] in there]
+            else:
+                return embeddings
