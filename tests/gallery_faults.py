@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from gallery.local import LocalGallery
+from gallery.master_key import MasterKey
 from tests.galleries import DIMENSION, enrolment
 
 People = dict[str, frozenset[int]]
@@ -140,6 +141,14 @@ def change_until_killed(folder: str, ledger: str, people: People, seed: int, lin
             change.run(gallery)
             os.write(log, b"done\n")
             people = change.applied(people)
+
+
+def rotate_until_killed(folder: str, old: bytes, new: bytes, lines: int) -> None:
+    """Changes the master key of a gallery, and dies after so many lines of the gallery's code."""
+    _die_after(lines)
+    with LocalGallery.open(Path(folder), master=MasterKey(old)) as gallery:
+        gallery.rotate(MasterKey(new))
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 def _die_after(lines: int) -> None:

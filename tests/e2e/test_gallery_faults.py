@@ -10,9 +10,17 @@ from pathlib import Path
 
 import pytest
 
+from gait.errors import MasterKeyError
 from gallery.local import LocalGallery
+from gallery.master_key import MasterKey
 from tests.galleries import TINY, enrolment
-from tests.gallery_faults import Ledger, People, change_until_killed, vector
+from tests.gallery_faults import (
+    Ledger,
+    People,
+    change_until_killed,
+    rotate_until_killed,
+    vector,
+)
 
 pytestmark = [pytest.mark.serving, pytest.mark.slow]
 
@@ -46,6 +54,34 @@ def test_killed_at_any_point_it_holds_what_was_acknowledged(tmp_path: Path) -> N
         people = _checked(folder, people, said, f"kill {kill}")
     assert finished > 300
     assert in_flight > (KILLS_IN_CODE + KILLS_IN_TIME) // 3  # most died in the middle of a change
+
+
+def test_killed_while_the_master_key_changes_one_of_the_two_opens_it(tmp_path: Path) -> None:
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["tests.gallery_faults"])
+    folder, people = tmp_path / "gallery", {f"{n}": frozenset({n}) for n in range(30)}
+    keys = [bytes([number]) * 32 for number in (1, 2)]
+    with LocalGallery.create(folder, TINY, master=MasterKey(keys[0])) as gallery:
+        gallery.enrol([enrolment(name, vector(min(seeds))) for name, seeds in people.items()])
+    rotated = 0
+    for lines in range(20, 1220, 30):
+        child = context.Process(target=rotate_until_killed, args=(str(folder), *keys, lines))
+        child.start()
+        child.join(60)
+        assert child.exitcode == -9
+        with closing(_opened(folder, keys)) as gallery:
+            _check_search(gallery, people, [], f"{lines} lines")
+            if gallery.master_key == MasterKey(keys[1]).id:
+                rotated += 1
+                keys.reverse()
+    assert 5 < rotated < 35
+
+
+def _opened(folder: Path, keys: list[bytes]) -> LocalGallery:
+    try:
+        return LocalGallery.open(folder, master=MasterKey(keys[0]))
+    except MasterKeyError:
+        return LocalGallery.open(folder, master=MasterKey(keys[1]))
 
 
 def _checked(folder: Path, people: People, said: Ledger, when: str) -> People:
