@@ -6,10 +6,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
 
+from gait.errors import GalleryNotFoundError
+from gait.manifest import Manifest
 from gait.modality import Modality
 from gallery.fusion import Fusion
 from gallery.health import IndexHealth
 from gallery.local import LocalGallery
+from gallery.milvus import MilvusGallery
+from gallery.milvus.address import SCHEMES
 from gallery.template import (
     Authorisation,
     Candidate,
@@ -216,11 +220,61 @@ class Gallery(Protocol):
     ) -> None: ...
 
 
-def open_gallery(location: str, *, contract: str | None = None, readonly: bool = False) -> Gallery:
-    """Opens the gallery at a location; see `LocalGallery.open`."""
+def open_gallery(
+    location: str,
+    *,
+    contract: str | None = None,
+    bundle: Path | None = None,
+    readonly: bool = False,
+) -> Gallery:
+    """Opens the gallery at a location: a folder, or a URL of Milvus (`gallery.milvus.address`).
+
+    Args:
+        location: of the gallery.
+        contract: identity of the bundle that will make the probes; None for the gallery's own.
+        bundle: the model bundle, for a gallery that keeps none; its contract is checked.
+        readonly: refuse every change.
+
+    Raises:
+        GalleryError: there is no gallery.
+        ContractMismatchError: it was made with another bundle.
+        StorageError: it cannot be reached.
+    """
+    if _in_milvus(location):
+        return MilvusGallery.open(location, contract=contract, bundle=bundle, readonly=readonly)
+    if contract is None and bundle is not None:
+        contract = Manifest.load(bundle).contract
     return LocalGallery.open(Path(location), contract=contract, readonly=readonly)
 
 
 def create_gallery(location: str, bundle: Path) -> Gallery:
-    """Makes an empty gallery for a model bundle and opens it; see `LocalGallery.create`."""
+    """Makes an empty gallery for a model bundle and opens it.
+
+    Raises:
+        GalleryError: there is something already.
+        BundleError: the bundle is not whole.
+        StorageError: it cannot be written.
+    """
+    if _in_milvus(location):
+        return MilvusGallery.create(location, bundle)
     return LocalGallery.create(Path(location), bundle)
+
+
+def open_or_create(location: str, bundle: Path) -> Gallery:
+    """Opens a gallery for a model bundle, or makes it if there is none.
+
+    Raises:
+        ContractMismatchError: it was made with another bundle.
+        BundleError: the bundle is not whole.
+        StorageError: it cannot be reached or written.
+    """
+    if not _in_milvus(location) and not Path(location).exists():
+        return create_gallery(location, bundle)
+    try:
+        return open_gallery(location, bundle=bundle)
+    except GalleryNotFoundError:
+        return create_gallery(location, bundle)
+
+
+def _in_milvus(location: str) -> bool:
+    return location.split("://", 1)[0].split(":", 1)[0] in SCHEMES

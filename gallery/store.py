@@ -71,6 +71,7 @@ class Store(Catalogue):
         self.keys = SubjectKeys(keys, self.gallery, master, readonly=readonly)
         self._writing = threading.Lock()
         self._writer: sqlite3.Connection | None = None
+        self._unfinished = True
         try:
             super().__init__(path, identity, self.keys)
             if not readonly:
@@ -110,6 +111,7 @@ class Store(Catalogue):
         for enrolment in enrolments:
             check_enrolment(enrolment, self.dimension)
         created = iso_time(clock.now())
+        self._writable()
         with self._writing:
             keys = self._keys_of(list(dict.fromkeys(each.subject for each in enrolments)))
             with self._change() as connection:
@@ -122,7 +124,7 @@ class Store(Catalogue):
             SubjectNotFoundError: no such subject.
             StorageError: the disk is full. The key may be destroyed already.
         """
-        with self._writing:
+        with self._writing, self._erasing():
             return self._erase([self._held(subject)])[0]
 
     def remove_template(self, template: int) -> Receipt:
@@ -133,7 +135,7 @@ class Store(Catalogue):
             GalleryCorruptError: another template of the subject is damaged; remove that first.
             StorageError: the disk is full.
         """
-        with self._writing:
+        with self._writing, self._erasing():
             return self._erase_some(self._held(self.template(template).subject), [template])
 
     def erase_expired(self) -> list[Receipt]:
@@ -147,7 +149,7 @@ class Store(Catalogue):
             " WHERE t.expires <= ? ORDER BY s.name, t.id"
         )
         receipts, whole = list[Receipt](), list[Held]()
-        with self._writing:
+        with self._writing, self._erasing():
             expired: dict[str, list[int]] = {}
             for name, template in self._rows(query, [clock.now()]):
                 expired.setdefault(name, []).append(template)
@@ -178,7 +180,8 @@ class Store(Catalogue):
         """
         if subject == into:
             raise GalleryError(f"got {subject!r} twice, need two subjects to merge")
-        with self._writing:
+        self._writable()
+        with self._writing, self._erasing():
             source, target = self._held(subject), self._held(into)
             key = self._key(target)
             opened = self._opened(self._sealed(source.templates))
@@ -231,8 +234,17 @@ class Store(Catalogue):
         when = iso_time(clock.now())
         return Receipt(self.gallery, held.name, tuple(templates), held.key, self.revision(), when)
 
+    @contextmanager
+    def _erasing(self) -> Iterator[None]:
+        """An erasure that stops half-way is finished before the next write."""
+        if self._unfinished and self._writer is not None:
+            self._finish()
+        self._unfinished = True
+        yield
+        self._unfinished = False
+
     def _finish(self) -> None:
-        """Ends what a process that died had begun: replaced keys go, and rows without a key."""
+        """Ends what was begun and not ended: replaced keys go, and rows without a key."""
         retiring = self.keys.retiring()
         needed = self._subjects_of(retiring)
         self.keys.keep([key for key in retiring if key in needed])
@@ -243,6 +255,7 @@ class Store(Catalogue):
                 for some in portions(gone):
                     connection.execute(f"DELETE FROM subjects WHERE id IN ({marks(some)})", some)
             empty_log(self._writable(), self._path, wait=False)
+        self._unfinished = False
 
     def _subjects_of(self, keys: Sequence[str]) -> dict[str, int]:
         found: dict[str, int] = {}
@@ -270,8 +283,8 @@ class Store(Catalogue):
 
     def _keys_of(self, names: Sequence[str]) -> dict[str, SubjectKey]:
         """The keys of subjects; of those that are not there yet, new ones."""
-        self._writable()
-        self._finish()
+        if self._unfinished:
+            self._finish()
         known = [self._held(name) for name in self.subject_ids(names)]
         keys = {held.name: self._key(held) for held in known}
         new = [name for name in names if name not in keys]

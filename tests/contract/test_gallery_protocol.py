@@ -1,0 +1,453 @@
+"""What every gallery promises, wherever it keeps its people: a folder, or Milvus (Lite here)."""
+
+import importlib.util
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from gait.errors import (
+    ContractMismatchError,
+    GalleryEmptyError,
+    GalleryError,
+    SubjectNotFoundError,
+    TemplateNotFoundError,
+)
+from gait.manifest import Manifest
+from gait.modality import Modality
+from gallery import clock
+from gallery.fusion import Fusion
+from gallery.gallery import Gallery, create_gallery, open_gallery
+from gallery.template import Authorisation, Enrolment
+from tests.galleries import (
+    AUTHORISATION,
+    DIMENSION,
+    TINY,
+    enrolment,
+    enrolments,
+    other_bundle,
+    random_embeddings,
+)
+
+pytestmark = pytest.mark.serving
+
+NO_MILVUS = importlib.util.find_spec("pymilvus") is None
+IN_MILVUS = pytest.param(
+    "milvus",
+    marks=pytest.mark.skipif(
+        NO_MILVUS, reason="needs pymilvus and milvus-lite, the extra `milvus`"
+    ),
+)
+KINDS = ["folder", IN_MILVUS]
+
+SOON = 2_000_000_000
+"""Seconds since 1970 at which what expires soon expires."""
+BRIEF = Authorisation("warrant 5", datetime.fromtimestamp(SOON, UTC))
+
+
+def location_of(kind: str, folder: Path, name: str = "gallery") -> str:
+    """Where a gallery of a kind is kept."""
+    return str(folder / name) if kind == "folder" else f"milvus+lite:{folder}/milvus.db/{name}"
+
+
+@pytest.fixture(params=KINDS)
+def location(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Where a gallery of each kind can be made."""
+    return location_of(request.param, tmp_path)
+
+
+@pytest.fixture
+def gallery(location: str) -> Iterator[Gallery]:
+    """An empty gallery of each kind, open."""
+    with create_gallery(location, TINY) as opened:
+        yield opened
+
+
+@pytest.fixture
+def at(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
+    """Sets the wall clock."""
+    return lambda seconds: monkeypatch.setattr(clock, "now", lambda: seconds)
+
+
+def test_what_was_enrolled_is_found_at_once_and_after_opening_again(location: str) -> None:
+    people = enrolments([f"p{i}" for i in range(12)])
+    with create_gallery(location, TINY) as gallery:
+        for number, person in enumerate(people, start=1):
+            assert gallery.enrol([person]) == [number]
+            found = gallery.identify(person.embedding, top_k=1)[0]
+            assert (found.subject, found.template) == (person.subject, number)
+            assert found.similarity == pytest.approx(1, abs=1e-5)
+        identity, revision = gallery.identity, gallery.revision
+    with open_gallery(location, bundle=TINY) as gallery:
+        assert (gallery.identity, gallery.revision) == (identity, revision) == (identity, 12)
+        assert [gallery.identify(p.embedding, 1)[0].subject for p in people] == [
+            p.subject for p in people
+        ]
+        assert gallery.contract == Manifest.load(gallery.bundle).contract
+        assert gallery.dimension == DIMENSION
+
+
+def test_results_are_by_subject_with_the_best_template_in_order(gallery: Gallery) -> None:
+    vectors = random_embeddings(40)
+    gallery.enrol([enrolment(f"p{i % 4}", v, source=f"walk {i}") for i, v in enumerate(vectors)])
+    query = random_embeddings(1, seed=9)[0]
+    found = gallery.identify(query, top_k=10)
+    similarities = vectors @ query
+    best = {f"p{p}": max(similarities[p::4]) for p in range(4)}
+    assert [c.subject for c in found] == sorted(best, key=lambda name: -best[name])
+    assert [c.similarity for c in found] == pytest.approx(
+        sorted(best.values(), reverse=True), abs=1e-5
+    )
+    assert [c.source for c in found] == [f"walk {c.template - 1}" for c in found]
+    assert len(gallery.identify(query, top_k=3)) == 3
+
+
+def test_a_subject_with_many_templates_hides_nobody(gallery: Gallery) -> None:
+    query = random_embeddings(1, seed=9)[0]
+    near = query + 0.01 * random_embeddings(150, seed=1)
+    near = (near / np.linalg.norm(near, axis=1, keepdims=True)).astype(np.float32)
+    gallery.enrol([enrolment("crowd", v) for v in near] + enrolments(["a", "b", "c"], seed=2))
+    found = gallery.identify(query, top_k=4)
+    assert found[0].subject == "crowd"
+    assert {c.subject for c in found} == {"crowd", "a", "b", "c"}
+
+
+def test_equally_similar_subjects_come_in_order_of_their_templates(gallery: Gallery) -> None:
+    (vector,) = random_embeddings(1)
+    gallery.enrol([enrolment(name, vector) for name in ("c", "a", "b")])
+    assert [c.subject for c in gallery.identify(vector)] == ["c", "a", "b"]
+
+
+def test_modalities_and_subjects_can_be_searched_apart(gallery: Gallery) -> None:
+    camera, lidar = random_embeddings(2)
+    gallery.enrol([enrolment("a", camera), enrolment("b", lidar, Modality.RANGE_VIEW)])
+    assert [c.subject for c in gallery.identify(camera)] == ["a", "b"]
+    (only,) = gallery.identify(camera, modality=Modality.RANGE_VIEW)
+    assert (only.subject, only.modality) == ("b", Modality.RANGE_VIEW)
+    assert [c.subject for c in gallery.identify(camera, subjects=["b", "nobody"])] == ["b"]
+    for nobody in ([], ["nobody"]):
+        with pytest.raises(GalleryEmptyError):
+            gallery.identify(camera, subjects=nobody)
+    with pytest.raises(GalleryEmptyError, match="no silhouette template"):
+        gallery.identify(camera, subjects=["b"], modality=Modality.SILHOUETTE)
+
+
+def test_nothing_to_search_and_wrong_probes_are_said(gallery: Gallery) -> None:
+    query = random_embeddings(1)[0]
+    with pytest.raises(GalleryEmptyError, match="no template"):
+        gallery.identify(query)
+    gallery.enrol(enrolments(["a"]))
+    for wrong in (query[:-1], np.full_like(query, np.nan)):
+        with pytest.raises(GalleryError, match="finite numbers"):
+            gallery.identify(wrong)
+    with pytest.raises(GalleryError, match="top_k"):
+        gallery.identify(query, top_k=0)
+
+
+def test_a_removed_subject_is_gone_and_its_ids_are_never_used_again(gallery: Gallery) -> None:
+    people = enrolments(["a", "b", "a"])
+    assert gallery.enrol(people) == [1, 2, 3]
+    receipt = gallery.remove_subject("a")
+    assert (receipt.gallery, receipt.subject) == (gallery.identity, "a")
+    assert receipt.templates == (1, 3)
+    assert receipt.revision == gallery.revision == 2
+    assert [c.subject for c in gallery.identify(people[0].embedding)] == ["b"]
+    assert [s.name for s in gallery.subjects()] == ["b"]
+    for call in (gallery.remove_subject, gallery.templates):
+        with pytest.raises(SubjectNotFoundError, match="'a'"):
+            call("a")
+    assert gallery.enrol([people[0]]) == [4]
+    gallery.remove_subject("a")
+    gallery.remove_subject("b")
+    assert gallery.enrol(enrolments(["c"], seed=3)) == [5]
+
+
+def test_one_template_can_be_removed_and_the_last_takes_its_subject_along(
+    gallery: Gallery,
+) -> None:
+    first, second = random_embeddings(2)
+    gallery.enrol([enrolment("a", first), enrolment("a", second)])
+    assert gallery.remove_template(1).templates == (1,)
+    assert [t.id for t in gallery.templates("a")] == [2]
+    assert gallery.identify(first, 1)[0].template == 2
+    assert gallery.remove_template(2).subject == "a"
+    assert gallery.subjects() == []
+    assert gallery.counts().subjects == 0
+    for missing in (2, 0, -1, 2**70):
+        with pytest.raises(TemplateNotFoundError, match="no template"):
+            gallery.remove_template(missing)
+
+
+def test_the_same_clip_is_enrolled_once_and_gets_the_new_authorisation(gallery: Gallery) -> None:
+    (person,) = enrolments(["a"])
+    other = enrolments(["b"], seed=1)
+    assert gallery.enrol([person, person, *other]) == [1, 1, 2]
+    renewed = replace(person, authorisation=BRIEF)
+    assert gallery.holds("a", person.digest, AUTHORISATION)
+    assert not gallery.holds("a", person.digest, BRIEF)
+    assert gallery.enrol([renewed]) == [1]
+    assert gallery.holds("a", person.digest, BRIEF)
+    assert not gallery.holds("b", person.digest, BRIEF)
+    assert not gallery.holds("nobody", person.digest, BRIEF)
+    (template,) = gallery.templates("a")
+    assert (template.authorisation, template.expires) == ("warrant 5", "2033-05-18T03:33:20+00:00")
+    assert template.digest == person.digest
+    assert gallery.counts().templates == 2
+
+
+def test_all_or_nothing_is_enrolled(gallery: Gallery) -> None:
+    good, other = enrolments(["a", "b"])
+    for bad in (
+        replace(other, embedding=other.embedding[:-1]),
+        replace(other, embedding=2 * other.embedding),
+        replace(other, authorisation=Authorisation("old", datetime(2001, 1, 1, tzinfo=UTC))),
+    ):
+        with pytest.raises(GalleryError):
+            gallery.enrol([good, bad])
+    assert gallery.counts().templates == gallery.revision == 0
+    assert gallery.subjects() == []
+
+
+def test_the_expired_leave_every_search_at_once_and_are_erased_when_asked(
+    gallery: Gallery, at: Callable[[int], None]
+) -> None:
+    brief, lasting, both = random_embeddings(3)
+    gallery.enrol(
+        [
+            enrolment("brief", brief, authorisation=BRIEF),
+            enrolment("lasting", lasting),
+            enrolment("both", both, authorisation=BRIEF),
+            enrolment("both", -both),
+        ]
+    )
+    at(SOON - 1)
+    assert gallery.identify(brief, 1)[0].subject == "brief"
+    assert gallery.erase_expired() == []
+    assert gallery.expiring(BRIEF.expires) == 0
+    assert gallery.expiring(datetime.fromtimestamp(SOON + 1, UTC)) == 2
+    at(SOON)
+    assert {c.subject for c in gallery.identify(brief)} == {"lasting", "both"}
+    assert gallery.compare(both, "both").similarity == pytest.approx(-1, abs=1e-5)
+    with pytest.raises(GalleryEmptyError, match="expired"):
+        gallery.compare(brief, "brief")
+    assert gallery.counts().templates == 4
+    receipts = gallery.erase_expired()
+    assert [(r.subject, r.templates) for r in receipts] == [("both", (3,)), ("brief", (1,))]
+    assert [s.name for s in gallery.subjects()] == ["both", "lasting"]
+    assert gallery.counts().templates == 2
+
+
+def test_comparing_with_one_subject(gallery: Gallery) -> None:
+    camera, lidar, probe = random_embeddings(3)
+    gallery.enrol([enrolment("a", camera), enrolment("a", lidar, Modality.RANGE_VIEW)])
+    gallery.enrol(enrolments(["b"], seed=5))
+    found = gallery.compare(probe, "a")
+    assert found.similarity == pytest.approx(max(camera @ probe, lidar @ probe), abs=1e-5)
+    assert gallery.compare(probe, "a", Modality.RANGE_VIEW).template == 2
+    with pytest.raises(GalleryEmptyError):
+        gallery.compare(probe, "b", Modality.RANGE_VIEW)
+    with pytest.raises(SubjectNotFoundError):
+        gallery.compare(probe, "nobody")
+
+
+def test_merging_keeps_a_clip_of_both_once(gallery: Gallery) -> None:
+    one, two, three = random_embeddings(3)
+    gallery.enrol([enrolment("a", one), enrolment("a", two), enrolment("b", two)])
+    gallery.enrol([enrolment("b", three), *enrolments(["c"], seed=7)])
+    assert gallery.merge("b", "a") == 1
+    assert [t.id for t in gallery.templates("a")] == [1, 2, 4]
+    assert {t.subject for t in gallery.templates("a")} == {"a"}
+    assert gallery.identify(three, 1)[0].subject == "a"
+    assert [s.name for s in gallery.subjects()] == ["a", "c"]
+    for pair in (("b", "a"), ("a", "nobody")):
+        with pytest.raises(SubjectNotFoundError):
+            gallery.merge(*pair)
+    with pytest.raises(GalleryError, match="twice"):
+        gallery.merge("a", "a")
+    assert gallery.counts().templates == 4
+
+
+def test_subjects_come_in_pages_in_order_of_name(gallery: Gallery) -> None:
+    names = ['O"Neil', "O'Neil", "back\\slash", "Ähm", "z", "Z", "a b", "李", "a", "%_", "{x}"]
+    vectors = random_embeddings(2 * len(names))
+    gallery.enrol([enrolment(n, v) for n, v in zip(names, vectors, strict=False)])
+    gallery.enrol([enrolment("a", vectors[-1], Modality.RANGE_VIEW)])
+    everyone = gallery.subjects()
+    assert [s.name for s in everyone] == sorted(names)
+    paged, after = [], None
+    while page := gallery.subjects(after, 3):
+        assert len(page) <= 3
+        paged += page
+        after = page[-1].name
+    assert paged == everyone
+    (a,) = [s for s in everyone if s.name == "a"]
+    assert (a.silhouettes, a.range_views) == (1, 1)
+    assert gallery.subjects(limit=0) == []
+    for name, vector in zip(names, vectors, strict=False):
+        assert gallery.identify(vector, 1, subjects=[name])[0].subject == name
+    gallery.remove_subject('O"Neil')
+    assert 'O"Neil' not in [s.name for s in gallery.subjects()]
+
+
+def test_embeddings_and_templates_by_id(gallery: Gallery) -> None:
+    people = enrolments(["a", "b", "c"])
+    gallery.enrol(people)
+    got = gallery.embeddings([3, 1, 1])
+    assert got.dtype == np.float32
+    assert np.array_equal(got, [people[i].embedding for i in (2, 0, 0)])
+    assert gallery.embeddings([]).shape == (0, DIMENSION)
+    assert (gallery.template(2).subject, gallery.template(2).frames) == ("b", 10)
+    for missing in (4, 0, -1, 2**70):
+        with pytest.raises(TemplateNotFoundError):
+            gallery.template(missing)
+    with pytest.raises(TemplateNotFoundError):
+        gallery.embeddings([1, 4])
+
+
+def test_counts_and_health(gallery: Gallery) -> None:
+    assert gallery.health().templates == 0
+    vectors = random_embeddings(30)
+    sides = [Modality.RANGE_VIEW if i % 3 else Modality.SILHOUETTE for i in range(30)]
+    gallery.enrol(
+        [enrolment(f"p{i % 7}", v, m) for i, (v, m) in enumerate(zip(vectors, sides, strict=True))]
+    )
+    counts = gallery.counts()
+    assert (counts.subjects, counts.silhouettes, counts.range_views) == (7, 10, 20)
+    health = gallery.health()
+    assert (health.self_hit, health.recall, health.templates) == (1, 1, 30)
+    assert health.rung == gallery.rung
+    gallery.refresh()
+    assert gallery.ready
+
+
+def test_another_model_is_refused(location: str, tmp_path: Path) -> None:
+    with create_gallery(location, TINY):
+        pass
+    with pytest.raises(ContractMismatchError, match="was made with model"):
+        open_gallery(location, bundle=other_bundle(tmp_path / "other"))
+    with pytest.raises(ContractMismatchError):
+        open_gallery(location, contract="0" * 64)
+    open_gallery(location, bundle=TINY).close()
+
+
+def test_it_is_made_once_and_opened_only_if_it_is_there(location: str) -> None:
+    with pytest.raises(GalleryError, match="no gallery"):
+        open_gallery(location)
+    with create_gallery(location, TINY) as gallery:
+        gallery.enrol(enrolments(["a"]))
+    with pytest.raises(GalleryError, match="exists already"):
+        create_gallery(location, TINY)
+    with open_gallery(location) as gallery:
+        assert gallery.counts().templates == 1
+
+
+def test_read_only_refuses_every_change_and_sees_those_of_others(location: str) -> None:
+    with create_gallery(location, TINY) as writer, open_gallery(location, readonly=True) as reader:
+        people = enrolments(["a", "b", "c"])
+        writer.enrol(people)
+        assert reader.identify(people[0].embedding, 1)[0].subject == "a"
+        writer.remove_subject("a")
+        assert reader.identify(people[0].embedding, 1)[0].subject != "a"
+        assert reader.revision == writer.revision
+        for change in (
+            lambda: reader.enrol(people),
+            lambda: reader.remove_subject("b"),
+            lambda: reader.remove_template(2),
+            lambda: reader.merge("b", "c"),
+        ):
+            with pytest.raises(GalleryError, match="reading only"):
+                change()
+        assert writer.counts().templates == 2
+
+
+def test_threads_enrol_and_search_at_once(gallery: Gallery) -> None:
+    groups = [enrolments([f"t{t} p{i}" for i in range(4)], seed=t) for t in range(4)]
+    wrong: list[str] = []
+
+    def enrol(group: list[Enrolment]) -> None:
+        for person in group:
+            gallery.enrol([person])
+            if gallery.identify(person.embedding, 1)[0].subject != person.subject:
+                wrong.append(person.subject)
+
+    threads = [threading.Thread(target=enrol, args=(group,)) for group in groups]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong
+    assert gallery.counts().templates == gallery.revision == 16
+
+
+@pytest.mark.parametrize("fusion", list(Fusion))
+def test_fusion_is_of_the_templates_that_are_searched(gallery: Gallery, fusion: Fusion) -> None:
+    vectors = random_embeddings(15)
+    gallery.enrol([enrolment(f"p{i % 3}", v) for i, v in enumerate(vectors)])
+    query = random_embeddings(1, seed=4)[0]
+    want = {f"p{p}": float(fusion(vectors[p::3] @ query)) for p in range(3)}
+    found = gallery.identify(query, 3, fusion=fusion)
+    assert [c.subject for c in found] == sorted(want, key=lambda name: -want[name])
+    assert [c.similarity for c in found] == pytest.approx(
+        [want[c.subject] for c in found], abs=1e-4
+    )
+
+
+@pytest.mark.skipif(NO_MILVUS, reason="needs pymilvus and milvus-lite, the extra `milvus`")
+@settings(
+    max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(seed=st.integers(0, 2**31), count=st.integers(1, 60), subjects=st.integers(1, 12))
+def test_both_kinds_answer_the_same(
+    tmp_path_factory: pytest.TempPathFactory, seed: int, count: int, subjects: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    vectors = random_embeddings(count, seed=seed)
+    people = [
+        enrolment(
+            f"s{rng.integers(subjects)}",
+            vector,
+            list(Modality)[rng.integers(2)],
+            authorisation=BRIEF if rng.random() < 0.2 else AUTHORISATION,
+        )
+        for vector in vectors
+    ]
+    folder = tmp_path_factory.mktemp("both")
+    with (
+        create_gallery(location_of("folder", folder), TINY) as local,
+        create_gallery(location_of("milvus", folder), TINY) as remote,
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        assert local.enrol(people) == remote.enrol(people)
+        gone = people[0].subject
+        assert local.remove_subject(gone).templates == remote.remove_subject(gone).templates
+        patch.setattr(clock, "now", lambda: SOON)
+        some = [f"s{i}" for i in range(0, subjects, 2)]
+        for query in random_embeddings(4, seed=seed + 1):
+            for modality in (None, *Modality):
+                for only in (None, some):
+                    answers = [
+                        _answer(gallery, query, modality, only) for gallery in (local, remote)
+                    ]
+                    assert [name for name, _, _ in answers[0]] == [n for n, _, _ in answers[1]]
+                    assert [t for _, t, _ in answers[0]] == [t for _, t, _ in answers[1]]
+                    assert np.allclose(
+                        [s for _, _, s in answers[0]], [s for _, _, s in answers[1]], atol=1e-4
+                    )
+        assert [s.name for s in local.subjects()] == [s.name for s in remote.subjects()]
+        assert local.counts() == remote.counts()
+
+
+def _answer(
+    gallery: Gallery, query: np.ndarray, modality: Modality | None, only: list[str] | None
+) -> list[tuple[str, int, float]]:
+    try:
+        found = gallery.identify(query, 8, modality, subjects=only)
+    except GalleryEmptyError:
+        return []
+    return [(c.subject, c.template, c.similarity) for c in found]
