@@ -112,7 +112,7 @@ def export_gallery(
     Raises:
         GalleryCorruptError: an embedding is damaged.
     """
-    about = {"contract": gallery.contract, "dimension": gallery.dimension}
+    about: dict[str, str | int] = {"contract": gallery.contract, "dimension": gallery.dimension}
     writer, moved = write_header(file, sender, to, about), Moved()
     for templates in _portions(gallery, moved):
         try:

@@ -84,8 +84,9 @@ class Use:
         """
         self._ended = True
         with anyio.CancelScope(shield=True):
-            self.entry = await anyio.to_thread.run_sync(self._end, outcome, code)
-        return self.entry
+            entry = await anyio.to_thread.run_sync(self._end, outcome, code)
+        self.entry = entry
+        return entry
 
     def is_due(self, status: int) -> bool:
         """Whether a reply of this status needs a record that is not there yet.

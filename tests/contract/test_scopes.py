@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from fastapi import APIRouter, FastAPI
 from fastapi.routing import iter_route_contexts
+from fastapi.testclient import TestClient
 
 from serve.access import OPEN
 from serve.key_file import KeyFile
@@ -87,8 +88,8 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
         "revoked": revoked,
         "expired": ended,
     }
-    by_scope = {scope: made((scope,)) for scope in Scope}
-    elsewhere = {scope: made((scope,), ("elsewhere",)) for scope in restricted}
+    by_scope: dict[Scope, str] = {scope: made((scope,)) for scope in Scope}
+    elsewhere: dict[Scope, str] = {scope: made((scope,), ("elsewhere",)) for scope in restricted}
     bare = made(())
     _expire(keys.path, ended.partition(".")[0])
     many = {f"rate_per_{each}": "1000000/minute" for each in ("key", "gallery", "address")}
@@ -173,7 +174,7 @@ def test_without_a_valid_key_nothing_opens(stage: Stage) -> None:
 def test_open_routes_are_open_to_all(stage: Stage) -> None:
     for route in routes_of(stage.app):
         if route.path in OPEN:
-            for name, token in {**stage.bad, **stage.by_scope}.items():
+            for name, token in [*stage.bad.items(), *stage.by_scope.items()]:
                 assert _ask(stage.app, route, token)[0] == 200, (route, name)
 
 
@@ -221,7 +222,7 @@ def test_what_has_a_gallery_in_its_path_needs_a_scope(stage: Stage) -> None:
     ("path", "scope"), [("/v1/identify", "identify"), ("/v1/verify", "verify")]
 )
 def test_a_gallery_named_in_the_form_is_checked_too(stage: Stage, path: str, scope: str) -> None:
-    client = services.TestClient(stage.app, base_url="http://localhost")
+    client = TestClient(stage.app, base_url="http://localhost")
     headers = {"Authorization": f"Bearer {stage.elsewhere[Scope(scope)]}"}
     for gallery in ({}, {"gallery": "default"}, {"gallery": "nowhere"}):
         fields = services.PURPOSE | gallery
@@ -230,7 +231,7 @@ def test_a_gallery_named_in_the_form_is_checked_too(stage: Stage, path: str, sco
 
 
 def test_a_restricted_key_is_told_of_its_own_galleries_only(stage: Stage) -> None:
-    client = services.TestClient(stage.app, base_url="http://localhost")
+    client = TestClient(stage.app, base_url="http://localhost")
     seen = {}
     for name, tokens in (("all", stage.by_scope), ("elsewhere", stage.elsewhere)):
         headers = {"Authorization": f"Bearer {tokens[Scope.GALLERY_READ]}"}

@@ -185,7 +185,7 @@ def test_records_are_read_in_pages_and_by_filter(tmp_path: Path) -> None:
         identify(client, CLIP)
         seen, cursor = [], None
         while True:
-            given = {} if cursor is None else {"cursor": cursor}
+            given: dict[str, str] = {} if cursor is None else {"cursor": cursor}
             page = _page(client, "/v1/audit", limit=2, **given)
             seen += [each["audit_id"] for each in page["records"]]
             cursor = page["next_cursor"]

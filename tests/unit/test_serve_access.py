@@ -124,8 +124,13 @@ def test_a_gallery_is_held_to_its_rate_whoever_asks(
         assert (refused.status_code, refused.json()["limit"]) == (429, "gallery")
         assert int(refused.headers["Retry-After"]) >= 1
         identify = keys.new(Grant(scopes=(Scope.IDENTIFY,))).token
-        sent = {"files": {"clip": b"x"}, "data": services.PURPOSE, "headers": _with(identify)}
-        assert client.post("/v1/identify", **sent).json()["limit"] == "gallery"
+        reply = client.post(
+            "/v1/identify",
+            files={"clip": b"x"},
+            data=services.PURPOSE,
+            headers=_with(identify),
+        )
+        assert reply.json()["limit"] == "gallery"
         assert _get(client, token, "/v1/galleries/other").status_code == 404
 
 
