@@ -53,6 +53,9 @@ class Arguments:
     """Enrol this modality only."""
     forward: Forward = Forward.PLUS_X
     """Sensor axis that points at the walker, for files of point clouds."""
+    cap: int | None = None
+    """Templates of a person and modality to keep; beyond it those least like the others are erased.
+    By default all are kept."""
     batch: Annotated[int, tyro.conf.arg(metavar="N")] = 32
     """Clips embedded and made durable together."""
     device: Device = Device.AUTO
@@ -72,7 +75,7 @@ def main() -> None:
     sources = find_sources(arguments.root, _selection(arguments))
     encoder = Encoder.load(arguments.bundle, device=arguments.device, threads=arguments.threads)
     with closing(_gallery(arguments, encoder.contract)) as gallery:
-        outcome = _enrol(gallery, encoder, sources, authorisation, arguments.batch)
+        outcome = _enrol(gallery, encoder, sources, authorisation, arguments)
         counts = gallery.counts()
     if arguments.json:
         facts = {"gallery": str(arguments.out), "contract": encoder.contract}
@@ -115,7 +118,7 @@ def _enrol(
     encoder: Encoder,
     sources: list[Source],
     authorisation: Authorisation,
-    batch: int,
+    arguments: Arguments,
 ) -> Outcome:
     with progress() as bar:
         task = bar.add_task("enrol", total=len(sources), note=encoder.provider)
@@ -124,7 +127,8 @@ def _enrol(
             encoder,
             sources,
             authorisation=authorisation,
-            batch=batch,
+            batch=arguments.batch,
+            cap=arguments.cap,
             advance=lambda n: bar.advance(task, n),
         )
 
@@ -136,6 +140,9 @@ def _summary(out: Path, outcome: Outcome) -> str:
         f"clips     {outcome.enrolled} enrolled, {outcome.present} there already, "
         f"{len(outcome.rejected)} rejected"
     )
+    if outcome.left:
+        templates = ", ".join(map(str, outcome.left))
+        lines.append(f"erased    beyond the cap, least like the others: templates {templates}")
     return "\n".join(lines)
 
 

@@ -7,6 +7,7 @@ from gait.clip import Clip
 from gait.errors import ConfigError, EncoderError, GaitError
 from gallery.encoder import Encoder
 from gallery.gallery import Gallery
+from gallery.retention import keep_within
 from gallery.sources import Source
 from gallery.template import Authorisation, Enrolment, Vector, check_name, clip_digest
 
@@ -25,10 +26,14 @@ class Rejection:
 
 @dataclass
 class Outcome:
-    """What became of the clips: enrolled now, there already, or rejected."""
+    """What became of the clips: enrolled now, there already, or rejected.
+
+    `left` are the templates that were erased because their subject had more than the cap.
+    """
 
     enrolled: int = 0
     present: int = 0
+    left: list[int] = field(default_factory=list)
     rejected: list[Rejection] = field(default_factory=list)
 
     def reject(self, source: Source, error: GaitError) -> None:
@@ -43,6 +48,7 @@ def enrol_sources(
     *,
     authorisation: Authorisation,
     batch: int = 32,
+    cap: int | None = None,
     advance: Callable[[int], None] = lambda _: None,
 ) -> Outcome:
     """Enrols every clip that can be read and is not in the gallery yet under this authorisation.
@@ -53,6 +59,7 @@ def enrol_sources(
         sources: the clips.
         authorisation: that allows their enrolment.
         batch: clips embedded and made durable together, at least 1.
+        cap: templates of a subject and modality to keep (`gallery.retention`); None for all.
         advance: called with a number of clips when they are dealt with.
 
     Raises:
@@ -76,10 +83,10 @@ def enrol_sources(
             continue
         waiting.append((source, clip))
         if len(waiting) == batch:
-            _enrol(gallery, encoder, waiting, authorisation, outcome)
+            _enrol(gallery, encoder, waiting, authorisation, outcome, cap)
             advance(len(waiting))
             waiting = []
-    _enrol(gallery, encoder, waiting, authorisation, outcome)
+    _enrol(gallery, encoder, waiting, authorisation, outcome, cap)
     advance(len(waiting))
     return outcome
 
@@ -90,6 +97,7 @@ def _enrol(
     items: list[Item],
     authorisation: Authorisation,
     outcome: Outcome,
+    cap: int | None,
 ) -> None:
     enrolments = [
         Enrolment.of(source.subject, clip, embedding, source.name, authorisation)
@@ -98,6 +106,9 @@ def _enrol(
     if enrolments:
         gallery.enrol(enrolments)
         outcome.enrolled += len(enrolments)
+        if cap is not None:
+            subjects = dict.fromkeys(each.subject for each in enrolments)
+            outcome.left += keep_within(gallery, subjects, cap)
 
 
 def _embedded(

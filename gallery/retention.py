@@ -3,12 +3,15 @@
 What to keep was measured (docs/experiments.md, "Which templates to keep").
 """
 
+from collections.abc import Collection
 from enum import StrEnum
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gait.errors import GalleryError
+from gait.modality import Modality
+from gallery.gallery import Gallery
 from gallery.template import Matrix
 
 
@@ -56,3 +59,47 @@ def _most_redundant(alike: NDArray[np.float32]) -> int:
     ordered = -np.sort(-alike, axis=1)
     rows = range(len(alike))
     return max(rows, key=lambda row: (tuple(ordered[row].tolist()), -row))
+
+
+def keep_within(
+    gallery: Gallery,
+    subjects: Collection[str],
+    cap: int,
+    retention: Retention = Retention.CENTRAL,
+) -> list[int]:
+    """Erases what subjects have beyond `cap` templates of a modality, one after the other.
+
+    If the process dies in between, the next enrolment of the subject goes on.
+
+    Args:
+        gallery: open for writing.
+        subjects: who may have too many.
+        cap: templates of one subject and modality, at least 1.
+        retention: what to keep.
+
+    Returns:
+        Ids of the templates that were erased.
+
+    Raises:
+        GalleryError: `cap` is below 1.
+    """
+    if cap < 1:
+        raise GalleryError(f"got a cap of {cap} templates, need at least 1")
+    return [
+        template
+        for subject in subjects
+        for modality in Modality
+        for template in _erased(gallery, subject, modality, cap, retention)
+    ]
+
+
+def _erased(
+    gallery: Gallery, subject: str, modality: Modality, cap: int, retention: Retention
+) -> list[int]:
+    held = [t.id for t in gallery.templates(subject) if t.modality is modality]
+    erased = list[int]()
+    while len(held) > cap:
+        gone = held.pop(leaving(retention, gallery.embeddings(held)))
+        gallery.remove_template(gone)
+        erased.append(gone)
+    return erased

@@ -7,6 +7,7 @@ from functools import partial
 from gait.decode import Decoded
 from gait.errors import GaitError
 from gallery.gallery import Gallery
+from gallery.retention import keep_within
 from gallery.template import Authorisation, Enrolment, Vector, check_name
 from serve.service import Reading, Service
 from serve.stages import Stages
@@ -31,10 +32,14 @@ class Person:
 
 @dataclass
 class Enrolled:
-    """Outcome of an enrolment: by position of the clip, what was stored and what was refused."""
+    """Outcome of an enrolment: by position of the clip, what was stored and what was refused.
+
+    `erased` are the templates that left because the person had more than the cap.
+    """
 
     templates: dict[int, tuple[int, Decoded]] = field(default_factory=dict)
     rejected: dict[int, GaitError] = field(default_factory=dict)
+    erased: list[int] = field(default_factory=list)
     revision: int = 0
 
 
@@ -61,8 +66,8 @@ async def enrol(
     embedded = await embed(service, files, reading, stages)
     outcome = Enrolled(rejected=embedded.rejected)
     if embedded.embeddings:
-        task = partial(_stored, person, embedded, stages)
-        ids, outcome.revision = await service.on(person.gallery, task)
+        task = partial(_stored, person, embedded, stages, service.settings.max_templates)
+        ids, outcome.erased, outcome.revision = await service.on(person.gallery, task)
         clips = [clip for clip, _ in embedded.embeddings.values()]
         pairs = zip(embedded.embeddings, ids, clips, strict=True)
         outcome.templates = {position: (id_, clip) for position, id_, clip in pairs}
@@ -82,11 +87,13 @@ async def embed(
 
 
 def _stored(
-    person: Person, embedded: Embedded, stages: Stages, gallery: Gallery
-) -> tuple[list[int], int]:
+    person: Person, embedded: Embedded, stages: Stages, cap: int | None, gallery: Gallery
+) -> tuple[list[int], list[int], int]:
     enrolments = [
         Enrolment.of(person.subject, decoded.clip, embedding, person.source, person.authorisation)
         for decoded, embedding in embedded.embeddings.values()
     ]
     with stages.stage("enrol"):
-        return gallery.enrol(enrolments), gallery.revision
+        ids = gallery.enrol(enrolments)
+        erased = [] if cap is None else keep_within(gallery, [person.subject], cap)
+        return ids, erased, gallery.revision

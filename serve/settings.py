@@ -54,6 +54,8 @@ class Settings(BaseSettings):
         max_inflated_mib: one clip when decoded, in MiB.
         max_points: points of one frame of a point cloud.
         max_clips: clips in one request.
+        max_templates: of one person and modality; beyond it the ones least like the others are
+            erased. None for no cap.
     """
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid")
@@ -85,6 +87,7 @@ class Settings(BaseSettings):
     max_inflated_mib: int = Field(_CAPS.max_inflated_bytes // _MIB, ge=1)
     max_points: int = Field(_CAPS.max_points, ge=1)
     max_clips: int = Field(32, ge=1)
+    max_templates: int | None = Field(None, ge=1)
 
     @model_validator(mode="after")
     def _open_only_with_keys(self) -> Self:

@@ -90,6 +90,7 @@ async def add(
             for position, (template, clip) in outcome.templates.items()
         ],
         rejected=rejected_clips(outcome.rejected),
+        erased=outcome.erased,
         gallery_revision=outcome.revision,
     )
 

@@ -59,6 +59,7 @@ class EnrolReply(Reply):
                             "detail": "got no usable frame (12 empty), need at least 1",
                         }
                     ],
+                    "erased": [],
                     "gallery_revision": 61,
                 }
             ]
@@ -71,6 +72,10 @@ class EnrolReply(Reply):
     subject: str
     templates: list[TemplateAdded]
     rejected: list[ClipRejected]
+    erased: list[int] = Field(
+        description="Templates erased because the person had more of a modality than "
+        "`max_templates`: those least like the others, which may be new ones."
+    )
     gallery_revision: Revision
 
 

@@ -52,7 +52,7 @@ FIELDS = {
     "GalleryReply": "request_id gallery contract subjects templates ready gallery_revision",
     "GalleryPage": "request_id galleries next_cursor",
     "GalleryDeleted": "request_id audit_id gallery subjects_removed templates_removed receipts",
-    "EnrolReply": "request_id audit_id gallery subject templates rejected gallery_revision",
+    "EnrolReply": "request_id audit_id gallery subject templates rejected erased gallery_revision",
     "TemplateAdded": "position template clip",
     "SubjectPage": "request_id gallery subjects next_cursor gallery_revision",
     "SubjectReport": "subject created templates",

@@ -1,6 +1,7 @@
 """Which template leaves."""
 
 import doctest
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,8 +10,10 @@ from hypothesis import strategies as st
 
 import gallery.retention
 from gait.errors import GalleryError
-from gallery.retention import Retention, leaving
-from tests.galleries import DIMENSION, random_embeddings
+from gait.modality import Modality
+from gallery.local import LocalGallery
+from gallery.retention import Retention, keep_within, leaving
+from tests.galleries import DIMENSION, TINY, enrolment, random_embeddings
 
 pytestmark = pytest.mark.serving
 
@@ -47,3 +50,28 @@ def test_few_templates(retention: Retention) -> None:
     assert leaving(retention, same[:1]) == 0
     with pytest.raises(GalleryError, match="no template"):
         leaving(retention, same[:0])
+
+
+def test_beyond_the_cap_the_odd_ones_are_erased(tmp_path: Path) -> None:
+    """Three walks of one person and two that are not theirs; the other sensor's four are apart."""
+    rng = np.random.default_rng(3)
+    own = random_embeddings(1)[0]
+    like = [own + 0.02 * rng.standard_normal(DIMENSION) for _ in range(3)]
+    vectors = [
+        *random_embeddings(2, seed=5),
+        *((v / np.linalg.norm(v)).astype(np.float32) for v in like),
+    ]
+    with LocalGallery.create(tmp_path / "gallery", TINY) as gallery:
+        ids = gallery.enrol([enrolment("a", v) for v in vectors])
+        gallery.enrol(
+            [enrolment("a", v, Modality.RANGE_VIEW) for v in random_embeddings(4, seed=7)]
+        )
+        bystander = gallery.enrol([enrolment("b", v) for v in random_embeddings(4, seed=9)])
+        assert sorted(keep_within(gallery, ["a"], 3))[:2] == ids[:2]
+        left = [t for t in gallery.templates("a") if t.modality is Modality.SILHOUETTE]
+        assert [t.id for t in left] == ids[2:]
+        assert len(gallery.templates("a")) == 6
+        assert [t.id for t in gallery.templates("b")] == bystander
+        assert keep_within(gallery, ["a"], 3) == []
+        with pytest.raises(GalleryError, match="at least 1"):
+            keep_within(gallery, ["a"], 0)
