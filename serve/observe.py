@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gait.modality import Modality
 from gallery.template import Counts
+from serve.condition import Condition
 
 log = logging.getLogger("serve")
 _SECONDS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10)
@@ -61,6 +62,24 @@ class Metrics:
             "gait_gallery_templates", "Enrolled templates", ["gallery", "modality"],
             registry=self.registry,
         )  # fmt: skip
+
+        self.recall = Gauge(
+            "gait_index_recall", "Share of sampled searches that find whom exact search finds",
+            ["gallery"], registry=self.registry,
+        )  # fmt: skip
+        self.lag = Gauge(
+            "gait_gallery_revision_lag", "Revisions that the index is behind the gallery",
+            ["gallery"], registry=self.registry,
+        )  # fmt: skip
+
+    def show_conditions(self, conditions: Mapping[str, Condition]) -> None:
+        """Sets how the galleries' indexes do, by name."""
+        self.recall.clear()
+        self.lag.clear()
+        for name, condition in conditions.items():
+            self.lag.labels(name).set(condition.lag)
+            if condition.recall is not None:
+                self.recall.labels(name).set(condition.recall)
 
     def show(self, counts: Mapping[str, Counts]) -> None:
         """Sets the galleries' sizes, by name."""

@@ -38,6 +38,7 @@ from gallery.template import Matrix
 from serve.audit.record import Keys
 from serve.audit.trail import Audit
 from serve.batching import Batcher
+from serve.condition import Conditions
 from serve.observe import Metrics
 from serve.presence import while_present
 from serve.settings import Settings
@@ -88,6 +89,7 @@ class Service:
     ) -> None:
         self.encoder, self.galleries, self.settings = encoder, galleries, settings
         self.audit, self.metrics = audit, Metrics()
+        self._conditions = Conditions()
         self._lock = lock
         self._batcher = Batcher(
             encoder,
@@ -183,6 +185,7 @@ class Service:
     def measure(self) -> None:
         """Brings the metrics of the galleries in use up to date."""
         self.metrics.show(self.galleries.each(lambda gallery: gallery.counts()))
+        self.metrics.show_conditions(self.galleries.each(self._conditions.of))
 
     def _on(self, name: str, task: Callable[[Gallery], Result]) -> Result:
         with self.galleries.use(name) as gallery:
