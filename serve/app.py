@@ -11,6 +11,7 @@ from serve.access import Access
 from serve.audit.recording import Recording
 from serve.audit.use import intend
 from serve.body import BodyLimit
+from serve.draining import Draining
 from serve.key_file import KeyFile
 from serve.observe import Observe
 from serve.presence import Presence
@@ -78,9 +79,11 @@ def create_app(service: Service, keys: KeyFile | None = None) -> FastAPI:
     settings = service.settings
     rates = Rates(settings.rate_per_key, settings.rate_per_gallery, settings.rate_per_address)
     app.state.rates = rates
-    app.add_middleware(Presence)
-    app.add_middleware(BodyLimit, limit=settings.max_body_mib << 20)  # the innermost comes first
+    app.add_middleware(Presence)  # the innermost comes first
+    limit = settings.max_body_mib << 20
+    app.add_middleware(BodyLimit, limit=limit, seconds=settings.body_seconds)
     app.add_middleware(Recording, audit=service.audit)
     app.add_middleware(Access, keys=keys, rates=rates, loopback=settings.on_loopback)
+    app.add_middleware(Draining, drain=service.drain)
     app.add_middleware(Observe, metrics=service.metrics)
     return app

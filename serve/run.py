@@ -14,14 +14,16 @@ from gait import cli
 from gait.errors import ConfigError
 from gallery.session import Device
 from serve.app import create_app
+from serve.draining import Server
 from serve.expiry import Expiry
+from serve.heads import HeadDeadline
 from serve.key_file import KeyFile
 from serve.service import Service
 from serve.settings import Settings, load_settings
 
 log = logging.getLogger("serve")
-GRACE = 10
-"""Seconds that running requests get to finish when the service is told to stop."""
+CUT_OFF = 1
+"""Seconds that connections get to close once the grace is over."""
 
 
 @dataclass(frozen=True)
@@ -70,20 +72,24 @@ def main() -> None:
     expiry = Expiry(service)
     expiry.start()
     try:
-        server = uvicorn.Server(
+        server = Server(
             uvicorn.Config(
                 create_app(service, keys),
+                http=HeadDeadline,
                 log_config=None,
                 access_log=False,  # it would show paths, and paths name people
                 server_header=False,
-                timeout_graceful_shutdown=GRACE,
-            )
+                timeout_graceful_shutdown=CUT_OFF,
+            ),
+            service.drain,
+            settings.grace_seconds,
         )
         listening = listen(settings)
         _announce(service)
         # uvicorn raises the signal again once it has shut down; asked to stop is no failure.
+        # One that comes before it listens counts as well.
         for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: None)
+            signal.signal(number, lambda *_: service.drain.begin())
         server.run([listening])
     finally:
         expiry.close()

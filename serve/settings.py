@@ -44,10 +44,12 @@ class Settings(BaseSettings):
             waits for nothing.
         max_queue: clips that may wait for the network; more are told to come back (429).
         deadline_seconds: seconds after which a clip that waits for the network is given up (503).
+        grace_seconds: seconds that running requests get to finish when the service is to stop.
         rate_per_key: requests of one key; more get 429. Without keys nothing is counted.
         rate_per_gallery: requests for one gallery, of all keys together.
         rate_per_address: requests without a valid key, of one client address.
         max_body_mib: largest request body, in MiB.
+        body_seconds: seconds after which a request body must be there (408).
         max_clip_mib: largest clip file, in MiB.
         max_frames: frames of one clip; the full-size network takes about 5 MiB for each.
         max_pixels: height × width of one frame.
@@ -77,10 +79,12 @@ class Settings(BaseSettings):
     batch_wait_ms: float = Field(5, ge=0, le=1000)
     max_queue: int = Field(256, ge=1)
     deadline_seconds: float = Field(30, gt=0)
+    grace_seconds: float = Field(10, ge=0)
     rate_per_key: Rate = "600/minute"
     rate_per_gallery: Rate = "3000/minute"
     rate_per_address: Rate = "60/minute"
     max_body_mib: int = Field(128, ge=1)
+    body_seconds: float = Field(120, gt=0, le=3600)
     max_clip_mib: int = Field(_CAPS.max_bytes // _MIB, ge=1)
     max_frames: int = Field(_CAPS.max_frames, ge=1)
     max_pixels: int = Field(_CAPS.max_pixels, ge=4096)
