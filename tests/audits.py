@@ -12,7 +12,12 @@ from serve.audit.record import Action, Entry, Keys, Outcome, Record, Seen
 KEYS = Keys(MasterKey(bytes(range(32))))
 
 
-def used(number: int = 0, subject: str = "anna", caller: str = "0a1b2c3d") -> Record:
+def used(
+    number: int = 0,
+    subject: str = "anna",
+    caller: str = "0a1b2c3d",
+    intent: int | None = None,
+) -> Record:
     """The record of an identification."""
     return Record(
         Action.IDENTIFY,
@@ -24,6 +29,7 @@ def used(number: int = 0, subject: str = "anna", caller: str = "0a1b2c3d") -> Re
         revision=61,
         probes=(KEYS.probe(b"clip"),),
         candidates=(Seen(subject, 0.8713, 17), Seen("bob", 0.6, 3)),
+        intent=intent,
     )
 
 

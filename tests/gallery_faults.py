@@ -131,7 +131,7 @@ def change_until_killed(folder: str, ledger: str, people: People, seed: int, lin
         lines: of the gallery's code to run before it kills itself; 0 to be killed from outside.
     """
     if lines:
-        _die_after(lines)
+        die_after(lines)
     rng, seeds = random.Random(seed), count(1000 * seed)
     log = os.open(ledger, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     with LocalGallery.open(Path(folder)) as gallery:
@@ -145,17 +145,18 @@ def change_until_killed(folder: str, ledger: str, people: People, seed: int, lin
 
 def rotate_until_killed(folder: str, old: bytes, new: bytes, lines: int) -> None:
     """Changes the master key of a gallery, and dies after so many lines of the gallery's code."""
-    _die_after(lines)
+    die_after(lines)
     with LocalGallery.open(Path(folder), master=MasterKey(old)) as gallery:
         gallery.rotate(MasterKey(new))
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def _die_after(lines: int) -> None:
+def die_after(lines: int, package: str = PACKAGE) -> None:
+    """Kills this process once it has run so many lines of a package, in whatever thread."""
     left = count(lines, -1)
 
     def trace(frame: FrameType, event: str, _: object) -> Callable[..., Any] | None:
-        if PACKAGE not in frame.f_code.co_filename:
+        if package not in frame.f_code.co_filename:
             return None
         if event == "line" and next(left) <= 0:
             os.kill(os.getpid(), signal.SIGKILL)

@@ -1,0 +1,101 @@
+"""Killed at any point or out of space: every acknowledged record is there, and no reply without."""
+
+import multiprocessing
+import random
+import resource
+import time
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from gait.modality import Modality
+from serve.audit.record import Action
+from serve.audit.trail import Audit
+from serve.audit.verify import Kind, verify
+from tests import services
+from tests.audit_faults import record_until_killed
+from tests.audits import KEYS, filled
+from tests.services import enrol, identify, probe
+
+pytestmark = pytest.mark.serving
+KILLS_IN_CODE, KILLS_IN_TIME = 60, 20
+LINES = 1500
+"""Of the audit's code: the opening and some dozens of records."""
+CLIP = probe(0, Modality.SILHOUETTE)
+
+
+def _killed(folder: Path, ledger: Path, lines: int, seconds: float = 0.0) -> list[str]:
+    """The audit ids that a process acknowledged before it was killed."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["tests.audit_faults"])
+    ledger.touch()
+    arguments = (str(folder), str(ledger), lines)
+    child = context.Process(target=record_until_killed, args=arguments)
+    child.start()
+    if not lines:
+        time.sleep(seconds)
+        child.kill()
+    child.join(60)
+    assert child.exitcode == -9, f"{lines} lines"
+    return [line.strip() for line in ledger.read_text().splitlines()]
+
+
+@pytest.mark.slow
+def test_killed_at_any_point_every_acknowledged_record_is_there(tmp_path: Path) -> None:
+    folder, rng = tmp_path / "data", random.Random(9)
+    folder.mkdir()
+    acknowledged = [entry.audit_id for entry in filled(folder, 3)]
+    unsettled = 0
+    for kill in range(KILLS_IN_CODE + KILLS_IN_TIME):
+        lines = 1 + LINES * kill // KILLS_IN_CODE if kill < KILLS_IN_CODE else 0
+        ledger = tmp_path / f"ledger-{kill}"
+        acknowledged += _killed(folder, ledger, lines, rng.uniform(0.05, 0.3))
+        report = verify(folder, KEYS, acknowledged)
+        assert report.intact, f"kill {kill}: {report.findings}"
+        unsettled += any("without an outcome" in notice for notice in report.notices)
+        with closing(Audit.open(folder, KEYS)) as audit:
+            assert audit.settle() == 0
+        assert not verify(folder, KEYS, acknowledged).notices, f"kill {kill}"
+    assert len(acknowledged) > 500
+    assert unsettled > 10  # acts whose outcome the crash kept from being written
+
+
+@pytest.mark.slow
+def test_killed_while_it_begins_the_next_start_begins(tmp_path: Path) -> None:
+    """All that may be found before that start is files that are empty yet."""
+    for lines in range(1, 121, 3):
+        folder = tmp_path / f"{lines}"
+        folder.mkdir()
+        acknowledged = _killed(folder, tmp_path / f"ledger-{lines}", lines)
+        if (folder / "audit.db").is_file():
+            kinds = {finding.kind for finding in verify(folder, KEYS, acknowledged).findings}
+            assert kinds <= (set() if acknowledged else {Kind.HEAD, Kind.DAMAGED}), f"{lines} lines"
+        Audit.open(folder, KEYS).close()
+        assert verify(folder, KEYS, acknowledged).intact, f"{lines} lines"
+
+
+def test_on_a_full_disk_no_candidates_leave(tmp_path: Path) -> None:
+    with services.opened(tmp_path) as service:
+        client = services.client(service)
+        enrol(client, 2)
+        told = [identify(client, CLIP).json()["audit_id"]]
+        size = (tmp_path / "data" / "audit.db-wal").stat().st_size
+        before = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size + 40_000, before[1]))
+        try:
+            replies = [identify(client, CLIP) for _ in range(12)]
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        refused = [reply for reply in replies if reply.status_code != 200]
+        assert 0 < len(refused) < len(replies)
+        for reply in refused:
+            assert (reply.status_code, reply.json()["code"]) == (503, "audit.unavailable")
+            assert "candidates" not in reply.json()
+            assert "p00" not in reply.text
+        told += [reply.json()["audit_id"] for reply in replies if reply.status_code == 200]
+        told.append(identify(client, CLIP).json()["audit_id"])  # there is space again
+        recorded = service.audit.select("sequence > 1", (), 1000)
+        searches = [each for each in recorded if each.record.action is Action.IDENTIFY]
+        assert [each.audit_id for each in searches] == told
+    assert verify(tmp_path / "data", service.audit.keys, told).intact
