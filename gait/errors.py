@@ -51,6 +51,8 @@ GaitError
 │   ├── ClosingError          service.closing
 │   ├── DeadlineError         service.deadline
 │   └── ClientLeftError       service.client_left
+├── RemoteError               remote.refused (problem, status and request_id of the reply)
+│   └── RemoteUnreachableError  remote.unreachable
 ├── AuditError                audit.invalid
 │   ├── AuditNotFoundError    audit.not_found
 │   └── AuditBrokenError      audit.broken
@@ -328,6 +330,45 @@ class ClientLeftError(ServiceError):
     """Nobody waits for the answer any more."""
 
     code = "service.client_left"
+
+
+class RemoteError(GaitError):
+    """A service that was asked refused or failed.
+
+    Attributes:
+        problem: stable code of the service's report, such as `gallery.not_found`.
+        detail: what the service said.
+        status: of the reply; 0 if there was none.
+        request_id: under which the service's log says more; empty if there was no reply.
+    """
+
+    code = "remote.refused"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        problem: str = "",
+        status: int = 0,
+        request_id: str = "",
+        **fields: FieldValue,
+    ) -> None:
+        super().__init__(message, **fields)
+        self.problem = problem
+        self.detail = message
+        self.status = status
+        self.request_id = request_id
+
+    def __str__(self) -> str:
+        if not self.status:
+            return self.detail
+        return f"{self.detail} ({self.status} {self.problem}, request {self.request_id})"
+
+
+class RemoteUnreachableError(RemoteError):
+    """No service answered, or what answered is not such a service."""
+
+    code = "remote.unreachable"
 
 
 class StorageError(GaitError):

@@ -1,27 +1,31 @@
 """Command: who walks in this clip?
 
 python -m gallery.identify --gallery gallery clip.npz
+python -m gallery.identify --gallery https://host/GALLERY --key-file key --purpose WHY clip.npz
 """
 
 import json
+from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
+from urllib.parse import unquote
 
 import tyro
 
 from gait.cli import run
-from gait.decode import Decoded
+from gait.errors import ConfigError
 from gait.modality import Modality
 from gait.range_view import Forward
+from gallery.client import Client
 from gallery.encoder import Encoder
 from gallery.fusion import DEFAULT, Fusion
 from gallery.gallery import open_gallery
+from gallery.remote import is_url
 from gallery.session import Device
-from gallery.sources import decode_file
+from gallery.sources import decode_file, read_file
 from gallery.table import table
-from gallery.template import Candidate
 
 
 @dataclass(frozen=True)
@@ -31,7 +35,9 @@ class Arguments:
     clip: Annotated[Path, tyro.conf.Positional]
     """A clip file: arrays, zip of pictures or point clouds, or a silhouette video."""
     gallery: str
-    """Folder of the gallery."""
+    """Folder or URL of the gallery."""
+    bundle: Path | None = None
+    """Model bundle, for a gallery in Milvus, which keeps none."""
     top_k: int = 5
     """People to list."""
     modality: Modality | None = None
@@ -39,11 +45,11 @@ class Arguments:
     gallery_modality: Modality | None = None
     """Compare with templates of this modality only."""
     fusion: Fusion = DEFAULT
-    """How the similarities of a person's templates become the person's."""
+    """How the similarities of a person's templates become one. Not with a URL."""
     forward: Forward = Forward.PLUS_X
     """Sensor axis that points at the walker, for point clouds."""
     device: Device = Device.AUTO
-    """Where the network runs; cuda fails where CUDA cannot be used."""
+    """Where the network runs; cuda fails where CUDA cannot be used. Not with a URL."""
     threads: int | None = None
     """Threads of the network; by default every core this process may use."""
     json: bool = False
@@ -55,6 +61,11 @@ def main() -> None:
     arguments = tyro.cli(
         Arguments, prog="python -m gallery.identify", config=(tyro.conf.EnumChoicesFromValues,)
     )
+    facts = _asked(arguments) if is_url(arguments.gallery) else _searched(arguments)
+    print(json.dumps(facts) if arguments.json else _table(facts))
+
+
+def _searched(arguments: Arguments) -> dict[str, Any]:
     decoded = decode_file(arguments.clip, arguments.modality, arguments.forward)
     with closing(open_gallery(arguments.gallery, readonly=True)) as gallery:
         encoder = Encoder.load(gallery.bundle, device=arguments.device, threads=arguments.threads)
@@ -62,8 +73,8 @@ def main() -> None:
         candidates = gallery.identify(
             embedding, arguments.top_k, arguments.gallery_modality, fusion=arguments.fusion
         )
-        facts = {
-            "gallery": str(arguments.gallery),
+        return {
+            "gallery": arguments.gallery,
             "contract": gallery.contract,
             "revision": gallery.revision,
             "provider": encoder.provider,
@@ -73,21 +84,57 @@ def main() -> None:
             "frames_in": decoded.frames_in,
             "frames_used": decoded.frames_used,
             "dropped": decoded.dropped,
+            "candidates": [asdict(each) for each in candidates],
         }
-    if arguments.json:
-        print(json.dumps(facts | {"candidates": [asdict(c) for c in candidates]}))
-    else:
-        print(_table(decoded, candidates))
 
 
-def _table(decoded: Decoded, candidates: list[Candidate]) -> str:
+def _asked(arguments: Arguments) -> dict[str, Any]:
+    if arguments.purpose is None:
+        raise ConfigError("a service wants to know why: give --purpose")
+    url, _, gallery = arguments.gallery.rstrip("/").rpartition("/")
+    client = Client(url, _key(arguments.key_file))
+    found = client.identify(
+        read_file(arguments.clip),
+        arguments.purpose,
+        gallery=unquote(gallery),
+        top_k=arguments.top_k,
+        modality=arguments.modality,
+        gallery_modality=arguments.gallery_modality,
+        forward=arguments.forward,
+    )
+    return {
+        "gallery": arguments.gallery,
+        "contract": found.model.contract,
+        "revision": found.gallery_revision,
+        "modality": found.probe.modality,
+        "format": found.probe.format,
+        "frames_in": found.probe.frames_in,
+        "frames_used": found.probe.frames_used,
+        "dropped": found.probe.frames_dropped,
+        "candidates": [asdict(each) for each in found.candidates],
+        "request_id": found.request_id,
+        "audit_id": found.audit_id,
+    }
+
+
+def _key(file: Path | None) -> str | None:
+    if file is None:
+        return None
+    try:
+        return file.read_text(encoding="ascii").strip()
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{file} holds no access key") from error
+
+
+def _table(facts: Mapping[str, Any]) -> str:
     head = ("rank", "subject", "similarity", "modality", "template", "source")
     rows = [
-        (rank, c.subject, f"{c.similarity:.4f}", str(c.modality), c.template, c.source)
-        for rank, c in enumerate(candidates, start=1)
-    ]
-    used = f"{decoded.frames_used} of {decoded.frames_in} frames, {decoded.format}"
-    return f"{decoded.clip.modality} clip, {used}\n{table(head, rows)}"
+        (rank, c["subject"], f"{c['similarity']:.4f}", c["modality"], c["template"],
+         c.get("source", ""))
+        for rank, c in enumerate(facts["candidates"], start=1)
+    ]  # fmt: skip
+    used = f"{facts['frames_used']} of {facts['frames_in']} frames, {facts['format']}"
+    return f"{facts['modality']} clip, {used}\n{table(head, rows)}"
 
 
 if __name__ == "__main__":

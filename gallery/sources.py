@@ -87,11 +87,20 @@ def decode_file(path: Path, modality: Modality | None, forward: Forward) -> Deco
         LayoutError: there is no such file.
         DecodeError, ClipError: see `gait.decode.decode_clip`.
     """
+    return decode_clip(read_file(path), modality=modality, forward=forward, limits=Limits())
+
+
+def read_file(path: Path) -> bytes:
+    """The bytes of a clip file; how many is looked at before they are read.
+
+    Raises:
+        LayoutError: there is no such file.
+        LimitExceededError: no clip is that large.
+    """
     if not path.is_file():
         raise LayoutError(f"there is no file {path}", file=str(path))
-    limits = Limits()
-    limits.check_bytes(path.stat().st_size)  # before it is read
-    return decode_clip(path.read_bytes(), modality=modality, forward=forward, limits=limits)
+    Limits().check_bytes(path.stat().st_size)
+    return path.read_bytes()
 
 
 def _from_sequences(sequences: Iterable[Sequence], selection: Selection) -> list[Source]:

@@ -58,6 +58,8 @@ STATUS: dict[type[errors.GaitError], HTTPStatus] = {
     errors.MasterKeyError: HTTPStatus.INTERNAL_SERVER_ERROR,
     errors.BundleError: HTTPStatus.INTERNAL_SERVER_ERROR,
     errors.BundleTamperedError: HTTPStatus.INTERNAL_SERVER_ERROR,
+    errors.RemoteError: HTTPStatus.INTERNAL_SERVER_ERROR,
+    errors.RemoteUnreachableError: HTTPStatus.INTERNAL_SERVER_ERROR,
     errors.EncoderError: HTTPStatus.INTERNAL_SERVER_ERROR,
     errors.ConfigError: HTTPStatus.INTERNAL_SERVER_ERROR,
     errors.EvaluationError: HTTPStatus.INTERNAL_SERVER_ERROR,

@@ -1,0 +1,132 @@
+"""The client against a service process that asks for keys."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from gait.errors import RemoteError, RemoteUnreachableError
+from gait.modality import Modality
+from gallery.client import Client
+from serve.key_file import KeyFile
+from serve.keyring import Grant
+from serve.scopes import Scope
+from tests.galleries import TINY
+from tests.processes import free_port, running
+from tests.services import probe
+
+pytestmark = pytest.mark.serving
+
+EXPIRES = datetime(2999, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class Keyed:
+    """A service with keys: its address, a key for everything and one without scopes."""
+
+    address: str
+    token: str
+    powerless: str
+
+
+@pytest.fixture(scope="module")
+def keyed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Keyed]:
+    data = tmp_path_factory.mktemp("client") / "data"
+    data.mkdir()
+    file = KeyFile(data / "keys.json")
+    token, powerless = (file.new(Grant(scopes=s)).token for s in (tuple(Scope), ()))
+    with running("--bundle", TINY, "--data", data) as (_, address):
+        keyed = Keyed(address, token, powerless)
+        client = Client(address, token)
+        for person in range(3):
+            clip = probe(person, Modality.RANGE_VIEW, seed=0)
+            _enrol(client, f"p {person}/ä", [clip])
+        yield keyed
+
+
+def _enrol(client: Client, subject: str, clips: list[bytes]) -> tuple[int, ...]:
+    done = client.enrol("default", subject, clips, authorisation="form 17", expires=EXPIRES)
+    return tuple(each.template for each in done.templates)
+
+
+def test_who_was_enrolled_is_found_and_verified(keyed: Keyed) -> None:
+    client = Client(keyed.address, keyed.token)
+    clip = probe(2, Modality.RANGE_VIEW)
+    found = client.identify(clip, "test", gallery="default", top_k=2)
+    assert found.candidates[0].subject == "p 2/ä"
+    assert len(found.candidates) == 2
+    assert found.probe.modality is Modality.RANGE_VIEW
+    assert found.audit_id
+    narrowed = client.identify(clip, "test", subjects=["p 0/ä", "p 1/ä"])
+    assert {each.subject for each in narrowed.candidates} == {"p 0/ä", "p 1/ä"}
+    same = client.verify(clip, "test", subject="p 2/ä").similarity
+    assert same == pytest.approx(found.candidates[0].similarity, abs=1e-5)
+    assert client.verify(clip, "test", other=clip).similarity == pytest.approx(1, abs=1e-5)
+
+
+def test_people_and_templates_are_listed_and_erased(keyed: Keyed) -> None:
+    client = Client(keyed.address, keyed.token)
+    clips = [probe(5, Modality.RANGE_VIEW, seed=seed) for seed in (0, 1)]
+    ids = _enrol(client, "leaver", clips)
+    assert list(client.galleries()) == ["default"]
+    assert "leaver" in [each.subject for each in client.subjects("default")]
+    templates = list(client.templates("default", "leaver"))
+    assert tuple(each.template for each in templates) == ids
+    assert datetime.fromisoformat(templates[0].expires) == EXPIRES
+    assert client.remove("default", "leaver", ids[0]).templates == ids[:1]
+    assert client.remove("default", "leaver").templates == ids[1:]
+    with pytest.raises(RemoteError) as refused:
+        client.remove("default", "leaver")
+    assert (refused.value.problem, refused.value.status) == ("gallery.subject_not_found", 404)
+    assert len(refused.value.request_id) == 32
+
+
+@pytest.mark.parametrize(("key", "problem", "status"), [
+    (None, "access.key", 401), ("wrong", "access.key", 401), ("powerless", "access.scope", 403),
+])  # fmt: skip
+def test_refusals_keep_their_code(keyed: Keyed, key: str | None, problem: str, status: int) -> None:
+    client = Client(keyed.address, keyed.powerless if key == "powerless" else key)
+    with pytest.raises(RemoteError) as refused:
+        client.identify(b"", "test")
+    assert (refused.value.problem, refused.value.status) == (problem, status)
+
+
+def test_a_clip_without_content_is_the_callers_fault(keyed: Keyed) -> None:
+    with pytest.raises(RemoteError) as refused:
+        Client(keyed.address, keyed.token).identify(b"no clip", "test")
+    assert (refused.value.problem, refused.value.status) == ("decode.format", 415)
+
+
+def test_nobody_there_is_said() -> None:
+    with pytest.raises(RemoteUnreachableError, match="does not answer"):
+        list(Client(f"http://127.0.0.1:{free_port()}").galleries())
+
+
+def _identify(keyed: Keyed, folder: Path, *more: str) -> subprocess.CompletedProcess[str]:
+    clip, key = folder / "clip.npz", folder / "key"
+    clip.write_bytes(probe(1, Modality.SILHOUETTE))
+    key.write_text(keyed.token + "\n", encoding="ascii")
+    command = [sys.executable, "-m", "gallery.identify", "--gallery", f"{keyed.address}/default"]
+    command += ["--key-file", str(key), str(clip), *more]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60)
+
+
+def test_the_command_asks_a_service(keyed: Keyed, tmp_path: Path) -> None:
+    done = _identify(keyed, tmp_path, "--purpose", "test", "--json")
+    assert done.returncode == 0, done.stderr
+    candidates = json.loads(done.stdout)["candidates"]
+    assert {each["subject"] for each in candidates} == {"p 0/ä", "p 1/ä", "p 2/ä"}
+    table = _identify(keyed, tmp_path, "--purpose", "test").stdout.splitlines()
+    assert table[0] == "silhouette clip, 6 of 6 frames, npz"
+    assert len(table) >= 5
+
+
+def test_the_command_wants_a_purpose(keyed: Keyed, tmp_path: Path) -> None:
+    done = _identify(keyed, tmp_path)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("error [config.invalid]: a service wants to know why")
