@@ -44,6 +44,7 @@ def test_an_audit_that_learnt_nothing_is_not_clean(
     assert bool(says) == bool(audit.stderr)
 
 
+@pytest.mark.slow
 def test_the_bill_of_materials_names_what_is_installed() -> None:
     environment = Path(sys.prefix)
     command = ["bash", "scripts/sbom", str(environment)]
