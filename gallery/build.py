@@ -20,8 +20,7 @@ from gait.progress import progress
 from gait.range_view import Forward
 from gallery.encoder import Encoder
 from gallery.enrolling import Outcome, enrol_sources
-from gallery.gallery import Gallery, create_gallery, open_gallery
-from gallery.local import STORE
+from gallery.gallery import Gallery, open_or_create
 from gallery.session import Device
 from gallery.sources import Selection, Source, find_sources
 from gallery.template import Authorisation
@@ -36,8 +35,8 @@ class Arguments:
     columns path, subject and, if wanted, modality."""
     bundle: Path
     """Model bundle of export.onnx."""
-    out: Path
-    """Folder of the gallery."""
+    out: str
+    """Folder or URL of the gallery."""
     authorisation: str
     """Consent or order that allows the enrolment: a reference in your words."""
     expires: str
@@ -74,11 +73,11 @@ def main() -> None:
     authorisation = Authorisation(arguments.authorisation, _expiry(arguments.expires))
     sources = find_sources(arguments.root, _selection(arguments))
     encoder = Encoder.load(arguments.bundle, device=arguments.device, threads=arguments.threads)
-    with closing(_gallery(arguments, encoder.contract)) as gallery:
+    with closing(open_or_create(arguments.out, arguments.bundle)) as gallery:
         outcome = _enrol(gallery, encoder, sources, authorisation, arguments)
         counts = gallery.counts()
     if arguments.json:
-        facts = {"gallery": str(arguments.out), "contract": encoder.contract}
+        facts = {"gallery": arguments.out, "contract": encoder.contract}
         print(json.dumps(facts | {"provider": encoder.provider} | asdict(counts) | asdict(outcome)))
     else:
         print(f"network   {encoder.provider}, {encoder.threads} threads")
@@ -107,12 +106,6 @@ def _selection(arguments: Arguments) -> Selection:
     )
 
 
-def _gallery(arguments: Arguments, contract: str) -> Gallery:
-    if (arguments.out / STORE).exists():
-        return open_gallery(str(arguments.out), contract=contract)
-    return create_gallery(str(arguments.out), arguments.bundle)
-
-
 def _enrol(
     gallery: Gallery,
     encoder: Encoder,
@@ -133,7 +126,7 @@ def _enrol(
         )
 
 
-def _summary(out: Path, outcome: Outcome) -> str:
+def _summary(out: str, outcome: Outcome) -> str:
     lines = [f"rejected  {r.source}  [{r.code}] {r.reason}" for r in outcome.rejected]
     lines.append(f"gallery   {out}")
     lines.append(

@@ -101,7 +101,7 @@ def _enrol(
 ) -> None:
     enrolments = [
         Enrolment.of(source.subject, clip, embedding, source.name, authorisation)
-        for source, clip, embedding in _embedded(encoder, items, outcome)
+        for source, clip, embedding in embedded(encoder, items, outcome)
     ]
     if enrolments:
         gallery.enrol(enrolments)
@@ -111,15 +111,15 @@ def _enrol(
             outcome.left += keep_within(gallery, subjects, cap)
 
 
-def _embedded(
+def embedded(
     encoder: Encoder, items: list[Item], outcome: Outcome
 ) -> list[tuple[Source, Clip, Vector]]:
-    """Embeds a batch; if the network refuses it, one by one to find the clip at fault."""
+    """Embeds a batch; if the network refuses it, one by one: the clips at fault are rejected."""
     try:
         embeddings = encoder.embed([clip for _, clip in items])
     except EncoderError as error:
         if len(items) > 1:
-            return [e for item in items for e in _embedded(encoder, [item], outcome)]
+            return [e for item in items for e in embedded(encoder, [item], outcome)]
         outcome.reject(items[0][0], error)
         return []
     return [

@@ -7,6 +7,7 @@ import json
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import tyro
 
@@ -25,7 +26,9 @@ class Arguments:
     """Describes a gallery and the model it was made with."""
 
     gallery: str
-    """Folder of the gallery."""
+    """Folder or URL of the gallery."""
+    bundle: Path | None = None
+    """Model bundle, for a gallery in Milvus, which keeps none."""
     json: bool = False
     """Print JSON."""
 
@@ -33,7 +36,9 @@ class Arguments:
 def main() -> None:
     """Describes as the command line says."""
     arguments = tyro.cli(Arguments, prog="python -m gallery.info")
-    with closing(open_gallery(arguments.gallery, readonly=True)) as gallery:
+    with closing(
+        open_gallery(arguments.gallery, bundle=arguments.bundle, readonly=True)
+    ) as gallery:
         facts = _facts(gallery)
     if arguments.json:
         print(json.dumps(facts))

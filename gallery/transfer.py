@@ -197,7 +197,7 @@ def _checked(
 def _portions(gallery: Gallery, moved: Moved) -> Iterator[list[Template]]:
     size = min(MOST_ROWS, max(1, _ARRAY_BYTES // (4 * gallery.dimension)))
     waiting: list[Template] = []
-    for template in _everyone(gallery):
+    for template in every_template(gallery):
         if template.expires <= iso_time(clock.now()):
             moved.expired += 1
             continue
@@ -209,7 +209,8 @@ def _portions(gallery: Gallery, moved: Moved) -> Iterator[list[Template]]:
         yield waiting
 
 
-def _everyone(gallery: Gallery) -> Iterator[Template]:
+def every_template(gallery: Gallery) -> Iterator[Template]:
+    """All templates, by subject; those of somebody erased meanwhile may be left out."""
     after: str | None = None
     while page := gallery.subjects(after, _PAGE):
         for subject in page:

@@ -1,0 +1,382 @@
+"""Moving a gallery: what travels, what is refused, and what a kill leaves behind."""
+
+import importlib.util
+import io
+import json
+import os
+import signal
+import struct
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from gait.errors import ConfigError, ContractMismatchError, TransferError
+from gait.modality import Modality
+from gallery import clock
+from gallery.container import Reader, write_header
+from gallery.envelope import Passphrase
+from gallery.export import export_file
+from gallery.gallery import Gallery, create_gallery, open_gallery
+from gallery.identity import Identity
+from gallery.passphrase import read_passphrase
+from gallery.template import Authorisation, Enrolment
+from gallery.transfer import Moved, export_gallery, import_gallery
+from tests.galleries import (
+    AUTHORISATION,
+    TINY,
+    enrolment,
+    enrolments,
+    other_bundle,
+    random_embeddings,
+)
+
+pytestmark = pytest.mark.serving
+
+ALICE, BOB = Identity.make(), Identity.make()
+SOON = 2_000_000_000
+BRIEF = Authorisation("warrant 5", datetime.fromtimestamp(SOON, UTC))
+NO_MILVUS = importlib.util.find_spec("pymilvus") is None
+
+
+def people() -> list[Enrolment]:
+    """Twelve templates of four people, of both modalities, some under a brief authorisation."""
+    return [
+        enrolment(
+            f"p{i % 4}",
+            vector,
+            list(Modality)[i % 2],
+            source=f"walk {i}",
+            authorisation=BRIEF if i % 5 == 0 else AUTHORISATION,
+        )
+        for i, vector in enumerate(random_embeddings(12))
+    ]
+
+
+def made(folder: Path, name: str = "gallery") -> Gallery:
+    """A gallery of `people`."""
+    gallery = create_gallery(str(folder / name), TINY)
+    gallery.enrol(people())
+    return gallery
+
+
+def exported(gallery: Gallery, to: Identity = BOB) -> io.BytesIO:
+    """An export of a gallery by Alice."""
+    file = io.BytesIO()
+    export_gallery(gallery, file, sender=ALICE, to=to.party)
+    return file
+
+
+def loaded(gallery: Gallery, file: io.BytesIO) -> Moved:
+    """Loads an export of Alice's as Bob."""
+    return import_gallery(gallery, file, trusted=ALICE.party, to=BOB)
+
+
+def content(gallery: Gallery) -> list[tuple[object, ...]]:
+    """Everything that travels."""
+    rows: list[tuple[object, ...]] = []
+    for subject in gallery.subjects():
+        for t in sorted(gallery.templates(subject.name), key=lambda t: t.digest):
+            (embedding,) = gallery.embeddings([t.id])
+            facts = (t.subject, t.modality, t.source, t.frames, t.authorisation, t.expires)
+            rows.append((*facts, t.digest, embedding.tobytes()))
+    return rows
+
+
+def forged(frames: list[bytes], **about: str | int) -> io.BytesIO:
+    """A container that Alice signed, of frames that no export would write."""
+    with_contract = {"contract": json.loads((TINY / "manifest.json").read_text())["contract"]}
+    file = io.BytesIO()
+    writer = write_header(file, ALICE, BOB.party, with_contract | about)
+    for number, frame in enumerate(frames, start=1):
+        writer.write(frame, last=number == len(frames))
+    return file
+
+
+def test_everything_travels_and_twice_changes_nothing(tmp_path: Path) -> None:
+    with made(tmp_path) as old, create_gallery(str(tmp_path / "new"), TINY) as new:
+        file = exported(old)
+        assert loaded(new, file) == Moved(templates=12)
+        assert content(new) == content(old)
+        revision = new.revision
+        assert loaded(new, file) == Moved(present=12)
+        assert new.revision == revision
+
+
+@pytest.mark.skipif(NO_MILVUS, reason="needs pymilvus and milvus-lite, the extra `milvus`")
+def test_people_move_to_milvus_and_back(tmp_path: Path) -> None:
+    with (
+        made(tmp_path) as local,
+        create_gallery(f"milvus+lite:{tmp_path}/m.db/people", TINY) as remote,
+        create_gallery(str(tmp_path / "back"), TINY) as back,
+    ):
+        assert loaded(remote, exported(local)).templates == 12
+        assert content(remote) == content(local)
+        assert loaded(back, exported(remote)).templates == 12
+        assert content(back) == content(local)
+
+
+def test_a_passphrase_in_a_file(tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("correct horse battery\nnot this\n")
+    phrase = read_passphrase(secret)
+    assert phrase == Passphrase(b"correct horse battery")
+    secret.write_text("short\n")
+    with pytest.raises(ConfigError, match="shorter than"):
+        read_passphrase(secret)
+    with pytest.raises(ConfigError, match="cannot read"):
+        read_passphrase(tmp_path / "nothing")
+
+
+def test_the_expired_are_left_behind_by_either_side(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with made(tmp_path) as old, create_gallery(str(tmp_path / "new"), TINY) as new:
+        before = exported(old)
+        monkeypatch.setattr(clock, "now", lambda: SOON)
+        assert loaded(new, before) == Moved(templates=9, expired=3)
+        file = io.BytesIO()
+        assert export_gallery(old, file, sender=ALICE, to=BOB.party) == Moved(9, expired=3)
+        with create_gallery(str(tmp_path / "late"), TINY) as late:
+            assert loaded(late, file) == Moved(templates=9)
+            assert content(late) == content(new)
+
+
+def test_a_larger_gallery_travels_in_several_frames(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gallery.transfer.MOST_ROWS", 5)
+    with made(tmp_path) as old, create_gallery(str(tmp_path / "new"), TINY) as new:
+        file = exported(old)
+        file.seek(0)
+        assert len(list(Reader(file, ALICE.party, BOB).frames())) == 4
+        assert loaded(new, file).templates == 12
+        assert content(new) == content(old)
+
+
+@pytest.mark.parametrize("place", ["middle", "end"])
+@pytest.mark.parametrize("harm", [lambda d, p: d[:p], lambda d, p: d[:p] + b"?" + d[p + 1 :]])
+def test_a_damaged_export_changes_nothing(
+    tmp_path: Path, place: str, harm: Callable[[bytes, int], bytes]
+) -> None:
+    with made(tmp_path) as old, create_gallery(str(tmp_path / "new"), TINY) as new:
+        data = exported(old).getvalue()
+        bad = harm(data, len(data) // 2 if place == "middle" else len(data) - 2)
+        with pytest.raises(TransferError):
+            loaded(new, io.BytesIO(bad))
+        assert new.counts().templates == new.revision == 0
+
+
+def test_an_end_that_is_damaged_is_noticed_before_the_first_template_is_enrolled(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gallery.transfer.MOST_ROWS", 2)
+    with made(tmp_path) as old, create_gallery(str(tmp_path / "new"), TINY) as new:
+        data = exported(old).getvalue()
+        with pytest.raises(TransferError):
+            loaded(new, io.BytesIO(data[:-1]))
+        assert new.counts().templates == 0
+
+
+def test_others_cannot_open_it_and_other_senders_are_refused(tmp_path: Path) -> None:
+    with made(tmp_path) as old, create_gallery(str(tmp_path / "new"), TINY) as new:
+        file = exported(old)
+        with pytest.raises(TransferError, match="does not open"):
+            import_gallery(new, file, trusted=ALICE.party, to=ALICE)
+        with pytest.raises(TransferError, match="signed by another key"):
+            import_gallery(new, file, trusted=BOB.party, to=BOB)
+        assert new.revision == 0
+
+
+def test_another_model_is_refused(tmp_path: Path) -> None:
+    bundle = other_bundle(tmp_path / "other")
+    with made(tmp_path) as old, create_gallery(str(tmp_path / "new"), bundle) as new:
+        with pytest.raises(ContractMismatchError, match=r"gallery\.reembed"):
+            loaded(new, exported(old))
+        assert new.revision == 0
+
+
+def _rows(count: int = 1, **changed: object) -> bytes:
+    row = {
+        "subject": "a",
+        "modality": "silhouette",
+        "source": "",
+        "frames": 3,
+        "digest": "0" * 64,
+        "authorisation": "consent 1",
+        "expires": "2999-01-01T00:00:00Z",
+    }
+    described = json.dumps([row | changed] * count).encode()
+    return struct.pack(">I", len(described)) + described
+
+
+def _npy(array: np.ndarray, pickled: bool = False) -> bytes:
+    file = io.BytesIO()
+    np.save(file, array, allow_pickle=pickled)
+    return file.getvalue()
+
+
+UNIT = random_embeddings(1)
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        b"",
+        b"\0\0",
+        struct.pack(">I", 2**32 - 1),
+        _rows() + b"nothing",
+        _rows() + _npy(UNIT)[:-4],
+        _rows() + _npy(UNIT) + b"more",
+        _rows(2) + _npy(UNIT),
+        _rows() + _npy(UNIT[:, :-1]),
+        _rows() + _npy(UNIT.astype(np.float64)),
+        _rows() + _npy(2 * UNIT),
+        _rows() + _npy(np.full_like(UNIT, np.nan)),
+        _rows() + _npy(np.asfortranarray(random_embeddings(2))),
+        _rows() + _npy(np.array([{"a": 1}], dtype=object), pickled=True),
+        _rows(subject="") + _npy(UNIT),
+        _rows(subject="a/b") + _npy(UNIT),
+        _rows(modality="gait") + _npy(UNIT),
+        _rows(digest="../etc") + _npy(UNIT),
+        _rows(frames=0) + _npy(UNIT),
+        _rows(authorisation="") + _npy(UNIT),
+        _rows(expires="2999-01-01T00:00:00") + _npy(UNIT),
+        _rows(more=1) + _npy(UNIT),
+        _rows(2000) + _npy(np.repeat(UNIT, 2000, axis=0)),
+        struct.pack(">I", 60000) + b"[" * 60000,
+    ],
+    ids=range(23),
+)
+def test_a_trusted_sender_cannot_make_it_take_nonsense(tmp_path: Path, frame: bytes) -> None:
+    with create_gallery(str(tmp_path / "gallery"), TINY) as gallery:
+        with pytest.raises(TransferError):
+            loaded(gallery, forged([frame, b'{"templates": 1}']))
+        assert gallery.revision == 0
+
+
+@pytest.mark.parametrize(
+    "frames",
+    [
+        [b'{"templates": 1}'],
+        [_rows() + _npy(UNIT), b'{"templates": 2}'],
+        [_rows() + _npy(UNIT), b'{"more": 2}'],
+        [_rows() + _npy(UNIT)],
+        [b'{"templates": 0}', _rows() + _npy(UNIT)],
+    ],
+)
+def test_the_count_at_the_end_must_be_right(tmp_path: Path, frames: list[bytes]) -> None:
+    with create_gallery(str(tmp_path / "gallery"), TINY) as gallery:
+        with pytest.raises(TransferError):
+            loaded(gallery, forged(frames))
+        assert gallery.revision == 0
+
+
+def test_an_export_appears_whole_or_not_at_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out" / "people.gallery"
+    out.parent.mkdir()
+    with made(tmp_path) as gallery:
+        with monkeypatch.context() as patch:
+            patch.setattr("gallery.export.export_gallery", _interrupted)
+            with pytest.raises(KeyboardInterrupt):
+                export_file(gallery, out, ALICE, BOB.party)
+        assert list(out.parent.iterdir()) == []
+        export_file(gallery, out, ALICE, BOB.party)
+        assert [p.name for p in out.parent.iterdir()] == [out.name]
+        assert out.stat().st_mode & 0o777 == 0o600
+        with pytest.raises(ConfigError, match="exists already"):
+            export_file(gallery, out, ALICE, BOB.party)
+
+
+def _interrupted(*_: object, **__: object) -> Moved:
+    raise KeyboardInterrupt
+
+
+def _command(module: str, *arguments: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", module, *map(str, arguments)], capture_output=True, text=True
+    )
+
+
+def test_the_commands_move_a_gallery_and_say_what_is_wrong(tmp_path: Path) -> None:
+    made(tmp_path).close()
+    for name in ("alice", "bob"):
+        assert _command("gallery.identity", "--out", tmp_path / name).returncode == 0
+    out, new = tmp_path / "people.gallery", tmp_path / "new"
+    key, to = ("--key", tmp_path / "alice.key"), ("--to", tmp_path / "bob.pub")
+    done = _command("gallery.export", "--gallery", tmp_path / "gallery", "--out", out, *key)
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert "--passphrase-file" in done.stderr
+    done = _command(
+        *("gallery.export", "--gallery", tmp_path / "gallery", "--out", out, *key, *to, "--json")
+    )
+    assert json.loads(done.stdout)["templates"] == 12, done.stderr
+    load = ("gallery.load", out, "--gallery", new, "--bundle", TINY, "--json")
+    done = _command(*load, "--sender", tmp_path / "bob.pub", "--key", tmp_path / "bob.key")
+    assert done.returncode == 1
+    assert "[gallery.transfer]" in done.stderr
+    assert "Traceback" not in done.stderr
+    done = _command(*load, "--sender", tmp_path / "alice.pub", "--key", tmp_path / "bob.key")
+    assert json.loads(done.stdout)["templates"] == 12, done.stderr
+    with open_gallery(str(tmp_path / "gallery")) as old, open_gallery(str(new)) as copy:
+        assert content(copy) == content(old)
+
+
+KILLED = """
+import sys
+from pathlib import Path
+from gallery.gallery import open_gallery
+from gallery.identity import Identity, Party
+from gallery.transfer import import_gallery
+folder = Path(sys.argv[1])
+with open_gallery(str(folder / "new")) as gallery, (folder / "export").open("rb") as file:
+    import_gallery(
+        gallery,
+        file,
+        trusted=Party.load(folder / "alice.pub"),
+        to=Identity.load(folder / "bob.key"),
+        advance=lambda n: print(n, flush=True),
+    )
+"""
+
+
+def test_an_import_that_was_killed_goes_on_when_run_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gallery.transfer.MOST_ROWS", 1)
+    ALICE.save(tmp_path / "alice")
+    BOB.save(tmp_path / "bob")
+    with create_gallery(str(tmp_path / "gallery"), TINY) as old:
+        old.enrol(enrolments([f"p{i}" for i in range(60)]))
+        (tmp_path / "export").write_bytes(exported(old).getvalue())
+        want = content(old)
+    create_gallery(str(tmp_path / "new"), TINY).close()
+    seen = []
+    for after in (1, 7, 20):
+        child = subprocess.Popen(
+            [sys.executable, "-c", KILLED, str(tmp_path)], stdout=subprocess.PIPE, text=True
+        )
+        assert child.stdout is not None
+        for _ in range(after):
+            assert child.stdout.readline()
+        time.sleep(0.003 * after)
+        os.kill(child.pid, signal.SIGKILL)
+        child.wait()
+        child.stdout.close()
+        with open_gallery(str(tmp_path / "new")) as half:
+            got = content(half)
+            seen.append(len(got))
+            assert set(got) <= set(want)
+    assert 0 < seen[0] < 60
+    with open_gallery(str(tmp_path / "new")) as new:
+        moved = loaded(new, io.BytesIO((tmp_path / "export").read_bytes()))
+        assert moved.present == seen[-1]
+        assert moved.templates == 60 - seen[-1]
+        assert content(new) == want
