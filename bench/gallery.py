@@ -2,8 +2,8 @@
 
 The embeddings are sampled (see bench/population.py) as a model spreads those of simulated people,
 have 4,096 numbers, and are enrolled through the gallery itself, four a person. Every stage runs in
-a process of its own, so that memory and cold starts are its own; what is finished is in the JSON
-file and is not run again, and an enrolment that was interrupted goes on.
+a process of its own, so that memory and cold starts are its own; what is finished is in a JSON
+file, one for each `--index`, and is not run again; an enrolment that was interrupted goes on.
 """
 
 import json
@@ -11,10 +11,9 @@ import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import tyro
@@ -26,15 +25,15 @@ from gait.cli import run
 from gait.errors import DataError
 from gait.manifest import FileRecord, Golden, Manifest, Shape, contract_id
 from gait.progress import progress
+from gallery.index.rung import RungName
 from train.storage import write_atomically
 
 STAGES: dict[str, Callable[[Trial], Results]] = {
     "answers": stages.answers,
     "fill": stages.fill,
-    "from_store": partial(stages.start_cold, snapshot=False),
+    "from_store": stages.start_cold,
     "search": stages.search,
     "change": stages.change,
-    "from_snapshot": partial(stages.start_cold, snapshot=True),
 }
 
 
@@ -54,6 +53,8 @@ class Arguments:
     """Probes."""
     stages: tuple[str, ...] = tuple(STAGES)
     """Which stages to run."""
+    index: Literal["auto", "exact", "int8", "bits"] = "auto"
+    """How the gallery holds embeddings for search; auto leaves it to their number."""
     json: bool = False
     """Print JSON instead of the table."""
 
@@ -66,7 +67,7 @@ def main() -> None:
     if unknown := set(arguments.stages) - set(STAGES):
         raise DataError(f"got stages {sorted(unknown)}, there are {list(STAGES)}")
     full_size_bundle(arguments.bundle, arguments.folder / "bundle")
-    file = arguments.folder / "gallery.json"
+    file = arguments.folder / f"gallery-{arguments.index}.json"
     results: dict[str, Any] = json.loads(file.read_text()) if file.exists() else {}
     jobs = [(size, stage) for size in arguments.sizes for stage in arguments.stages]
     with progress() as bar:
@@ -109,7 +110,7 @@ def _trial(arguments: Arguments, size: int) -> Trial:
         arguments.queries,
         arguments.bundle,
         arguments.dataset,
-        arguments.folder,
+        None if arguments.index == "auto" else RungName(arguments.index),
     )
 
 

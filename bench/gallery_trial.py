@@ -23,7 +23,8 @@ from bench.walks import embedded_walks
 from gait.errors import GaitError
 from gait.modality import Modality
 from gallery.fusion import Fusion
-from gallery.gallery import Gallery, create_gallery, open_gallery
+from gallery.index.rung import RungName
+from gallery.local import LocalGallery
 from gallery.template import Authorisation, Enrolment
 
 EACH = 4
@@ -49,7 +50,7 @@ class Trial:
         queries: probes.
         bundle: of the model whose embeddings are fitted.
         dataset: simulated people that it was not trained on.
-        cache: folder for their embeddings.
+        index: the rung to use at any size; None leaves it to the size.
     """
 
     folder: Path
@@ -57,7 +58,7 @@ class Trial:
     queries: int
     bundle: Path
     dataset: Path
-    cache: Path
+    index: RungName | None
 
     @property
     def gallery(self) -> str:
@@ -66,7 +67,7 @@ class Trial:
 
     def population(self) -> Population:
         """Fitted to the embedded walks."""
-        return Population.of(embedded_walks(self.dataset, self.bundle, self.cache))
+        return Population.of(embedded_walks(self.dataset, self.bundle, self.folder))
 
     def block(self, population: Population, number: int) -> tuple[Matrix, Sample]:
         """People of a block, and their clips, `EACH` in a row."""
@@ -132,21 +133,15 @@ def answers(trial: Trial) -> Results:
     return {"seconds": time.perf_counter() - start}
 
 
-def start_cold(trial: Trial, snapshot: bool) -> Results:
+def start_cold(trial: Trial) -> Results:
     """Opens the gallery and answers once; the files are dropped from the page cache before."""
     population = trial.population()
     lift = Lift.of(population.parts, population.dimension // population.parts)
     (probe,) = lift(trial.probes(population).embeddings[:1])
-    there = snapshot_files(trial)
-    if not snapshot:
-        for file in there:
-            file.unlink()
-    elif not there:
-        return {}
     _drop_from_cache(Path(trial.gallery))
     residence = Residence()
     start = time.perf_counter()
-    with open_gallery(trial.gallery) as gallery:
+    with LocalGallery.open(Path(trial.gallery), index=trial.index) as gallery:
         opened = time.perf_counter() - start
         gallery.refresh()
         ready = time.perf_counter() - start
@@ -169,17 +164,20 @@ def search(trial: Trial) -> Results:
     lift = Lift.of(population.parts, population.dimension // population.parts)
     probes = lift(trial.probes(population).embeddings)
     residence = Residence()
-    with open_gallery(trial.gallery) as gallery:
+    with LocalGallery.open(Path(trial.gallery), index=trial.index) as gallery:
         gallery.refresh()
         for probe in probes[:20]:
             gallery.identify(probe, DEEP)
-        alone = [_milliseconds(partial(gallery.identify, probe, DEEP)) for probe in probes]
-        best, found = [], []
+        alone, found = [], []
         for probe in probes:
             start = time.perf_counter()
-            candidates = gallery.identify(probe, DEEP, fusion=Fusion.BEST)
-            best.append(1000 * (time.perf_counter() - start))
+            candidates = gallery.identify(probe, DEEP)
+            alone.append(1000 * (time.perf_counter() - start))
             found.append([int(c.subject) for c in candidates])
+        fused = [
+            _milliseconds(partial(gallery.identify, probe, DEEP, fusion=Fusion.TOP_MEAN))
+            for probe in probes
+        ]
         together, rate = _in_flight(gallery, probes)
         health = gallery.health()
         facts: Results = {"rung": gallery.rung, "self_hit": health.self_hit}
@@ -188,7 +186,7 @@ def search(trial: Trial) -> Results:
     return (
         facts
         | _quantiles("one", alone)
-        | _quantiles("one_best", best)
+        | _quantiles("one_fused", fused)
         | _quantiles("of_32", together)
         | {"of_32_per_second": rate}
         | {"recall_1": recall(found, exact, 1), "recall_10": recall(found, exact, DEEP)}
@@ -211,7 +209,7 @@ def change(trial: Trial) -> Results:
     people = np.arange(CHANGES) + trial.size
     batch = _enrolments(lift(sample.embeddings), people, sample.modalities, authorisation)
     enrolled, erased = [], []
-    with open_gallery(trial.gallery) as gallery:
+    with LocalGallery.open(Path(trial.gallery), index=trial.index) as gallery:
         gallery.refresh()
         for one in batch:
             enrolled.append(_milliseconds(partial(gallery.enrol, [one])))
@@ -229,15 +227,10 @@ def recall(found: Sequence[Sequence[int]], exact: NDArray[np.int64], k: int) -> 
     return float(np.mean([len(set(f[:k]) & set(e[:k])) / k for f, e in pairs]))
 
 
-def snapshot_files(trial: Trial) -> list[Path]:
-    """What the gallery keeps to start faster, and can do without."""
-    return sorted(Path(trial.gallery).glob("index.snapshot*"))
-
-
-def _opened(trial: Trial) -> Gallery:
+def _opened(trial: Trial) -> LocalGallery:
     if Path(trial.gallery).exists():
-        return open_gallery(trial.gallery)
-    return create_gallery(trial.gallery, trial.folder / "bundle")
+        return LocalGallery.open(Path(trial.gallery))
+    return LocalGallery.create(Path(trial.gallery), trial.folder / "bundle")
 
 
 def _enrolments(
@@ -263,13 +256,13 @@ def _enrolments(
     ]
 
 
-def _check(gallery: Gallery, one: Enrolment, present: bool) -> None:
-    found = gallery.identify(one.embedding, 1, fusion=Fusion.BEST)[0]
+def _check(gallery: LocalGallery, one: Enrolment, present: bool) -> None:
+    found = gallery.identify(one.embedding, 1)[0]
     if (found.subject == one.subject) != present:
         raise GaitError(f"{one.subject} was {'not ' * present}found, is it enrolled: {present}")
 
 
-def _in_flight(gallery: Gallery, probes: Matrix) -> tuple[list[float], float]:
+def _in_flight(gallery: LocalGallery, probes: Matrix) -> tuple[list[float], float]:
     """Milliseconds of each query when 32 callers wait for theirs, and queries a second."""
     with ThreadPoolExecutor(IN_FLIGHT) as pool:
         start = time.perf_counter()
