@@ -12,7 +12,7 @@ from typing import Annotated
 import tyro
 
 from gait.cli import run
-from gait.errors import ConfigError, GalleryError
+from gait.errors import ConfigError
 from gait.progress import progress
 from gait.range_view import Forward
 from gallery.encoder import Encoder
@@ -47,7 +47,7 @@ class Arguments:
 
 
 def main() -> None:
-    """Embeds again as the command line says; fails if a clip was not found."""
+    """Embeds again as the command line says."""
     arguments = tyro.cli(
         Arguments, prog="python -m gallery.reembed", config=(tyro.conf.EnumChoicesFromValues,)
     )
@@ -73,15 +73,11 @@ def main() -> None:
         print(json.dumps({"gallery": arguments.out} | asdict(remade)))
     else:
         print(_summary(arguments.out, remade))
-    if remade.missing:
-        raise GalleryError(
-            f"the clips of {len(remade.missing)} templates were not found; see above"
-        )
 
 
 def _summary(out: str, remade: Remade) -> str:
     lines = [f"unread    {r.source}  [{r.code}] {r.reason}" for r in remade.rejected]
-    lines += [f"missing   template {m.template}, {m.modality}, {m.source}" for m in remade.missing]
+    lines += [f"missing   template {m.template} of {m.subject}, {m.source}" for m in remade.missing]
     lines.append(f"gallery   {out}")
     lines.append(
         f"templates {remade.enrolled} enrolled, {remade.present} there already, "

@@ -1,0 +1,118 @@
+"""Templates of one gallery into another of a new model, from the clips they were made of."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from gait.errors import ConfigError, GaitError
+from gallery import clock
+from gallery.encoder import Encoder
+from gallery.enrolling import Item, Outcome, Rejection, embedded
+from gallery.gallery import Gallery
+from gallery.sources import Source
+from gallery.template import Authorisation, Enrolment, Template, clip_digest, iso_time
+from gallery.transfer import every_template
+
+Wanted = dict[str, list[Template]]
+
+
+@dataclass(frozen=True)
+class Missing:
+    """A template whose clip was not found, or could not be embedded."""
+
+    template: int
+    subject: str
+    source: str
+
+
+@dataclass
+class Remade:
+    """What became of the templates, and of the clips that could not be used."""
+
+    enrolled: int = 0
+    present: int = 0
+    expired: int = 0
+    missing: list[Missing] = field(default_factory=list)
+    rejected: list[Rejection] = field(default_factory=list)
+
+
+def reembed(
+    old: Gallery,
+    new: Gallery,
+    encoder: Encoder,
+    sources: Iterable[Source],
+    *,
+    batch: int = 32,
+    advance: Callable[[int], None] = lambda _: None,
+) -> Remade:
+    """Enrols each template's clip, found by its digest whatever its name is now.
+
+    Subject, source, authorisation and expiry are those of the old template. What the new gallery
+    has already is not embedded again; what has expired is left out.
+
+    Args:
+        old: only read.
+        new: open for writing.
+        encoder: of the new gallery's model.
+        sources: clips, in any order; those of nobody are passed over.
+        batch: clips embedded and made durable together, at least 1.
+        advance: called with 1 for each clip that is read.
+
+    Raises:
+        ConfigError: `batch` is below 1.
+        StorageError: the disk is full; the batches before are enrolled.
+    """
+    if batch < 1:
+        raise ConfigError(f"got batches of {batch} clips, need at least 1")
+    remade, outcome = Remade(), Outcome()
+    wanted = _wanted(old, new, remade)
+    waiting = list[Item]()
+    sought = set(wanted)
+    for source in sources:
+        advance(1)
+        try:
+            clip = source.read()
+        except GaitError as error:
+            outcome.reject(source, error)
+            continue
+        digest = clip_digest(clip)
+        if digest in sought:
+            sought.remove(digest)
+            waiting.append((source, clip))
+        if len(waiting) == batch:
+            remade.enrolled += _enrol(new, encoder, waiting, wanted, outcome)
+            waiting = []
+    remade.enrolled += _enrol(new, encoder, waiting, wanted, outcome)
+    left = sorted((t for some in wanted.values() for t in some), key=lambda t: t.id)
+    remade.missing = [Missing(t.id, t.subject, t.source) for t in left]
+    remade.rejected = outcome.rejected
+    return remade
+
+
+def _wanted(old: Gallery, new: Gallery, remade: Remade) -> Wanted:
+    wanted: Wanted = {}
+    for template in every_template(old):
+        if template.expires <= iso_time(clock.now()):
+            remade.expired += 1
+        elif new.holds(template.subject, template.digest, _authorisation(template)):
+            remade.present += 1
+        else:
+            wanted.setdefault(template.digest, []).append(template)
+    return wanted
+
+
+def _enrol(
+    new: Gallery, encoder: Encoder, items: list[Item], wanted: Wanted, outcome: Outcome
+) -> int:
+    enrolments = [
+        Enrolment.of(t.subject, clip, embedding, t.source, _authorisation(t))
+        for _, clip, embedding in (embedded(encoder, items, outcome) if items else [])
+        for t in wanted.pop(clip_digest(clip))
+    ]
+    if enrolments:
+        new.enrol(enrolments)
+    return len(enrolments)
+
+
+def _authorisation(template: Template) -> Authorisation:
+    return Authorisation(template.authorisation, datetime.fromisoformat(template.expires))
