@@ -4,39 +4,28 @@
 is written with a revision that does not count yet, and one row of the ledger then makes it count.
 """
 
-import threading
 import uuid
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import replace
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-import numpy as np
-
-from gait.errors import (
-    ContractMismatchError,
-    GaitError,
-    GalleryEmptyError,
-    GalleryError,
-    GalleryExistsError,
-    GalleryNotFoundError,
-    StorageError,
-)
+from gait.errors import ContractMismatchError, GaitError, GalleryError
 from gait.manifest import Manifest
 from gait.modality import Modality
 from gallery import clock
-from gallery.admission import check_enrolment, checked_probe, no_subject, no_template
+from gallery.admission import no_subject
 from gallery.fusion import Fusion
 from gallery.health import IndexHealth
 from gallery.milvus.address import Address
-from gallery.milvus.enrolling import Plan
-from gallery.milvus.lease import SETTLE, Lease
-from gallery.milvus.ledger import Facts, Ledger, Name, State
+from gallery.milvus.changes import Changes
+from gallery.milvus.ledger import Facts, Ledger, Name
+from gallery.milvus.making import find, make
+from gallery.milvus.search import Search
 from gallery.milvus.server import PAGE, Server
-from gallery.milvus.templates import MOST_FOUND, Templates
+from gallery.milvus.templates import Templates
 from gallery.template import (
     Authorisation,
     Candidate,
@@ -50,12 +39,6 @@ from gallery.template import (
     iso_time,
 )
 
-_WIDER = 100
-"""Subjects beyond those wanted whose similarities are fused."""
-_SAMPLE = 32
-"""Templates searched for by `health`."""
-_ALL_EFFORT = {"ef": MOST_FOUND, "nprobe": MOST_FOUND}
-
 
 class MilvusGallery:
     """An open gallery. Methods may be called from several threads. Made by `open` or `create`.
@@ -68,11 +51,8 @@ class MilvusGallery:
         address = server.address
         self._ledger = Ledger(server, address.collection)
         self._templates = Templates(server, address.collection, facts.dimension)
-        settle = 0.0 if address.lite else SETTLE
-        self._lease = None if readonly else Lease(self._ledger, settle)
-        self._index = self._templates.index()
-        self._changing = threading.Lock()
-        self._clean, self._owed, self._floor = True, False, 1
+        self._search = Search(address, self._ledger, self._templates)
+        self._changes = Changes(address, facts, self._ledger, self._templates, readonly)
 
     @classmethod
     def create(cls, location: str, bundle: Path) -> "MilvusGallery":
@@ -88,7 +68,7 @@ class MilvusGallery:
         with _closing_on_error(server):
             made = iso_time(clock.now())
             facts = Facts(uuid.uuid4().hex, manifest.contract, manifest.dimension, made)
-            _make(server, facts)
+            make(server, facts)
             return cls(server, facts, bundle, readonly=False)
 
     @classmethod
@@ -118,7 +98,7 @@ class MilvusGallery:
             contract = Manifest.load(bundle).contract
         server = Server(Address.parse(location))
         with _closing_on_error(server):
-            facts = _facts(server)
+            facts = find(server)
             if contract not in (None, facts.contract):
                 raise ContractMismatchError(
                     f"{location} was made with model {facts.contract}, got a bundle of model "
@@ -130,10 +110,7 @@ class MilvusGallery:
 
     def close(self) -> None:
         """Lets the next writer in, and disconnects."""
-        with suppress(StorageError):  # the lease runs out by itself
-            self._purge()
-            if self._lease is not None:
-                self._lease.release()
+        self._changes.close()
         self._server.close()
 
     def __enter__(self) -> Self:
@@ -198,30 +175,14 @@ class MilvusGallery:
     @property
     def rung(self) -> str:
         """Name of the index in use."""
-        return f"milvus {self._index.lower()}"
+        return self._search.rung
 
     def refresh(self) -> None:
         """Nothing: Milvus keeps the index."""
 
     def health(self) -> IndexHealth:
         """How well the index finds what is in it, compared with the most thorough search it has."""
-        revision, now = self.revision, clock.now()
-        valid = f"revision <= {revision} and expires > {now}"
-        sample = self._templates.first(valid, _SAMPLE)
-        total = self._templates.count(f"revision <= {revision}")
-        if not sample:
-            return IndexHealth(1.0, 1.0, total, self.rung)
-        own = self._templates.embeddings(sample, revision)
-        between = own + np.roll(own, 1, axis=0)
-        between /= np.linalg.norm(between, axis=1, keepdims=True)
-        hits = [
-            self._search(e, valid, 1)[0].template == t for e, t in zip(own, sample, strict=True)
-        ]
-        same = [
-            self._search(e, valid, 1)[0].subject == self._search(e, valid, 1, True)[0].subject
-            for e in between
-        ]
-        return IndexHealth(float(np.mean(hits)), float(np.mean(same)), total, self.rung)
+        return self._search.health()
 
     def enrol(self, enrolments: Sequence[Enrolment]) -> list[int]:
         """Enrols embeddings, all or none; subjects are made as needed.
@@ -236,22 +197,7 @@ class MilvusGallery:
             StorageError: Milvus failed. Nothing was enrolled, unless it failed while answering the
                 very last request.
         """
-        for enrolment in enrolments:
-            check_enrolment(enrolment, self.dimension)
-        with self._change() as state:
-            state = replace(state, next_template=max(state.next_template, self._floor))
-            plan = Plan.make(enrolments, state, self._ledger, self._templates)
-            self._floor = plan.after.next_template
-            self._templates.add(plan.rows)
-            written = self._templates.count(f"revision > {state.revision}")
-            if written != len(plan.rows):
-                raise StorageError(
-                    f"Milvus shows {written} of {len(plan.rows)} new templates: none was enrolled"
-                )
-            self._ledger.add(plan.names, plan.after.revision)
-            self._templates.replace(plan.renewed)
-            self._commit(plan.after)
-        return plan.ids
+        return self._changes.enrol(enrolments)
 
     def remove_subject(self, subject: str) -> Receipt:
         """Erases a subject with all templates from every search.
@@ -262,10 +208,7 @@ class MilvusGallery:
             GalleryLockedError: another process writes.
             StorageError: Milvus failed; some templates may be gone. Remove the subject again.
         """
-        with self._change() as state:
-            name = self._named(subject, state)
-            owners = self._templates.owners(f"sid == {name.id}")
-            return self._erase(name, [owner.id for owner in owners], state)
+        return self._changes.remove_subject(subject)
 
     def remove_template(self, template: int) -> Receipt:
         """Erases one template, and its subject if it was the last.
@@ -273,25 +216,11 @@ class MilvusGallery:
         Raises:
             TemplateNotFoundError: no such template.
         """
-        with self._change() as state:
-            subject = self.template(template).subject
-            return self._erase(self._named(subject, state), [template], state)
+        return self._changes.remove_template(template)
 
     def erase_expired(self) -> list[Receipt]:
         """Erases every template whose authorisation has expired by now, one receipt a subject."""
-        receipts = []
-        with self._change() as state:
-            expired: dict[str, list[int]] = {}
-            condition = f"expires <= {clock.now()} and revision <= {state.revision}"
-            for template in self._templates.described(condition):
-                expired.setdefault(template.subject, []).append(template.id)
-            names = self._ledger.named(expired, state.revision)
-            for subject in sorted(expired):
-                receipts.append(self._erase(names[subject], expired[subject], state))
-                state = self._ledger.state()
-        with suppress(StorageError):  # Milvus limits how often it is asked; it merges by itself too
-            self._purge()
-        return receipts
+        return self._changes.erase_expired()
 
     def merge(self, subject: str, into: str) -> int:
         """Makes two subjects one; returns how many templates were moved.
@@ -303,17 +232,7 @@ class MilvusGallery:
             GalleryError: they are the same.
             StorageError: Milvus failed; some templates may have moved. Merge again.
         """
-        if subject == into:
-            raise GalleryError("got the same subject twice: nothing to merge")
-        with self._change() as state:
-            gone, kept = self._named(subject, state), self._named(into, state)
-            have = {owner.digest for owner in self._templates.owners(f"sid == {kept.id}")}
-            owners = self._templates.owners(f"sid == {gone.id}")
-            moved = [owner.id for owner in owners if owner.digest not in have]
-            for rows in self._templates.whole(moved):
-                self._templates.replace([row | {"sid": kept.id, "subject": into} for row in rows])
-            self._erase(gone, [owner.id for owner in owners if owner.digest in have], state)
-        return len(moved)
+        return self._changes.merge(subject, into)
 
     def identify(
         self,
@@ -339,18 +258,7 @@ class MilvusGallery:
             GalleryEmptyError: nothing to search.
             GalleryError: not an embedding of this gallery's model, or `top_k` below 1.
         """
-        query = checked_probe(embedding, self.dimension)
-        if top_k < 1:
-            raise GalleryError(f"got top_k {top_k}, need at least 1")
-        valid = self._valid(modality, subjects)
-        if fusion in (None, Fusion.BEST):
-            found = self._search(query, valid, top_k)
-        else:
-            found = self._fused(query, valid, top_k, fusion)
-        if not found:
-            what = "template" if modality is None else f"{modality} template"
-            raise GalleryEmptyError(f"{self.location} holds no {what}: enrol someone first")
-        return found
+        return self._search.identify(embedding, top_k, modality, subjects=subjects, fusion=fusion)
 
     def compare(
         self, embedding: Vector, subject: str, modality: Modality | None = None
@@ -362,13 +270,7 @@ class MilvusGallery:
             GalleryEmptyError: the subject has no template of the modality that has not expired.
             GalleryError: not an embedding of this gallery's model.
         """
-        query = checked_probe(embedding, self.dimension)
-        self._named(subject, self._ledger.state())
-        found = self._search(query, self._valid(modality, [subject]), 1)
-        if not found:
-            what = "template" if modality is None else f"{modality} template"
-            raise GalleryEmptyError(f"the subject has no {what} that has not expired")
-        return found[0]
+        return self._search.compare(embedding, subject, modality)
 
     def embeddings(self, templates: Sequence[int]) -> Matrix:
         """Embeddings `(n, dimension)` of templates, in the given order.
@@ -413,12 +315,7 @@ class MilvusGallery:
         Raises:
             TemplateNotFoundError: no such template.
         """
-        if not 0 < template < 2**63:
-            raise no_template(template)
-        found = self._templates.described(f"id == {template} and revision <= {self.revision}")
-        if not found:
-            raise no_template(template)
-        return found[0]
+        return self._templates.one(template, self.revision)
 
     def expiring(self, before: datetime) -> int:
         """How many templates expire before a moment."""
@@ -432,48 +329,6 @@ class MilvusGallery:
             self._templates.count(f'modality == "{m}" and revision <= {revision}') for m in Modality
         ]
         return Counts(self._ledger.count(revision), *templates)
-
-    @contextmanager
-    def _change(self) -> Iterator[State]:
-        """One change at a time: the state before it, cleared of what was never committed."""
-        if self._lease is None:
-            raise GalleryError(f"{self.location} was opened for reading only")
-        with self._changing:
-            if self._lease.take():
-                self._clean = False
-            state = self._ledger.state()
-            if not self._clean:
-                self._templates.forget_after(state.revision)
-                self._ledger.forget_after(state.revision)
-            self._clean = False
-            yield state
-            self._clean = True
-
-    def _commit(self, state: State) -> None:
-        assert self._lease is not None
-        self._lease.check()
-        self._ledger.commit(state)
-
-    def _erase(self, name: Name, ids: Sequence[int], state: State) -> Receipt:
-        self._templates.delete(ids)
-        if not self._templates.count(f"sid == {name.id}"):
-            self._ledger.remove(name.name)
-        state = replace(state, revision=state.revision + 1)
-        self._commit(state)
-        self._owed = True
-        now = iso_time(clock.now())
-        return Receipt(self.identity, name.name, tuple(ids), "", state.revision, now)
-
-    def _purge(self) -> None:
-        if self._owed:
-            self._owed = False
-            self._templates.purge()
-
-    def _named(self, subject: str, state: State) -> Name:
-        found = self._ledger.named([subject], state.revision)
-        if subject not in found:
-            raise no_subject(subject)
-        return found[subject]
 
     def _templates_of(self, subject: str) -> list[Template]:
         state = self._ledger.state()
@@ -493,34 +348,6 @@ class MilvusGallery:
             if any(counts[name.id].values())
         ]
 
-    def _valid(self, modality: Modality | None, subjects: Collection[str] | None) -> str:
-        revision = self.revision
-        condition = f"revision <= {revision} and expires > {clock.now()}"
-        if modality is not None:
-            condition += f' and modality == "{modality}"'
-        if subjects is not None:
-            ids = sorted(name.id for name in self._ledger.named(subjects, revision).values())
-            condition += f" and sid in {ids}"
-        return condition
-
-    def _search(
-        self, query: Vector, condition: str, top_k: int, thorough: bool = False
-    ) -> list[Candidate]:
-        effort = self._server.address.searching(self._index, top_k)
-        if thorough:
-            effort = {name: _ALL_EFFORT[name] for name in effort}
-        return self._templates.search(query, condition, top_k, effort)
-
-    def _fused(self, query: Vector, valid: str, top_k: int, fusion: Fusion) -> list[Candidate]:
-        found = self._search(query, valid, top_k + _WIDER)
-        names = self._ledger.named([c.subject for c in found], self.revision)
-        fused = []
-        for candidate in found:
-            owners = self._templates.owners(f"{valid} and sid == {names[candidate.subject].id}")
-            embeddings = self.embeddings([owner.id for owner in owners])
-            fused.append(replace(candidate, similarity=float(fusion(embeddings @ query))))
-        return sorted(fused, key=lambda c: -c.similarity)[:top_k]
-
 
 @contextmanager
 def _closing_on_error(server: Server) -> Iterator[None]:
@@ -529,36 +356,3 @@ def _closing_on_error(server: Server) -> Iterator[None]:
     except GaitError:
         server.close()
         raise
-
-
-def _make(server: Server, facts: Facts) -> None:
-    collection = server.address.collection
-    ledger, templates = Ledger(server, collection), Templates(server, collection, facts.dimension)
-    if ledger.exists():
-        ledger.load()
-        if ledger.facts() is not None:
-            raise GalleryExistsError(f"{server.address.location} exists already: choose another")
-        ledger.drop()  # its making was cut short, so that nobody can be enrolled in it
-        if templates.exists():
-            templates.drop()
-    elif templates.exists():
-        raise GalleryExistsError(f"there is a collection {collection} already: choose another name")
-    ledger.create()
-    templates.create()
-    ledger.load()
-    templates.load()
-    ledger.finish(facts)
-
-
-def _facts(server: Server) -> Facts:
-    ledger = Ledger(server, server.address.collection)
-    facts = None
-    if ledger.exists():
-        ledger.load()
-        facts = ledger.facts()
-    if facts is None:
-        raise GalleryNotFoundError(
-            f"there is no gallery at {server.address.location}: make one with gallery.build"
-        )
-    Templates(server, server.address.collection, facts.dimension).load()
-    return facts

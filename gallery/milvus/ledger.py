@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from typing import NamedTuple
 
 from gait.errors import GalleryCorruptError, GalleryError
+from gallery.admission import no_subject
 from gallery.milvus.server import PAGE, Row, Server, translated
 
 SCHEMA_VERSION = 1
@@ -153,6 +154,17 @@ class Ledger:
                 subject = _name(row)
                 found[subject.name] = subject
         return found
+
+    def one(self, name: str, revision: int) -> Name:
+        """The subject of a name.
+
+        Raises:
+            SubjectNotFoundError: no such subject at the revision.
+        """
+        found = self.named([name], revision)
+        if name not in found:
+            raise no_subject(name)
+        return found[name]
 
     def pages(self, after: str, revision: int, size: int) -> Iterator[list[Name]]:
         """Subjects in order of name, from the one after `after`."""

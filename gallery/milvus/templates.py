@@ -115,6 +115,27 @@ class Templates:
         pages = self._server.scan(self._collection, condition, _PLAIN)
         return [_template(row) for page in pages for row in page]
 
+    def one(self, template: int, revision: int) -> Template:
+        """The template with this id.
+
+        Raises:
+            TemplateNotFoundError: no such template at the revision.
+        """
+        if not 0 < template < 2**63:
+            raise no_template(template)
+        found = self.described(f"id == {template} and revision <= {revision}")
+        if not found:
+            raise no_template(template)
+        return found[0]
+
+    def rated(self, condition: str, query: Vector) -> Iterator[tuple[str, Modality, float]]:
+        """Subject, modality and similarity to a query of each template that fits a condition."""
+        fields = ["id", "subject", "modality", "embedding"]
+        for page in self._server.scan(self._collection, condition, fields, self._page):
+            similarities = np.array([row["embedding"] for row in page], np.float32) @ query
+            for row, similarity in zip(page, similarities.tolist(), strict=True):
+                yield row["subject"], Modality(row["modality"]), similarity
+
     def owners(self, condition: str) -> list[Owner]:
         """Ids, subjects and digests of the templates that fit a condition, by id."""
         pages = self._server.scan(self._collection, condition, ["id", "sid", "digest"])

@@ -1,0 +1,49 @@
+"""Making the collections of a gallery in Milvus, and finding them again."""
+
+from gait.errors import GalleryExistsError, GalleryNotFoundError
+from gallery.milvus.ledger import Facts, Ledger
+from gallery.milvus.server import Server
+from gallery.milvus.templates import Templates
+
+
+def make(server: Server, facts: Facts) -> None:
+    """Makes the collections of an empty gallery.
+
+    Raises:
+        GalleryExistsError: there is a gallery, or another collection of the name.
+    """
+    collection = server.address.collection
+    ledger, templates = Ledger(server, collection), Templates(server, collection, facts.dimension)
+    if ledger.exists():
+        ledger.load()
+        if ledger.facts() is not None:
+            raise GalleryExistsError(f"{server.address.location} exists already: choose another")
+        ledger.drop()  # its making was cut short, so that nobody can be enrolled in it
+        if templates.exists():
+            templates.drop()
+    elif templates.exists():
+        raise GalleryExistsError(f"there is a collection {collection} already: choose another name")
+    ledger.create()
+    templates.create()
+    ledger.load()
+    templates.load()
+    ledger.finish(facts)
+
+
+def find(server: Server) -> Facts:
+    """What the gallery is; its collections are ready to be read.
+
+    Raises:
+        GalleryNotFoundError: there is none.
+    """
+    ledger = Ledger(server, server.address.collection)
+    facts = None
+    if ledger.exists():
+        ledger.load()
+        facts = ledger.facts()
+    if facts is None:
+        raise GalleryNotFoundError(
+            f"there is no gallery at {server.address.location}: make one with gallery.build"
+        )
+    Templates(server, server.address.collection, facts.dimension).load()
+    return facts
