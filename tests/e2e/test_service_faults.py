@@ -1,0 +1,224 @@
+"""What goes wrong around a service: it says so, goes on, and loses nothing it acknowledged."""
+
+import os
+import random
+import resource
+import shutil
+import socket
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager, suppress
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from bench.service import ServiceClient, ServiceError, running_service
+from gait.modality import Modality
+from gallery import clock
+from tests import services
+from tests.galleries import TINY
+from tests.services import AUTHORISATION, PURPOSE, SUBJECTS, probe
+
+pytestmark = [pytest.mark.serving, pytest.mark.slow]
+KILLS = 20
+CONNECTIONS = 1000
+LATER = 40_000_000_000
+"""Seconds since 1970, after the year 3000."""
+
+
+@contextmanager
+def _served(folder: Path, bundle: Path = TINY, **settings: str) -> Iterator[ServiceClient]:
+    given = {f"DIFFCROSSGAIT_{name.upper()}": value for name, value in settings.items()}
+    threads = {"DIFFCROSSGAIT_THREADS": "1"}
+    log = folder / "service.log"
+    with running_service(bundle, folder / "data", log, threads | given) as service:
+        yield service
+
+
+def _enrol(service: ServiceClient, subject: str, person: int = 0) -> httpx2.Response:
+    return httpx2.post(
+        f"{service.url}{SUBJECTS}/{subject}/templates",
+        files={"clips": ("clip", probe(person, Modality.SILHOUETTE, seed=0))},
+        data=AUTHORISATION,
+        timeout=60,
+    )
+
+
+def _identify(service: ServiceClient) -> httpx2.Response:
+    clip = {"clip": ("clip", probe(0, Modality.SILHOUETTE))}
+    return httpx2.post(f"{service.url}/v1/identify", files=clip, data=PURPOSE, timeout=60)
+
+
+def _first(reply: httpx2.Response) -> str:
+    assert reply.status_code == 200, reply.text
+    subject: str = reply.json()["candidates"][0]["subject"]
+    return subject
+
+
+def _is_enrolled(service: ServiceClient, subject: str) -> bool:
+    return httpx2.get(f"{service.url}{SUBJECTS}/{subject}", timeout=60).status_code == 200
+
+
+def _check_audit(folder: Path) -> None:
+    command = [sys.executable, "-m", "serve.audit", "verify", str(folder / "data")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_killed_under_load_it_keeps_what_it_acknowledged(tmp_path: Path) -> None:
+    rng, acknowledged = random.Random(9), set[str]()
+    for kill in range(KILLS):
+        with _served(tmp_path) as service:
+            clients = [
+                threading.Thread(target=_enrol_many, args=(service, f"k{kill}-{n}", acknowledged))
+                for n in range(3)
+            ]
+            for client in clients:
+                client.start()
+            time.sleep(rng.uniform(0.1, 0.8))
+            os.kill(service.process, 9)
+            for client in clients:
+                client.join()
+    assert len(acknowledged) > KILLS
+    with _served(tmp_path) as service:
+        lost = [subject for subject in acknowledged if not _is_enrolled(service, subject)]
+        assert _identify(service).status_code == 200
+    assert not lost
+    _check_audit(tmp_path)
+
+
+def _enrol_many(service: ServiceClient, name: str, acknowledged: set[str]) -> None:
+    with suppress(httpx2.TransportError):
+        for turn in range(1000):
+            if _enrol(service, f"{name}-{turn}", turn % 7).status_code == 201:
+                acknowledged.add(f"{name}-{turn}")
+
+
+def test_a_full_disk_is_said_and_passes(tmp_path: Path) -> None:
+    with _served(tmp_path) as service:
+        assert _enrol(service, "before").status_code == 201
+        unlimited = resource.prlimit(service.process, resource.RLIMIT_FSIZE)
+        full = (tmp_path / "data" / "audit.db").stat().st_size
+        resource.prlimit(service.process, resource.RLIMIT_FSIZE, (full, unlimited[1]))
+        refused = [_enrol(service, f"during{n}", n) for n in range(40)][-1]
+        assert refused.status_code in {503, 507}
+        assert refused.json()["code"] in {"audit.unavailable", "storage.unavailable"}
+        found = _identify(service)
+        assert found.status_code == 503
+        assert "candidates" not in found.text
+        assert httpx2.get(f"{service.url}/healthz").status_code == 200
+        resource.prlimit(service.process, resource.RLIMIT_FSIZE, unlimited)
+        assert _enrol(service, "after").status_code == 201
+        assert _is_enrolled(service, "before")
+    _check_audit(tmp_path)
+
+
+def test_a_swapped_model_serves_on_but_does_not_start(tmp_path: Path) -> None:
+    bundle = tmp_path / "bundle"
+    shutil.copytree(TINY, bundle)
+    with _served(tmp_path, bundle) as service:
+        assert _enrol(service, "before").status_code == 201
+        for copy in (bundle, *(tmp_path / "data" / "galleries").glob("*/bundle")):
+            (copy / "silhouette.onnx").unlink()
+            shutil.copy(TINY / "range_view.onnx", copy / "silhouette.onnx")
+        assert _first(_identify(service)) == "before"
+    with pytest.raises(ServiceError, match=r"bundle\.tampered"), _served(tmp_path, bundle):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("database", "ask", "code"),
+    [
+        ("galleries/default/gallery.db", lambda s: _enrol(s, "during"), "gallery.locked"),
+        ("audit.db", _identify, "audit.unavailable"),
+    ],
+)
+def test_a_locked_store_is_said_and_passes(
+    tmp_path: Path, database: str, ask: Callable[[ServiceClient], httpx2.Response], code: str
+) -> None:
+    with _served(tmp_path) as service:
+        assert _enrol(service, "before").status_code == 201
+        with closing(sqlite3.connect(tmp_path / "data" / database)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            refused = ask(service)
+            other.rollback()
+        assert (refused.status_code, refused.json()["code"]) == (503, code)
+        assert ask(service).is_success
+    _check_audit(tmp_path)
+
+
+def test_a_moved_clock_hides_people_and_loses_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with services.opened(tmp_path) as service:
+        client, clip = services.client(service), probe(0, Modality.SILHOUETTE)
+        services.enrol(client, 1)
+        with monkeypatch.context() as moved:
+            moved.setattr(clock, "now", lambda: LATER)
+            assert services.identify(client, clip).json()["code"] == "gallery.empty"
+        with monkeypatch.context() as moved:
+            moved.setattr(clock, "now", lambda: 0)
+            assert services.identify(client, clip).status_code == 200
+        found = services.identify(client, clip).json()
+        assert found["candidates"][0]["subject"] == "p000"
+    _check_audit(tmp_path)
+
+
+def test_stalled_clients_are_let_go(tmp_path: Path) -> None:
+    with _served(tmp_path, body_seconds="1") as service, ExitStack() as stack:
+        heads = [stack.enter_context(_sent(service, b"POST /v1/id")) for _ in range(20)]
+        bodies = [stack.enter_context(_sent(service, _HALF)) for _ in range(20)]
+        assert _enrol(service, "meanwhile").status_code == 201
+        for body in bodies:
+            assert b" 408 " in body.recv(4096).partition(b"\r\n")[0]
+        for head in heads:
+            assert head.recv(1) == b""
+
+
+def test_a_byte_now_and_then_is_no_progress(tmp_path: Path) -> None:
+    with _served(tmp_path) as service, _sent(service, b"GET /healthz HTTP/1.1\r\n") as client:
+        began = time.monotonic()
+        with suppress(ConnectionError):
+            while time.monotonic() - began < 60:
+                client.sendall(b"X")
+                time.sleep(0.25)
+        assert 8 < time.monotonic() - began < 15
+
+
+def test_half_a_body_changes_nothing(tmp_path: Path) -> None:
+    with _served(tmp_path) as service:
+        for _ in range(100):
+            with _sent(service, _HALF):
+                pass
+        assert httpx2.get(f"{service.url}{SUBJECTS}").json()["subjects"] == []
+        assert _enrol(service, "after").status_code == 201
+
+
+def test_a_thousand_connections_at_once(tmp_path: Path) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, max(soft, 4 * CONNECTIONS)), hard))
+    with _served(tmp_path) as service, ExitStack() as stack:
+        assert _enrol(service, "before").status_code == 201
+        many = [stack.enter_context(_sent(service, b"")) for _ in range(CONNECTIONS)]
+        assert _first(_identify(service)) == "before"
+        for each in many:
+            each.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        answers = [each.recv(4096).partition(b"\r\n")[0] for each in many]
+        assert answers == [b"HTTP/1.1 200 OK"] * CONNECTIONS
+
+
+_HALF = (
+    f"POST {SUBJECTS}/half/templates HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5000\r\n"
+    "Content-Type: multipart/form-data; boundary=x\r\n\r\n--x\r\n"
+).encode()
+
+
+def _sent(service: ServiceClient, data: bytes) -> socket.socket:
+    client = socket.create_connection(("127.0.0.1", service.port), timeout=30)
+    client.sendall(data)
+    return client
