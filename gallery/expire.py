@@ -19,7 +19,7 @@ class Arguments:
     """Erases every template whose authorisation has expired. No search finds them anyway."""
 
     gallery: str
-    """Folder of the gallery."""
+    """Folder or URL of the gallery."""
     receipt: Path | None = None
     """Keep the receipts in this new file."""
     json: bool = False

@@ -38,6 +38,8 @@ class Arguments:
     """Folder or URL of the gallery."""
     bundle: Path | None = None
     """Model bundle, for a gallery in Milvus, which keeps none."""
+    bundle: Path | None = None
+    """Model bundle, for a gallery in Milvus, which keeps none."""
     top_k: int = 5
     """People to list."""
     modality: Modality | None = None
@@ -67,7 +69,9 @@ def main() -> None:
 
 def _searched(arguments: Arguments) -> dict[str, Any]:
     decoded = decode_file(arguments.clip, arguments.modality, arguments.forward)
-    with closing(open_gallery(arguments.gallery, readonly=True)) as gallery:
+    with closing(
+        open_gallery(arguments.gallery, bundle=arguments.bundle, readonly=True)
+    ) as gallery:
         encoder = Encoder.load(gallery.bundle, device=arguments.device, threads=arguments.threads)
         (embedding,) = encoder.embed([decoded.clip])
         candidates = gallery.identify(

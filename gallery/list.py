@@ -21,7 +21,7 @@ class Arguments:
     """Lists the subjects of a gallery, the templates of one of them, or one template."""
 
     gallery: str
-    """Folder of the gallery."""
+    """Folder or URL of the gallery."""
     subject: str | None = None
     """List this subject's templates."""
     template: int | None = None

@@ -22,7 +22,7 @@ class Arguments:
     """Erases a subject from a gallery, with all templates, or one template, and says so."""
 
     gallery: str
-    """Folder of the gallery."""
+    """Folder or URL of the gallery."""
     subject: Annotated[str | None, tyro.conf.Positional] = None
     """Name."""
     template: int | None = None
