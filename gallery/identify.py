@@ -35,11 +35,13 @@ class Arguments:
     clip: Annotated[Path, tyro.conf.Positional]
     """A clip file: arrays, zip of pictures or point clouds, or a silhouette video."""
     gallery: str
-    """Folder or URL of the gallery."""
+    """Folder of the gallery, its URL in Milvus, or its URL at a service: https://host/GALLERY."""
     bundle: Path | None = None
     """Model bundle, for a gallery in Milvus, which keeps none."""
-    bundle: Path | None = None
-    """Model bundle, for a gallery in Milvus, which keeps none."""
+    purpose: str | None = None
+    """Why you ask; a service wants to know, and records it."""
+    key_file: Path | None = None
+    """File with the access key of a service."""
     top_k: int = 5
     """People to list."""
     modality: Modality | None = None
