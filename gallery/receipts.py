@@ -13,9 +13,10 @@ from gallery.template import Receipt
 def as_text(receipt: Receipt) -> str:
     """A receipt in a few lines."""
     ids = ", ".join(map(str, receipt.templates))
+    key = f"{receipt.key} destroyed" if receipt.key else "none: this gallery was not encrypted"
     return (
         f"removed   {receipt.subject}: {len(receipt.templates)} templates ({ids})\n"
-        f"key       {receipt.key} destroyed\n"
+        f"key       {key}\n"
         f"gallery   {receipt.gallery}, revision {receipt.revision}\n"
         f"erased    {receipt.erased}"
     )
