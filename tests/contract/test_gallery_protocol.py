@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -38,13 +39,16 @@ from tests.galleries import (
 pytestmark = pytest.mark.serving
 
 NO_MILVUS = importlib.util.find_spec("pymilvus") is None
-IN_MILVUS = pytest.param(
-    "milvus",
-    marks=pytest.mark.skipif(
-        NO_MILVUS, reason="needs pymilvus and milvus-lite, the extra `milvus`"
-    ),
+NEEDS_MILVUS = pytest.mark.skipif(
+    NO_MILVUS, reason="needs pymilvus and milvus-lite, the extra `milvus`"
 )
-KINDS = ["folder", IN_MILVUS]
+KINDS = ["folder", pytest.param("milvus", marks=[NEEDS_MILVUS, pytest.mark.slow])]
+QUICK_IN_BOTH = pytest.mark.parametrize(
+    "location", ["folder", pytest.param("milvus", marks=NEEDS_MILVUS)], indirect=True
+)
+"""Milvus Lite takes 1.5 s to make a gallery: only these tests of it are run each time."""
+
+NUMBERS = count()
 
 SOON = 2_000_000_000
 """Seconds since 1970 at which what expires soon expires."""
@@ -56,10 +60,21 @@ def location_of(kind: str, folder: Path, name: str = "gallery") -> str:
     return str(folder / name) if kind == "folder" else f"milvus+lite:{folder}/milvus.db/{name}"
 
 
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder whose Milvus Lite runs until the module's last test."""
+    folder = tmp_path_factory.mktemp("shared")
+    if NO_MILVUS:
+        yield folder
+        return
+    with create_gallery(location_of("milvus", folder, "first"), TINY):
+        yield folder
+
+
 @pytest.fixture(params=KINDS)
-def location(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+def location(request: pytest.FixtureRequest, shared: Path) -> str:
     """Where a gallery of each kind can be made."""
-    return location_of(request.param, tmp_path)
+    return location_of(request.param, shared, f"g{next(NUMBERS)}")
 
 
 @pytest.fixture
@@ -75,6 +90,7 @@ def at(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
     return lambda seconds: monkeypatch.setattr(clock, "now", lambda: seconds)
 
 
+@QUICK_IN_BOTH
 def test_what_was_enrolled_is_found_at_once_and_after_opening_again(location: str) -> None:
     people = enrolments([f"p{i}" for i in range(12)])
     with create_gallery(location, TINY) as gallery:
@@ -93,6 +109,7 @@ def test_what_was_enrolled_is_found_at_once_and_after_opening_again(location: st
         assert gallery.dimension == DIMENSION
 
 
+@QUICK_IN_BOTH
 def test_results_are_by_subject_with_the_best_template_in_order(gallery: Gallery) -> None:
     vectors = random_embeddings(40)
     gallery.enrol([enrolment(f"p{i % 4}", v, source=f"walk {i}") for i, v in enumerate(vectors)])
@@ -124,6 +141,7 @@ def test_equally_similar_subjects_come_in_order_of_their_templates(gallery: Gall
     assert [c.subject for c in gallery.identify(vector)] == ["c", "a", "b"]
 
 
+@QUICK_IN_BOTH
 def test_modalities_and_subjects_can_be_searched_apart(gallery: Gallery) -> None:
     camera, lidar = random_embeddings(2)
     gallery.enrol([enrolment("a", camera), enrolment("b", lidar, Modality.RANGE_VIEW)])
@@ -150,6 +168,7 @@ def test_nothing_to_search_and_wrong_probes_are_said(gallery: Gallery) -> None:
         gallery.identify(query, top_k=0)
 
 
+@QUICK_IN_BOTH
 def test_a_removed_subject_is_gone_and_its_ids_are_never_used_again(gallery: Gallery) -> None:
     people = enrolments(["a", "b", "a"])
     assert gallery.enrol(people) == [1, 2, 3]
@@ -201,6 +220,7 @@ def test_the_same_clip_is_enrolled_once_and_gets_the_new_authorisation(gallery: 
     assert gallery.counts().templates == 2
 
 
+@QUICK_IN_BOTH
 def test_all_or_nothing_is_enrolled(gallery: Gallery) -> None:
     good, other = enrolments(["a", "b"])
     for bad in (
@@ -214,6 +234,7 @@ def test_all_or_nothing_is_enrolled(gallery: Gallery) -> None:
     assert gallery.subjects() == []
 
 
+@QUICK_IN_BOTH
 def test_the_expired_leave_every_search_at_once_and_are_erased_when_asked(
     gallery: Gallery, at: Callable[[int], None]
 ) -> None:
@@ -398,7 +419,8 @@ def test_fusion_is_of_the_templates_that_are_searched(gallery: Gallery, fusion: 
     )
 
 
-@pytest.mark.skipif(NO_MILVUS, reason="needs pymilvus and milvus-lite, the extra `milvus`")
+@pytest.mark.slow
+@NEEDS_MILVUS
 @settings(
     max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
