@@ -9,9 +9,11 @@ import struct
 import subprocess
 import sys
 import time
+import tracemalloc
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import pytest
@@ -29,6 +31,7 @@ from gallery.template import Authorisation, Enrolment
 from gallery.transfer import Moved, export_gallery, import_gallery
 from tests.galleries import (
     AUTHORISATION,
+    DIMENSION,
     TINY,
     enrolment,
     enrolments,
@@ -72,7 +75,7 @@ def exported(gallery: Gallery, to: Identity = BOB) -> io.BytesIO:
     return file
 
 
-def loaded(gallery: Gallery, file: io.BytesIO) -> Moved:
+def loaded(gallery: Gallery, file: BinaryIO) -> Moved:
     """Loads an export of Alice's as Bob."""
     return import_gallery(gallery, file, trusted=ALICE.party, to=BOB)
 
@@ -157,6 +160,24 @@ def test_a_larger_gallery_travels_in_several_frames(
         assert len(list(Reader(file, ALICE.party, BOB).frames())) == 4
         assert loaded(new, file).templates == 12
         assert content(new) == content(old)
+
+
+def test_memory_is_that_of_a_frame_not_of_the_gallery(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gallery.transfer.MOST_ROWS", 50)
+    path, count = tmp_path / "export", 4000
+    with create_gallery(str(tmp_path / "large"), TINY) as gallery, path.open("w+b") as file:
+        gallery.enrol([enrolment(f"p{i % 40}", v) for i, v in enumerate(random_embeddings(count))])
+        tracemalloc.start()
+        try:
+            export_gallery(gallery, file, sender=ALICE, to=BOB.party)
+            assert loaded(gallery, file) == Moved(present=count)
+            _, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+    assert path.stat().st_size > 4 * DIMENSION * count
+    assert peak < 2 * DIMENSION * count
 
 
 @pytest.mark.parametrize("place", ["middle", "end"])
@@ -332,6 +353,7 @@ def test_the_commands_move_a_gallery_and_say_what_is_wrong(tmp_path: Path) -> No
 KILLED = """
 import sys
 from pathlib import Path
+from typing import BinaryIO
 from gallery.gallery import open_gallery
 from gallery.identity import Identity, Party
 from gallery.transfer import import_gallery
