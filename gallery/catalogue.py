@@ -119,6 +119,14 @@ class Catalogue:
             raise no_subject(subject)
         return [_template(row) for row in rows]
 
+    def templates_of(self, subjects: Collection[str]) -> list[Template]:
+        """Templates of several subjects; of those that there are."""
+        found: list[Template] = []
+        for some in portions(list(subjects)):
+            query = f"SELECT {_DESCRIBED} {_JOINED} WHERE s.name IN ({marks(some)}) ORDER BY t.id"
+            found += map(_template, self._rows(query, some))
+        return found
+
     def template(self, template: int) -> Template:
         """The template with this id.
 

@@ -72,7 +72,8 @@ class LocalGallery:
     ) -> None:
         self._folder, self._store, self._lock = folder, store, lock
         self._changing = threading.Lock()
-        self._live = LiveIndex(StoreSource(store), index)
+        self._source = StoreSource(store)
+        self._live = LiveIndex(self._source, index)
 
     @classmethod
     def create(
@@ -345,10 +346,10 @@ class LocalGallery:
             raise GalleryError(f"got top_k {top_k}, need at least 1")
         now = clock.now()
         plain = fusion in (None, Fusion.BEST)
-        found = self._nearest(query, top_k if plain else top_k + WIDER, modality, subjects, now)
+        further = 0 if plain else WIDER
+        found = self._nearest(query, top_k, further, modality, subjects, now)
         if fusion is not None and not plain:
-            found = [self._fused(c, query, fusion, modality, now) for c in found]
-            found = sorted(found, key=lambda c: -c.similarity)[:top_k]
+            found = self._fused(found, query, fusion, modality, now)[:top_k]
         if not found:
             what = "template" if modality is None else f"{modality} template"
             raise GalleryEmptyError(f"{self._folder} holds no {what}: enrol someone first")
@@ -357,34 +358,46 @@ class LocalGallery:
     def _nearest(
         self,
         query: Vector,
-        count: int,
+        top_k: int,
+        further: int,
         modality: Modality | None,
         subjects: Collection[str] | None,
         now: int,
     ) -> list[Candidate]:
         ids = None if subjects is None else set(self._store.subject_ids(subjects).values())
         index, wanted = self._current(), Filter(modality, ids)
-        (hits,) = self._live.search(query[np.newaxis], count, wanted, now, index=index)
+        (hits,) = self._live.search(
+            query[np.newaxis], top_k, wanted, now, further=further, index=index
+        )
         described = self._store.described([hit.template for hit in hits])
         found = [(hit, described[hit.template]) for hit in hits if hit.template in described]
         return [Candidate(t.subject, h.similarity, t.id, t.modality, t.source) for h, t in found]
 
     def _fused(
         self,
-        candidate: Candidate,
+        candidates: Sequence[Candidate],
         query: Vector,
         fusion: Fusion,
         modality: Modality | None,
         now: int,
-    ) -> Candidate:
+    ) -> list[Candidate]:
+        """The candidates with their fused similarities, the most similar first."""
         valid = [
             template
-            for template in self._store.templates(candidate.subject)
+            for template in self._store.templates_of([c.subject for c in candidates])
             if modality in (None, template.modality) and template.expires > iso_time(now)
         ]
-        similarities = self._store.embeddings([t.id for t in valid]) @ query
-        fused = subject_similarity(fusion, similarities, [t.modality for t in valid])
-        return replace(candidate, similarity=fused)
+        ids = np.array([template.id for template in valid], np.int64)
+        alike = self._source.present(ids) @ query
+        whose: dict[str, list[int]] = {}
+        for row in np.flatnonzero(np.isfinite(alike)).tolist():  # else erased since
+            whose.setdefault(valid[row].subject, []).append(row)
+        fused = [
+            replace(c, similarity=_similarity(fusion, alike, valid, whose[c.subject]))
+            for c in candidates
+            if c.subject in whose
+        ]
+        return sorted(fused, key=lambda c: -c.similarity)
 
     def compare(
         self, embedding: Vector, subject: str, modality: Modality | None = None
@@ -475,6 +488,13 @@ class LocalGallery:
         except StorageError:
             self._live.forget()
             raise
+
+
+def _similarity(
+    fusion: Fusion, alike: Vector, templates: Sequence[Template], rows: Sequence[int]
+) -> float:
+    modalities = [templates[row].modality for row in rows]
+    return subject_similarity(fusion, alike[list(rows)], modalities)
 
 
 def _exists(folder: Path) -> GalleryError:

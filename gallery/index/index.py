@@ -90,6 +90,7 @@ class Index:
         top_k: int,
         exactly: Exactly,
         *,
+        further: int = 0,
         wanted: Filter = ALL,
         now: float | None = None,
         pool: Executor | None = None,
@@ -101,6 +102,7 @@ class Index:
             queries: `(b, dimension)` float32 of norm 1.
             top_k: subjects wanted; fewer are returned if there are fewer.
             exactly: reads embeddings that the index does not hold exactly.
+            further: subjects after those, most of them the next ones.
             wanted: which templates may be found.
             now: seconds since 1970; what expires by then is not found. None for the clock.
             pool: threads that search segments side by side.
@@ -112,7 +114,7 @@ class Index:
         moment = time.time() if now is None else now
         allowed = [segment.rows.allowed(wanted, moment) for segment in self.segments]
         return Search(self.segments, allowed, exactly, pool, templates=templates).hits(
-            queries, top_k
+            queries, top_k, further
         )
 
 

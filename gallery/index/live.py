@@ -106,14 +106,19 @@ class LiveIndex:
         wanted: Filter,
         now: float,
         *,
+        further: int = 0,
         index: Index | None = None,
     ) -> list[list[Hit]]:
-        """The `top_k` subjects most like each query; see `Index.search`.
+        """The `top_k` subjects most like each query, and `further` ones; see `Index.search`.
 
         `index` is the one to search, None for the one there is now.
         """
         return (index or self._index).search(
-            queries, top_k, self._source.present, wanted=wanted, now=now, pool=self._pool
+            *(queries, top_k, self._source.present),
+            further=further,
+            wanted=wanted,
+            now=now,
+            pool=self._pool,
         )
 
     def refresh(self) -> None:

@@ -52,19 +52,20 @@ class Search:
         self._exactly, self._pool, self._by_template = exactly, pool, templates
         self.total = sum(int(a.sum()) for a in self._allowed)
 
-    def hits(self, queries: Matrix, top_k: int) -> list[list[Hit]]:
-        """The `top_k` subjects most like each query `(b, dimension)`.
+    def hits(self, queries: Matrix, top_k: int, further: int = 0) -> list[list[Hit]]:
+        """The `top_k` subjects most like each query `(b, dimension)`, and `further` likely next.
 
         The list of templates that are compared grows until it holds `top_k` subjects, and the last
         of them stands clearly before its end: by then a template further down could not matter.
+        The further subjects are those that this list holds.
         """
         found: list[list[Hit]] = [[] for _ in queries]
-        pending, asked = np.arange(len(queries)), max(COMPARED, _GROWTH * top_k)
+        pending, asked = np.arange(len(queries)), max(COMPARED, _GROWTH * (top_k + further))
         while self.total and len(pending):
             candidates = self._candidates(queries[pending], min(asked, self.total))
             unsure = []
             for query, places in zip(pending.tolist(), candidates, strict=True):
-                found[query], sure = self._compared(queries[query], places, top_k)
+                found[query], sure = self._compared(queries[query], places, top_k, further)
                 if not sure and asked < self.total:
                     unsure.append(query)
             pending, asked = np.array(unsure, np.int64), _GROWTH * asked
@@ -87,13 +88,15 @@ class Search:
             for best, row in zip(order, rows, strict=True)
         ]
 
-    def _compared(self, query: Vector, places: Ids, top_k: int) -> tuple[list[Hit], bool]:
-        """The best subjects among the places; whether a longer list could hardly change them."""
+    def _compared(
+        self, query: Vector, places: Ids, top_k: int, further: int
+    ) -> tuple[list[Hit], bool]:
+        """The best subjects among the places; whether a longer list could hardly change `top_k`."""
         templates, subjects, similarities = self._measured(query, places)
         who = templates if self._by_template else subjects
         order = np.lexsort((templates, -similarities))  # NaN last
         order = order[: int(np.isfinite(similarities).sum())]
-        firsts = np.sort(np.unique(who[order], return_index=True)[1])[:top_k]
+        firsts = np.sort(np.unique(who[order], return_index=True)[1])[: top_k + further]
         best = order[firsts]
         hits = [
             Hit(int(subjects[place]), int(templates[place]), float(similarities[place]))
@@ -101,7 +104,7 @@ class Search:
         ]
         if len(hits) < top_k:
             return hits, False
-        tied = similarities[len(places) // 2 :] >= hits[-1].similarity
+        tied = similarities[len(places) // 2 :] >= hits[top_k - 1].similarity
         return hits, not tied.any()
 
     def _measured(self, query: Vector, places: Ids) -> tuple[Ids, Ids, Vector]:
