@@ -125,7 +125,7 @@ class Remote:
             headers["Content-Type"] = form.content_type
         connection = self.address.connect(self.timeout)
         try:
-            sent = form and form.body
+            sent = None if form is None else form.body
             connection.request(method, self.address.prefix + path, sent, headers)
             reply = connection.getresponse()
             return reply.status, reply.headers, reply.read()

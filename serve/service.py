@@ -39,6 +39,7 @@ from serve.audit.record import Keys
 from serve.audit.trail import Audit
 from serve.batching import Batcher
 from serve.condition import Conditions
+from serve.draining import Drain
 from serve.observe import Metrics
 from serve.presence import while_present
 from serve.settings import Settings
@@ -88,7 +89,7 @@ class Service:
         lock: FileLock,
     ) -> None:
         self.encoder, self.galleries, self.settings = encoder, galleries, settings
-        self.audit, self.metrics = audit, Metrics()
+        self.audit, self.metrics, self.drain = audit, Metrics(), Drain()
         self._conditions = Conditions()
         self._lock = lock
         self._batcher = Batcher(

@@ -62,7 +62,7 @@ def test_installed_and_started_as_the_image_does(tmp_path: Path) -> None:
         port = free.getsockname()[1]
     settings = {"DATA": data, "BUNDLE": TINY, "HOST": "0.0.0.0", "PORT": port}
     variables = {f"DIFFCROSSGAIT_{name}": str(value) for name, value in settings.items()}
-    command = ["bash", ROOT / "scripts/start-service", environment]
+    command = ["bash", str(ROOT / "scripts/start-service"), str(environment)]
     address = f"http://127.0.0.1:{port}"
     with subprocess.Popen(
         command, cwd=tmp_path, env={**os.environ, **variables}, stderr=subprocess.PIPE, text=True

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.dataset import write_dataset
+from tests.galleries import TINY
 from tests.training_setup import write_tiny_yaml
 
 
@@ -70,3 +72,17 @@ import bench.train, bench.ranks
 
 def test_training_speed_needs_little_else_than_torch() -> None:
     subprocess.run([sys.executable, "-c", WITHOUT], check=True, timeout=120)
+
+
+def test_gallery_cost(tmp_path: Path) -> None:
+    dataset, folder = str(write_dataset(tmp_path / "walks")), tmp_path / "bench"
+    words = ["--bundle", str(TINY), "--dataset", dataset, "--folder", str(folder)]
+    words += ["--sizes", "1000", "--queries", "20", "--json"]
+    measured = json.loads(output("bench.gallery", *words))["1000"]
+    assert measured["fill"]["templates"] == 1000
+    assert measured["from_store"]["rung"] == measured["search"]["rung"] == "exact"
+    assert measured["search"]["recall_1"] == measured["search"]["recall_10"] == 1
+    assert measured["change"]["enrol_p50_ms"] > 0
+    again = output("bench.gallery", *words, "--index", "bits", "--stages", "search")
+    assert json.loads(again)["1000"]["search"]["rung"] == "bits"
+    assert json.loads(output("bench.gallery", *words))["1000"] == measured
