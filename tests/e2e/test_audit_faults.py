@@ -57,7 +57,7 @@ def test_killed_at_any_point_every_acknowledged_record_is_there(tmp_path: Path) 
         with closing(Audit.open(folder, KEYS)) as audit:
             assert audit.settle() == 0
         assert not verify(folder, KEYS, acknowledged).notices, f"kill {kill}"
-    assert len(acknowledged) > 500
+    assert len(acknowledged) > 120  # those killed in code alone; the others add what time allows
     assert unsettled > 10  # acts whose outcome the crash kept from being written
 
 
