@@ -197,6 +197,8 @@ def test_channels_last_gives_the_same_losses() -> None:
     torch.testing.assert_close(last, plain, rtol=1e-4, atol=1e-4)
 
 
+# Dynamo itself makes an instance of autograd functions.
+@pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning")
 def test_the_step_reads_nothing_back_and_has_static_shapes() -> None:
     """Traced into one graph without a break, which data-dependent code would force."""
     net = network()

@@ -34,10 +34,22 @@ def time_embeddings(steps: int, width: int) -> Tensor:
     return torch.cat([angles.sin(), angles.cos()], dim=1)
 
 
-def group_norm(channels: int) -> nn.GroupNorm:
+class GroupNorm(nn.GroupNorm):
+    """GroupNorm in the dtype of its input; its statistics are float32 all the same.
+
+    CUDA's autocast would make a float32 copy of every map, and so of what follows.
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        weight, bias = self.weight.to(input.dtype), self.bias.to(input.dtype)
+        with torch.autocast(input.device.type, enabled=False):
+            return F.group_norm(input, self.num_groups, weight, bias, self.eps)
+
+
+def group_norm(channels: int) -> GroupNorm:
     """Normalisation over at most 32 groups of at least 8 channels."""
     fit = [g for g in (2, 4, 8, 16, 32) if channels % g == 0 and channels // g >= 8]
-    return nn.GroupNorm(max(fit, default=1), channels)
+    return GroupNorm(max(fit, default=1), channels)
 
 
 def separable(channels_in: int, channels_out: int) -> nn.Sequential:

@@ -115,7 +115,7 @@ class TrajectoryRegularizer(nn.Module):
         crossed = [phase == 3 for phase in self.config.phases]
         states = self.trajectory(z_0, noise, crossed)
         terms: dict[str, Tensor] = {}
-        total = z_0.new_zeros(())
+        total = torch.zeros((), device=z_0.device)
         rows = zip(self.config.phases, noise.t, *(x.unbind() for x in states), strict=True)
         for phase, t, *state in rows:
             found = self._terms(phase, Trajectory(*state), z_0, t, identity_loss)
@@ -124,18 +124,21 @@ class TrajectoryRegularizer(nn.Module):
         return Losses(terms, total)
 
     def latents(self, first: Tensor, second: Tensor) -> Tensor:
-        """The clean latents z_0 of both modalities, `(2, n, c, h, w)` float32."""
+        """The clean latents z_0 of both modalities, `(2, n, c, h, w)` in the dtype of the maps."""
         assert first.shape == second.shape, (first.shape, second.shape)
         maps = [first, second]
         if self.heads is not None:
             maps = [head(x) for head, x in zip(self.heads, maps, strict=True)]
-        z_0 = torch.cat(maps).float()  # cat, not stack: it keeps channels last
+        z_0 = torch.cat(maps)  # cat, not stack: it keeps channels last
         if self.config.standardise_latent:
-            z_0 = F.layer_norm(z_0, z_0.shape[1:])
+            z_0 = F.layer_norm(z_0.float(), z_0.shape[1:]).to(z_0.dtype)
         return z_0.reshape(2, -1, *z_0.shape[1:])
 
     def trajectory(self, z_0: Tensor, noise: Noise, crossed: list[bool]) -> Trajectory:
         """Noises the latents, denoises all of them in one call, and estimates them back.
+
+        All of it in the dtype of the latents: in float32 the maps of the size of all phases would
+        take more of a GPU's time than the denoiser itself.
 
         Args:
             z_0: `(2, n, c, h, w)` clean latents.
@@ -146,10 +149,11 @@ class TrajectoryRegularizer(nn.Module):
             ẑ_0, ε̂ and b, each `(k, 2, n, …)`.
         """
         signal, spread = (
-            table[noise.t][:, None, :, None, None, None] for table in (self.signal, self.spread)
+            table[noise.t][:, None, :, None, None, None].to(z_0.dtype)
+            for table in (self.signal, self.spread)
         )
         prior = identity_prior(z_0)  # Eq. 6
-        z_t = diffuse(z_0, noise.eps, signal, spread)  # Eq. 7
+        z_t = diffuse(z_0, noise.eps.to(z_0.dtype), signal, spread)  # Eq. 7
         condition = torch.stack([route(prior, cross) for cross in crossed])
         eps_hat, bridge = self._denoise(z_t, noise.t, condition)  # Eq. 8 to 11
         return Trajectory(clean_estimate(z_t, eps_hat, signal, spread), eps_hat, bridge)  # Eq. 13
@@ -191,7 +195,7 @@ class TrajectoryRegularizer(nn.Module):
 def _flattened(
     denoiser: nn.Module, z_t: Tensor, t: Tensor, condition: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """One call for every phase, modality and clip; float32 results, whatever autocast says."""
+    """One call for every phase, modality and clip."""
     lead = z_t.shape[:3]
     eps_hat, bridge = denoiser(z_t.flatten(0, 2), t.flatten(), condition.flatten(0, 2))
-    return eps_hat.float().unflatten(0, lead), bridge.float().unflatten(0, lead)
+    return eps_hat.unflatten(0, lead), bridge.unflatten(0, lead)

@@ -2,9 +2,13 @@
 
 Differs from the paper's squared norms by a constant factor, so that the weights of Eq. 18 do not
 depend on the size of the latent. The first axis of every argument is the modality: 2D, 3D.
+
+Whatever dtype the maps have, squares are added up in float32.
 """
 
+import torch
 from torch import Tensor
+from torch.autograd.function import FunctionCtx
 
 
 def noise_consistency(eps_hat: Tensor) -> Tensor:
@@ -25,7 +29,7 @@ def self_reconstruction(z_hat: Tensor, z_0: Tensor, weight: Tensor) -> Tensor:
         z_0: `(2, n, c, h, w)` targets.
         weight: `(n,)` of each clip; see `train.diffusion.regularizer.reconstruction_weight`.
     """
-    return ((z_hat - z_0).square().mean(dim=(2, 3, 4)) * weight).mean(dim=1).sum()
+    return (mean_square(z_hat - z_0) * weight).mean(dim=1).sum()
 
 
 def cross_reconstruction(z_hat: Tensor, z_0: Tensor, weight: Tensor) -> Tensor:
@@ -35,4 +39,26 @@ def cross_reconstruction(z_hat: Tensor, z_0: Tensor, weight: Tensor) -> Tensor:
 
 def _between(pair: Tensor) -> Tensor:
     first, second = pair.unbind()
-    return (first - second).square().mean()
+    return mean_square(first - second).mean()
+
+
+def mean_square(maps: Tensor) -> Tensor:
+    """Of each map: `(…, c, h, w)` of any dtype → `(…)` float32.
+
+    One pass over memory forward and one backward, with nothing of the size of the maps in float32.
+    """
+    return _MeanSquare.apply(maps)  # type: ignore[no-any-return,no-untyped-call]
+
+
+class _MeanSquare(torch.autograd.Function):
+    @staticmethod
+    def forward(context: FunctionCtx, maps: Tensor) -> Tensor:
+        context.save_for_backward(maps)
+        norms = torch.linalg.vector_norm(maps, dim=(-3, -2, -1), dtype=torch.float32)
+        return norms.square() / maps.shape[-3:].numel()
+
+    @staticmethod
+    def backward(context: FunctionCtx, gradient: Tensor) -> Tensor:
+        (maps,) = context.saved_tensors  # type: ignore[attr-defined]
+        slope = gradient * (2 / maps.shape[-3:].numel())
+        return maps * slope[..., None, None, None].to(maps.dtype)

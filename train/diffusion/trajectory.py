@@ -16,7 +16,7 @@ class Noise(NamedTuple):
 
     Args:
         t: `(k, n)` int64 timesteps, one per phase and clip, the same for both modalities.
-        eps: `(k, 1, n, c, h, w)` float32 standard normal, shared by both modalities, or
+        eps: `(k, 1, n, c, h, w)` standard normal, shared by both modalities, or
             `(k, 2, n, c, h, w)`, one each (ablation).
     """
 
@@ -33,7 +33,11 @@ class Noise(NamedTuple):
 
 
 def draw_noise(
-    config: DiffusionConfig, n: int, latent_shape: tuple[int, int, int], generator: torch.Generator
+    config: DiffusionConfig,
+    n: int,
+    latent_shape: tuple[int, int, int],
+    generator: torch.Generator,
+    dtype: torch.dtype = torch.float32,
 ) -> Noise:
     """Draws one uniform timestep per phase and clip, and Gaussian noise for each.
 
@@ -44,6 +48,7 @@ def draw_noise(
         n: clips in the batch of all processes together.
         latent_shape: `(c, h, w)`.
         generator: the result lies on its device.
+        dtype: of ε; that of the latents saves memory traffic.
 
     Returns:
         The noise, laid out channels last as the latents are. Without phases it is empty.
@@ -55,7 +60,7 @@ def draw_noise(
         interval = config.intervals[phase - 1]
         row.random_(interval.start, interval.stop, generator=generator)
     shape = (len(config.phases), 1 if config.shared_noise else 2, n, h, w, c)
-    eps = torch.randn(shape, generator=generator, device=device)
+    eps = torch.randn(shape, generator=generator, device=device, dtype=dtype)
     return Noise(t, eps.permute(0, 1, 2, 5, 3, 4))
 
 
@@ -83,9 +88,9 @@ def diffuse(z_0: Tensor, eps: Tensor, signal: Tensor, spread: Tensor) -> Tensor:
         signal: √ᾱ_t, broadcasts.
         spread: √(1 − ᾱ_t), broadcasts.
     """
-    return signal * z_0 + spread * eps
+    return torch.addcmul(signal * z_0, spread, eps)
 
 
 def clean_estimate(z_t: Tensor, eps_hat: Tensor, signal: Tensor, spread: Tensor) -> Tensor:
     """Eq. 13: `ẑ_0 = (z_t − √(1 − ᾱ_t) ε̂) / √ᾱ_t`. Arguments as in `diffuse`."""
-    return (z_t - spread * eps_hat) / signal
+    return torch.addcmul(z_t, -spread, eps_hat) / signal
