@@ -2,7 +2,8 @@
 
 The real step runs on fake tensors, which have shapes and no values: full size is counted on a
 laptop. FLOPs are two for each multiply-add of convolutions and matrix products; bytes are those of
-every op's arguments and results, as if no op shared a cache or a kernel with the next.
+every op's arguments and results, as if no op shared a cache or a kernel with the next. From both
+and the rates of a machine follows the time that it needs at best, one op after the other.
 """
 
 import time
@@ -30,20 +31,33 @@ FREE = ("prim.", "aten.empty", "aten.new_empty", "aten._unsafe_view")
 """Ops that touch no values, besides views."""
 
 
+@dataclass(frozen=True)
+class Rates:
+    """What a machine can do at best: FLOP/s of matrix products, bytes/s of its memory."""
+
+    flops: float
+    bytes: float
+
+
 @dataclass
 class OpCost:
-    """What all calls of one op in one step add up to."""
+    """What all calls of one op in one step add up to; `seconds` at given rates, else 0."""
 
     calls: int = 0
     flops: int = 0
     bytes: int = 0
+    seconds: float = 0.0
 
 
 class OpCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Adds up calls, FLOPs and bytes of every op that computes or copies; views are free."""
+    """Adds up calls, FLOPs and bytes of every op that computes or copies; views are free.
 
-    def __init__(self) -> None:
+    Each call takes the longer of its arithmetic and its traffic at the rates.
+    """
+
+    def __init__(self, rates: Rates | None = None) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
+        self._rates = rates
         self.ops: defaultdict[str, OpCost] = defaultdict(OpCost)
 
     def __torch_dispatch__(
@@ -58,9 +72,13 @@ class OpCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if not func.is_view and not str(func).startswith(FREE):
             cost = self.ops[str(func.overloadpacket)]
             cost.calls += 1
-            cost.bytes += sum(map(_bytes, _tensors([args, kwargs, out])))
+            moved = sum(map(_bytes, _tensors([args, kwargs, out])))
             formula = FORMULAS.get(func.overloadpacket)
-            cost.flops += formula(*args, **kwargs, out_val=out) if formula else 0
+            flops = formula(*args, **kwargs, out_val=out) if formula else 0
+            cost.bytes += moved
+            cost.flops += flops
+            if self._rates:
+                cost.seconds += max(flops / self._rates.flops, moved / self._rates.bytes)
         return out
 
 
@@ -92,20 +110,23 @@ FORMULAS: dict[object, Formula] = {
 }
 
 
-def count_step(config: TrainConfig, subjects: int, precision: torch.dtype) -> dict[str, OpCost]:
+def count_step(
+    config: TrainConfig, subjects: int, precision: torch.dtype, rates: Rates | None = None
+) -> dict[str, OpCost]:
     """The cost of each op of one whole step, updating included, the costliest first.
 
     Args:
         config: of the run.
         subjects: training subjects N.
         precision: of autocast; float32 means none.
+        rates: of the machine to predict for, if any.
     """
     classes = [str(i) for i in range(subjects)]
     learner = Learner(config, classes, Machine(torch.device("cpu"), precision))
     with FakeTensorMode(allow_non_fake_inputs=True):
         batch = _batch(config)
         learner.step(1, batch)  # the optimiser makes its state
-        with OpCounter() as counter:
+        with OpCounter(rates) as counter:
             learner.step(2, batch)
     ops = counter.ops.items()
     return dict(sorted(ops, key=lambda op: (op[1].flops, op[1].bytes), reverse=True))

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from train.batches import TrainBatch
 from train.config import TrainConfig
+from train.diffusion.trajectory import Noise
 from train.learner import Learner, Machine
 from train.losses import Losses
 
@@ -44,21 +45,35 @@ class Stopwatch:
 
 
 class TimedLearner(Learner):
-    """The learner of training itself, with a stopwatch between the parts of its step."""
+    """The learner of training itself, with a stopwatch between the parts of its step.
+
+    A recorded step has no parts: all of it counts as forward.
+    """
 
     def __init__(self, config: TrainConfig, classes: list[str], machine: Machine) -> None:
         super().__init__(config, classes, machine)
         self.watch = Stopwatch(machine.device)
 
-    def losses(self, iteration: int, batch: TrainBatch) -> Losses:
-        losses = super().losses(iteration, batch)
-        self.watch.mark()
+    def step(self, iteration: int, batch: TrainBatch) -> tuple[float, Losses]:
+        done = super().step(iteration, batch)
+        if self.config.run.graph:
+            for _ in PARTS[1:]:
+                self.watch.mark()
+        return done
+
+    def losses(self, batch: TrainBatch, noise: Noise) -> Losses:
+        losses = super().losses(batch, noise)
+        self._mark()
         return losses
 
     def backward(self, losses: Losses) -> None:
         super().backward(losses)
-        self.watch.mark()
+        self._mark()
 
     def update(self) -> None:
         super().update()
-        self.watch.mark()
+        self._mark()
+
+    def _mark(self) -> None:
+        if not self.config.run.graph:
+            self.watch.mark()

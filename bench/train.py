@@ -5,25 +5,27 @@ each other differs from the default in one thing. The rows take turns, so that w
 does meets all of them, and ratios are taken within a turn. Beside them: the machine's best matrix
 products and copies, measured in the same run, and the step's FLOPs and bytes, counted op by op.
 
-It needs torch, numpy, pydantic, tyro, yaml and rich, for the row of torch.compile a C++ compiler,
-and no dataset. CUDA graphs are not built, so they have no row.
+It needs torch, numpy, pydantic, tyro, yaml and rich, for the rows of torch.compile a C++ compiler,
+and no dataset. On CUDA it sets the targets of the full-size recipe beside what it found.
 """
 
 import json
 import platform
+import time
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import numpy as np
 import torch
 import tyro
 
-from bench.cost import OpCost, copy_peak, count_step, matmul_peak
+from bench.cost import OpCost, Rates, copy_peak, count_step, matmul_peak
 from bench.step_table import Row, Seconds, make_row, ops_table, rows_table
+from bench.targets import targets_table
 from bench.trainer import Trainer, make_machine, open_frames, resident_bytes
-from bench.variants import BASE, DEFAULT, PLAIN, chosen, variants
+from bench.variants import BASE, DEFAULT, PLAIN, changed, chosen, variants
 from gait.cli import run
 from gait.errors import ConfigError
 from gait.progress import progress
@@ -42,7 +44,11 @@ def main(
     turns: int = 10,
     rows: tuple[str, ...] | None = None,
     memory: bool = True,
+    steady: int | None = None,
+    precision: Literal["auto", "fp32", "bf16", "fp16"] | None = None,
     count: bool = False,
+    tflops: float | None = None,
+    tbytes: float | None = None,
     out: Path | None = None,
 ) -> None:
     """Measures, and prints tables.
@@ -55,7 +61,10 @@ def main(
         rows: names of the rows to set against the default; if not given all, but torch.compile
             only on CUDA.
         memory: on a CPU, also train each row in a process of its own to see its peak memory.
+        steady: steps that the fastest row then does in a row; 500 on CUDA, none on a CPU.
+        precision: instead of the preset's.
         count: only count FLOPs and bytes, which computes nothing: full size goes anywhere.
+        tflops, tbytes: with --count, a machine's best TFLOP/s and TB/s, to predict its steps.
         out: a file that gets everything as JSON.
 
     Raises:
@@ -64,11 +73,14 @@ def main(
     if not 1 <= turns <= iterations:
         raise ConfigError(f"got {turns} turns for {iterations} iterations, need 1 to {iterations}")
     config = load_config(preset or ("sustech1k" if torch.cuda.is_available() else "demo"))
+    if precision is not None:
+        config = changed(config, "run", {"precision": precision})
     device = make_machine(config).device
     picked = pick_rows(variants(config, device), rows, device)
     opened = open_frames(pack, config)
     if count:
-        print(counts(count_rows(picked, opened)))
+        rates = Rates(tflops * 1e12, tbytes * 1e12) if tflops and tbytes else None
+        print(counts(count_rows(picked, opened, rates)))
         return
     trainers = {name: Trainer(c, opened, make_machine(c)) for name, c in picked.items()}
     seconds = take_turns(trainers, iterations // turns, turns)
@@ -95,6 +107,12 @@ def main(
         "copy_bytes": copy_peak(device),
     }
     print(report(about, found, costs))
+    if device.type == "cuda":
+        print(f"\n{targets_table({row.name: row for row in found})}")
+        steady = 500 if steady is None else steady
+    if steady:
+        fastest = min((row for row in found if row.name != BASE), key=lambda row: row.median).name
+        print(steady_line(fastest, trainers[fastest], steady))
     if out is not None:
         ops = {name: {op: asdict(c) for op, c in ops.items()} for name, ops in costs.items()}
         text = json.dumps({**about, "rows": [asdict(r) for r in found], "ops": ops}, indent=2)
@@ -124,13 +142,26 @@ def take_turns(trainers: Mapping[str, Trainer], steps: int, turns: int) -> dict[
     return {name: np.stack(rows) for name, rows in taken.items()}
 
 
-def count_rows(picked: Mapping[str, TrainConfig], pack: Pack) -> dict[str, dict[str, OpCost]]:
-    """What a step of each row costs; a compiled one is counted as if it were not."""
+def steady_line(name: str, trainer: Trainer, steps: int) -> str:
+    """How long many steps take, by the clock from the first to the last."""
+    before = time.perf_counter()
+    trainer.turn(steps)
+    took = (time.perf_counter() - before) / (steps + 1)
+    return (
+        f"{steps} steps of {name!r} in a row: {took:.4f} s each, "
+        f"40,000 in {40_000 * took / 3600:.2f} h"
+    )
+
+
+def count_rows(
+    picked: Mapping[str, TrainConfig], pack: Pack, rates: Rates | None = None
+) -> dict[str, dict[str, OpCost]]:
+    """What a step of each row costs; one compiled or recorded is counted as if it were not."""
     found = {}
     for name, config in picked.items():
-        eager = config.model_copy(update={"run": config.run.model_copy(update={"compile": False})})
+        eager = changed(config, "run", {"compile": False, "graph": False})
         subjects = len(split_people(pack.records, config).classes)
-        found[name] = count_step(eager, subjects, make_machine(config).precision)
+        found[name] = count_step(eager, subjects, make_machine(config).precision, rates)
     return found
 
 
@@ -141,12 +172,14 @@ def peak_memory(trainer: Trainer, config: TrainConfig, pack: Path | None) -> int
 
 def counts(costs: Costs) -> str:
     """What a step of each row costs, and the ops of the default."""
-    lines = [f"{'row':<18}{'TFLOP':>9}{'GB moved':>10}"]
+    lines = [f"{'row':<18}{'ops':>7}{'TFLOP':>9}{'GB moved':>10}{'ms at best':>12}"]
     for name, ops in costs.items():
-        flops, moved = (
-            sum(getattr(op, what) for op in ops.values()) for what in ("flops", "bytes")
+        calls, flops, moved, seconds = (
+            sum(getattr(op, what) for op in ops.values())
+            for what in ("calls", "flops", "bytes", "seconds")
         )
-        lines.append(f"{name:<18}{flops / 1e12:>9.3f}{moved / 1e9:>10.2f}")
+        predicted = f"{1000 * seconds:.1f}" if seconds else "–"
+        lines.append(f"{name:<18}{calls:>7}{flops / 1e12:>9.3f}{moved / 1e9:>10.2f}{predicted:>12}")
     return "\n".join([*lines, "", ops_table(costs[DEFAULT])])
 
 

@@ -20,11 +20,12 @@ from train.data.pack import Pack
 from train.data.sampler import PKSampler
 from train.device import pick_device, pick_precision, set_threads
 from train.distributed import Ranks
+from train.graph import WARM_UP
 from train.learner import Machine
 from train.split import split_people
 
-SETTLE = 3
-"""Steps before the first that is timed: allocation, autotuning, compilation."""
+SETTLE = WARM_UP + 2
+"""Steps before the first that is timed: allocation, autotuning, compilation, recording."""
 
 SUBJECTS = 250
 """People trained on where the preset does not say: those of SUSTech1K."""

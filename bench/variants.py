@@ -8,7 +8,7 @@ from gait.errors import ConfigError
 from train.config import TrainConfig
 from train.device import pick_precision
 
-DEFAULT, PLAIN, BASE = "default", "plain", "base"
+DEFAULT, PLAIN, BASE, COMPILED = "default", "plain", "base", "compiled graph"
 
 EAGER: Mapping[str, object] = {
     "precision": "fp32",
@@ -16,6 +16,7 @@ EAGER: Mapping[str, object] = {
     "channels_last": False,
     "one_call": False,
     "fused": False,
+    "graph": False,
 }
 """The plain path: eager, NCHW, float32, nothing joined."""
 
@@ -23,8 +24,9 @@ EAGER: Mapping[str, object] = {
 def variants(config: TrainConfig, device: torch.device) -> dict[str, TrainConfig]:
     """Each row's configuration by name, the default first.
 
-    `plain` has every ingredient off, `base` is the default without the diffusion branch; every
-    other row is the default with one ingredient turned over.
+    `plain` has every ingredient off, `base` is the default without the diffusion branch, and
+    `compiled graph` has on what is off until a GPU has shown that it helps; every other row is the
+    default with one ingredient turned over. Rows with a graph are for CUDA alone.
     """
     run = config.run
     half = pick_precision(run, device) != torch.float32
@@ -35,12 +37,16 @@ def variants(config: TrainConfig, device: torch.device) -> dict[str, TrainConfig
         _turned("autocast", half): {"precision": "fp32" if half else "bf16"},
         _turned("resident pack", resident): {"frames": "host" if resident else "device"},
     }
-    for name in ("channels_last", "compile", "one_call", "fused"):
+    switches = ["channels_last", "compile", "one_call", "fused"]
+    if device.type == "cuda":
+        switches.append("graph")
+        rows[COMPILED] = {"compile": True, "graph": True}
+    for name in switches:
         now = bool(getattr(run, name))
         rows[_turned(name, now)] = {name: not now}
-    found = {name: _with(config, "run", changes) for name, changes in rows.items()}
+    found = {name: changed(config, "run", changes) for name, changes in rows.items()}
     if config.diffusion.phases:
-        found[BASE] = _with(config, "diffusion", {"phases": ()})
+        found[BASE] = changed(config, "diffusion", {"phases": ()})
     return found
 
 
@@ -48,9 +54,10 @@ def _turned(name: str, now: bool) -> str:
     return f"{name} {'off' if now else 'on'}"
 
 
-def _with(config: TrainConfig, section: str, changes: Mapping[str, object]) -> TrainConfig:
-    changed = getattr(config, section).model_copy(update=changes)
-    return config.model_copy(update={section: changed})
+def changed(config: TrainConfig, section: str, changes: Mapping[str, object]) -> TrainConfig:
+    """The configuration with some fields of a section changed."""
+    fields = getattr(config, section).model_copy(update=changes)
+    return config.model_copy(update={section: fields})
 
 
 def chosen(rows: Mapping[str, TrainConfig], names: Iterable[str]) -> dict[str, TrainConfig]:

@@ -24,7 +24,7 @@ def save_step(pack: Pack, out: Path, ranks: Ranks) -> None:
     sampler = PKSampler([r.subject for r in records], [r.length for r in records], 4, 2, 3)
     learner = Learner(config, list(sampler.classes), Machine(CPU, ranks=ranks))
     batch = next(batches(MappedFrames(pack, records), sampler, ranks, CPU, 5, 5))
-    losses, ledger = learner.losses(5, batch), Ledger()
+    losses, ledger = learner.losses(batch, learner.noise(5)), Ledger()
     losses.total.backward()  # type: ignore[no-untyped-call]
     ledger.add(5, 0.0, losses)
     rows = ledger.read()

@@ -225,6 +225,8 @@ class RunConfig(Config):
     """Whether the denoiser takes all phases and modalities as one batch; if not, one by one."""
     fused: bool = True
     """Whether one kernel updates all parameters; on CUDA it never waits for the device."""
+    graph: bool = False
+    """Whether the step is recorded once and replayed as a CUDA graph."""
     frames: Literal["auto", "device", "host"] = "auto"
     """Where the frames lie; `auto` puts them on the GPU if they fit, else they are prefetched."""
     threads: PositiveInt | None = None

@@ -16,6 +16,7 @@ from train.checkpoint import Checkpoint
 from train.config import TrainConfig
 from train.diffusion.trajectory import Noise, draw_noise
 from train.distributed import Ranks, gather, synchronise_batch_norm
+from train.graph import RecordedStep, Step, refuse_graph
 from train.losses import Losses
 from train.model.network import GaitNetwork
 from train.optimiser import learning_rate, make_optimiser, set_learning_rate
@@ -43,6 +44,8 @@ class Learner:
 
     def __init__(self, config: TrainConfig, classes: list[str], machine: Machine) -> None:
         self.config, self.classes, self.machine = config, classes, machine
+        if config.run.graph:
+            refuse_graph(*machine[:2], machine.ranks.world)
         torch.manual_seed(config.seed)
         network = GaitNetwork(config.model, config.diffusion, len(classes)).to(machine.device)
         if config.run.channels_last:
@@ -50,10 +53,13 @@ class Learner:
         if network.regularizer is not None:
             network.regularizer.one_call = config.run.one_call
         self.network = cast(GaitNetwork, synchronise_batch_norm(network, machine.device))
-        self.optimiser = make_optimiser(self.network, config.optim, config.run.fused)
+        self.optimiser = make_optimiser(
+            self.network, config.optim, config.run.fused, config.run.graph
+        )
         half = machine.precision == torch.float16
         self.scaler = torch.amp.GradScaler(machine.device.type, enabled=half)
         self._objective = self._wrapped()
+        self._step = self._made_step()
         self._generator = torch.Generator(machine.device)
 
     def _wrapped(self) -> nn.Module:
@@ -66,6 +72,9 @@ class Learner:
             wrapped = cast(nn.Module, torch.compile(wrapped))
         return wrapped
 
+    def _made_step(self) -> Step:
+        return RecordedStep(self._parts) if self.config.run.graph else self._parts
+
     def step(self, iteration: int, batch: TrainBatch) -> tuple[float, Losses]:
         """One optimisation step (Eq. 18). Nothing here waits for the device.
 
@@ -74,24 +83,27 @@ class Learner:
             batch: this rank's share.
 
         Returns:
-            The learning rate used and the losses, on the device.
+            The learning rate used and the losses, on the device; of a graph until the next step.
         """
         rate = learning_rate(self.config.optim, iteration)
         set_learning_rate(self.optimiser, rate)
+        return rate, self._step(batch, self.noise(iteration))
+
+    def _parts(self, batch: TrainBatch, noise: Noise) -> Losses:
         with record_function("forward"):
-            losses = self.losses(iteration, batch)
+            losses = self.losses(batch, noise)
         with record_function("backward"):
             self.backward(losses)
         with record_function("optimiser"):
             self.update()
-        return rate, losses
+        return Losses({k: v.detach() for k, v in losses.terms.items()}, losses.total.detach())
 
-    def losses(self, iteration: int, batch: TrainBatch) -> Losses:
+    def losses(self, batch: TrainBatch, noise: Noise) -> Losses:
         """The losses of a batch with the noise of its iteration; autocast, losses in float32."""
         device, precision, ranks = self.machine
         with torch.autocast(device.type, precision, enabled=precision != torch.float32):
             joined = gather if ranks.world > 1 else None
-            return cast(Losses, self._objective(*batch, self._noise(iteration), joined))
+            return cast(Losses, self._objective(*batch, noise, joined))
 
     def backward(self, losses: Losses) -> None:
         """The gradient of every parameter, summed over ranks; scaled where the dtype needs it."""
@@ -103,7 +115,8 @@ class Learner:
         self.scaler.update()
         self.optimiser.zero_grad(set_to_none=True)
 
-    def _noise(self, iteration: int) -> Noise:
+    def noise(self, iteration: int) -> Noise:
+        """The timesteps and noise of this rank's clips, a function of seed and iteration."""
         config, ranks = self.config, self.machine.ranks
         seed = np.random.SeedSequence([config.seed, 2, iteration]).generate_state(1, np.uint64)
         self._generator.manual_seed(int(seed[0]))
@@ -131,10 +144,10 @@ class Learner:
         )
 
     def _as_configured(self, state: Mapping[str, Any] | None) -> dict[str, Any]:
-        """A saved optimiser state, fused or not as this run is: `run` may change on resuming."""
+        """A saved optimiser state, used as this run uses it: `run` may change on resuming."""
         saved = cast(Mapping[str, Any], state)
-        fused = {"fused": self.config.run.fused}
-        return {**saved, "param_groups": [{**g, **fused} for g in saved["param_groups"]]}
+        now = {k: self.optimiser.param_groups[0][k] for k in ("fused", "capturable", "lr")}
+        return {**saved, "param_groups": [{**g, **now} for g in saved["param_groups"]]}
 
     def restore(self, checkpoint: Checkpoint) -> None:
         """Goes back to where a checkpoint was made.
@@ -149,6 +162,7 @@ class Learner:
             raise CheckpointError(
                 f"the checkpoint does not fit this run ({error}): use --restart to begin anew"
             ) from error
+        self._step = self._made_step()  # what was recorded used the optimiser's state of before
         if checkpoint.scaler:
             self.scaler.load_state_dict(dict(checkpoint.scaler))
         torch.set_rng_state(checkpoint.rng["cpu"].cpu())

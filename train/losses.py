@@ -43,7 +43,7 @@ def part_distances(anchors: Tensor, others: Tensor) -> Tensor:
     norms = a.square().sum(2)[:, :, None] + b.square().sum(2)[:, None, :]
     squared = norms - 2 * torch.bmm(a, b.transpose(1, 2))
     apart = squared > torch.finfo(squared.dtype).eps * norms
-    return torch.where(apart, squared, 1).sqrt() * apart
+    return squared.masked_fill(~apart, 1).sqrt() * apart
 
 
 def batch_all_triplet(

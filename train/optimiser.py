@@ -2,24 +2,34 @@
 
 import math
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
 from train.config import OptimConfig
 
 
-def make_optimiser(network: nn.Module, config: OptimConfig, fused: bool = True) -> Optimizer:
+def make_optimiser(
+    network: nn.Module, config: OptimConfig, fused: bool = True, graph: bool = False
+) -> Optimizer:
     """Adam over all parameters, by default in one kernel, which on CUDA never waits for the device.
 
-    Weight decay is added to the gradient (L2), as Adam without decoupling does.
+    Weight decay is added to the gradient (L2), as Adam without decoupling does. For a graph the
+    rate lies on the device, where a recorded update reads it.
     """
-    return Adam(network.parameters(), lr=config.lr, weight_decay=config.weight_decay, fused=fused)
+    weights = [*network.parameters()]
+    rate = torch.tensor(config.lr, device=weights[0].device) if graph else config.lr
+    decay = config.weight_decay
+    return Adam(weights, lr=rate, weight_decay=decay, fused=fused, capturable=graph)
 
 
 def set_learning_rate(optimiser: Optimizer, rate: float) -> None:
-    """Sets the rate of every parameter group."""
+    """Sets the rate of every parameter group, in place where it lies on the device."""
     for group in optimiser.param_groups:
-        group["lr"] = rate
+        if isinstance(group["lr"], Tensor):
+            group["lr"].fill_(rate)
+        else:
+            group["lr"] = rate
 
 
 def learning_rate(config: OptimConfig, iteration: int) -> float:

@@ -176,9 +176,9 @@ def test_detached_targets_keep_gradients_out_of_the_other_modality() -> None:
         module = regularizer(phases=(3,), detach_targets=detach, axial_attention=False)
         first, second = maps()
         z_0 = module.latents(first, second)
-        state = module.trajectory(z_0, noise_for(module), [True])
+        (state,) = module.trajectory(z_0, noise_for(module), [True])
         # Through the target alone: hold the estimates fixed.
-        fixed = Trajectory(*(x[0].detach() for x in state))
+        fixed = Trajectory(*(x.detach() for x in state))
         term = module._terms(3, fixed, z_0, noise_for(module).t[0], identity_loss)
         assert term["reconstruction"].requires_grad != detach
 

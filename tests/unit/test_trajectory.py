@@ -35,8 +35,11 @@ def test_noising_then_estimating_with_the_true_noise_returns_the_latent(
     signal, spread = retention.sqrt(), (1 - retention).sqrt()
     generator = torch.Generator().manual_seed(seed)
     z_0, eps = torch.randn(2, *SHAPE, dtype=torch.float64, generator=generator).unbind()
-    z_t = diffuse(z_0, eps, signal, spread)
-    torch.testing.assert_close(clean_estimate(z_t, eps, signal, spread), z_0, atol=1e-9, rtol=0)
+    assert torch.equal(clean_estimate(z_0, eps, eps, signal, spread), z_0)
+    guess = torch.randn(SHAPE, dtype=torch.float64, generator=generator)
+    literal = (diffuse(z_0, eps, signal, spread) - spread * guess) / signal
+    estimate = clean_estimate(z_0, eps, guess, signal, spread)
+    torch.testing.assert_close(estimate, literal, atol=1e-9, rtol=1e-9)
 
 
 def test_noising_keeps_unit_variance() -> None:

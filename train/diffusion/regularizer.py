@@ -33,7 +33,7 @@ through its own heads, as a scalar."""
 class Trajectory(NamedTuple):
     """What the denoiser makes of both modalities at one timestep per clip.
 
-    Each is `(2, n, …)`: first 2D, then 3D; with a leading `k` where there are several phases.
+    Each is `(2, n, …)`: first 2D, then 3D.
     """
 
     z_hat: Tensor
@@ -116,9 +116,8 @@ class TrajectoryRegularizer(nn.Module):
         states = self.trajectory(z_0, noise, crossed)
         terms: dict[str, Tensor] = {}
         total = torch.zeros((), device=z_0.device)
-        rows = zip(self.config.phases, noise.t, *(x.unbind() for x in states), strict=True)
-        for phase, t, *state in rows:
-            found = self._terms(phase, Trajectory(*state), z_0, t, identity_loss)
+        for phase, t, state in zip(self.config.phases, noise.t, states, strict=True):
+            found = self._terms(phase, state, z_0, t, identity_loss)
             total = total + self._lambda(phase) * torch.stack([*found.values()]).sum()
             terms |= {f"p{phase}_{name}": term for name, term in found.items()}
         return Losses(terms, total)
@@ -134,7 +133,7 @@ class TrajectoryRegularizer(nn.Module):
             z_0 = F.layer_norm(z_0.float(), z_0.shape[1:]).to(z_0.dtype)
         return z_0.reshape(2, -1, *z_0.shape[1:])
 
-    def trajectory(self, z_0: Tensor, noise: Noise, crossed: list[bool]) -> Trajectory:
+    def trajectory(self, z_0: Tensor, noise: Noise, crossed: list[bool]) -> list[Trajectory]:
         """Noises the latents, denoises all of them in one call, and estimates them back.
 
         All of it in the dtype of the latents: in float32 the maps of the size of all phases would
@@ -146,17 +145,22 @@ class TrajectoryRegularizer(nn.Module):
             crossed: for each of the k, whether the priors are swapped.
 
         Returns:
-            ẑ_0, ε̂ and b, each `(k, 2, n, …)`.
+            ẑ_0, ε̂ and b of each of the k.
         """
         signal, spread = (
             table[noise.t][:, None, :, None, None, None].to(z_0.dtype)
             for table in (self.signal, self.spread)
         )
         prior = identity_prior(z_0)  # Eq. 6
-        z_t = diffuse(z_0, noise.eps.to(z_0.dtype), signal, spread)  # Eq. 7
+        eps = noise.eps.to(z_0.dtype)
+        z_t = diffuse(z_0, eps, signal, spread)  # Eq. 7
         condition = torch.stack([route(prior, cross) for cross in crossed])
         eps_hat, bridge = self._denoise(z_t, noise.t, condition)  # Eq. 8 to 11
-        return Trajectory(clean_estimate(z_t, eps_hat, signal, spread), eps_hat, bridge)  # Eq. 13
+        rows = zip(*(x.unbind() for x in (eps, eps_hat, signal, spread, bridge)), strict=True)
+        return [
+            Trajectory(clean_estimate(z_0, e, e_hat, kept, lost), e_hat, b)  # Eq. 13
+            for e, e_hat, kept, lost, b in rows
+        ]
 
     def _denoise(self, z_t: Tensor, t: Tensor, condition: Tensor) -> tuple[Tensor, Tensor]:
         t = t[:, None].expand(z_t.shape[:3])

@@ -38,8 +38,7 @@ def cross_reconstruction(z_hat: Tensor, z_0: Tensor, weight: Tensor) -> Tensor:
 
 
 def _between(pair: Tensor) -> Tensor:
-    first, second = pair.unbind()
-    return mean_square(first - second).mean()
+    return _Between.apply(pair)  # type: ignore[no-any-return,no-untyped-call]
 
 
 def mean_square(maps: Tensor) -> Tensor:
@@ -62,3 +61,22 @@ class _MeanSquare(torch.autograd.Function):
         (maps,) = context.saved_tensors  # type: ignore[attr-defined]
         slope = gradient * (2 / maps.shape[-3:].numel())
         return maps * slope[..., None, None, None].to(maps.dtype)
+
+
+class _Between(torch.autograd.Function):
+    """The mean square of the difference of a pair; its gradient is written where it belongs."""
+
+    @staticmethod
+    def forward(context: FunctionCtx, pair: Tensor) -> Tensor:
+        difference = pair[0] - pair[1]
+        context.save_for_backward(difference)
+        norm = torch.linalg.vector_norm(difference, dtype=torch.float32)
+        return norm.square() / difference.numel()
+
+    @staticmethod
+    def backward(context: FunctionCtx, gradient: Tensor) -> Tensor:
+        (difference,) = context.saved_tensors  # type: ignore[attr-defined]
+        slope = gradient * (2 / difference.numel())
+        return difference * torch.stack([slope, -slope]).view(2, *[1] * difference.ndim).to(
+            difference.dtype
+        )

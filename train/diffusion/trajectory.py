@@ -91,6 +91,16 @@ def diffuse(z_0: Tensor, eps: Tensor, signal: Tensor, spread: Tensor) -> Tensor:
     return torch.addcmul(signal * z_0, spread, eps)
 
 
-def clean_estimate(z_t: Tensor, eps_hat: Tensor, signal: Tensor, spread: Tensor) -> Tensor:
-    """Eq. 13: `ẑ_0 = (z_t − √(1 − ᾱ_t) ε̂) / √ᾱ_t`. Arguments as in `diffuse`."""
-    return torch.addcmul(z_t, -spread, eps_hat) / signal
+def clean_estimate(
+    z_0: Tensor, eps: Tensor, eps_hat: Tensor, signal: Tensor, spread: Tensor
+) -> Tensor:
+    """Eq. 13: `ẑ_0 = (z_t − √(1 − ᾱ_t) ε̂) / √ᾱ_t = z_0 + √(1 − ᾱ_t)/√ᾱ_t (ε − ε̂)`.
+
+    The second form, Eq. 7 put into the first, has the same value and gradient, reads less memory
+    and in bfloat16 does not lose the latent to the cancelling of large numbers.
+
+    Args:
+        z_0, eps, signal, spread: what `diffuse` made z_t of.
+        eps_hat: predicted noise.
+    """
+    return torch.addcmul(z_0, -spread / signal, eps_hat - eps)

@@ -177,7 +177,8 @@ class GaitNetwork(nn.Module):
         """
         config = self.config
         with torch.autocast(first.device.type, enabled=False):
-            embeddings = part_embedding(torch.cat([first, second]).float(), self.fcs)
+            strips = [horizontal_pooling(x.float(), self.fcs.parts) for x in (first, second)]
+            embeddings = self.fcs(torch.cat(strips))
             cosines = self.neck(embeddings)
             terms = {
                 "ce": part_cross_entropy(
