@@ -34,7 +34,7 @@ WAITING = {
     "lift_fresh",
     "lift_fresh_copy",
 }
-"""What a GPU answers only after all that it was asked before, or what makes it wait for the host."""
+"""What a GPU answers only after all it was asked before, or what makes it wait for the host."""
 
 
 class Watch(TorchDispatchMode):
