@@ -154,8 +154,12 @@ def copy_peak(device: torch.device) -> float:
     return 2 * count / _best(lambda: target.copy_(source), device)
 
 
-def _best(work: Callable[[], object], device: torch.device, times: int = 8) -> float:
-    return min(_seconds(work, device) for _ in range(times))
+def _best(work: Callable[[], object], device: torch.device, long: float = 2.0) -> float:
+    """Seconds of the quickest of all calls that `long` seconds have room for."""
+    end, quickest = time.perf_counter() + long, _seconds(work, device)
+    while time.perf_counter() < end:
+        quickest = min(quickest, _seconds(work, device))
+    return quickest
 
 
 def _seconds(work: Callable[[], object], device: torch.device) -> float:

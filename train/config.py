@@ -216,7 +216,7 @@ class RunConfig(Config):
     """`auto` takes CUDA where there is a device."""
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
     """Of the forward pass; losses are fp32. `auto`: bf16 on CUDA (fp16 if old) and on processors
-    with matrix units for it (AMX), else fp32."""
+    that multiply it (AMX, AVX512_BF16), else fp32."""
     compile: bool = False
     """Whether torch.compile translates the forward pass."""
     channels_last: bool = True

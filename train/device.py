@@ -39,9 +39,9 @@ def pick_precision(config: RunConfig, device: torch.device) -> torch.dtype:
 
 
 def _cpu_has_bf16_matrices() -> bool:
-    """Whether the processor multiplies bfloat16 matrices in hardware (AMX)."""
+    """Whether the processor multiplies bfloat16 in hardware (AMX, or AVX-512's dot product)."""
     capabilities: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()
-    return bool(capabilities.get("amx_bf16"))
+    return bool(capabilities.get("amx_bf16") or capabilities.get("avx512_bf16"))
 
 
 def set_threads(config: RunConfig) -> int:

@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 import torch.distributed as dist
@@ -103,22 +104,6 @@ class _Gather(torch.autograd.Function):
         return total.chunk(world_size())[dist.get_rank()]
 
 
-class _Sum(torch.autograd.Function):
-    """The sum over ranks; the gradient of a sum that every rank uses is summed likewise."""
-
-    @staticmethod
-    def forward(_: FunctionCtx, values: Tensor) -> Tensor:
-        total = values.contiguous().clone()
-        dist.all_reduce(total)
-        return total
-
-    @staticmethod
-    def backward(_: FunctionCtx, gradient: Tensor) -> Tensor:
-        total = gradient.contiguous().clone()
-        dist.all_reduce(total)
-        return total
-
-
 class AllRanksBatchNorm(_BatchNorm):
     """BatchNorm whose training statistics run over the batches of all ranks.
 
@@ -131,18 +116,14 @@ class AllRanksBatchNorm(_BatchNorm):
     def forward(self, input: Tensor) -> Tensor:
         if not self.training:
             return super().forward(input)
-        dims = [0, *range(2, input.ndim)]
-        shape = [1, -1] + [1] * (input.ndim - 2)
+        standard, mean, variance = _Standardise.apply(input, self.eps)  # type: ignore[no-untyped-call]
         count = input.numel() // input.shape[1] * world_size()
-        values = input.float()  # statistics in float32 whatever autocast says, as torch's own
-        mean: Tensor = _Sum.apply(values.sum(dims)) / count  # type: ignore[no-untyped-call]
-        centred = values - mean.view(shape)
-        variance: Tensor = _Sum.apply((centred * centred).sum(dims)) / count  # type: ignore[no-untyped-call]
-        self._track(mean.detach(), variance.detach() * count / max(count - 1, 1))
-        normalised = centred * torch.rsqrt(variance + self.eps).view(shape)
-        if self.affine:
-            normalised = normalised * self.weight.view(shape) + self.bias.view(shape)
-        return normalised.to(input.dtype)
+        self._track(mean, variance * count / max(count - 1, 1))
+        if not self.affine:
+            return cast(Tensor, standard)
+        shape, dtype = _per_channel(input), input.dtype
+        weight, bias = (x.view(shape).to(dtype) for x in (self.weight, self.bias))
+        return torch.addcmul(bias, standard, weight)
 
     def _track(self, mean: Tensor, variance: Tensor) -> None:
         if self.running_mean is None or self.running_var is None:
@@ -152,6 +133,60 @@ class AllRanksBatchNorm(_BatchNorm):
         momentum = 0.1 if self.momentum is None else self.momentum
         self.running_mean.lerp_(mean, momentum)
         self.running_var.lerp_(variance, momentum)
+
+
+class _Standardise(torch.autograd.Function):
+    """Zero mean and unit variance of each channel over all ranks; one exchange each way.
+
+    torch's own kernel standardises by this rank's statistics. What those of all ranks make of it
+    is one more scale and shift of each channel. Statistics are float32 whatever the dtype.
+    """
+
+    @staticmethod
+    def forward(context: FunctionCtx, x: Tensor, eps: float) -> tuple[Tensor, Tensor, Tensor]:
+        one = torch.ones(x.shape[1], device=x.device)
+        own, mean, inverse = torch.native_batch_norm(
+            x, one, torch.zeros_like(one), None, None, True, 0.0, eps
+        )
+        variance = inverse.square().reciprocal() - eps
+        means, variances = _of_all_ranks(torch.stack([mean, variance])).unbind(1)
+        mean_all = means.mean(dim=0)
+        variance_all = (variances + (means - mean_all).square()).mean(dim=0)
+        inverse_all = torch.rsqrt(variance_all + eps)
+        shape = _per_channel(x)
+        scale = (inverse_all / inverse).view(shape).to(x.dtype)
+        shift = ((mean - mean_all) * inverse_all).view(shape).to(x.dtype)
+        standard = torch.addcmul(shift, own, scale)
+        context.save_for_backward(standard, inverse_all)
+        context.mark_non_differentiable(mean_all, variance_all)  # type: ignore[attr-defined]
+        return standard, mean_all, variance_all
+
+    @staticmethod
+    def backward(context: FunctionCtx, gradient: Tensor, *_: Tensor) -> tuple[Tensor, None]:
+        standard, inverse = context.saved_tensors  # type: ignore[attr-defined]
+        dims, shape = [0, *range(2, gradient.ndim)], _per_channel(gradient)
+        sums = torch.stack(
+            [values.sum(dims, dtype=torch.float32) for values in (gradient, gradient * standard)]
+        )
+        dist.all_reduce(sums)
+        count = gradient.numel() // gradient.shape[1] * world_size()
+        mean, slope = (
+            (values * inverse / -count).view(shape).to(gradient.dtype) for values in sums
+        )
+        own = torch.addcmul(mean, gradient, inverse.view(shape).to(gradient.dtype))
+        return own.addcmul_(standard, slope), None
+
+
+def _of_all_ranks(values: Tensor) -> Tensor:
+    """`(world, …)` of every rank."""
+    rows = [torch.empty_like(values) for _ in range(world_size())]
+    dist.all_gather(rows, values)
+    return torch.stack(rows)
+
+
+def _per_channel(x: Tensor) -> list[int]:
+    """The shape in which one number a channel broadcasts against it."""
+    return [1, -1] + [1] * (x.ndim - 2)
 
 
 def synchronise_batch_norm(module: nn.Module, device: torch.device) -> nn.Module:

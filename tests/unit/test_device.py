@@ -64,6 +64,12 @@ def test_precision_follows_the_hardware_unless_told(
     assert pick_precision(RunConfig.model_validate({"precision": asked}), device) == got
 
 
+def test_avx512_is_enough_for_bf16(monkeypatch: pytest.MonkeyPatch) -> None:
+    able = {"amx_bf16": False, "avx512_bf16": True}
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: able, raising=False)
+    assert pick_precision(RunConfig(), CPU) == torch.bfloat16
+
+
 def test_processes_of_one_machine_share_its_cores(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("train.device._cores", lambda: 8)
     before = torch.get_num_threads()

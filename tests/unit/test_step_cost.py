@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from bench.cost import OpCounter, count_step
+from bench.cost import OpCounter, Rates, count_step
 from tests.training_setup import tiny_config
 
 
@@ -38,3 +38,17 @@ def test_a_whole_step_is_counted_without_computing_it() -> None:
     assert ops["aten._fused_adam_"].calls == 1
     doubled = count_step(tiny_config(batch={"sequences": 4}), 6, torch.float32)
     assert doubled["aten.convolution"].flops == 2 * ops["aten.convolution"].flops
+
+
+def test_a_call_takes_the_longer_of_its_arithmetic_and_its_traffic() -> None:
+    a = torch.randn(4, 4)
+    with OpCounter(Rates(flops=128, bytes=64)) as counter:
+        (a @ a) + a
+        (a @ a) * 2
+    product, total = counter.ops["aten.mm"], counter.ops["aten.add"]
+    assert (product.calls, product.flops, product.bytes) == (2, 2 * 128, 2 * 3 * 64)
+    assert product.seconds == 2 * max(128 / 128, 3 * 64 / 64)
+    assert total.seconds == 3
+    with OpCounter(Rates(flops=16, bytes=64)) as slow:
+        a @ a
+    assert slow.ops["aten.mm"].seconds == 8
