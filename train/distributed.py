@@ -158,7 +158,7 @@ class _Standardise(torch.autograd.Function):
         shift = ((mean - mean_all) * inverse_all).view(shape).to(x.dtype)
         standard = torch.addcmul(shift, own, scale)
         context.save_for_backward(standard, inverse_all)
-        context.mark_non_differentiable(mean_all, variance_all)  # type: ignore[attr-defined]
+        context.mark_non_differentiable(mean_all, variance_all)
         return standard, mean_all, variance_all
 
     @staticmethod

@@ -69,7 +69,7 @@ class RecordedStep:
 
 def aside(work: Callable[[], Losses]) -> Losses:
     """Does it on a stream of its own, as what is recorded later must have been done before."""
-    stream = torch.cuda.Stream()
+    stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
     stream.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(stream):
         losses = work()

@@ -98,8 +98,8 @@ def test_nothing_in_a_step_waits(precision: torch.dtype, phases: tuple[int, ...]
 def test_nothing_in_a_full_size_step_waits() -> None:
     learner = Learner(load_config("sustech1k"), CLASSES, Machine(CPU, torch.bfloat16))
     with FakeTensorMode(allow_non_fake_inputs=True):
-        frames = (torch.zeros(64, 10, c, 64, 64, dtype=torch.uint8) for c in (1, 3))
-        given = TrainBatch(*frames, torch.zeros(64, dtype=torch.int64))
+        first, second = (torch.zeros(64, 10, c, 64, 64, dtype=torch.uint8) for c in (1, 3))
+        given = TrainBatch(first, second, torch.zeros(64, dtype=torch.int64))
         learner.step(1, given)
         with Watch() as watch:
             learner.step(2, given)

@@ -54,13 +54,15 @@ class _MeanSquare(torch.autograd.Function):
     def forward(context: FunctionCtx, maps: Tensor) -> Tensor:
         context.save_for_backward(maps)
         norms = torch.linalg.vector_norm(maps, dim=(-3, -2, -1), dtype=torch.float32)
-        return norms.square() / maps.shape[-3:].numel()
+        means: Tensor = norms.square() / maps.shape[-3:].numel()
+        return means
 
     @staticmethod
     def backward(context: FunctionCtx, gradient: Tensor) -> Tensor:
         (maps,) = context.saved_tensors  # type: ignore[attr-defined]
         slope = gradient * (2 / maps.shape[-3:].numel())
-        return maps * slope[..., None, None, None].to(maps.dtype)
+        result: Tensor = maps * slope[..., None, None, None].to(maps.dtype)
+        return result
 
 
 class _Between(torch.autograd.Function):
@@ -71,12 +73,13 @@ class _Between(torch.autograd.Function):
         difference = pair[0] - pair[1]
         context.save_for_backward(difference)
         norm = torch.linalg.vector_norm(difference, dtype=torch.float32)
-        return norm.square() / difference.numel()
+        mean: Tensor = norm.square() / difference.numel()
+        return mean
 
     @staticmethod
     def backward(context: FunctionCtx, gradient: Tensor) -> Tensor:
         (difference,) = context.saved_tensors  # type: ignore[attr-defined]
         slope = gradient * (2 / difference.numel())
-        return difference * torch.stack([slope, -slope]).view(2, *[1] * difference.ndim).to(
-            difference.dtype
-        )
+        slopes = torch.stack([slope, -slope]).view(2, *[1] * difference.ndim)
+        result: Tensor = difference * slopes.to(difference.dtype)
+        return result
