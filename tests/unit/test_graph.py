@@ -15,6 +15,7 @@ from train import graph
 from train.batches import TrainBatch
 from train.learner import Learner, Machine
 from train.losses import Losses
+from train.optimiser import make_optimiser, set_learning_rate
 from train.presets import load_config
 
 CPU = torch.device("cpu")
@@ -143,6 +144,17 @@ def test_a_recorded_step_copies_each_batch_to_where_it_is_read(on_a_cpu: list[st
     assert totals(recorded, step, iter(range(8))) == expected
     assert len(set(expected)) == 8
     assert on_a_cpu == ["aside"] * graph.WARM_UP + ["record"] + ["replay"] * 5
+
+
+def test_the_rate_of_a_recorded_update_changes_in_place() -> None:
+    network = torch.nn.Linear(2, 2)
+    optimiser = make_optimiser(network, tiny_config().optim, graph=True)
+    (group,) = optimiser.param_groups
+    place = group["lr"]
+    set_learning_rate(optimiser, 0.25)
+    assert group["lr"] is place
+    assert place.item() == 0.25
+    assert group["capturable"]
 
 
 @pytest.mark.parametrize(
