@@ -56,10 +56,16 @@ def test_training_speed(tmp_path: Path) -> None:
 
 
 def test_full_size_is_counted_without_computing() -> None:
-    lines = output("bench.train", "sustech1k", "--count", "--rows", "base").splitlines()
-    flops = {line.split()[0]: float(line.split()[1]) for line in lines[1:3]}
-    assert flops["default"] == pytest.approx(13.86, abs=0.01)
-    assert flops["base"] == pytest.approx(13.22, abs=0.01)
+    rates = ("--precision", "bf16", "--tflops", "750", "--tbytes", "4.8")
+    lines = output("bench.train", "sustech1k", "--count", "--rows", "base", *rates).splitlines()
+    found = {line.split()[0]: [float(n) for n in line.split()[1:]] for line in lines[1:3]}
+    (_, flops, moved, ms), (_, base_flops, base_moved, base_ms) = found["default"], found["base"]
+    assert flops == pytest.approx(13.86, abs=0.01)
+    assert base_flops == pytest.approx(13.22, abs=0.01)
+    assert moved < 96
+    assert base_moved < 79
+    # Arithmetic alone takes 18.5 and 17.6 ms.
+    assert 18.5 < ms < 1.13 * base_ms
 
 
 WITHOUT = """
