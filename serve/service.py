@@ -37,8 +37,9 @@ from gallery.shelf import Folder
 from gallery.template import Matrix
 from serve.audit.record import Keys
 from serve.audit.trail import Audit
-from serve.batching import Batcher
+from serve.batching import Batcher, Embedder
 from serve.condition import Conditions
+from serve.cores import CPU, Shared, batch_of, runs_of
 from serve.draining import Drain
 from serve.observe import Metrics
 from serve.presence import while_present
@@ -78,6 +79,7 @@ class Service:
         settings: caps and number of workers.
         audit: where every use is recorded; closed with the service.
         lock: of the data folder, released with the service.
+        embedder: runs the network; None for `encoder` itself.
     """
 
     def __init__(
@@ -87,18 +89,19 @@ class Service:
         settings: Settings,
         audit: Audit,
         lock: FileLock,
+        embedder: Embedder | None = None,
     ) -> None:
         self.encoder, self.galleries, self.settings = encoder, galleries, settings
         self.audit, self.metrics, self.drain = audit, Metrics(), Drain()
         self._conditions = Conditions()
         self._lock = lock
         self._batcher = Batcher(
-            encoder,
+            embedder or encoder,
             self.metrics,
-            max_batch=settings.max_batch,
+            max_batch=batch_of(settings, encoder),
             max_queue=settings.max_queue,
             max_wait=settings.batch_wait_ms / 1000,
-            runs=settings.runs,
+            runs=runs_of(settings, encoder),
         )
         self._limiter: anyio.CapacityLimiter | None = None
 
@@ -114,6 +117,7 @@ class Service:
         root = settings.data / "galleries"
         bundle = settings.bundle or _found_bundle(root, settings.gallery)
         encoder = Encoder.load(bundle, device=settings.device, threads=settings.threads)
+        embedder = _embedder(encoder, settings, bundle)
         lock = _taken(settings.data)
         try:
             galleries = Galleries(Folder(root), bundle, encoder.contract)
@@ -125,7 +129,7 @@ class Service:
         except GaitError:
             lock.release()
             raise
-        return cls(encoder, galleries, settings, audit, lock)
+        return cls(encoder, galleries, settings, audit, lock, embedder)
 
     def close(self) -> None:
         """Embeds what waits, closes the galleries and lets go of the data folder."""
@@ -213,6 +217,13 @@ class Service:
             except (ClipError, DecodeError) as error:
                 clips.rejected[position] = error
         return clips
+
+
+def _embedder(encoder: Encoder, settings: Settings, bundle: Path) -> Embedder:
+    share = max(1, encoder.threads // runs_of(settings, encoder))
+    if share == encoder.threads or encoder.provider != CPU:
+        return encoder
+    return Shared(encoder, Encoder.load(bundle, device=settings.device, threads=share))
 
 
 def _found_bundle(root: Path, default: str) -> Path:

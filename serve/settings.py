@@ -35,11 +35,14 @@ class Settings(BaseSettings):
         keys: key file made by `python -m serve.keys new`; None for `data/keys.json`, and where
             there is none for no keys, on loopback only.
         device: where the network runs.
-        threads: of one run of the network; None for all cores this process may use.
+        threads: of a run of the network that has the machine to itself; None for all cores this
+            process may use. Runs beside others get a share of them.
         workers: clips decoded, or searched for, at the same time.
         max_waiting: requests that may wait for a worker; one more is told to come back (429).
-        runs: runs of the network at the same time.
-        max_batch: clips of one run.
+        runs: runs of the network at the same time; None for one on a GPU and for as many as there
+            are threads, at most 4, on a CPU.
+        max_batch: clips of one run; None for 16 on a GPU and for 1 on a CPU, which is no faster
+            with more.
         batch_wait_ms: milliseconds a batch may collect while another run goes on; an idle network
             waits for nothing.
         max_queue: clips that may wait for the network; more are told to come back (429).
@@ -74,8 +77,8 @@ class Settings(BaseSettings):
     threads: int | None = Field(None, ge=1, le=1024)
     workers: int = Field(2, ge=1)
     max_waiting: int = Field(128, ge=0)
-    runs: int = Field(1, ge=1, le=64)
-    max_batch: int = Field(16, ge=1, le=1024)
+    runs: int | None = Field(None, ge=1, le=64)
+    max_batch: int | None = Field(None, ge=1, le=1024)
     batch_wait_ms: float = Field(5, ge=0, le=1000)
     max_queue: int = Field(256, ge=1)
     deadline_seconds: float = Field(30, gt=0)

@@ -2,7 +2,7 @@
 
 import re
 import threading
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
@@ -20,8 +20,20 @@ _MOST_INTENTS = 100_000
 _AUDIT_ID = re.compile(r"([1-9][0-9]{0,17})-([0-9a-f]{16})")
 
 
+@dataclass(eq=False)
+class _Waiting:
+    """A record on its way to the disk, and what became of it."""
+
+    record: Record
+    entry: Entry | None = None
+    problem: GaitError | None = None
+
+
 class Audit:
     """An open audit trail. Methods may be called from several threads.
+
+    Records that arrive while others are being written are written together, so that many requests
+    share the disk's time for one.
 
     An act (an enrolment, a removal) is recorded twice: `intended` before it and its outcome after
     it, see `begin`. An outcome that could not be written is kept and written before anything else;
@@ -32,7 +44,8 @@ class Audit:
     def __init__(self, chain: Chain, keys: Keys) -> None:
         self.keys, self._chain = keys, chain
         self._owed: list[Record] = []
-        self._writing = threading.Lock()
+        self._waiting: list[_Waiting] = []
+        self._arriving, self._writing = threading.Lock(), threading.Lock()
 
     @classmethod
     def open(cls, folder: Path, keys: Keys) -> Self:
@@ -63,15 +76,17 @@ class Audit:
         Raises:
             AuditUnavailableError: it could not be written; no result of the use may leave.
         """
+        mine = _Waiting(record)
+        with self._arriving:
+            self._waiting.append(mine)
         with self._writing:
-            try:
-                *_, entry = self._chain.append(*self._owed, record)
-            except GaitError as error:
-                if record.intent is not None:
-                    self._owed.append(record)
-                raise AuditUnavailableError(f"the use cannot be recorded: {error}") from error
-            self._owed.clear()
-        return entry
+            if mine in self._waiting:  # else whoever wrote before wrote it along
+                self._write_waiting()
+        if mine.entry is None:
+            raise AuditUnavailableError(
+                f"the use cannot be recorded: {mine.problem or 'see the log'}"
+            ) from mine.problem
+        return mine.entry
 
     def begin(self, record: Record) -> Entry:
         """Records that an act is about to happen; its outcome names this record's sequence.
@@ -113,3 +128,19 @@ class Audit:
         if unknown:
             self._chain.append(*unknown)
         return len(unknown)
+
+    def _write_waiting(self) -> None:
+        """Writes what is owed and all that waits, all or none; the caller holds `_writing`."""
+        with self._arriving:
+            group, self._waiting = self._waiting, []
+        records = [each.record for each in group]
+        try:
+            entries = self._chain.append(*self._owed, *records)
+        except GaitError as error:
+            self._owed += [record for record in records if record.intent is not None]
+            for each in group:
+                each.problem = error
+            return
+        for each, entry in zip(group, entries[len(self._owed) :], strict=True):
+            each.entry = entry
+        self._owed.clear()
