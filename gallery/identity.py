@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 
 from gait.cli import run
-from gait.errors import ConfigError, StorageError
+from gait.errors import ConfigError, StorageError, TransferError
 
 PRIVATE, PUBLIC = "diffcrossgait private identity", "diffcrossgait public identity"
 KEY_BYTES = 32
@@ -46,6 +46,22 @@ class Party:
             ConfigError: there is none, or it is something else.
         """
         return cls(*_read(path, PUBLIC))
+
+    @classmethod
+    def parse(cls, content: bytes) -> Self:
+        """Reads what somebody sent as a `.pub` file.
+
+        Raises:
+            TransferError: it is something else, or nothing can be sealed for it.
+        """
+        keys = _parsed(content[:_FILE_LIMIT], PUBLIC)
+        if keys is None:
+            raise TransferError(f"what was sent is not a {PUBLIC}: make one with gallery.identity")
+        try:
+            X25519PrivateKey.generate().exchange(X25519PublicKey.from_public_bytes(keys[1]))
+        except ValueError as error:  # a degenerate point
+            raise TransferError("nothing can be sealed for this public identity") from error
+        return cls(*keys)
 
     def signed(self, signature: bytes, message: bytes) -> bool:
         """Whether the signature of a message is this party's."""
@@ -142,16 +158,24 @@ def _write(path: Path, kind: str, keys: tuple[bytes, bytes], mode: int) -> None:
 def _read(path: Path, kind: str) -> tuple[bytes, bytes]:
     try:
         with path.open("rb") as file:
-            content = json.loads(file.read(_FILE_LIMIT))
-        if content["kind"] == kind:
-            first, second = (base64.b64decode(key, validate=True) for key in content["keys"])
-            if len(first) == len(second) == KEY_BYTES:
-                return first, second
+            keys = _parsed(file.read(_FILE_LIMIT), kind)
     except OSError as error:
         raise ConfigError(f"cannot read {path}: {error}") from error
-    except (ValueError, TypeError, KeyError):
-        pass  # said below, without a word of what it holds
-    raise ConfigError(f"{path} is not a {kind}: make one with gallery.identity")
+    if keys is None:  # said without a word of what it holds
+        raise ConfigError(f"{path} is not a {kind}: make one with gallery.identity")
+    return keys
+
+
+def _parsed(text: bytes, kind: str) -> tuple[bytes, bytes] | None:
+    """The two keys of an identity; None if this is none."""
+    try:
+        content = json.loads(text)
+        if content["kind"] != kind:
+            return None
+        first, second = (base64.b64decode(key, validate=True) for key in content["keys"])
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return None
+    return (first, second) if len(first) == len(second) == KEY_BYTES else None
 
 
 if __name__ == "__main__":

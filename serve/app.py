@@ -26,6 +26,7 @@ from serve.routes import (
     reviews,
     subjects,
     templates,
+    transfer,
     verify,
 )
 from serve.routes import keys as key_routes
@@ -71,7 +72,7 @@ def create_app(service: Service, keys: KeyFile | None = None) -> FastAPI:
     key = HTTPBearer(auto_error=False, description="`id.secret`", scheme_name="key")
     documented = [] if keys is None else [Security(key)]  # checked by `Access`
     for noun in (
-        *(identify, verify, embed, galleries, subjects, templates, models),
+        *(identify, verify, embed, galleries, transfer, subjects, templates, models),
         *(key_routes, audit, reviews),
     ):
         app.include_router(noun.router, dependencies=[*documented, Depends(intend)])

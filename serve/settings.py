@@ -14,7 +14,7 @@ from gallery.session import Device
 from serve.rates import Rate
 
 PREFIX = "DIFFCROSSGAIT_"
-KEYS = "keys.json"
+KEYS, IDENTITY = "keys.json", "identity.key"
 _MIB = 1 << 20
 _CAPS = Limits()
 """What the commands read, so that a gallery built by them and the service take the same clips."""
@@ -29,6 +29,8 @@ class Settings(BaseSettings):
         galleries: `milvus://host:port` to keep the galleries there; None for `data/galleries`.
         gallery: the gallery of requests that name none; made if there is none.
         bundle: model bundle; None for the copy in the galleries.
+        identity: private identity made by `python -m gallery.identity`, which signs exports of
+            galleries and opens imports; None for `data/identity.key`.
         purposes: purposes that may be given for a search; empty for any.
         host: address to listen on. Other than loopback only with `keys`.
         port: TCP port.
@@ -72,6 +74,7 @@ class Settings(BaseSettings):
     host: str = "127.0.0.1"
     port: int = Field(8000, ge=1, le=65535)
     keys: Path | None = None
+    identity: Path | None = None
     purposes: tuple[str, ...] = ()
     device: Device = Device.AUTO
     threads: int | None = Field(None, ge=1, le=1024)
@@ -112,6 +115,11 @@ class Settings(BaseSettings):
         """The key file; None for no keys."""
         usual = self.data / KEYS
         return self.keys or (usual if usual.exists() else None)
+
+    @property
+    def identity_file(self) -> Path:
+        """The private identity, which need not be there."""
+        return self.identity or self.data / IDENTITY
 
     @property
     def on_loopback(self) -> bool:

@@ -45,3 +45,15 @@ class GalleryDeleted(Reply):
     subjects_removed: int
     templates_removed: int
     receipts: list[ReceiptReport] = Field(description="One for each subject.")
+
+
+class ImportReply(Reply):
+    """What became of the templates of an export."""
+
+    request_id: RequestId
+    audit_id: AuditId
+    gallery: GalleryName
+    templates_enrolled: int
+    templates_present: int = Field(description="The gallery had them already.")
+    templates_expired: int = Field(description="Left out.")
+    gallery_revision: Revision

@@ -21,6 +21,8 @@ PATHS = {
     "/v1/embed": {"post"},
     "/v1/galleries": {"get", "post"},
     G: {"get", "delete"},
+    f"{G}:export": {"post"},
+    f"{G}:import": {"post"},
     f"{G}/subjects": {"get"},
     S: {"get", "delete"},
     f"{S}:merge": {"post"},
@@ -52,6 +54,8 @@ FIELDS = {
     "GalleryReply": "request_id gallery contract subjects templates ready gallery_revision",
     "GalleryPage": "request_id galleries next_cursor",
     "GalleryDeleted": "request_id audit_id gallery subjects_removed templates_removed receipts",
+    "ImportReply": "request_id audit_id gallery templates_enrolled templates_present "
+    "templates_expired gallery_revision",
     "EnrolReply": "request_id audit_id gallery subject templates rejected erased gallery_revision",
     "TemplateAdded": "position template clip",
     "SubjectPage": "request_id gallery subjects next_cursor gallery_revision",
