@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from gait.modality import Modality
+from gallery.identity import Identity
 from serve.key_file import KeyFile
 from serve.keyring import Grant
 from serve.scopes import Scope
@@ -71,3 +72,19 @@ def test_examples_for_a_service_with_keys(tmp_path: Path) -> None:
     assert len(examples) >= 5
     with running("--bundle", TINY, "--data", data) as (_, address):
         _run(tmp_path, address, examples, KEY=searching, ADMIN=admin, ID=spare.key.id)
+
+
+def test_examples_of_moving_a_gallery(tmp_path: Path) -> None:
+    """The service exports for itself: it is both parties."""
+    data = tmp_path / "data"
+    with running("--bundle", TINY, "--data", data) as (_, address):
+        _run(tmp_path, address, [ENROL.format("default")])
+    _, public = Identity.make().save(data / "identity")
+    for name in ("alice.pub", "bob.pub"):
+        (tmp_path / name).write_bytes(public.read_bytes())
+    admin = KeyFile(data / "keys.json").new(Grant(scopes=(Scope.ADMIN,))).token
+    examples = _examples("docs/moving.md")
+    assert len(examples) == 2
+    with running("--bundle", TINY, "--data", data) as (_, address):
+        _run(tmp_path, address, examples, ADMIN=admin)
+    assert (tmp_path / "people.gallery").read_bytes().startswith(b"DCGAIT1")
