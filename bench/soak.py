@@ -1,7 +1,9 @@
 """The service's memory under mixed traffic: does it grow?"""
 
 import time
+from collections import Counter
 from dataclasses import asdict, dataclass
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,10 @@ _WARM = 0.2
 """Share of the time in which memory may still rise: caches, threads, arenas."""
 
 
+_KINDS = ("enrol", "identify", "verify", "identify", "damaged", "identify", "list", "identify")
+"""What is asked for, in turn. An enrolment is erased again; a damaged file is cut in half."""
+
+
 @dataclass(frozen=True)
 class Sample:
     """Resident memory, in MiB, after some requests."""
@@ -26,7 +32,7 @@ class Sample:
 
 
 def soak(service: ServiceClient, minutes: float, pause: float = 0.0) -> dict[str, Any]:
-    """Mixed traffic: clips of both modalities and many lengths searched, enrolled and erased.
+    """Mixed traffic: clips of both modalities and many lengths, asked for in turn as in `_KINDS`.
 
     Args:
         service: with a gallery `default` that is not empty.
@@ -34,33 +40,38 @@ def soak(service: ServiceClient, minutes: float, pause: float = 0.0) -> dict[str
         pause: seconds between requests.
 
     Returns:
-        `samples`, and `growth`, MiB from the end of the warm-up to the end, each the median of a
-        tenth of the samples.
+        `kinds`, how many requests of each; `samples`; `growth_mib`, from the end of the warm-up to
+        the end, each the median of a tenth of the samples; and that for 1,000 requests.
     """
-    rng, done = np.random.default_rng(0), 0
+    rng, done = np.random.default_rng(0), Counter[str]()
     samples: list[Sample] = []
     began = time.monotonic()
     with httpx2.Client(base_url=service.url, timeout=60) as http:
         while (second := time.monotonic() - began) < 60 * minutes:
-            done += _one(http, rng, done)
+            _one(http, rng, done)
             if not samples or second - samples[-1].second >= minutes * 60 / 200:
-                samples.append(Sample(second, done, resident_mib(service.process)))
+                samples.append(Sample(second, done.total(), resident_mib(service.process)))
             time.sleep(pause)
     tenth = max(1, len(samples) // 10)
     start = int(_WARM * len(samples))
-    early = float(np.median([each.mib for each in samples[start : start + tenth]]))
-    late = float(np.median([each.mib for each in samples[-tenth:]]))
+    first, last = samples[start : start + tenth], samples[-tenth:]
+    early, late = (float(np.median([each.mib for each in part])) for part in (first, last))
+    between = float(np.median([s.requests for s in last]) - np.median([s.requests for s in first]))
     return {
-        "minutes": minutes, "requests": done, "early_mib": early, "late_mib": late,
-        "growth_mib": late - early, "samples": [asdict(each) for each in samples],
+        "minutes": minutes, "requests": done.total(), "kinds": dict(done), "early_mib": early,
+        "late_mib": late, "growth_mib": late - early,
+        "growth_mib_per_1000": 1000 * (late - early) / max(between, 1.0),
+        "samples": [asdict(each) for each in samples],
     }  # fmt: skip
 
 
 def memory_text(memory: dict[str, Any]) -> str:
     """The outcome in a line."""
+    kinds = ", ".join(f"{count} × {kind}" for kind, count in memory["kinds"].items())
     return (
-        f"\n{memory['requests']} mixed requests in {memory['minutes']:g} minutes: resident "
-        f"{memory['early_mib']:.0f} MiB after warm-up, {memory['late_mib']:.0f} MiB at the end\n"
+        f"\n{memory['requests']} mixed requests in {memory['minutes']:g} minutes ({kinds}): "
+        f"resident {memory['early_mib']:.1f} MiB after warm-up, {memory['late_mib']:.1f} MiB at the end, "
+        f"{memory['growth_mib_per_1000']:+.2f} MiB for 1,000 requests\n"
     )
 
 
@@ -72,23 +83,32 @@ def resident_mib(process: int) -> float:
     raise ServiceError(f"process {process} has ended")
 
 
-def _one(http: httpx2.Client, rng: np.random.Generator, number: int) -> int:
-    """One request, or for an enrolment two; how many they were."""
+def _one(http: httpx2.Client, rng: np.random.Generator, done: Counter[str]) -> None:
+    """The next request, or for an enrolment two."""
     modality = list(Modality)[int(rng.integers(2))]
     shape = (int(rng.integers(3, 60)), modality.channels, 64, 64)
     clip = clip_file(Clip(rng.integers(0, 256, shape).astype(np.uint8), modality))
-    fields = {"modality": str(modality)}
-    if number % 8:
-        sent = {"clip": ("clip.npy", clip)}
-        _checked(http.post("/v1/identify", files=sent, data=fields | {"purpose": "soak"}))
-        return 1
-    path = f"/v1/galleries/default/subjects/soak{number % 50}"
-    fields |= {"authorisation": "none: random pixels", "expires": "2999-01-01"}
-    _checked(http.post(f"{path}/templates", files={"clips": ("clip.npy", clip)}, data=fields))
-    _checked(http.delete(path))
-    return 2
+    kind = _KINDS[done.total() % len(_KINDS)]
+    fields = {"modality": str(modality), "purpose": "soak"}
+    if kind == "enrol":
+        path = f"/v1/galleries/default/subjects/soak{done.total() % 50}"
+        fields |= {"authorisation": "none: random pixels", "expires": "2999-01-01"}
+        _checked(http.post(f"{path}/templates", files={"clips": ("c", clip)}, data=fields))
+        _checked(http.delete(path))
+        done["erase"] += 1
+    elif kind == "list":
+        _checked(http.get("/v1/galleries/default/subjects"))
+    elif kind == "verify":
+        sent = {"clip": ("c", clip), "other": ("c", clip)}
+        _checked(http.post("/v1/verify", files=sent, data=fields))
+    else:
+        whole = kind == "identify"
+        sent = {"clip": ("c", clip if whole else clip[: len(clip) // 2])}
+        reply = http.post("/v1/identify", files=sent, data=fields)
+        _checked(reply, HTTPStatus.OK if whole else HTTPStatus.UNPROCESSABLE_ENTITY)
+    done[kind] += 1
 
 
-def _checked(reply: httpx2.Response) -> None:
-    if not reply.is_success:
+def _checked(reply: httpx2.Response, status: int | None = None) -> None:
+    if reply.status_code != status and (status or not reply.is_success):
         raise ServiceError(f"{reply.url} answered {reply.status_code}: {reply.text[:300]}")

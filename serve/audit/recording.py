@@ -1,5 +1,6 @@
 """The one place that every reply passes: it leaves once its record is on the disk."""
 
+import asyncio
 import json
 import logging
 from contextlib import suppress
@@ -39,6 +40,10 @@ class Recording:
         reply = _Reply(use, scope, receive, send)
         try:
             await self.app(scope, receive, reply.send)
+        except asyncio.CancelledError:  # the service stops and waits no longer
+            with suppress(AuditUnavailableError):
+                await use.cut_off()
+            raise
         finally:
             if use.is_due(HTTPStatus.INTERNAL_SERVER_ERROR):  # no reply was made
                 with suppress(AuditUnavailableError):  # logged by `Audit`

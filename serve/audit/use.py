@@ -1,11 +1,13 @@
 """One request as its record will tell it: routes fill in what they know."""
 
+from http import HTTPStatus
 from typing import Annotated
 
 import anyio.to_thread
 from fastapi import Depends, Request
 from starlette.types import Scope
 
+from gait.errors import ClosingError
 from gallery.template import Candidate, Receipt
 from serve.audit.actions import ACTS, action_of
 from serve.audit.record import Entry, Outcome, Record, Seen
@@ -87,6 +89,17 @@ class Use:
             entry = await anyio.to_thread.run_sync(self._end, outcome, code)
         self.entry = entry
         return entry
+
+    async def cut_off(self) -> None:
+        """Records that it was not waited for: an act that had begun may yet have been done.
+
+        Raises:
+            AuditUnavailableError: it could not be written; what was intended is settled at the
+                next start.
+        """
+        if self.is_due(HTTPStatus.SERVICE_UNAVAILABLE):
+            outcome = Outcome.FAILED if self._intent is None else Outcome.UNKNOWN
+            await self.end(outcome, ClosingError.code)
 
     def is_due(self, status: int) -> bool:
         """Whether a reply of this status needs a record that is not there yet.

@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
@@ -109,6 +110,46 @@ def test_a_request_that_does_not_end_is_cut_off_after_the_grace(
     assert process.returncode == 0, log
     assert "1 requests did not end in time" in log
     assert "Traceback" not in log
+    assert _recorded(tmp_path / "data", "identify") == [("failed", "service.closing")]
+
+
+def test_a_second_signal_waits_for_nobody(tmp_path: Path) -> None:
+    with running("--bundle", TINY, "--data", tmp_path / "data") as (process, address):
+        body = _form("clip", probe(1, Modality.RANGE_VIEW), PURPOSE)
+        with _half_sent(address, body) as begun:
+            process.send_signal(signal.SIGTERM)
+            _refusal(f"{address}/readyz")  # it drains, and has ten seconds
+            began = time.monotonic()
+            process.send_signal(signal.SIGTERM)
+            _, log = process.communicate(timeout=15)
+            assert time.monotonic() - began < 6
+            assert begun.getresponse().status == 503
+    assert process.returncode == 0, log
+    assert "Traceback" not in log
+    assert _recorded(tmp_path / "data", "identify") == [("failed", "service.closing")]
+
+
+def test_connections_that_idle_hold_nothing_up(tmp_path: Path) -> None:
+    with running("--bundle", TINY, "--data", tmp_path / "data") as (process, address):
+        idle = http.client.HTTPConnection(address.removeprefix("http://"), timeout=30)
+        idle.request("GET", "/healthz")
+        assert idle.getresponse().read()
+        unused = socket.create_connection(("127.0.0.1", int(address.rpartition(":")[2])))
+        with closing(idle), closing(unused):
+            began = time.monotonic()
+            process.send_signal(signal.SIGTERM)
+            _, log = process.communicate(timeout=15)
+            assert time.monotonic() - began < 6
+            assert idle.sock is not None
+            assert idle.sock.recv(1) == b"", "it was not closed"
+    assert process.returncode == 0, log
+
+
+def _recorded(data: Path, action: str) -> list[tuple[str, str]]:
+    run = [sys.executable, "-m", "serve.audit", "show", str(data), "--json"]
+    shown = subprocess.run(run, check=True, capture_output=True, text=True, timeout=60).stdout
+    records = [json.loads(line) for line in shown.splitlines()]
+    return [(each["outcome"], each["detail"]) for each in records if each["action"] == action]
 
 
 @contextmanager
