@@ -68,10 +68,11 @@ def soak(service: ServiceClient, minutes: float, pause: float = 0.0) -> dict[str
 def memory_text(memory: dict[str, Any]) -> str:
     """The outcome in a line."""
     kinds = ", ".join(f"{count} × {kind}" for kind, count in memory["kinds"].items())
+    grown = f"{memory['growth_mib_per_1000']:+.2f} MiB for 1,000 requests"
     return (
         f"\n{memory['requests']} mixed requests in {memory['minutes']:g} minutes ({kinds}): "
-        f"resident {memory['early_mib']:.1f} MiB after warm-up, {memory['late_mib']:.1f} MiB at the end, "
-        f"{memory['growth_mib_per_1000']:+.2f} MiB for 1,000 requests\n"
+        f"resident {memory['early_mib']:.1f} MiB after warm-up, {memory['late_mib']:.1f} MiB at "
+        f"the end, {grown}\n"
     )
 
 
