@@ -35,7 +35,8 @@ class Arguments:
     clip: Annotated[Path, tyro.conf.Positional]
     """A clip file: arrays, zip of pictures or point clouds, or a silhouette video."""
     gallery: str
-    """Folder of the gallery, its URL in Milvus, or its URL at a service: https://host/GALLERY."""
+    """Folder of the gallery, its URL in Milvus, or https://host/GALLERY at a service; without
+    a GALLERY, the service's default one."""
     bundle: Path | None = None
     """Model bundle, for a gallery in Milvus, which keeps none."""
     purpose: str | None = None
@@ -97,12 +98,12 @@ def _searched(arguments: Arguments) -> dict[str, Any]:
 def _asked(arguments: Arguments) -> dict[str, Any]:
     if arguments.purpose is None:
         raise ConfigError("a service wants to know why: give --purpose")
-    url, _, gallery = arguments.gallery.rstrip("/").rpartition("/")
+    url, gallery = _service_and_gallery(arguments.gallery)
     client = Client(url, _key(arguments.key_file))
     found = client.identify(
         read_file(arguments.clip),
         arguments.purpose,
-        gallery=unquote(gallery),
+        gallery=gallery,
         top_k=arguments.top_k,
         modality=arguments.modality,
         gallery_modality=arguments.gallery_modality,
@@ -121,6 +122,15 @@ def _asked(arguments: Arguments) -> dict[str, Any]:
         "request_id": found.request_id,
         "audit_id": found.audit_id,
     }
+
+
+def _service_and_gallery(location: str) -> tuple[str, str | None]:
+    """The service's address, and the last part of the path: a gallery, None for its default."""
+    location = location.rstrip("/")
+    if not location.partition("://")[2].partition("/")[2]:
+        return location, None
+    url, _, gallery = location.rpartition("/")
+    return url, unquote(gallery)
 
 
 def _key(file: Path | None) -> str | None:

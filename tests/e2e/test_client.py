@@ -126,6 +126,16 @@ def test_the_command_asks_a_service(keyed: Keyed, tmp_path: Path) -> None:
     assert len(table) >= 5
 
 
+@pytest.mark.parametrize("end", ["", "/"])
+def test_without_a_gallery_the_command_asks_for_the_default_one(
+    keyed: Keyed, tmp_path: Path, end: str
+) -> None:
+    address = f"{keyed.address}{end}"
+    done = _identify(keyed, tmp_path, "--purpose", "test", "--gallery", address)
+    assert done.returncode == 0, done.stderr
+    assert len(done.stdout.splitlines()) >= 5
+
+
 def test_the_command_wants_a_purpose(keyed: Keyed, tmp_path: Path) -> None:
     done = _identify(keyed, tmp_path)
     assert (done.returncode, done.stdout) == (1, "")
