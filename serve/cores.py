@@ -1,5 +1,6 @@
 """How runs of the network share the cores: all of them for a lone run, a share each for several."""
 
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from threading import Lock
@@ -58,7 +59,9 @@ def runs_of(settings: Settings, encoder: Encoder) -> int:
     """Runs at the same time: as set, else one on a GPU and up to `MOST_RUNS` on a CPU."""
     if settings.runs is not None:
         return settings.runs
-    return min(MOST_RUNS, encoder.threads) if encoder.provider == CPU else 1
+    if encoder.provider != CPU:
+        return 1
+    return encoder.threads // math.ceil(encoder.threads / MOST_RUNS)  # so that few cores idle
 
 
 def batch_of(settings: Settings, encoder: Encoder) -> int:

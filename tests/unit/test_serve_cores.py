@@ -14,7 +14,7 @@ from gallery.encoder import Encoder
 from gallery.template import Matrix
 from serve.cores import Shared, batch_of, runs_of
 from serve.service import Service
-from serve.settings import Settings
+from serve.settings import load_settings
 from tests.galleries import TINY
 
 pytestmark = pytest.mark.serving
@@ -71,19 +71,19 @@ def test_a_run_that_failed_is_over() -> None:
     assert runs == ["lone", "lone"]
 
 
-@pytest.mark.parametrize(("threads", "runs"), [(1, 1), (2, 2), (3, 3), (16, 4)])
+@pytest.mark.parametrize(("threads", "runs"), [(1, 1), (2, 2), (3, 3), (6, 3), (16, 4)])
 def test_a_cpu_runs_single_clips_side_by_side(tmp_path: Path, threads: int, runs: int) -> None:
     encoder = Encoder.load(TINY, threads=threads)
-    settings = Settings(data=tmp_path)
+    settings = load_settings(data=tmp_path)
     assert (runs_of(settings, encoder), batch_of(settings, encoder)) == (runs, 1)
-    settings = Settings(data=tmp_path, runs=7, max_batch=5)
+    settings = load_settings(data=tmp_path, runs=7, max_batch=5)
     assert (runs_of(settings, encoder), batch_of(settings, encoder)) == (7, 5)
 
 
 def test_a_gpu_runs_batches_one_after_the_other(tmp_path: Path) -> None:
     encoder = Encoder.load(TINY, threads=4)
     encoder.provider = "CUDAExecutionProvider"  # none is here: only the choice is tested
-    settings = Settings(data=tmp_path)
+    settings = load_settings(data=tmp_path)
     assert (runs_of(settings, encoder), batch_of(settings, encoder)) == (1, 16)
 
 
@@ -93,12 +93,12 @@ def test_a_gpu_runs_batches_one_after_the_other(tmp_path: Path) -> None:
 def test_a_service_shares_its_cores_where_there_are_several(
     tmp_path: Path, threads: int, runs: int | None, shares: bool
 ) -> None:
-    service = Service.open(Settings(data=tmp_path, bundle=TINY, threads=threads, runs=runs))
+    service = Service.open(load_settings(data=tmp_path, bundle=TINY, threads=threads, runs=runs))
     try:
         embedder = service._batcher._encoder
         assert isinstance(embedder, Shared) is shares
         if isinstance(embedder, Shared):
-            rows = [each.embed([CLIP]) for each in (embedder._lone, embedder._beside)]
-            assert np.allclose(*rows, atol=1e-5)
+            lone, beside = embedder._lone.embed([CLIP]), embedder._beside.embed([CLIP])
+            assert np.allclose(lone, beside, atol=1e-5)
     finally:
         service.close()
