@@ -119,13 +119,28 @@ class Catalogue:
             raise no_subject(subject)
         return [_template(row) for row in rows]
 
-    def templates_of(self, subjects: Collection[str]) -> list[Template]:
-        """Templates of several subjects; of those that there are."""
-        found: list[Template] = []
-        for some in portions(list(subjects)):
-            query = f"SELECT {_DESCRIBED} {_JOINED} WHERE s.name IN ({marks(some)}) ORDER BY t.id"
-            found += map(_template, self._rows(query, some))
-        return found
+    def valid(
+        self, subjects: Sequence[int], modality: Modality | None, now: int
+    ) -> list[tuple[int, int, Modality]]:
+        """Of subjects by id, the templates that have not expired: their ids, subjects, modalities.
+
+        Args:
+            subjects: ids of subjects.
+            modality: of the templates; None for both.
+            now: seconds since 1970.
+        """
+        found: list[Row] = []
+        for some in portions(subjects):
+            query = (
+                "SELECT id, subject, modality, expires FROM templates"
+                f" WHERE subject IN ({marks(some)}) ORDER BY id"
+            )
+            found += self._rows(query, _integers(some))
+        return [
+            (template, subject, Modality(of))
+            for template, subject, of, expires in found
+            if expires > now and modality in (None, of)
+        ]
 
     def template(self, template: int) -> Template:
         """The template with this id.
@@ -163,14 +178,23 @@ class Catalogue:
             TemplateNotFoundError: one of them is not there.
             GalleryCorruptError: one of them is damaged.
         """
-        opened = self._opened(self._sealed(_integers(templates)))
-        found = {row.id: embedding for row, embedding in opened}
-        embeddings = np.empty((len(templates), self._identity.dimension), np.float32)
-        for place, template in enumerate(_integers(templates)):
-            if template not in found:
-                raise no_template(template)
-            embeddings[place] = found[template]
+        embeddings = self.present(templates)
+        missing = np.flatnonzero(np.isnan(embeddings[:, 0]))
+        if len(missing):
+            raise no_template(int(templates[missing[0]]))
         return embeddings
+
+    def present(self, templates: Sequence[int]) -> Matrix:
+        """As `embeddings`; NaN for templates that are not there."""
+        ids = _integers(templates)
+        sealed = {row.id: row for row in self._sealed(ids)}
+        rows, embeddings = self._opened([sealed[id_] for id_ in ids if id_ in sealed])
+        if len(rows) == len(ids):
+            return embeddings
+        whole = np.full((len(ids), self._identity.dimension), np.nan, np.float32)
+        there = {row.id for row in rows}
+        whole[[id_ in there for id_ in ids]] = embeddings
+        return whole
 
     def batches(self, size: int) -> Iterator[Batch]:
         """All templates at one moment, in order of id, at most `size` at a time.
@@ -186,9 +210,9 @@ class Catalogue:
         with translated(self._path), closing(own), reading(own) as connection:
             cursor = connection.execute(query)
             while rows := cursor.fetchmany(size):
-                opened = self._opened([Sealed(*row) for row in rows])
+                opened, embeddings = self._opened([Sealed(*row) for row in rows])
                 if opened:
-                    yield _batch(opened)
+                    yield _batch(opened, embeddings)
 
     def _sealed(self, templates: Sequence[int]) -> list[Sealed]:
         found: list[Sealed] = []
@@ -197,28 +221,32 @@ class Catalogue:
             found += [Sealed(*row) for row in self._rows(query, some)]
         return found
 
-    def _opened(self, rows: Sequence[Sealed]) -> list[tuple[Sealed, Vector]]:
-        """Rows with their embeddings, by id. A row whose key is gone is read once more: erasing
-        another template of its subject has given it a new key, or else it has been erased.
+    def _opened(self, rows: Sequence[Sealed]) -> tuple[Sequence[Sealed], Matrix]:
+        """Rows and their embeddings. A row whose key is gone is read once more: erasing another
+        template of its subject has given it a new key, or else it has been erased and is left out.
         """
         keys = self._keys.get({row.key for row in rows})
-        opened = [(row, self._open(row, keys[row.key])) for row in rows if row.key in keys]
-        gone = {row.id: row for row in rows if row.key not in keys}
+        gone = {row.id: row.key for row in rows if row.key not in keys}
         if gone:
             now = self._sealed(list(gone))
-            opened += self._opened([row for row in now if row.key != gone[row.id].key])
-            self._check_destroyed([row for row in now if row.key == gone[row.id].key])
-        return sorted(opened, key=lambda each: each[0].id)
+            self._check_destroyed([row for row in now if row.key == gone[row.id]])
+            renewed = {row.id: row for row in now if row.key != gone[row.id]}
+            rows = [renewed.get(r.id, r) for r in rows if r.key in keys or r.id in renewed]
+            return self._opened(rows)
+        embeddings = np.empty((len(rows), self._identity.dimension), np.float32)
+        for row, embedding in zip(rows, embeddings, strict=True):
+            self._open(row, keys[row.key], embedding)
+        return rows, embeddings
 
-    def _open(self, row: Sealed, key: SubjectKey) -> Vector:
+    def _open(self, row: Sealed, key: SubjectKey, into: Vector) -> None:
         embedding = key.open(row.embedding, self._identity.place(row.subject, row.id))
-        if embedding is None or embedding.shape != (self._identity.dimension,):
+        if embedding is None or embedding.shape != into.shape:
             raise GalleryCorruptError(
                 f"the embedding of template {row.id} in {self._path} is damaged: restore a backup, "
                 f"or remove it with `gallery.remove --template {row.id}` and enrol the clip again "
                 f"(`gallery.list --template {row.id}` says whose it is)"
             )
-        return embedding
+        into[:] = embedding
 
     def _check_destroyed(self, rows: Sequence[Sealed]) -> None:
         destroyed = self._keys.destroyed({row.key for row in rows})
@@ -247,14 +275,13 @@ def _template(row: Row) -> Template:
     return Template(template, subject, Modality(modality), *described)
 
 
-def _batch(opened: Sequence[tuple[Sealed, Vector]]) -> Batch:
-    rows = [row for row, _ in opened]
+def _batch(rows: Sequence[Sealed], embeddings: Matrix) -> Batch:
     return Batch(
         np.array([row.id for row in rows], np.int64),
         np.array([row.subject for row in rows], np.int64),
         np.array([_CODES[row.modality] for row in rows], np.uint8),
         np.array([row.expires for row in rows], np.int64),
-        np.array([embedding for _, embedding in opened], np.float32),
+        embeddings,
     )
 
 

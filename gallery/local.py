@@ -12,7 +12,6 @@ import tempfile
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
@@ -24,20 +23,18 @@ from filelock import FileLock
 from gait.errors import (
     ContractMismatchError,
     GaitError,
-    GalleryEmptyError,
     GalleryError,
     StorageError,
 )
 from gait.manifest import Manifest
 from gait.modality import Modality
-from gallery import clock
-from gallery.admission import checked_probe
-from gallery.fusion import WIDER, Fusion, subject_similarity
+from gallery.fusion import Fusion
 from gallery.health import IndexHealth
 from gallery.index.index import Index
 from gallery.index.live import LiveIndex
-from gallery.index.rows import Change, Filter
+from gallery.index.rows import Change
 from gallery.index.rung import RungName
+from gallery.local_search import LocalSearch
 from gallery.lock import writer_lock
 from gallery.master_key import MasterKey
 from gallery.projection import StoreSource
@@ -53,7 +50,6 @@ from gallery.template import (
     Subject,
     Template,
     Vector,
-    iso_time,
 )
 
 BUNDLE = "bundle"
@@ -74,6 +70,7 @@ class LocalGallery:
         self._changing = threading.Lock()
         self._source = StoreSource(store)
         self._live = LiveIndex(self._source, index)
+        self._search = LocalSearch(folder, store, self._live, self._current)
 
     @classmethod
     def create(
@@ -341,63 +338,7 @@ class LocalGallery:
             GalleryEmptyError: nothing to search.
             GalleryError: not an embedding of this gallery's model, or `top_k` below 1.
         """
-        query = checked_probe(embedding, self.dimension)
-        if top_k < 1:
-            raise GalleryError(f"got top_k {top_k}, need at least 1")
-        now = clock.now()
-        plain = fusion in (None, Fusion.BEST)
-        further = 0 if plain else WIDER
-        found = self._nearest(query, top_k, further, modality, subjects, now)
-        if fusion is not None and not plain:
-            found = self._fused(found, query, fusion, modality, now)[:top_k]
-        if not found:
-            what = "template" if modality is None else f"{modality} template"
-            raise GalleryEmptyError(f"{self._folder} holds no {what}: enrol someone first")
-        return found
-
-    def _nearest(
-        self,
-        query: Vector,
-        top_k: int,
-        further: int,
-        modality: Modality | None,
-        subjects: Collection[str] | None,
-        now: int,
-    ) -> list[Candidate]:
-        ids = None if subjects is None else set(self._store.subject_ids(subjects).values())
-        index, wanted = self._current(), Filter(modality, ids)
-        (hits,) = self._live.search(
-            query[np.newaxis], top_k, wanted, now, further=further, index=index
-        )
-        described = self._store.described([hit.template for hit in hits])
-        found = [(hit, described[hit.template]) for hit in hits if hit.template in described]
-        return [Candidate(t.subject, h.similarity, t.id, t.modality, t.source) for h, t in found]
-
-    def _fused(
-        self,
-        candidates: Sequence[Candidate],
-        query: Vector,
-        fusion: Fusion,
-        modality: Modality | None,
-        now: int,
-    ) -> list[Candidate]:
-        """The candidates with their fused similarities, the most similar first."""
-        valid = [
-            template
-            for template in self._store.templates_of([c.subject for c in candidates])
-            if modality in (None, template.modality) and template.expires > iso_time(now)
-        ]
-        ids = np.array([template.id for template in valid], np.int64)
-        alike = self._source.present(ids) @ query
-        whose: dict[str, list[int]] = {}
-        for row in np.flatnonzero(np.isfinite(alike)).tolist():  # else erased since
-            whose.setdefault(valid[row].subject, []).append(row)
-        fused = [
-            replace(c, similarity=_similarity(fusion, alike, valid, whose[c.subject]))
-            for c in candidates
-            if c.subject in whose
-        ]
-        return sorted(fused, key=lambda c: -c.similarity)
+        return self._search.identify(embedding, top_k, modality, subjects=subjects, fusion=fusion)
 
     def compare(
         self, embedding: Vector, subject: str, modality: Modality | None = None
@@ -409,19 +350,7 @@ class LocalGallery:
             GalleryEmptyError: the subject has no template of the modality that has not expired.
             GalleryError: not an embedding of this gallery's model.
         """
-        query, now = checked_probe(embedding, self.dimension), iso_time(clock.now())
-        valid = [
-            template
-            for template in self._store.templates(subject)
-            if template.expires > now and modality in (None, template.modality)
-        ]
-        if not valid:
-            what = "template" if modality is None else f"{modality} template"
-            raise GalleryEmptyError(f"the subject has no {what} that has not expired")
-        similarities = self._store.embeddings([template.id for template in valid]) @ query
-        best = int(similarities.argmax())
-        t = valid[best]
-        return Candidate(subject, float(similarities[best]), t.id, t.modality, t.source)
+        return self._search.compare(embedding, subject, modality)
 
     def embeddings(self, templates: Sequence[int]) -> Matrix:
         """Embeddings `(n, dimension)` of templates, in the given order.
@@ -488,13 +417,6 @@ class LocalGallery:
         except StorageError:
             self._live.forget()
             raise
-
-
-def _similarity(
-    fusion: Fusion, alike: Vector, templates: Sequence[Template], rows: Sequence[int]
-) -> float:
-    modalities = [templates[row].modality for row in rows]
-    return subject_similarity(fusion, alike[list(rows)], modalities)
 
 
 def _exists(folder: Path) -> GalleryError:

@@ -2,9 +2,6 @@
 
 from collections.abc import Iterator
 
-import numpy as np
-
-from gait.errors import TemplateNotFoundError
 from gallery.index.rows import Ids
 from gallery.store import Store
 from gallery.template import Batch, Matrix
@@ -35,14 +32,4 @@ class StoreSource:
 
     def present(self, templates: Ids) -> Matrix:
         """Embeddings `(n, dimension)`; NaN for templates that are not there."""
-        ids = templates.tolist()
-        rows = list(range(len(ids)))
-        while True:
-            embeddings = np.full((len(ids), self.dimension), np.nan, np.float32)
-            try:
-                embeddings[rows] = self._store.embeddings([ids[row] for row in rows])
-            except TemplateNotFoundError:  # removed since it was found
-                there = self._store.described(ids)
-                rows = [row for row in rows if ids[row] in there]
-            else:
-                return embeddings
+        return self._store.present(templates.tolist())

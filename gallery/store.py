@@ -184,11 +184,11 @@ class Store(Catalogue):
         with self._writing, self._erasing():
             source, target = self._held(subject), self._held(into)
             key = self._key(target)
-            opened = self._opened(self._sealed(source.templates))
+            rows, embeddings = self._opened(self._sealed(source.templates))
             self.keys.retire(source.key)
             with self._change() as connection:
                 moved = 0
-                for row, embedding in opened:
+                for row, embedding in zip(rows, embeddings, strict=True):
                     sealed = key.seal(embedding, self._identity.place(target.id, row.id))
                     moved += connection.execute(
                         "UPDATE OR IGNORE templates SET subject = ?, sealed = ? WHERE id = ?",
@@ -214,10 +214,10 @@ class Store(Catalogue):
         if not rest:
             return self._erase([held])[0]
         self._writable()
-        opened = self._opened(self._sealed(rest))
+        rows, embeddings = self._opened(self._sealed(rest))
         key = self.keys.replace(held.key)
         with self._change() as connection:
-            for row, embedding in opened:
+            for row, embedding in zip(rows, embeddings, strict=True):
                 sealed = key.seal(embedding, self._identity.place(held.id, row.id))
                 connection.execute("UPDATE templates SET sealed = ? WHERE id = ?", (sealed, row.id))
             for some in portions(templates):

@@ -16,15 +16,18 @@ _NONCE = 12
 class SubjectKey:
     """Encrypts embeddings with AES-256-GCM.
 
-    Attributes:
-        id: fingerprint, 32 hex digits: the first half of a SHA-256 of the secret.
+    Args:
         secret: 32 bytes.
     """
 
     def __init__(self, secret: bytes) -> None:
         self.secret = secret
-        self.id = hashlib.sha256(b"diffcrossgait subject key " + secret).hexdigest()[:32]
         self._cipher = AESGCM(secret)
+
+    @property
+    def id(self) -> str:
+        """Fingerprint, 32 hex digits: the first half of a SHA-256 of the secret."""
+        return hashlib.sha256(b"diffcrossgait subject key " + self.secret).hexdigest()[:32]
 
     @classmethod
     def generate(cls) -> "SubjectKey":

@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import islice
 
 import numpy as np
 
@@ -20,11 +21,15 @@ _CHUNK = 1024
 
 @dataclass(frozen=True)
 class Hit:
-    """A subject found, by its number, with the template of it that is most like the query."""
+    """A subject found, by its number, with the template of it that is most like the query.
+
+    `compared` has the similarities of all its templates that were compared exactly.
+    """
 
     subject: int
     template: int
     similarity: float
+    compared: dict[int, float] = field(default_factory=dict, compare=False, repr=False)
 
 
 class Search:
@@ -96,11 +101,14 @@ class Search:
         who = templates if self._by_template else subjects
         order = np.lexsort((templates, -similarities))  # NaN last
         order = order[: int(np.isfinite(similarities).sum())]
-        firsts = np.sort(np.unique(who[order], return_index=True)[1])[: top_k + further]
-        best = order[firsts]
+        firsts, compared = dict[int, int](), dict[int, dict[int, float]]()
+        for place in order.tolist():
+            whose = int(who[place])
+            firsts.setdefault(whose, place)
+            compared.setdefault(whose, {})[int(templates[place])] = float(similarities[place])
         hits = [
-            Hit(int(subjects[place]), int(templates[place]), float(similarities[place]))
-            for place in best
+            Hit(int(subjects[p]), int(templates[p]), float(similarities[p]), compared[whose])
+            for whose, p in islice(firsts.items(), top_k + further)
         ]
         if len(hits) < top_k:
             return hits, False
@@ -122,7 +130,7 @@ class Search:
             if vectors is None:
                 unread[mine] = True
             else:
-                similarities[mine] = _similarities(vectors, query)
+                similarities[mine] = similarities_to(query, vectors)
         _read(self._exactly, np.flatnonzero(unread), templates, query, similarities)
         alive = [self._segments[place].rows.alive[row] for place, row in places.tolist()]
         similarities[~np.array(alive, np.bool_)] = np.nan  # erased since: zeros, perhaps
@@ -134,10 +142,10 @@ def _read(
 ) -> None:
     for start in range(0, len(places), _CHUNK):
         chunk = places[start : start + _CHUNK]
-        similarities[chunk] = _similarities(exactly(templates[chunk]), query)
+        similarities[chunk] = similarities_to(query, exactly(templates[chunk]))
 
 
-def _similarities(vectors: Matrix, query: Vector) -> Vector:
+def similarities_to(query: Vector, vectors: Matrix) -> Vector:
     """Inner products; each is the same whatever the other rows are, so that equals stay equal."""
     similarities: Vector = np.einsum("nd,d->n", vectors, query)
     return similarities
