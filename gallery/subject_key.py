@@ -47,7 +47,7 @@ class SubjectKey:
     def open(self, sealed: bytes, place: bytes) -> Vector | None:
         """The embedding `(d,)` that was sealed; None if it is damaged or another's."""
         try:
-            plain = self._cipher.decrypt(sealed[:_NONCE], sealed[_NONCE:], place)
+            plain = self._cipher.decrypt(sealed[:_NONCE], memoryview(sealed)[_NONCE:], place)
         except (InvalidTag, ValueError):
             return None
         return np.frombuffer(plain, "<f4").astype(np.float32, copy=False)

@@ -11,10 +11,11 @@ from gallery.index.rows import Ids, Mask
 from gallery.index.segment import Exactly, Segment
 from gallery.template import Matrix, Vector
 
-COMPARED = 100
-"""Templates, at least, that are compared exactly with a query: 1 bit a number needs 50 of them for
-the first ten to be right in 999 of 1000 cases (docs/experiments.md)."""
-_GROWTH = 4
+COMPARED = 64
+"""Templates, at least, that are compared exactly with a query (docs/gallery.md)."""
+_EACH = 4
+"""Templates, at least, for each subject wanted."""
+_GROWTH = 2
 _CHUNK = 1024
 """Embeddings read from the store at once."""
 
@@ -65,7 +66,7 @@ class Search:
         The further subjects are those that this list holds.
         """
         found: list[list[Hit]] = [[] for _ in queries]
-        pending, asked = np.arange(len(queries)), max(COMPARED, _GROWTH * (top_k + further))
+        pending, asked = np.arange(len(queries)), max(COMPARED, _EACH * (top_k + further))
         while self.total and len(pending):
             candidates = self._candidates(queries[pending], min(asked, self.total))
             unsure = []

@@ -149,6 +149,22 @@ def test_a_subject_with_many_templates_hides_nobody(name: RungName) -> None:
     assert {hit.subject for hit in hits} == {9, 1, 2, 3}
 
 
+@EVERY_RUNG
+def test_a_hit_tells_what_was_compared_of_its_subject(name: RungName) -> None:
+    embeddings = unit(walks(1, 1, 256) + 0.01 * walks(12, 1, 256, seed=1))
+    source = MemorySource(256)
+    source.add(embeddings, [0, 1, 2, 3] * 3)
+    with live(source, name) as index:
+        (hits,) = index.search(embeddings[:1], 2, ALL, NOW, further=2)
+    assert sorted(t for hit in hits for t in hit.compared) == list(range(1, 13))
+    for hit in hits:
+        assert {(t - 1) % 4 for t in hit.compared} == {hit.subject}
+        assert next(iter(hit.compared.items())) == (hit.template, hit.similarity)
+        for template, similarity in hit.compared.items():
+            exact = embeddings[template - 1] @ embeddings[0]
+            assert similarity == pytest.approx(exact, abs=1e-6)
+
+
 def _arrays(rung: Rung) -> dict[str, np.ndarray]:
     """Everything it holds of the embeddings."""
     return {key: array for key, array in vars(rung).items() if isinstance(array, np.ndarray)}

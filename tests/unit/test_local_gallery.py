@@ -332,6 +332,17 @@ def test_threads_see_their_own_writes_at_once(gallery: LocalGallery) -> None:
     assert gallery.counts().subjects == 1 + 4 * 10
 
 
+def test_embeddings_come_in_the_order_asked_for_without_what_was_erased(
+    gallery: LocalGallery,
+) -> None:
+    people = enrolments(["a", "b", "c"])
+    gallery.enrol(people)
+    gallery.remove_subject("b")
+    found = gallery._store.present([3, 2, 1, 3, 99])
+    assert np.isnan(found[[1, 4]]).all()
+    assert np.array_equal(found[[0, 2, 3]], [people[n].embedding for n in (2, 0, 2)])
+
+
 def test_an_enrolment_is_of_its_clip() -> None:
     clip = walk(1, 4, Modality.RANGE_VIEW)
     made = Enrolment.of("a", clip, random_embeddings(1)[0], "here", AUTHORISATION)
