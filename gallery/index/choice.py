@@ -2,10 +2,9 @@
 
 from gallery.index.rung import RungName
 
-EXACT_NUMBERS = 20_000_000
-"""Numbers (templates times dimension) that are held exactly: 80 MB, searched in 3 ms."""
-INT8_NUMBERS = 80_000_000
-"""Numbers that are held in a byte each; beyond this, a bit each is faster."""
+EXACT_NUMBERS = 8_388_608
+"""Numbers (templates times dimension) that are held exactly: 34 MB. Beyond this a bit each is
+faster, and was at every size than a byte each (docs/gallery.md)."""
 
 
 def chosen(wanted: RungName | None, templates: int, dimension: int) -> RungName:
@@ -17,10 +16,7 @@ def chosen(wanted: RungName | None, templates: int, dimension: int) -> RungName:
     """
     if wanted is not None:
         return wanted
-    numbers = templates * dimension
-    if numbers <= EXACT_NUMBERS:
-        return RungName.EXACT
-    return RungName.INT8 if numbers <= INT8_NUMBERS else RungName.BITS
+    return RungName.EXACT if templates * dimension <= EXACT_NUMBERS else RungName.BITS
 
 
 def lower(name: RungName) -> RungName:

@@ -16,6 +16,8 @@ COMPARED = 64
 _EACH = 4
 """Templates, at least, for each subject wanted."""
 _GROWTH = 2
+_ALONE = 262_144
+"""Templates that are searched by the thread that asks: others would be woken too late to help."""
 _CHUNK = 1024
 """Embeddings read from the store at once."""
 
@@ -40,7 +42,7 @@ class Search:
         segments: to search.
         allowed: which rows of each may be found.
         exactly: reads what the segments do not hold exactly.
-        pool: searches segments side by side; None for one after another.
+        pool: searches segments side by side, if they are large; None for one after another.
         templates: find templates, not subjects: several hits may be of one subject.
     """
 
@@ -55,7 +57,8 @@ class Search:
     ) -> None:
         kept = [(s, a) for s, a in zip(segments, allowed, strict=True) if a.any()]
         self._segments, self._allowed = [s for s, _ in kept], [a for _, a in kept]
-        self._exactly, self._pool, self._by_template = exactly, pool, templates
+        self._exactly, self._by_template = exactly, templates
+        self._pool = pool if sum(map(len, self._segments)) > _ALONE else None
         self.total = sum(int(a.sum()) for a in self._allowed)
 
     def hits(self, queries: Matrix, top_k: int, further: int = 0) -> list[list[Hit]]:
@@ -83,8 +86,9 @@ class Search:
         def near(place: int) -> tuple[Matrix, Ids]:
             return self._segments[place].rung.near(queries, self._allowed[place], asked)
 
-        every = range(len(self._segments))
-        found = list(map(near, every) if self._pool is None else self._pool.map(near, every))
+        first, *others = range(len(self._segments))
+        beside = (map if self._pool is None else self._pool.map)(near, others)
+        found = [near(first), *beside]
         scores = np.concatenate([s for s, _ in found], axis=1)
         rows = np.concatenate([r for _, r in found], axis=1)
         owners = np.concatenate([np.full(r.shape[1], place) for place, (_, r) in enumerate(found)])

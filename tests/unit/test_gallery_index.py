@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from gait.modality import Modality
 from gallery.index.bits import Bits
 from gallery.index.check import Witness, self_hit
-from gallery.index.choice import EXACT_NUMBERS, INT8_NUMBERS, chosen
+from gallery.index.choice import EXACT_NUMBERS, chosen
 from gallery.index.index import FRESH, Index
 from gallery.index.live import LiveIndex
 from gallery.index.rotation import rotated
@@ -112,7 +112,11 @@ def test_every_rung_agrees_with_a_naive_search(
 
 
 @EVERY_RUNG
-def test_every_rung_agrees_at_the_real_dimension(name: RungName) -> None:
+@pytest.mark.parametrize("alone", [0, 262_144])
+def test_every_rung_agrees_at_the_real_dimension(
+    name: RungName, alone: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gallery.index.search._ALONE", alone)
     source = MemorySource(4096)
     embeddings = walks(300, 5, 4096)
     source.add(embeddings, np.arange(300).repeat(5).tolist())
@@ -208,14 +212,13 @@ def test_bits_take_an_eighth_of_a_byte_a_number() -> None:
 
 def test_the_rung_follows_the_size() -> None:
     assert chosen(None, EXACT_NUMBERS // 4096, 4096) is RungName.EXACT
-    assert chosen(None, EXACT_NUMBERS // 4096 + 1, 4096) is RungName.INT8
-    assert chosen(None, INT8_NUMBERS // 4096 + 1, 4096) is RungName.BITS
+    assert chosen(None, EXACT_NUMBERS // 4096 + 1, 4096) is RungName.BITS
+    assert chosen(RungName.INT8, 1, 4096) is RungName.INT8
     assert chosen(RungName.EXACT, 10**6, 4096) is RungName.EXACT
 
 
 def test_an_index_climbs_as_it_grows(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("gallery.index.choice.EXACT_NUMBERS", 256 * 2_000)
-    monkeypatch.setattr("gallery.index.choice.INT8_NUMBERS", 256 * 6_000)
     source, seen = MemorySource(256), []
     embeddings = walks(10_000, 1, 256)
     with live(source, None) as index:
@@ -228,7 +231,7 @@ def test_an_index_climbs_as_it_grows(monkeypatch: pytest.MonkeyPatch) -> None:
             assert [hit.subject for (hit,) in hits] == list(range(0, start + 500, 50))
         assert source.built == 1
         assert index.health().self_hit == 1
-    assert list(dict.fromkeys(seen)) == list(RungName)
+    assert list(dict.fromkeys(seen)) == [RungName.EXACT, RungName.BITS]
 
 
 def test_an_index_that_does_not_find_itself_is_refused(
@@ -265,8 +268,11 @@ def test_recall_counts_what_exact_search_finds() -> None:
 
 
 @EVERY_RUNG
-def test_searches_go_on_while_the_index_changes(name: RungName) -> None:
+def test_searches_go_on_while_the_index_changes(
+    name: RungName, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Whoever stays is found by every search; whoever was removed before it began, by none."""
+    monkeypatch.setattr("gallery.index.search._ALONE", 0)
     source = MemorySource(256)
     stay, go = walks(200, 1, 256), walks(3_000, 1, 256, seed=1)
     source.add(np.concatenate([stay, go]), list(range(3_200)))
