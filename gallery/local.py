@@ -74,7 +74,12 @@ class LocalGallery:
 
     @classmethod
     def create(
-        cls, folder: Path, bundle: Path, *, master: MasterKey | None = None
+        cls,
+        folder: Path,
+        bundle: Path,
+        *,
+        master: MasterKey | None = None,
+        index: RungName | None = None,
     ) -> "LocalGallery":
         """Makes an empty gallery for a model bundle, which is copied into it, and opens it.
 
@@ -83,6 +88,7 @@ class LocalGallery:
             bundle: made by `export.onnx`.
             master: wraps the keys of subjects; None for the configured master key, which is made
                 if nothing is configured.
+            index: see `open`.
 
         Raises:
             GalleryError: the folder exists already.
@@ -108,7 +114,7 @@ class LocalGallery:
             if error.errno in (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR):
                 raise _exists(folder) from error
             raise StorageError(f"cannot make {folder}: {error}") from error
-        return cls.open(folder, master=master)
+        return cls.open(folder, master=master, index=index)
 
     @classmethod
     def open(

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Protocol
 
 from gait.errors import StorageError
-from gallery.gallery import Gallery, create_gallery, open_gallery
-from gallery.local import STORE
+from gallery.gallery import Gallery
+from gallery.index.rung import RungName
+from gallery.local import STORE, LocalGallery
 
 _GONE = ".deleted-"
 
@@ -41,13 +42,14 @@ class Folder:
 
     Args:
         root: the folder; made if there is none.
+        index: how they hold embeddings for search; None leaves it to their number.
 
     Raises:
         StorageError: it cannot be made.
     """
 
-    def __init__(self, root: Path) -> None:
-        self._root = root
+    def __init__(self, root: Path, index: RungName | None = None) -> None:
+        self._root, self._index = root, index
         try:
             root.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -64,12 +66,12 @@ class Folder:
         return (self._root / name / STORE).is_file()
 
     def create(self, name: str, bundle: Path) -> Gallery:
-        """Makes an empty gallery and opens it; see `create_gallery`."""
-        return create_gallery(str(self._root / name), bundle)
+        """Makes an empty gallery and opens it; see `LocalGallery.create`."""
+        return LocalGallery.create(self._root / name, bundle, index=self._index)
 
     def open(self, name: str, contract: str) -> Gallery:
-        """Opens one; see `open_gallery`."""
-        return open_gallery(str(self._root / name), contract=contract)
+        """Opens one; see `LocalGallery.open`."""
+        return LocalGallery.open(self._root / name, contract=contract, index=self._index)
 
     def destroy(self, name: str) -> None:
         """Removes the folder; a half-removed one is no gallery any more.

@@ -20,6 +20,7 @@ from gait.decode import Decoded, decode_clip
 from gait.errors import (
     BusyError,
     ClipError,
+    ConfigError,
     DecodeError,
     GaitError,
     GalleryEmptyError,
@@ -33,7 +34,8 @@ from gallery.galleries import Galleries
 from gallery.gallery import Gallery
 from gallery.lock import writer_lock
 from gallery.master_key import MasterKey
-from gallery.shelf import Folder
+from gallery.milvus.shelf import Collections
+from gallery.shelf import Folder, Shelf
 from gallery.template import Matrix
 from serve.audit.record import Keys
 from serve.audit.trail import Audit
@@ -115,12 +117,12 @@ class Service:
             BundleError, EncoderError, GalleryError: what `Encoder` and the gallery raise.
         """
         root = settings.data / "galleries"
-        bundle = settings.bundle or _found_bundle(root, settings.gallery)
+        bundle = settings.bundle or _found_bundle(settings, root)
         encoder = Encoder.load(bundle, device=settings.device, threads=settings.threads)
         embedder = _embedder(encoder, settings, bundle)
         lock = _taken(settings.data)
         try:
-            galleries = Galleries(Folder(root), bundle, encoder.contract)
+            galleries = Galleries(_shelf(settings, root, bundle), bundle, encoder.contract)
             if settings.gallery not in galleries.names():
                 galleries.create(settings.gallery, lambda gallery: gallery.revision)
             with galleries.use(settings.gallery) as gallery:
@@ -226,9 +228,17 @@ def _embedder(encoder: Encoder, settings: Settings, bundle: Path) -> Embedder:
     return Shared(encoder, Encoder.load(bundle, device=settings.device, threads=share))
 
 
-def _found_bundle(root: Path, default: str) -> Path:
+def _shelf(settings: Settings, root: Path, bundle: Path) -> Shelf:
+    if settings.galleries is None:
+        return Folder(root, settings.index)
+    return Collections(settings.galleries, bundle)
+
+
+def _found_bundle(settings: Settings, root: Path) -> Path:
     """The bundle of the default gallery, else of the first that there is."""
-    bundles = [root / default / "bundle", *sorted(root.glob("*/bundle"))]
+    if settings.galleries is not None:
+        raise ConfigError("galleries in Milvus keep no model bundle: give --bundle")
+    bundles = [root / settings.gallery / "bundle", *sorted(root.glob("*/bundle"))]
     for bundle in bundles:
         if bundle.is_dir():
             return bundle

@@ -10,6 +10,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 from gait.decode import Limits
 from gait.errors import ConfigError
 from gallery.galleries import NAME
+from gallery.index.rung import RungName
 from gallery.session import Device
 from serve.rates import Rate
 
@@ -63,6 +64,8 @@ class Settings(BaseSettings):
         max_clips: clips in one request.
         max_templates: of one person and modality; beyond it the ones least like the others are
             erased. None for no cap.
+        index: how galleries in folders hold embeddings for search: `exact`, `int8` or `bits`; None
+            leaves it to their number (docs/gallery.md).
     """
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid")
@@ -98,6 +101,7 @@ class Settings(BaseSettings):
     max_points: int = Field(_CAPS.max_points, ge=1)
     max_clips: int = Field(32, ge=1)
     max_templates: int | None = Field(None, ge=1)
+    index: RungName | None = None
 
     @model_validator(mode="after")
     def _open_only_with_keys(self) -> Self:

@@ -105,6 +105,10 @@ class Ledger:
         self.commit(State(0))
         self.put("gallery", asdict(facts))
 
+    def unfinish(self) -> None:
+        """Takes back what the gallery is: from now on it is none."""
+        self._server.delete(self._collection, 'key == "m:gallery"')
+
     def state(self) -> State:
         """What is committed.
 

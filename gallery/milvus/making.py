@@ -30,20 +30,37 @@ def make(server: Server, facts: Facts) -> None:
     ledger.finish(facts)
 
 
+def facts_of(server: Server) -> Facts | None:
+    """What the gallery is; None if there is none."""
+    ledger = Ledger(server, server.address.collection)
+    if not ledger.exists():
+        return None
+    ledger.load()
+    return ledger.facts()
+
+
 def find(server: Server) -> Facts:
     """What the gallery is; its collections are ready to be read.
 
     Raises:
         GalleryNotFoundError: there is none.
     """
-    ledger = Ledger(server, server.address.collection)
-    facts = None
-    if ledger.exists():
-        ledger.load()
-        facts = ledger.facts()
+    facts = facts_of(server)
     if facts is None:
         raise GalleryNotFoundError(
             f"there is no gallery at {server.address.location}: make one with gallery.build"
         )
     Templates(server, server.address.collection, facts.dimension).load()
     return facts
+
+
+def unmake(server: Server) -> None:
+    """Drops the collections of a gallery, if there is one; cut short, `make` can make one again."""
+    facts = facts_of(server)
+    if facts is None:
+        return
+    collection = server.address.collection
+    ledger, templates = Ledger(server, collection), Templates(server, collection, facts.dimension)
+    ledger.unfinish()
+    templates.drop()
+    ledger.drop()
