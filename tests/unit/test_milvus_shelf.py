@@ -11,6 +11,7 @@ from gallery.galleries import Galleries
 from gallery.gallery import Gallery
 from gallery.milvus.ledger import Ledger
 from gallery.milvus.shelf import Collections
+from serve.service import Service
 from serve.settings import load_settings
 from tests import services
 from tests.galleries import TINY, enrolments
@@ -84,4 +85,4 @@ def test_the_service_keeps_people_where_it_is_told(url: str, tmp_path: Path) -> 
 def test_without_a_bundle_the_service_says_so(url: str, tmp_path: Path) -> None:
     settings = load_settings(data=tmp_path / "data", galleries=url)
     with pytest.raises(ConfigError, match="give --bundle"):
-        services.Service.open(settings)
+        Service.open(settings)
