@@ -25,7 +25,8 @@ GaitError
 │   ├── OutOfMemoryError      training.out_of_memory
 │   └── CheckpointError       training.checkpoint
 ├── ExportError               export.failed
-│   └── ParityError           export.parity
+│   ├── ParityError           export.parity
+│   └── VariantRefusedError   export.refused (fields: variant, loss, allowed)
 ├── BundleError               bundle.invalid
 │   └── BundleTamperedError   bundle.tampered
 ├── EncoderError              encoder.failed
@@ -200,6 +201,12 @@ class ParityError(ExportError):
     """The exported graph does not compute what the trained network computes."""
 
     code = "export.parity"
+
+
+class VariantRefusedError(ExportError):
+    """The network in another arithmetic finds fewer people than the trained one."""
+
+    code = "export.refused"
 
 
 class BundleError(GaitError):

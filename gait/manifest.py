@@ -1,44 +1,30 @@
 """The manifest of a model bundle: all that the runtime must know about a model, and its identity.
 
-A bundle is a folder with `silhouette.onnx`, `range_view.onnx`, `parity.json` and `manifest.json`.
+A bundle is a folder with `silhouette.onnx`, `range_view.onnx`, perhaps the same in other arithmetic
+(`silhouette_int8.onnx`, …), `parity.json` and `manifest.json`.
 The hashes find files that were changed or mixed up after the export; they are not a signature, so
 whoever can rewrite the manifest too is not kept out.
 """
 
-import base64
 import hashlib
 import json
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Final, Literal
+from typing import Final, Literal
 
-import numpy as np
-from numpy.typing import NDArray
-from pydantic import (
-    Base64Bytes,
-    BaseModel,
-    ConfigDict,
-    Field,
-    JsonValue,
-    ValidationError,
-    model_validator,
-)
+from pydantic import Field, JsonValue, ValidationError, model_validator
 
-from gait.clip import Frames
 from gait.errors import BundleError, BundleTamperedError
-from gait.modality import SIZE, Modality
+from gait.frozen import FileName, Frozen, Sha256
+from gait.modality import Modality
+from gait.variant import Build, Model, Variant
 
 MANIFEST = "manifest.json"
 METRIC: Final = "mean_part_cosine"
-Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_]+(\.[A-Za-z0-9_]+)*$")]
+VERSION: Final = 2
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class FileRecord(_Frozen):
+class FileRecord(Frozen):
     """Hash and size in bytes of one file of the bundle."""
 
     sha256: Sha256
@@ -50,70 +36,32 @@ class FileRecord(_Frozen):
         return cls(sha256=hashlib.sha256(data).hexdigest(), size=len(data))
 
 
-class Shape(_Frozen):
+class Shape(Frozen):
     """Shape of what the network gives for a clip: `(parts, dim)`, each part of unit norm."""
 
     parts: int = Field(ge=1)
     dim: int = Field(ge=1)
 
 
-class Inputs(_Frozen):
+class Inputs(Frozen):
     """What the graphs take. The values are fixed: another layout is another schema version."""
 
-    frames: Literal["uint8 (n, s, c, 64, 64)"] = "uint8 (n, s, c, 64, 64)"
-    lengths: Literal["int64 (n,), frames in use of each clip, the rest is padding"] = (
-        "int64 (n,), frames in use of each clip, the rest is padding"
+    frames: Literal["uint8 (f, c, 64, 64)"] = "uint8 (f, c, 64, 64)"
+    index: Literal["int64 (n, s), the rows of frames that are a clip's, any of them repeated"] = (
+        "int64 (n, s), the rows of frames that are a clip's, any of them repeated"
     )
     size: Literal[64] = 64
     normalisation: Literal["value / 255, inside the graph"] = "value / 255, inside the graph"
 
 
-class Golden(_Frozen):
-    """Clips anyone can make again from a seed, and the embedding the trained network gives them.
-
-    Args:
-        seed: start of the byte stream, see `noise_frames`.
-        lengths: frames in use of each clip.
-        embedding: `(n, parts, dim)` from the trained network in torch; in the file it is base64 of
-            little-endian float32.
-    """
-
-    seed: int
-    lengths: tuple[Annotated[int, Field(ge=1)], ...] = Field(min_length=1)
-    embedding: Base64Bytes
-
-    @classmethod
-    def of(cls, seed: int, lengths: tuple[int, ...], embedding: NDArray[np.float32]) -> "Golden":
-        """The golden embedding `(n, parts, dim)` of clips of these lengths."""
-        data = embedding.astype("<f4").tobytes()
-        return cls(seed=seed, lengths=lengths, embedding=base64.b64encode(data))
-
-    def frames(self, modality: Modality) -> Frames:
-        """Frames `(n, max(lengths), c, 64, 64)`, the same on every machine and version."""
-        return noise_frames(self.seed, len(self.lengths), max(self.lengths), modality)
-
-    def embeddings(self) -> NDArray[np.float32]:
-        """The embedding, float32 `(n, parts * dim)`."""
-        flat = np.frombuffer(self.embedding, "<f4").astype(np.float32)
-        return flat.reshape(len(self.lengths), -1)
-
-
-class Model(_Frozen):
-    """One graph of the bundle."""
-
-    file: FileName
-    channels: int
-    golden: Golden
-
-
-class Origin(_Frozen):
+class Origin(Frozen):
     """What the bundle was made from."""
 
     sha256: Sha256
     iteration: int = Field(ge=0)
 
 
-class Manifest(_Frozen):
+class Manifest(Frozen):
     """Everything the runtime knows about a model. Only a consistent one can be made.
 
     Args:
@@ -122,19 +70,20 @@ class Manifest(_Frozen):
         created: when the bundle was written, UTC.
         simulated: whether the network was trained on simulated people.
         metric: similarity of two embeddings: the mean over parts of the parts' cosine.
+        variants: the networks in each arithmetic; fp32 is always there.
         files: every other file of the bundle by name.
         training: the resolved training configuration.
         versions: packages the bundle was made with.
     """
 
-    schema_version: Literal[1] = 1
+    schema_version: Literal[2] = VERSION
     contract: str
     created: datetime
     simulated: bool
     metric: Literal["mean_part_cosine"] = METRIC
     embedding: Shape
     inputs: Inputs = Inputs()
-    models: dict[Modality, Model]
+    variants: dict[Variant, Build]
     files: dict[FileName, FileRecord]
     checkpoint: Origin
     training: dict[str, JsonValue]
@@ -142,22 +91,39 @@ class Manifest(_Frozen):
 
     @model_validator(mode="after")
     def _consistent(self) -> "Manifest":
-        if missing := set(Modality) - set(self.models):
-            raise ValueError(f"no model for {sorted(missing)}")
-        for modality, model in self.models.items():
-            if model.file not in self.files:
-                raise ValueError(f"{model.file} has no hash")
-            if model.channels != modality.channels:
-                raise ValueError(f"{model.file} takes {model.channels} channels")
-            size = 4 * len(model.golden.lengths) * self.dimension
-            if len(model.golden.embedding) != size:
-                raise ValueError(f"the golden embedding of {model.file} is not {size} bytes")
+        if Variant.FP32 not in self.variants:
+            raise ValueError("no fp32 variant, which every bundle has")
+        for variant, build in self.variants.items():
+            if missing := set(Modality) - set(build.models):
+                raise ValueError(f"no {variant} model for {sorted(missing)}")
+            for modality, model in build.models.items():
+                self._check(modality, model)
+            if variant is not Variant.FP32 and build.accuracy is None:
+                raise ValueError(f"nothing shows that {variant} may stand in for fp32")
         if self.contract != (want := contract_id(self.models, self.files)):
             raise BundleTamperedError(
                 f"the manifest's contract is {self.contract}, but its hashes give {want}: "
                 "it was edited after the export; export the bundle again"
             )
         return self
+
+    def _check(self, modality: Modality, model: Model) -> None:
+        if model.file not in self.files:
+            raise ValueError(f"{model.file} has no hash")
+        if model.channels != modality.channels:
+            raise ValueError(f"{model.file} takes {model.channels} channels")
+        size = 4 * len(model.golden.lengths) * self.dimension
+        if len(model.golden.embedding) != size:
+            raise ValueError(f"the golden embedding of {model.file} is not {size} bytes")
+
+    @property
+    def models(self) -> dict[Modality, Model]:
+        """The fp32 graphs, which the embedding space is named after."""
+        return self.variants[Variant.FP32].models
+
+    def size(self, variant: Variant) -> int:
+        """Bytes of the graphs of a variant."""
+        return sum(self.files[model.file].size for model in self.variants[variant].models.values())
 
     @property
     def dimension(self) -> int:
@@ -179,6 +145,7 @@ class Manifest(_Frozen):
                 f"{bundle} is not a model bundle: it has no {MANIFEST}; "
                 "make one with `python -m export.onnx ckpt.pt`"
             ) from error
+        _check_version(path, text)
         try:
             return cls.model_validate_json(text)
         except ValidationError as error:
@@ -220,22 +187,26 @@ class Manifest(_Frozen):
 def contract_id(models: dict[Modality, Model], files: dict[str, FileRecord]) -> str:
     """Identity of an embedding space: embeddings may be compared if and only if it is equal.
 
-    The first 32 hex digits of the SHA-256 over both graphs' hashes and the metric, as sorted JSON.
+    The first 32 hex digits of the SHA-256 over both fp32 graphs' hashes and the metric, as sorted
+    JSON. The other variants of a bundle share it: none is let in whose embeddings are not found
+    among those of fp32, and the other way round, as well as the trained network's are.
     """
     identity = {str(modality): files[model.file].sha256 for modality, model in models.items()}
     text = json.dumps({"metric": METRIC, "models": identity}, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
-def noise_frames(seed: int, clips: int, frames: int, modality: Modality) -> Frames:
-    """Uniform noise `(clips, frames, c, 64, 64)`, a function of the arguments alone.
-
-    The bytes are SHAKE-256 of a text, because no random generator promises its stream for ever.
-    """
-    shape = (clips, frames, modality.channels, SIZE, SIZE)
-    stream = hashlib.shake_256(f"{modality} {seed}".encode()).digest(int(np.prod(shape)))
-    noise: NDArray[np.uint8] = np.frombuffer(stream, np.uint8).reshape(shape)
-    return noise
+def _check_version(path: Path, text: bytes) -> None:
+    """Tells a bundle of another release from one that is damaged."""
+    try:
+        version = json.loads(text).get("schema_version")
+    except (ValueError, AttributeError):
+        return  # what is wrong with it is said by whoever validates it
+    if isinstance(version, int) and version != VERSION:
+        raise BundleError(
+            f"{path} has schema_version {version}, this release reads {VERSION}: export the "
+            "checkpoint again; galleries made with the old bundle then need gallery.reembed"
+        )
 
 
 def _first(error: ValidationError) -> str:
