@@ -8,11 +8,15 @@ from torch.nn import functional as F
 
 from gait.clip import Frames
 from gait.modality import Modality
-from train.model.network import Encoder, GaitNetwork
+from train.model.network import Encoder, GaitNetwork, part_embedding
 
 
 class Backbone(nn.Module):
     """Eq. 1 to 3 for one modality, then each part divided by its norm.
+
+    The frames of all clips lie one after the other and the network sees each of them once: clips of
+    unequal length need no padding. Which frames belong to which clip is said by an index; the
+    maximum of Eq. 1 does not mind that a shorter clip names a frame again.
 
     Nothing of the training branch is in here: no denoiser, generative head, token or BNNeck.
     """
@@ -21,15 +25,19 @@ class Backbone(nn.Module):
         super().__init__()
         self.encoder = encoder
 
-    def forward(self, frames: Tensor, lengths: Tensor) -> Tensor:
-        """Frames `(n, s, c, 64, 64)` uint8 and `(n,)` lengths in use → `(n, p, d)`."""
-        return F.normalize(self.encoder(frames, lengths), dim=2)
+    def forward(self, frames: Tensor, index: Tensor) -> Tensor:
+        """Frames `(f, c, 64, 64)` uint8 and `(n, s)` rows of them for each clip → `(n, p, d)`."""
+        branch = self.encoder.branch
+        maps = branch.backbone(frames.float() / 255)
+        own = maps.index_select(0, index.flatten()).unflatten(0, index.shape)
+        features = branch.head(own.amax(dim=1))
+        return F.normalize(part_embedding(features, self.encoder.fcs), dim=2)
 
     def embed(self, clip: Frames) -> NDArray[np.float32]:
-        """The embedding `(p, d)` of one clip `(s, c, 64, 64)` on its own, without padding."""
+        """The embedding `(p, d)` of one clip `(s, c, 64, 64)` as training computes it."""
         with torch.no_grad():
             frames = torch.from_numpy(clip[None].copy())
-            embedding: NDArray[np.float32] = self(frames, torch.tensor([len(clip)]))[0].numpy()
+            embedding: NDArray[np.float32] = F.normalize(self.encoder(frames)[0], dim=1).numpy()
         return embedding
 
 

@@ -3,7 +3,8 @@
 import hashlib
 import platform
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -11,93 +12,164 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 
+from export.accuracy import TestWalks
 from export.backbone import Backbone, backbone
+from export.calibration import CalibrationSet, find_calibration
+from export.candidates import Advance, Candidate, Graphs, fp16, fp32, int8, measured
 from export.graph import trace
-from export.parity import Embeddings, Graph, Report, check_ranking, check_shapes, golden
+from export.parity import Embeddings, Graph, Report, check_ranking, check_shapes
+from export.quantise import Method
 from export.retrieval import RetrievalSet, drawn, from_pack
 from gait.clip import Frames
-from gait.errors import ExportError, StorageError
-from gait.manifest import (
-    MANIFEST,
-    FileRecord,
-    Manifest,
-    Model,
-    Origin,
-    Shape,
-    contract_id,
-)
+from gait.errors import ExportError, StorageError, VariantRefusedError
+from gait.manifest import MANIFEST, FileRecord, Manifest, Origin, Shape, contract_id
 from gait.modality import Modality
+from gait.variant import Variant
 from train.checkpoint import Checkpoint, build_network, load_checkpoint
 from train.data.pack import INDEX
 from train.walkers import PACK, walkers_folder
 
 PARITY = "parity.json"
-STEPS = 2 * len(Modality) + 1
+MAX_LOSS = 0.3
+"""Points of Rank-1 that a variant may lose in any direction, unless told otherwise."""
 
-Advance = Callable[[str], None]
+
+@dataclass(frozen=True)
+class Order:
+    """What a bundle is to hold.
+
+    Args:
+        variants: beside fp32, which is always there.
+        passing: leave out a variant that is refused, and write the others; else write nothing.
+        pack: dataset whose test subjects rankings and accuracy are compared on; None for the
+            simulated walkers of the run if they are still there.
+        calibration: pack, tree or folder of clips for int8; None for `pack`.
+        max_loss: points of Rank-1 that a variant may lose.
+    """
+
+    variants: Collection[Variant] = ()
+    passing: bool = False
+    pack: Path | None = None
+    calibration: Path | None = None
+    max_loss: float = MAX_LOSS
+
+    @property
+    def steps(self) -> int:
+        """How often `export_bundle` says what it begins."""
+        own = {Variant.FP16: 2, Variant.INT8: 4 * len(Method)}
+        return 8 + sum(own.get(variant, 0) for variant in self.variants)
 
 
 def export_bundle(
-    checkpoint: Path, out: Path, *, pack: Path | None = None, advance: Advance = lambda _: None
+    checkpoint: Path,
+    out: Path,
+    order: Order = Order(),
+    *,
+    advance: Advance = lambda _: None,
 ) -> Manifest:
-    """Exports a checkpoint, proves parity and writes the bundle. On failure nothing is written.
+    """Exports a checkpoint, proves parity and accuracy and writes the bundle.
 
     Args:
         checkpoint: file of `train.run`; one made on a GPU is read on any machine.
         out: folder of the bundle; a bundle that is there is replaced, anything else is refused.
-        pack: dataset whose test subjects the ranking is compared on; None for the simulated
-            walkers of the run if they are still there, else drawn figures.
-        advance: called with a note as each of the `STEPS` is begun.
+        order: what the bundle is to hold.
+        advance: called with a note as each of the `order.steps` is begun; some may be left out.
 
     Returns:
         The manifest of the written bundle.
 
     Raises:
         CheckpointError: not a checkpoint, or not one of this version.
-        ExportError: the graphs are not what they must be, or `out` is taken.
-        ParityError: they do not compute what the network computes.
+        ExportError: the graphs are not what they must be, `out` is taken, or there are too few
+            clips to calibrate or to measure accuracy with.
+        ParityError: the graphs do not compute what the network computes.
+        VariantRefusedError: a variant loses too much; nothing was written, or with `passing` the
+            bundle was, without it.
         PackError: `pack` is not a whole pack.
         StorageError: the disk is full or the folder cannot be written.
     """
     _check_free(out)
     trained = load_checkpoint(checkpoint)
     network = build_network(trained)
-    walks = _walks(trained, pack)
+    pack = _pack(trained, order)
+    clips = _calibration(order, pack)
+    compared = drawn() if pack is None else from_pack(pack)
     backbones = {modality: backbone(network, modality) for modality in Modality}
-    files = {}
+    graphs: Graphs = {}
     for modality in Modality:
         advance(f"tracing {modality}")
-        files[f"{modality}.onnx"] = trace(backbones[modality], modality).SerializeToString()
-    report = _parity(backbones, files, walks, advance)
+        graphs[modality] = trace(backbones[modality], modality)
+    report = _parity(backbones, graphs, compared, advance)
+    reference = None
+    if pack is not None:
+        reference = measured(graphs, network, TestWalks.of(pack), advance)
+    candidates = [fp32(graphs, backbones, reference, compared)]
+    if reference is not None and Variant.FP16 in order.variants:
+        candidates.append(fp16(reference, advance))
+    if reference is not None and clips is not None:
+        candidates.append(int8(reference, clips, advance))
+    refused = [each for each in candidates if each.loss > order.max_loss]
+    if refused and (not order.passing or refused[0].variant is Variant.FP32):
+        raise _refusal(refused, order, "nothing was written")
     advance("writing")
-    files[PARITY] = report.model_dump_json(indent=1).encode()
-    manifest = _manifest(trained, checkpoint, backbones, files)
-    try:
-        _write(out, manifest, files)
-    except OSError as error:
-        raise StorageError(f"cannot write {out}: {error}; no bundle was left") from error
+    kept = [each for each in candidates if each not in refused]
+    manifest = _save(out, trained, checkpoint, kept, report)
+    if refused:
+        raise _refusal(refused, order, f"{out} was written without it")
     return manifest
 
 
-def _walks(trained: Checkpoint, pack: Path | None) -> RetrievalSet:
-    """What the ranking is compared on: the pack given, the run's own walkers, or drawn figures."""
+def _pack(trained: Checkpoint, order: Order) -> Path | None:
+    """The pack given, or the run's own walkers.
+
+    Raises:
+        ExportError: a variant is wanted and there is nothing to measure it on.
+    """
     own = walkers_folder(trained.config.walkers) / PACK
-    if pack is None and trained.config.data.simulated and (own / INDEX).is_file():
-        pack = own
-    return drawn() if pack is None else from_pack(pack)
+    if order.pack is None and trained.config.data.simulated and (own / INDEX).is_file():
+        return own
+    if order.pack is None and set(order.variants) - {Variant.FP32}:
+        raise ExportError(
+            "what a variant loses is measured on people not trained on: give their --pack"
+        )
+    return order.pack
+
+
+def _calibration(order: Order, pack: Path | None) -> CalibrationSet | None:
+    where = order.calibration or pack
+    if Variant.INT8 not in order.variants or where is None:
+        return None
+    return find_calibration(where)
+
+
+def _refusal(refused: Sequence[Candidate], order: Order, outcome: str) -> VariantRefusedError:
+    worst = max(refused, key=lambda each: each.loss)
+    accuracy = worst.build.accuracy
+    assert accuracy is not None  # without it there is no loss
+    directions = ", ".join(
+        f"{d.probe} → {d.gallery} {d.trained:.2f} → {d.own:.2f} "
+        f"({d.to_fp32:.2f} against fp32, {d.from_fp32:.2f} the other way)"
+        for d in accuracy.directions
+    )
+    names = " and ".join(each.variant for each in refused)
+    return VariantRefusedError(
+        f"{names} refused: {worst.variant} loses {worst.loss:.2f} points of Rank-1, "
+        f"{order.max_loss:g} allowed; {directions}; on {accuracy.walks} walks of "
+        f"{accuracy.subjects} {'simulated ' if accuracy.simulated else ''}people; {outcome}",
+        variant=worst.variant,
+        loss=worst.loss,
+        allowed=order.max_loss,
+    )
 
 
 def _parity(
-    backbones: dict[Modality, Backbone],
-    files: dict[str, bytes],
-    walks: RetrievalSet,
-    advance: Advance,
+    backbones: dict[Modality, Backbone], graphs: Graphs, walks: RetrievalSet, advance: Advance
 ) -> Report:
     shapes, wanted, got = [], {}, {}
     for modality, network in backbones.items():
         advance(f"parity {modality}")
-        graph = Graph(files[f"{modality}.onnx"])
-        shapes += check_shapes(graph, network, modality)
+        graph = Graph(graphs[modality].SerializeToString())
+        shapes += check_shapes(graph, network.embed, modality)
         wanted[modality] = _embedded(walks, modality, network.embed)
         got[modality] = _embedded(walks, modality, graph.embed_one)
     return Report(
@@ -116,26 +188,21 @@ def _embedded(
     return np.stack(probes), np.stack(enrolled)
 
 
-def _manifest(
-    trained: Checkpoint,
-    checkpoint: Path,
-    backbones: dict[Modality, Backbone],
-    files: dict[str, bytes],
+def _save(
+    out: Path, trained: Checkpoint, checkpoint: Path, kept: Sequence[Candidate], report: Report
 ) -> Manifest:
-    models = {
-        modality: Model(
-            file=f"{modality}.onnx", channels=modality.channels, golden=golden(network, modality)
-        )
-        for modality, network in backbones.items()
-    }
+    files = {PARITY: report.model_dump_json(indent=1).encode()}
+    for each in kept:
+        files |= each.files
     records = {name: FileRecord.of(data) for name, data in files.items()}
+    variants = {each.variant: each.build for each in kept}
     config = trained.config
-    return Manifest(
-        contract=contract_id(models, records),
+    manifest = Manifest(
+        contract=contract_id(variants[Variant.FP32].models, records),
         created=datetime.now(UTC),
         simulated=trained.simulated,
         embedding=Shape(parts=config.model.parts, dim=config.model.embedding),
-        models=models,
+        variants=variants,
         files=records,
         checkpoint=Origin(
             sha256=hashlib.sha256(checkpoint.read_bytes()).hexdigest(), iteration=trained.iteration
@@ -143,6 +210,11 @@ def _manifest(
         training=config.model_dump(mode="json"),
         versions=_versions(),
     )
+    try:
+        _write(out, manifest, files)
+    except OSError as error:
+        raise StorageError(f"cannot write {out}: {error}; no bundle was left") from error
+    return manifest
 
 
 def _versions() -> dict[str, str]:

@@ -14,30 +14,30 @@ from gait.errors import ExportError
 from gait.modality import SIZE, Modality
 
 OPSET = 18
-# Sizes of the traced example. Both are at least 2 and differ: a 1 would be frozen into the graph,
-# and equal sizes would be taken for one and the same axis.
-_CLIPS, _FRAMES = 2, 3
+# Two clips of three and two frames for tracing. Of its sizes (5, 2, 3) all are at least 2
+# and differ: a 1 would be frozen into the graph, and equal sizes taken for one and the same axis.
+_INDEX = [[0, 1, 2], [3, 4, 4]]
 
 
 def trace(backbone: Backbone, modality: Modality) -> onnx.ModelProto:
-    """The graph of a backbone, batch norms folded into convolutions, batch and time dynamic.
+    """The graph of a backbone, batch norms folded into convolutions, every length dynamic.
 
     Raises:
         ExportError: an axis was frozen, a batch norm is left, or there are more weights than the
             backbone has.
     """
     example = (
-        torch.zeros(_CLIPS, _FRAMES, modality.channels, SIZE, SIZE, dtype=torch.uint8),
-        torch.tensor([_FRAMES, _FRAMES - 1]),
+        torch.zeros(5, modality.channels, SIZE, SIZE, dtype=torch.uint8),
+        torch.tensor(_INDEX),
     )
-    clips, frames = torch.export.Dim("n"), torch.export.Dim("s")
+    frames, clips, longest = (torch.export.Dim(name) for name in ("f", "n", "s"))
     with _without_known_noise():
         program = torch.onnx.export(
             backbone,
             example,
-            input_names=["frames", "lengths"],
+            input_names=["frames", "index"],
             output_names=["embedding"],
-            dynamic_shapes={"frames": {0: clips, 1: frames}, "lengths": {0: clips}},
+            dynamic_shapes={"frames": {0: frames}, "index": {0: clips, 1: longest}},
             opset_version=OPSET,
             dynamo=True,
             external_data=False,
@@ -58,7 +58,7 @@ def check(graph: onnx.ModelProto, backbone: nn.Module, modality: Modality) -> No
         ExportError: see `trace`.
     """
     axes = {value.name: _axes(value) for value in [*graph.graph.input, *graph.graph.output]}
-    want = {"frames": ["n", "s", modality.channels, SIZE, SIZE], "lengths": ["n"]}
+    want = {"frames": ["f", modality.channels, SIZE, SIZE], "index": ["n", "s"]}
     got = {name: axes[name] for name in want}
     if got != want or axes["embedding"][0] != "n" or set(axes) != {*want, "embedding"}:
         raise ExportError(f"the {modality} graph has axes {axes}, need {want} and a batch of n")

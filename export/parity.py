@@ -1,17 +1,17 @@
 """Does the exported graph compute what the trained network computes? Part of every export."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 from pydantic import BaseModel
 
-from export.backbone import Backbone
 from gait.clip import Frames
 from gait.errors import ParityError
-from gait.manifest import Golden, noise_frames
+from gait.golden import Golden, noise_frames
 from gait.modality import Modality
+from gait.ragged import ragged
 
 TOLERANCE = 1e-4
 """Largest difference of any number of an embedding whose parts have unit norm."""
@@ -20,16 +20,18 @@ TIE = 1e-5
 """Similarities closer than this may come in either order: float32 sums differ by as much."""
 
 LENGTHS = ((1,), (7,), (4, 4, 4), (9, 5, 1), (40, 23))
-"""Frames of each clip of each tested batch: one frame, an odd number, equal, padded, long."""
+"""Frames of each clip of each tested run: one frame, an odd number, equal, unequal, long."""
 
 _SEED = 20260600
 _GOLDEN_LENGTHS = (5, 3)
 
 Embeddings = NDArray[np.float32]
+Embed = Callable[[Frames], Embeddings]
+"""From one clip `(s, c, 64, 64)` to its embedding `(p, d)`."""
 
 
 class ShapeCheck(BaseModel, frozen=True):
-    """Largest absolute difference from torch for one batch of clips with these lengths."""
+    """Largest absolute difference from torch for one run of clips with these lengths."""
 
     modality: Modality
     lengths: tuple[int, ...]
@@ -86,21 +88,27 @@ class Graph:
     def __init__(self, model: bytes) -> None:
         self._session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
 
-    def embed(self, frames: Frames, lengths: Sequence[int]) -> Embeddings:
-        """Embeddings `(n, p, d)` of padded frames `(n, s, c, 64, 64)`."""
-        inputs = {"frames": frames, "lengths": np.array(lengths, np.int64)}
+    def embed(self, clips: Sequence[Frames]) -> Embeddings:
+        """Embeddings `(n, p, d)` of clips `(s, c, 64, 64)` in one run."""
+        frames, index = ragged(clips)
+        inputs = {"frames": frames, "index": index}
         result: Embeddings = self._session.run(["embedding"], inputs)[0]
         return result
 
     def embed_one(self, clip: Frames) -> Embeddings:
         """The embedding `(p, d)` of one clip `(s, c, 64, 64)`."""
-        one: Embeddings = self.embed(clip[np.newaxis], [len(clip)])[0]
+        one: Embeddings = self.embed([clip])[0]
         return one
 
 
-def check_shapes(graph: Graph, backbone: Backbone, modality: Modality) -> list[ShapeCheck]:
-    """Compares padded batches in the graph with each clip alone in torch, so that shape freezing
-    and padding that leaks are both seen.
+def check_shapes(graph: Graph, want: Embed, modality: Modality) -> list[ShapeCheck]:
+    """Compares runs of several clips in the graph with each clip alone, so that shape freezing and
+    clips that touch each other are both seen.
+
+    Args:
+        graph: of any variant.
+        want: gives the embedding of a clip alone: the network in torch, or the variant itself.
+        modality: of the graph.
 
     Raises:
         ParityError: a difference is above `TOLERANCE`, or is not a number.
@@ -108,12 +116,13 @@ def check_shapes(graph: Graph, backbone: Backbone, modality: Modality) -> list[S
     checks = []
     for seed, lengths in enumerate(LENGTHS):
         frames = noise_frames(seed, len(lengths), max(lengths), modality)
-        alone = [backbone.embed(clip[:n]) for clip, n in zip(frames, lengths, strict=True)]
-        difference = float(np.abs(graph.embed(frames, lengths) - np.stack(alone)).max())
+        clips = [clip[:n] for clip, n in zip(frames, lengths, strict=True)]
+        alone = np.stack([want(clip) for clip in clips])
+        difference = float(np.abs(graph.embed(clips) - alone).max())
         if not difference <= TOLERANCE:
             raise ParityError(
-                f"the {modality} graph differs from torch by {difference:.2g} for clips of "
-                f"{lengths} frames, at most {TOLERANCE} is allowed"
+                f"the {modality} graph differs from each clip alone by {difference:.2g} for clips "
+                f"of {lengths} frames, at most {TOLERANCE} is allowed"
             )
         checks.append(ShapeCheck(modality=modality, lengths=lengths, difference=difference))
     return checks
@@ -151,12 +160,18 @@ def check_ranking(
     return checks
 
 
-def golden(backbone: Backbone, modality: Modality) -> Golden:
-    """The golden clips' embedding in torch, each clip alone."""
+def golden(embed: Embed, modality: Modality, tolerance: float) -> Golden:
+    """The golden clips' embedding, each clip alone.
+
+    Args:
+        embed: the network in torch, or a graph of a variant.
+        modality: of the network.
+        tolerance: what other hardware may differ by.
+    """
     frames = noise_frames(_SEED, len(_GOLDEN_LENGTHS), max(_GOLDEN_LENGTHS), modality)
     clips = zip(frames, _GOLDEN_LENGTHS, strict=True)
-    embedding = np.stack([backbone.embed(clip[:n]) for clip, n in clips])
-    return Golden.of(_SEED, _GOLDEN_LENGTHS, embedding)
+    embedding = np.stack([embed(clip[:n]) for clip, n in clips])
+    return Golden.of(_SEED, _GOLDEN_LENGTHS, embedding, tolerance)
 
 
 def _similarity(probes: Embeddings, templates: Embeddings) -> NDArray[np.float64]:

@@ -76,6 +76,7 @@ STATUS: dict[type[errors.GaitError], HTTPStatus] = {
     errors.CheckpointError: HTTPStatus.INTERNAL_SERVER_ERROR,
     errors.ExportError: HTTPStatus.INTERNAL_SERVER_ERROR,
     errors.ParityError: HTTPStatus.INTERNAL_SERVER_ERROR,
+    errors.VariantRefusedError: HTTPStatus.INTERNAL_SERVER_ERROR,
 }
 
 HTTP_CODES = {

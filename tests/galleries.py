@@ -15,6 +15,9 @@ from gait.modality import Modality
 from gallery.template import Authorisation, Enrolment
 
 TINY = Path(__file__).parent / "data" / "tiny_bundle"
+VARIANTS = Path(__file__).parent / "data" / "tiny_variants"
+"""The same network in every arithmetic."""
+
 DIMENSION = 256
 """Of the tiny bundle: 16 parts of 16 numbers."""
 

@@ -3,26 +3,34 @@
 import json
 import re
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import onnx
 import pytest
 import torch
+from numpy.typing import NDArray
 from torch.nn import functional as F
 
 from export import bundle as exporting
 from export import onnx as command
+from export import quantise
 from export.backbone import Backbone, backbone
+from export.bundle import Order
+from export.calibration import find_calibration
+from export.candidates import Candidate
 from export.graph import check, trace
 from export.parity import Graph, check_ranking, check_shapes
 from gait.cli import run
-from gait.errors import ExportError, ParityError, StorageError
+from gait.clip import Frames
+from gait.errors import BundleError, ExportError, ParityError, StorageError, VariantRefusedError
 from gait.manifest import MANIFEST, Manifest
 from gait.modality import Modality
+from gait.variant import Variant
 from gallery.encoder import Encoder
 from gallery.session import Device
-from tests.data.make_tiny_bundle import CONFIG, save_tiny_checkpoint
+from tests.data.make_tiny_bundle import CONFIG, every_variant, save_tiny_checkpoint
 from tests.galleries import TINY, random_embeddings, walk
 from tests.packs import write_pack
 from train.checkpoint import build_network, load_checkpoint
@@ -51,7 +59,7 @@ def bundle(checkpoint: Path) -> Path:
     """The bundle of the checkpoint, ranked on a pack."""
     pack = write_pack(checkpoint.parent / "pack", test=5)
     out = checkpoint.parent / "bundle"
-    exporting.export_bundle(checkpoint, out, pack=pack)
+    exporting.export_bundle(checkpoint, out, Order(pack=pack))
     return out
 
 
@@ -119,7 +127,7 @@ def test_the_graph_is_clean(bundle: Path, modality: Modality) -> None:
     assert "BatchNormalization" not in ops
 
 
-@pytest.mark.parametrize("name", ["frames", "lengths", "embedding"])
+@pytest.mark.parametrize("name", ["frames", "index", "embedding"])
 def test_a_frozen_axis_is_refused(bundle: Path, network: GaitNetwork, name: str) -> None:
     graph = onnx.load(bundle / "silhouette.onnx")
     values = {v.name: v for v in [*graph.graph.input, *graph.graph.output]}
@@ -146,11 +154,10 @@ def test_the_manifest_says_what_is_inside(
     assert {"torch", "onnx", "onnxruntime", "diffcrossgait"} <= manifest.versions.keys()
     for modality, model in manifest.models.items():
         golden = model.golden
-        frames = torch.from_numpy(golden.frames(modality).copy())
-        with torch.no_grad():
-            want = network.embed(frames, modality, torch.tensor(golden.lengths))
-        want = F.normalize(want, dim=2).flatten(1)
-        np.testing.assert_allclose(golden.embeddings(), want, atol=1e-6)
+        for clip, embedding in zip(golden.clips(modality), golden.embeddings(), strict=True):
+            with torch.no_grad():
+                want = network.embed(torch.from_numpy(clip.copy())[None], modality)[0]
+            np.testing.assert_allclose(embedding, F.normalize(want, dim=1).flatten(), atol=1e-6)
 
 
 def test_the_report_says_what_was_compared(bundle: Path) -> None:
@@ -184,7 +191,7 @@ def test_a_failure_leaves_no_bundle_and_an_older_one_as_it_was(
     old = exporting.export_bundle(checkpoint, tmp_path / "old")
     monkeypatch.setattr(exporting, "trace", lambda _, modality: _perturbed(quick, modality))
     for out in (tmp_path / "old", tmp_path / "new"):
-        with pytest.raises(ParityError, match="differs from torch"):
+        with pytest.raises(ParityError, match="differs from each clip alone"):
             exporting.export_bundle(checkpoint, out)
     assert [p.name for p in tmp_path.iterdir()] == ["old"]
     assert Manifest.load(tmp_path / "old") == old
@@ -216,14 +223,15 @@ def test_a_bundle_is_replaced_and_anything_else_is_not(
         exporting.export_bundle(checkpoint, tmp_path / "mine")
 
 
-def test_padding_that_leaks_is_seen(bundle: Path, network: GaitNetwork) -> None:
+def test_clips_that_touch_each_other_are_seen(bundle: Path, network: GaitNetwork) -> None:
     class Leaky(Graph):
-        def embed(self, frames, lengths):  # type: ignore[no-untyped-def]
-            return super().embed(frames, [frames.shape[1]] * len(lengths))
+        def embed(self, clips: Sequence[Frames]) -> NDArray[np.float32]:
+            return super().embed([*clips[:-1], np.concatenate(clips[-2:])])
 
     graph = Leaky((bundle / "silhouette.onnx").read_bytes())
-    with pytest.raises(ParityError, match=re.escape("(9, 5, 1)")):
-        check_shapes(graph, backbone(network, Modality.SILHOUETTE), Modality.SILHOUETTE)
+    trained = backbone(network, Modality.SILHOUETTE)
+    with pytest.raises(ParityError, match=re.escape("(4, 4, 4)")):
+        check_shapes(graph, trained.embed, Modality.SILHOUETTE)
 
 
 def test_an_order_that_changes_is_seen() -> None:
@@ -286,4 +294,157 @@ def test_the_command_exports_and_says_so(
     assert Manifest.load(tmp_path / "bundle").contract in text
     assert "drawn figures" in text
     assert len(json.loads("{" + report)["rankings"]) == 4
+    assert json.loads("{" + report)["variants"].keys() == {"fp32"}
     assert streams.err == ""
+
+
+@pytest.fixture(scope="module")
+def people(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A pack of random people, enough of them to calibrate with: 34 × 6 walks."""
+    return write_pack(tmp_path_factory.mktemp("packs") / "pack", train=34, test=5, lengths=(2, 4))
+
+
+@pytest.fixture
+def swift(quick: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """`quick`, and MinMax takes the place of Entropy, which takes long."""
+    methods = dict.fromkeys(quantise.Method, quantise._METHODS[quantise.Method.MINMAX])
+    monkeypatch.setattr(quantise, "_METHODS", methods)
+    return quick
+
+
+def test_every_variant_is_measured_and_shares_the_contract(
+    swift: Path, checkpoint: Path, people: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "bundle"
+    made = exporting.export_bundle(checkpoint, out, every_variant(people))
+    assert made.contract == Manifest.load(swift).contract
+    assert list(made.variants) == list(Variant)
+    for variant, build in made.variants.items():
+        assert build.accuracy is not None
+        assert (build.accuracy.subjects, build.accuracy.walks) == (5, 30)
+        assert build.accuracy.simulated
+        for d in build.accuracy.directions:
+            if d.probe is d.gallery:  # random weights know nobody across sensors
+                assert d.before.same.mean > d.before.different.mean
+            assert d.after.same.quantiles == tuple(sorted(d.after.same.quantiles))
+        assert build.parity.clips == 60
+        assert (build.calibration is not None) == (variant is Variant.INT8)
+        encoder = Encoder.load(out, device=Device.CPU, variant=variant, threads=1)
+        assert encoder.choice.variant is variant
+    fp32, fp16, int8 = (made.variants[v].parity for v in Variant)
+    assert fp32.difference < 1e-5 < fp16.difference < int8.difference
+    calibration = made.variants[Variant.INT8].calibration
+    assert calibration is not None
+    assert calibration.clips == 204
+    assert calibration.data.endswith("pack")
+    assert calibration.method in calibration.tried
+    assert calibration.tried.keys() == {"minmax", "entropy"}
+
+
+def _worse(monkeypatch: pytest.MonkeyPatch, variant: Variant, points: float) -> None:
+    """Makes a variant lose points of Rank-1, whatever it was measured to."""
+    measured = Candidate.loss.fget  # type: ignore[attr-defined]
+    monkeypatch.setattr(
+        Candidate, "loss", property(lambda c: points if c.variant is variant else measured(c))
+    )
+
+
+def test_a_variant_that_loses_too_much_is_refused_with_the_numbers(
+    swift: Path, checkpoint: Path, people: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _worse(monkeypatch, Variant.FP16, 0.31)
+    order = Order(variants=(Variant.FP16,), pack=people, max_loss=0.3)
+    with pytest.raises(VariantRefusedError) as refused:
+        exporting.export_bundle(checkpoint, tmp_path / "out", order)
+    said = str(refused.value)
+    assert "fp16 loses 0.31 points of Rank-1, 0.3 allowed" in said
+    assert said.count("→") == 8  # four directions, each before → after
+    assert "nothing was written" in said
+    assert refused.value.fields == {"variant": "fp16", "loss": 0.31, "allowed": 0.3}
+    assert list(tmp_path.iterdir()) == []
+    _worse(monkeypatch, Variant.FP16, 0.3)
+    assert Variant.FP16 in exporting.export_bundle(checkpoint, tmp_path / "out", order).variants
+
+
+def test_all_keeps_those_that_pass_and_ends_with_code_1(
+    swift: Path,
+    checkpoint: Path,
+    people: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    _worse(monkeypatch, Variant.INT8, 2.0)
+    out = tmp_path / "out"
+    arguments = ["export.onnx", str(checkpoint), "--out", str(out), "--pack", str(people)]
+    arguments += ["--variant", "all", "--max-loss", "1.5"]
+    monkeypatch.setattr(sys, "argv", arguments)
+    with pytest.raises(SystemExit) as exit_:
+        run(command.main)
+    assert exit_.value.code == 1
+    streams = capsys.readouterr()
+    assert streams.err.startswith("error [export.refused]: int8 refused: int8 loses 2.00 points")
+    assert streams.err.count("\n") == 1
+    assert "was written without it" in streams.err
+    assert "fp16" in streams.out
+    assert set(Manifest.load(out).variants) == {Variant.FP32, Variant.FP16}
+    assert not [p.name for p in out.iterdir() if "int8" in p.name]
+
+
+def test_int8_needs_clips_enough_to_calibrate_with(
+    quick: Path, checkpoint: Path, tmp_path: Path
+) -> None:
+    few = write_pack(tmp_path / "few", train=4, test=3, lengths=(1, 2))
+    order = Order(variants=(Variant.INT8,), pack=few)
+    with pytest.raises(ExportError, match=r"got 24 silhouette clips .* need at least 200"):
+        exporting.export_bundle(checkpoint, tmp_path / "out", order)
+    assert not (tmp_path / "out").exists()
+
+
+def test_calibration_clips_can_be_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("export.calibration.FEWEST", 3)
+    folder = tmp_path / "clips" / "somebody"
+    folder.mkdir(parents=True)
+    (folder / "notes.txt").write_text("not a clip")
+    for person in range(3):
+        for modality in Modality:
+            np.save(folder / f"{person}-{modality}.npy", walk(person, 12, modality).frames)
+    found = find_calibration(tmp_path / "clips")
+    assert (found.count, found.frames) == (3, 24)  # eight frames of each
+    assert len(found.sha256) == 64
+    (folder / "2-range_view.npy").unlink()
+    with pytest.raises(ExportError, match=r"got 2 range_view clips .*; 1 files are no clips"):
+        find_calibration(tmp_path / "clips")
+    with pytest.raises(ExportError, match="no pack or folder of clips"):
+        find_calibration(tmp_path / "nowhere")
+
+
+def test_a_variant_cannot_be_measured_without_people(
+    quick: Path, checkpoint: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(ExportError, match="give their --pack"):
+        exporting.export_bundle(checkpoint, tmp_path / "out", Order(variants=(Variant.FP16,)))
+
+
+def test_a_variant_that_gives_nan_is_no_variant(
+    quick: Path, checkpoint: Path, people: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(graph: onnx.ModelProto) -> onnx.ModelProto:
+        copy = onnx.load_from_string(graph.SerializeToString())
+        tensor = next(t for t in copy.graph.initializer if t.name.endswith("fcs.weight"))
+        weights = np.full(tuple(tensor.dims), np.nan, np.float32)
+        tensor.CopyFrom(onnx.numpy_helper.from_array(weights, tensor.name))
+        return copy
+
+    monkeypatch.setattr("export.candidates.half", broken)
+    order = Order(variants=(Variant.FP16,), pack=people, max_loss=100)
+    with pytest.raises(ParityError, match="NaN"):
+        exporting.export_bundle(checkpoint, tmp_path / "out", order)
+
+
+def test_a_bundle_of_an_earlier_release_says_what_to_do(bundle: Path, tmp_path: Path) -> None:
+    manifest = json.loads((bundle / MANIFEST).read_text())
+    manifest |= {"schema_version": 1, "models": {}}
+    (tmp_path / MANIFEST).write_text(json.dumps(manifest))
+    with pytest.raises(BundleError, match="export the checkpoint again"):
+        Encoder.load(tmp_path)

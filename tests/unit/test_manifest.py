@@ -9,9 +9,11 @@ from typing import Any
 import pytest
 
 from gait.errors import BundleError, BundleTamperedError
-from gait.manifest import MANIFEST, Manifest, contract_id, noise_frames
+from gait.golden import noise_frames
+from gait.manifest import MANIFEST, Manifest, contract_id
 from gait.modality import Modality
-from tests.galleries import TINY, other_bundle
+from gait.variant import Variant
+from tests.galleries import TINY, VARIANTS, other_bundle
 
 pytestmark = pytest.mark.serving
 
@@ -60,11 +62,13 @@ def test_a_hash_edited_to_fit_another_file_breaks_the_contract(bundle: Path) -> 
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
-        ({"schema_version": 2}, "schema_version"),
+        ({"schema_version": 1}, "schema_version 1, this release reads 2: export the checkpoint"),
+        ({"schema_version": "two"}, "schema_version"),
         ({"surprise": 1}, "surprise"),
         ({"metric": "euclidean"}, "metric"),
         ({"embedding": {"parts": 8, "dim": 16}}, "golden embedding"),
-        ({"models": {}}, "no model for"),
+        ({"variants": {}}, "no fp32 variant"),
+        ({"variants": {"fp8": {}}}, "variants.fp8"),
     ],
 )
 def test_what_this_version_does_not_read_is_named(
@@ -93,6 +97,52 @@ def test_the_contract_is_that_of_the_graphs_alone(tmp_path: Path) -> None:
     assert other.contract != tiny.contract
     without_report = {n: r for n, r in tiny.files.items() if n != "parity.json"}
     assert contract_id(tiny.models, without_report) == tiny.contract
+
+
+@pytest.fixture
+def every(tmp_path: Path) -> Path:
+    """A copy of the bundle with all variants that may be damaged."""
+    return Path(shutil.copytree(VARIANTS, tmp_path / "bundle"))
+
+
+def _edit_build(bundle: Path, variant: Variant, **changes: Any) -> None:
+    variants = json.loads((bundle / MANIFEST).read_text())["variants"]
+    variants[variant] |= changes
+    _edit(bundle, variants=variants)
+
+
+def test_the_variants_of_a_network_share_its_contract() -> None:
+    assert Manifest.load(VARIANTS).contract == Manifest.load(TINY).contract
+    assert set(Manifest.load(VARIANTS).variants) == set(Variant)
+
+
+def test_the_other_variants_are_smaller_than_fp32() -> None:
+    manifest = Manifest.load(VARIANTS)
+    sizes = {variant: manifest.size(variant) for variant in manifest.variants}
+    assert max(sizes.values()) == sizes[Variant.FP32]
+
+
+@pytest.mark.parametrize("variant", ["fp16", "int8"])
+def test_a_variant_without_proof_is_refused(every: Path, variant: str) -> None:
+    _edit_build(every, Variant(variant), accuracy=None)
+    with pytest.raises(BundleError, match=f"nothing shows that {variant} may stand in"):
+        Manifest.load(every)
+
+
+def test_a_variant_of_one_modality_is_refused(every: Path) -> None:
+    models = json.loads((every / MANIFEST).read_text())["variants"]["int8"]["models"]
+    del models["range_view"]
+    _edit_build(every, Variant.INT8, models=models)
+    with pytest.raises(BundleError, match="no int8 model for"):
+        Manifest.load(every)
+
+
+def test_a_variant_whose_files_are_not_listed_is_refused(every: Path) -> None:
+    files = json.loads((every / MANIFEST).read_text())["files"]
+    del files["silhouette_int8.onnx"]
+    _edit(every, files=files)
+    with pytest.raises(BundleError, match=r"silhouette_int8\.onnx has no hash"):
+        Manifest.load(every)
 
 
 def test_noise_frames_never_change() -> None:
