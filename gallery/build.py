@@ -18,7 +18,8 @@ from gait.errors import ConfigError, GalleryError
 from gait.modality import Modality
 from gait.progress import progress
 from gait.range_view import Forward
-from gallery.encoder import Encoder
+from gait.variant import Variant
+from gallery.encoder import FRAMES, Encoder
 from gallery.enrolling import Outcome, enrol_sources
 from gallery.gallery import Gallery, open_or_create
 from gallery.session import Device
@@ -59,6 +60,10 @@ class Arguments:
     """Clips embedded and made durable together."""
     device: Device = Device.AUTO
     """Where the network runs; cuda fails where CUDA cannot be used."""
+    variant: Variant | None = None
+    """The network's arithmetic; by default the best of the bundle for this hardware."""
+    frames: int = FRAMES
+    """Frames of a clip to look at, spread evenly over it."""
     threads: int | None = None
     """Threads of the network; by default every core this process may use."""
     json: bool = False
@@ -72,15 +77,30 @@ def main() -> None:
     )
     authorisation = Authorisation(arguments.authorisation, _expiry(arguments.expires))
     sources = find_sources(arguments.root, _selection(arguments))
-    encoder = Encoder.load(arguments.bundle, device=arguments.device, threads=arguments.threads)
+    encoder = Encoder.load(
+        arguments.bundle,
+        device=arguments.device,
+        variant=arguments.variant,
+        threads=arguments.threads,
+        frames=arguments.frames,
+    )
     with closing(open_or_create(arguments.out, arguments.bundle)) as gallery:
         outcome = _enrol(gallery, encoder, sources, authorisation, arguments)
         counts = gallery.counts()
     if arguments.json:
-        facts = {"gallery": arguments.out, "contract": encoder.contract}
-        print(json.dumps(facts | {"provider": encoder.provider} | asdict(counts) | asdict(outcome)))
+        facts = {
+            "gallery": arguments.out,
+            "contract": encoder.contract,
+            "provider": encoder.provider,
+            "variant": encoder.choice.variant,
+            "variant_reason": encoder.choice.reason,
+        }
+        print(json.dumps(facts | asdict(counts) | asdict(outcome)))
     else:
-        print(f"network   {encoder.provider}, {encoder.threads} threads")
+        print(
+            f"network   {encoder.choice.variant} because {encoder.choice.reason}, "
+            f"{encoder.provider}, {encoder.threads} threads"
+        )
         print(_summary(arguments.out, outcome))
         print(f"holds     {counts.subjects} subjects, {counts.templates} templates")
     if not outcome.enrolled + outcome.present:

@@ -4,23 +4,27 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from gait.clip import Clip
-from gait.errors import BundleTamperedError
-from gait.manifest import Golden, Manifest
+from gait.errors import BundleTamperedError, ConfigError
+from gait.golden import Golden
+from gait.manifest import Manifest
 from gait.modality import Modality
-from gallery.session import Device, Session, checked_threads
+from gait.ragged import ragged
+from gait.sampling import sampled
+from gait.variant import Variant
+from gallery.arithmetic import Choice, choose, integer_instructions
+from gallery.session import CPU, CUDA, Device, Session, checked_threads, expected_provider
 from gallery.template import Matrix
 
-GOLDEN_TOLERANCE = 1e-3
-"""Largest difference from the golden embedding, per number, on any hardware."""
-
 BATCH_FRAMES = 128
-"""Frames of one run, padding included, unless told otherwise. At full size a frame takes 4 MB."""
+"""Frames of one run unless told otherwise. At full size a frame takes 4 MB."""
 
-_LONGEST = 1.2
-"""Longest clip of a run over its shortest: padding costs as much as frames do."""
+FRAMES = 30
+"""Frames of a clip that are looked at unless told otherwise (docs/experiments.md)."""
+
+_REPEATS = 2
+"""Rows of a run's index over its frames: a repeated row costs a copy of the feature map."""
 
 
 class Encoder:
@@ -28,16 +32,25 @@ class Encoder:
 
     Attributes:
         manifest: of the bundle.
+        choice: the variant that runs, and why.
         provider: the ONNX Runtime provider actually used; both, if the two graphs differ.
         threads: of one run.
-        batch_frames: most frames in one run, padding included; a longer clip runs alone.
+        batch_frames: most frames in one run; a longer clip runs alone.
+        frames: most frames of a clip that are looked at.
     """
 
     def __init__(
-        self, manifest: Manifest, sessions: dict[Modality, Session], threads: int, batch_frames: int
+        self,
+        manifest: Manifest,
+        choice: Choice,
+        sessions: dict[Modality, Session],
+        *,
+        threads: int,
+        batch_frames: int,
+        frames: int,
     ) -> None:
-        self.manifest, self.threads = manifest, threads
-        self._sessions, self.batch_frames = sessions, batch_frames
+        self.manifest, self.choice, self._sessions = manifest, choice, sessions
+        self.threads, self.batch_frames, self.frames = threads, batch_frames, frames
         self.provider = ", ".join(sorted({session.provider for session in sessions.values()}))
 
     @classmethod
@@ -46,29 +59,52 @@ class Encoder:
         bundle: Path,
         *,
         device: Device = Device.AUTO,
+        variant: Variant | None = None,
         threads: int | None = None,
         batch_frames: int = BATCH_FRAMES,
+        frames: int = FRAMES,
     ) -> "Encoder":
         """Loads a bundle and checks its hashes and golden embeddings.
 
         Args:
             bundle: folder made by `export.onnx`.
             device: `Device.CUDA` fails where CUDA cannot be used; `AUTO` uses what there is.
+            variant: the arithmetic; None for the best that the bundle has for this hardware.
             threads: of one run, 1..1024; None for all cores this process may use.
             batch_frames: most frames in one run, which bounds the memory; a longer clip runs alone.
+            frames: most frames of a clip to look at, spread evenly over it, 1 or more.
 
         Raises:
-            BundleError: there is no bundle, or it is not one this version reads.
+            BundleError: there is no bundle, it is not one this version reads, or it has no such
+                variant.
             BundleTamperedError: a file or the embedding it gives is not what was exported.
             EncoderError: CUDA was asked for and cannot be used.
-            ConfigError: not a possible number of threads.
+            ConfigError: not a possible number of threads or frames.
         """
         manifest, threads = Manifest.load(bundle), checked_threads(threads)
-        files, sessions = manifest.contents(bundle), {}
-        for modality, model in manifest.models.items():
-            sessions[modality] = Session(files[model.file], device, threads)
-            _check_golden(sessions[modality], model.golden, modality)
-        return cls(manifest, sessions, threads, batch_frames)
+        if frames < 1:
+            raise ConfigError(f"got {frames} frames of a clip to look at, need at least 1")
+        files = manifest.contents(bundle)
+
+        def opened(choice: Choice, device: Device) -> dict[Modality, Session]:
+            models = manifest.variants[choice.variant].models
+            return {m: Session(files[model.file], device, threads) for m, model in models.items()}
+
+        choice = chosen(manifest, expected_provider(device), variant)
+        sessions = opened(choice, device)
+        fell_back = any(session.provider == CPU for session in sessions.values())
+        if fell_back and choice != (there := chosen(manifest, CPU, variant)):
+            choice, sessions = there, opened(there, Device.CPU)
+        for modality, model in manifest.variants[choice.variant].models.items():
+            _check_golden(sessions[modality], model.golden, modality, choice.variant)
+        return cls(
+            manifest,
+            choice,
+            sessions,
+            threads=threads,
+            batch_frames=batch_frames,
+            frames=frames,
+        )
 
     @property
     def contract(self) -> str:
@@ -84,27 +120,42 @@ class Encoder:
         Raises:
             EncoderError: the run failed, or gave numbers that are not finite.
         """
+        clips = [self.sampled(clip) for clip in clips]
         embeddings = np.empty((len(clips), self.manifest.dimension), np.float32)
-        for modality, rows in _batches(clips, self.batch_frames):
-            parts = self._sessions[modality].run(*_padded([clips[row].frames for row in rows]))
+        for modality, rows in batches(clips, self.batch_frames):
+            parts = self._sessions[modality].run(*ragged([clips[row].frames for row in rows]))
             embeddings[rows] = parts.reshape(len(rows), -1) / np.sqrt(parts.shape[1])
         return embeddings
 
+    def sampled(self, clip: Clip) -> Clip:
+        """The frames of a clip that are looked at: all, or `frames` of them spread evenly."""
+        return sampled(clip, self.frames)
 
-def fits(shortest: int, longest: int, clips: int, batch_frames: int) -> bool:
+
+def chosen(manifest: Manifest, provider: str, asked: Variant | None) -> Choice:
+    """The variant of a bundle for a provider on this machine.
+
+    Raises:
+        BundleError: it does not hold the one asked for.
+    """
+    held, integer = manifest.variants.keys(), integer_instructions()
+    return choose(held, cuda=provider == CUDA, asked=asked, integer=integer)
+
+
+def fits(lengths: Sequence[int], batch_frames: int) -> bool:
     """Whether clips of these lengths, in frames, are embedded in one run of one modality."""
-    return longest <= _LONGEST * shortest and clips * longest <= batch_frames
+    frames = sum(lengths)
+    return frames <= batch_frames and len(lengths) * max(lengths) <= _REPEATS * frames
 
 
-def _batches(clips: Sequence[Clip], limit: int) -> Iterator[tuple[Modality, list[int]]]:
-    """Rows of clips of one modality and similar length, at most `limit` padded frames each."""
+def batches(clips: Sequence[Clip], limit: int) -> Iterator[tuple[Modality, list[int]]]:
+    """Rows of clips of one modality, at most `limit` frames each."""
     for modality in Modality:
         rows = [row for row, clip in enumerate(clips) if clip.modality is modality]
         rows.sort(key=lambda row: len(clips[row]))
         batch: list[int] = []
         for row in rows:
-            frames = len(clips[row])
-            if batch and not fits(len(clips[batch[0]]), frames, len(batch) + 1, limit):
+            if batch and not fits([len(clips[other]) for other in [*batch, row]], limit):
                 yield modality, batch
                 batch = []
             batch.append(row)
@@ -112,20 +163,9 @@ def _batches(clips: Sequence[Clip], limit: int) -> Iterator[tuple[Modality, list
             yield modality, batch
 
 
-def _padded(frames: Sequence[NDArray[np.uint8]]) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    lengths = np.array([len(f) for f in frames], np.int64)
-    padded = np.zeros((len(frames), lengths.max(), *frames[0].shape[1:]), np.uint8)
-    for row, f in enumerate(frames):
-        padded[row, : len(f)] = f
-    return padded, lengths
-
-
-def _check_golden(session: Session, golden: Golden, modality: Modality) -> None:
-    want = golden.embeddings()
-    got = session.run(golden.frames(modality), np.array(golden.lengths, np.int64))
-    got = got.reshape(len(got), -1)
-    if got.shape != want.shape or not np.abs(got - want).max() <= GOLDEN_TOLERANCE:
+def _check_golden(session: Session, golden: Golden, modality: Modality, variant: Variant) -> None:
+    if not golden.met_by(session.run(*ragged(golden.clips(modality)))):
         raise BundleTamperedError(
-            f"the {modality} network does not give its golden embedding on {session.provider}: "
-            "export the bundle again, or try --device cpu"
+            f"the {variant} {modality} network does not give its golden embedding on "
+            f"{session.provider}: export the bundle again, or try --device cpu or --variant fp32"
         )

@@ -18,8 +18,10 @@ from gait.cli import run
 from gait.errors import ConfigError
 from gait.modality import Modality
 from gait.range_view import Forward
+from gait.sampling import passed_over
+from gait.variant import Variant
 from gallery.client import Client
-from gallery.encoder import Encoder
+from gallery.encoder import FRAMES, Encoder
 from gallery.fusion import DEFAULT, Fusion
 from gallery.gallery import open_gallery
 from gallery.remote import is_url
@@ -55,6 +57,11 @@ class Arguments:
     """Sensor axis that points at the walker, for point clouds."""
     device: Device = Device.AUTO
     """Where the network runs; cuda fails where CUDA cannot be used. Not with a URL."""
+    variant: Variant | None = None
+    """The network's arithmetic; by default the best of the bundle for this hardware. Not with a
+    URL."""
+    frames: int = FRAMES
+    """Frames of a clip to look at, spread evenly over it. Not with a URL."""
     threads: int | None = None
     """Threads of the network; by default every core this process may use."""
     json: bool = False
@@ -75,8 +82,15 @@ def _searched(arguments: Arguments) -> dict[str, Any]:
     with closing(
         open_gallery(arguments.gallery, bundle=arguments.bundle, readonly=True)
     ) as gallery:
-        encoder = Encoder.load(gallery.bundle, device=arguments.device, threads=arguments.threads)
+        encoder = Encoder.load(
+            gallery.bundle,
+            device=arguments.device,
+            variant=arguments.variant,
+            threads=arguments.threads,
+            frames=arguments.frames,
+        )
         (embedding,) = encoder.embed([decoded.clip])
+        left = passed_over(decoded.clip, encoder.frames)
         candidates = gallery.identify(
             embedding, arguments.top_k, arguments.gallery_modality, fusion=arguments.fusion
         )
@@ -85,12 +99,13 @@ def _searched(arguments: Arguments) -> dict[str, Any]:
             "contract": gallery.contract,
             "revision": gallery.revision,
             "provider": encoder.provider,
+            "variant": encoder.choice.variant,
             "fusion": arguments.fusion,
             "modality": decoded.clip.modality,
             "format": decoded.format,
             "frames_in": decoded.frames_in,
-            "frames_used": decoded.frames_used,
-            "dropped": decoded.dropped,
+            "frames_used": decoded.frames_used - sum(left.values()),
+            "dropped": decoded.dropped | left,
             "candidates": [asdict(each) for each in candidates],
         }
 

@@ -14,7 +14,9 @@ import tyro
 from gait.cli import run
 from gait.manifest import Manifest
 from gallery import clock
+from gallery.encoder import chosen
 from gallery.gallery import Gallery, open_gallery
+from gallery.session import Device, expected_provider
 
 Facts = dict[str, str | int | None]
 
@@ -48,6 +50,7 @@ def main() -> None:
 
 def _facts(gallery: Gallery) -> Facts:
     now, model = datetime.fromtimestamp(clock.now(), UTC), Manifest.load(gallery.bundle)
+    choice = chosen(model, expected_provider(Device.AUTO), None)
     return {
         "gallery": gallery.location,
         "identity": gallery.identity,
@@ -60,6 +63,9 @@ def _facts(gallery: Gallery) -> Facts:
         "master_key": gallery.master_key,
         "dimension": gallery.dimension,
         "metric": model.metric,
+        "variants": " ".join(model.variants),
+        "variant_here": choice.variant,
+        "variant_reason": choice.reason,
         "model_created": model.created.isoformat(timespec="seconds"),
         "checkpoint": model.checkpoint.sha256,
         "iteration": model.checkpoint.iteration,

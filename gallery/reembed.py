@@ -15,7 +15,8 @@ from gait.cli import run
 from gait.errors import ConfigError
 from gait.progress import progress
 from gait.range_view import Forward
-from gallery.encoder import Encoder
+from gait.variant import Variant
+from gallery.encoder import FRAMES, Encoder
 from gallery.gallery import open_gallery, open_or_create
 from gallery.reembedding import Remade, reembed
 from gallery.session import Device
@@ -40,6 +41,10 @@ class Arguments:
     """Clips embedded and made durable together."""
     device: Device = Device.AUTO
     """Where the network runs; cuda fails where CUDA cannot be used."""
+    variant: Variant | None = None
+    """The network's arithmetic; by default the best of the bundle for this hardware."""
+    frames: int = FRAMES
+    """Frames of a clip to look at, spread evenly over it."""
     threads: int | None = None
     """Threads of the network; by default every core this process may use."""
     json: bool = False
@@ -54,7 +59,13 @@ def main() -> None:
     if arguments.gallery == arguments.out:
         raise ConfigError("the new gallery must be another than the old one")
     sources = find_sources(arguments.clips, Selection(forward=arguments.forward))
-    encoder = Encoder.load(arguments.bundle, device=arguments.device, threads=arguments.threads)
+    encoder = Encoder.load(
+        arguments.bundle,
+        device=arguments.device,
+        variant=arguments.variant,
+        threads=arguments.threads,
+        frames=arguments.frames,
+    )
     with (
         closing(open_gallery(arguments.gallery, readonly=True)) as old,
         closing(open_or_create(arguments.out, arguments.bundle)) as new,

@@ -13,8 +13,9 @@ from onnxruntime.capi import onnxruntime_pybind11_state as runtime
 
 from gait.clip import Frames
 from gait.errors import BundleError, ConfigError, EncoderError
+from gait.ragged import Index
 
-_CPU, _CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
+CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
 _FAILURES = (
     runtime.Fail,
     runtime.InvalidArgument,
@@ -58,20 +59,20 @@ class Session:
         except _FAILURES as error:
             raise BundleError(f"ONNX Runtime does not take the graph: {error}") from error
         self.provider: str = self._session.get_providers()[0]
-        if device is Device.CUDA and self.provider != _CUDA:
+        if device is Device.CUDA and self.provider != CUDA:
             raise EncoderError(
                 f"CUDA was asked for, but ONNX Runtime {onnxruntime.__version__} uses "
                 f"{self.provider}: install a matching driver, CUDA and cuDNN, or use --device cpu"
             )
 
-    def run(self, frames: Frames, lengths: NDArray[np.int64]) -> NDArray[np.float32]:
-        """Embeddings `(n, p, d)` of padded frames `(n, s, c, 64, 64)`, `lengths` `(n,)` in use.
+    def run(self, frames: Frames, index: Index) -> NDArray[np.float32]:
+        """Embeddings `(n, p, d)` of frames `(f, c, 64, 64)`; `index` `(n, s)` has each clip's rows.
 
         Raises:
             EncoderError: the run failed, or gave numbers that are not finite.
         """
         try:
-            (embedding,) = self._session.run(["embedding"], {"frames": frames, "lengths": lengths})
+            (embedding,) = self._session.run(["embedding"], {"frames": frames, "index": index})
         except _FAILURES as error:
             raise EncoderError(f"embedding frames {frames.shape} failed: {error}") from error
         if not np.isfinite(embedding).all():
@@ -100,13 +101,18 @@ def available_threads() -> int:
     return os.cpu_count() or 1
 
 
-def _providers(device: Device) -> list[str | tuple[str, dict[str, str]]]:
+def expected_provider(device: Device) -> str:
+    """The provider that a session on this device will be given, if CUDA is what it seems to be."""
     wanted = device is Device.CUDA or (device is Device.AUTO and _nvidia_present())
-    if not wanted or _CUDA not in onnxruntime.get_available_providers():
-        return [_CPU]
+    return CUDA if wanted and CUDA in onnxruntime.get_available_providers() else CPU
+
+
+def _providers(device: Device) -> list[str | tuple[str, dict[str, str]]]:
+    if expected_provider(device) == CPU:
+        return [CPU]
     with redirect_stdout(sys.stderr):  # it prints what it does not find
         onnxruntime.preload_dlls()  # CUDA and cuDNN of the nvidia wheels, where they are installed
-    return [(_CUDA, {"use_tf32": "0"}), _CPU]  # TF32 would cost the parity with the CPU
+    return [(CUDA, {"use_tf32": "0"}), CPU]  # TF32 would cost the parity with the CPU
 
 
 def _nvidia_present() -> bool:

@@ -1,7 +1,7 @@
 """Clips of many requests, embedded together.
 
 An idle encoder is given a clip at once, so a lone client waits for nobody. While it runs, clips
-collect, and the next run takes the oldest of them with those of its modality and similar length.
+collect, and the next run takes the oldest of them with others of its modality.
 """
 
 import asyncio
@@ -202,13 +202,12 @@ class Batcher:
         if not self._queue:
             return []
         group, modality = self._queue[:1], self._queue[0].clip.modality
-        low = high = len(group[0].clip)
+        lengths = [len(group[0].clip)]
         for each in self._queue[1:]:
-            shortest, longest = min(low, len(each.clip)), max(high, len(each.clip))
-            together = fits(shortest, longest, len(group) + 1, self._encoder.batch_frames)
+            together = fits([*lengths, len(each.clip)], self._encoder.batch_frames)
             if len(group) < self._max_batch and each.clip.modality is modality and together:
                 group.append(each)
-                low, high = shortest, longest
+                lengths.append(len(each.clip))
         return group
 
     def _run(self, batch: Sequence[_Entry]) -> None:

@@ -12,6 +12,7 @@ import uvicorn
 
 from gait import cli
 from gait.errors import ConfigError
+from gait.variant import Variant
 from gallery.session import Device
 from serve.app import create_app
 from serve.draining import Server
@@ -41,6 +42,8 @@ class Arguments:
         keys: key file made by `python -m serve.keys new` (keys.json in the data folder); needed
             for any host but loopback.
         device: where the network runs (auto).
+        variant: the network's arithmetic (the best of the bundle for this hardware).
+        frames: most frames of a clip that are looked at.
         threads: of one run of the network (all cores).
         workers: clips handled at the same time (2).
     """
@@ -53,6 +56,8 @@ class Arguments:
     port: int | None = None
     keys: Path | None = None
     device: Device | None = None
+    variant: Variant | None = None
+    frames: int | None = None
     threads: int | None = None
     workers: int | None = None
 
@@ -114,8 +119,9 @@ def listen(settings: Settings) -> socket.socket:
 def _announce(service: Service) -> None:
     encoder, settings = service.encoder, service.settings
     log.info(
-        "model %s on %s, %d threads; %d galleries; http://%s:%d",
-        *(encoder.contract, encoder.provider, encoder.threads),
+        "model %s, %s because %s, on %s, %d threads; %d galleries; http://%s:%d",
+        *(encoder.contract, encoder.choice.variant, encoder.choice.reason),
+        *(encoder.provider, encoder.threads),
         *(len(service.galleries.names()), settings.host, settings.port),
     )
 

@@ -118,7 +118,7 @@ class Service:
         """
         root = settings.data / "galleries"
         bundle = settings.bundle or _found_bundle(settings, root)
-        encoder = Encoder.load(bundle, device=settings.device, threads=settings.threads)
+        encoder = _encoder(bundle, settings, settings.threads)
         embedder = _embedder(encoder, settings, bundle)
         lock = _taken(settings.data)
         try:
@@ -174,6 +174,7 @@ class Service:
             EncoderError: the network failed.
         """
         deadline = time.monotonic() + self.settings.deadline_seconds
+        clips = [self.encoder.sampled(clip) for clip in clips]
         with stages.stage("embed"):
             return await while_present(self._batcher.embed_all(clips, deadline))
 
@@ -221,11 +222,21 @@ class Service:
         return clips
 
 
+def _encoder(bundle: Path, settings: Settings, threads: int | None) -> Encoder:
+    return Encoder.load(
+        bundle,
+        device=settings.device,
+        variant=settings.variant,
+        threads=threads,
+        frames=settings.frames,
+    )
+
+
 def _embedder(encoder: Encoder, settings: Settings, bundle: Path) -> Embedder:
     share = max(1, encoder.threads // runs_of(settings, encoder))
     if share == encoder.threads or encoder.provider != CPU:
         return encoder
-    return Shared(encoder, Encoder.load(bundle, device=settings.device, threads=share))
+    return Shared(encoder, _encoder(bundle, settings, share))
 
 
 def _shelf(settings: Settings, root: Path, bundle: Path) -> Shelf:

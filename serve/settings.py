@@ -9,6 +9,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from gait.decode import Limits
 from gait.errors import ConfigError
+from gait.variant import Variant
+from gallery.encoder import FRAMES
 from gallery.galleries import NAME
 from gallery.index.rung import RungName
 from gallery.session import Device
@@ -38,6 +40,8 @@ class Settings(BaseSettings):
         keys: key file made by `python -m serve.keys new`; None for `data/keys.json`, and where
             there is none for no keys, on loopback only.
         device: where the network runs.
+        variant: the network's arithmetic; None for the best that the bundle has for this hardware.
+        frames: most frames of a clip that are looked at, spread evenly over it.
         threads: of a run of the network that has the machine to itself; None for all cores this
             process may use. Runs beside others get a share of them.
         workers: clips decoded, or searched for, at the same time.
@@ -80,6 +84,8 @@ class Settings(BaseSettings):
     identity: Path | None = None
     purposes: tuple[str, ...] = ()
     device: Device = Device.AUTO
+    variant: Variant | None = None
+    frames: int = Field(FRAMES, ge=1)
     threads: int | None = Field(None, ge=1, le=1024)
     workers: int = Field(2, ge=1)
     max_waiting: int = Field(128, ge=0)

@@ -54,7 +54,9 @@ async def embed_clips(
         request_id=request_id,
         audit_id=audit_id,
         embeddings=[
-            Embedding(position=position, clip=ClipReport.of(clip), embedding=row.tolist())
+            Embedding(
+                position=position, clip=ClipReport.of(clip, service.encoder), embedding=row.tolist()
+            )
             for position, (clip, row) in embedded.embeddings.items()
         ],
         rejected=rejected_clips(embedded.rejected),

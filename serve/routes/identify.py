@@ -57,7 +57,7 @@ async def identify_clip(
         decision=None,
         thresholds=None,
         candidates=_candidates(found),
-        probe=ClipReport.of(found.probe),
+        probe=ClipReport.of(found.probe, service.encoder),
         gallery=gallery,
         gallery_modality=gallery_modality,
         gallery_revision=found.revision,

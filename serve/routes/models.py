@@ -22,6 +22,10 @@ async def models(service: Serving, request_id: RequestId) -> ModelsReply:
                 dimension=encoder.manifest.dimension,
                 modalities=list(encoder.manifest.models),
                 provider=encoder.provider,
+                variant=encoder.choice.variant,
+                variant_reason=encoder.choice.reason,
+                variants=list(encoder.manifest.variants),
+                frames=encoder.frames,
                 calibrated=False,
             )
         ],

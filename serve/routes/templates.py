@@ -86,7 +86,9 @@ async def add(
         gallery=g,
         subject=subject,
         templates=[
-            TemplateAdded(position=position, template=template, clip=ClipReport.of(clip))
+            TemplateAdded(
+                position=position, template=template, clip=ClipReport.of(clip, service.encoder)
+            )
             for position, (template, clip) in outcome.templates.items()
         ],
         rejected=rejected_clips(outcome.rejected),

@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from gait.decode import Decoded
 from gait.modality import Modality
+from gait.sampling import passed_over
 from gallery.encoder import Encoder
 
 REQUEST_ID = "5f2b8c0e6a1d4c59a7e3b1f4d2c6a980"
@@ -50,15 +51,16 @@ class ClipReport(Reply):
     points_ignored: int = Field(description="LiDAR points with NaN or infinite coordinates.")
 
     @classmethod
-    def of(cls, decoded: Decoded) -> "ClipReport":
-        """The report of a decoded clip."""
+    def of(cls, decoded: Decoded, encoder: Encoder) -> "ClipReport":
+        """The report of a decoded clip that an encoder embeds."""
+        left = passed_over(decoded.clip, encoder.frames)
         return cls(
             modality=decoded.clip.modality,
             inferred=decoded.inferred,
             format=decoded.format,
             frames_in=decoded.frames_in,
-            frames_used=decoded.frames_used,
-            frames_dropped=decoded.dropped,
+            frames_used=decoded.frames_used - sum(left.values()),
+            frames_dropped=decoded.dropped | left,
             points_ignored=decoded.points_ignored,
         )
 

@@ -3,6 +3,7 @@
 from pydantic import Field
 
 from gait.modality import Modality
+from gait.variant import Variant
 from serve.schemas.fields import CONTRACT, GalleryName, Reply, RequestId, Revision
 
 
@@ -36,6 +37,12 @@ class ModelReport(Reply):
     dimension: int = Field(description="Numbers of an embedding.")
     modalities: list[Modality]
     provider: str = Field(examples=["CPUExecutionProvider"])
+    variant: Variant = Field(description="Arithmetic of the network that runs.")
+    variant_reason: str = Field(
+        description="Why this one, after “because”.", examples=["this CPU has AVX-512 VNNI"]
+    )
+    variants: list[Variant] = Field(description="Those that the bundle holds.")
+    frames: int = Field(description="Most frames of a clip that are looked at.")
     calibrated: bool = Field(description="Whether it has thresholds for decisions.")
 
 

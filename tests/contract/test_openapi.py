@@ -70,7 +70,8 @@ FIELDS = {
     "ReceiptReport": "gallery identity subject templates key gallery_revision erased",
     "Model": "contract simulated",
     "ModelsReply": "request_id models",
-    "ModelReport": "contract simulated dimension modalities provider calibrated",
+    "ModelReport": "contract simulated dimension modalities provider variant variant_reason "
+    "variants frames calibrated",
     "Readiness": "status contract provider galleries",
     "GalleryReadiness": "gallery gallery_revision",
     "Grant": "scopes galleries note days",
@@ -127,6 +128,7 @@ def test_schemas_and_their_fields(document: Any) -> None:
         "Outcome",
         "Scope",
         "State",
+        "Variant",
         "Verdict",
     }
     for name, fields in FIELDS.items():

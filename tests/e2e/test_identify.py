@@ -12,11 +12,14 @@ from fastapi.testclient import TestClient
 
 from gait.errors import GalleryEmptyError
 from gait.modality import Modality
+from gait.variant import Variant
 from gallery.local import LocalGallery
 from serve.problems import MEDIA_TYPE
 from serve.service import Service
+from serve.settings import load_settings
 from tests import clip_files as files
 from tests import services
+from tests.galleries import VARIANTS, walk
 from tests.services import PURPOSE, SUBJECTS, add, enrol, identify, probe
 
 pytestmark = pytest.mark.serving
@@ -53,6 +56,35 @@ def test_people_are_found_by_silhouette_and_by_range_view(client: TestClient) ->
         similarities = [each["similarity"] for each in body["candidates"]]
         assert similarities == sorted(similarities, reverse=True)
         assert body["gallery_modality"] == modality
+
+
+def test_a_long_clip_is_sampled_and_the_reply_says_so(client: TestClient) -> None:
+    enrol(client, 2)
+    long = files.npz(frames=walk(1, 42, SILHOUETTE, 1).frames)
+    body = identify(client, long).json()
+    assert (body["probe"]["frames_in"], body["probe"]["frames_used"]) == (42, 30)
+    assert body["probe"]["frames_dropped"] == {"not_sampled": 12}
+    assert body["candidates"][0]["subject"] == "p001"
+
+
+@pytest.mark.parametrize("variant", Variant)
+def test_the_variant_is_a_setting(tmp_path: Path, variant: Variant) -> None:
+    """Enrolled by one variant, found by another after a restart."""
+    for index, wanted in enumerate((Variant.FP32, variant)):
+        settings = load_settings(data=tmp_path, bundle=VARIANTS, threads=1, variant=wanted)
+        service = Service.open(settings)
+        try:
+            client = services.client(service)
+            (model,) = client.get("/v1/models").json()["models"]
+            assert (model["variant"], model["variant_reason"]) == (wanted, "it was asked for")
+            assert model["variants"] == ["fp32", "fp16", "int8"]
+            if index == 0:
+                enrol(client, 3)
+            else:
+                body = identify(client, probe(2, SILHOUETTE)).json()
+                assert body["candidates"][0]["subject"] == "p002"
+        finally:
+            service.close()
 
 
 def test_the_reply_says_what_was_done(client: TestClient, service: Service) -> None:

@@ -132,6 +132,9 @@ def test_embeddings_of_nothing_or_too_much_are_refused(client: TestClient) -> No
 def test_the_model_is_described(client: TestClient, service: Service) -> None:
     (model,) = client.get("/v1/models").json()["models"]
     assert model["contract"] == service.encoder.contract
+    choice = service.encoder.choice
+    assert (model["variant"], model["variant_reason"]) == (choice.variant, choice.reason)
+    assert (model["variants"], model["frames"]) == (["fp32"], 30)
     assert (model["dimension"], model["calibrated"]) == (DIMENSION, False)
     assert model["modalities"] == ["silhouette", "range_view"]
 

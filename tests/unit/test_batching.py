@@ -125,7 +125,7 @@ def test_an_idle_encoder_waits_for_nobody() -> None:
     run(lone())
 
 
-def test_what_arrives_during_a_run_is_grouped_by_modality_and_length() -> None:
+def test_what_arrives_during_a_run_is_grouped_by_modality() -> None:
     encoder = SlowEncoder()
 
     async def grouped() -> None:
@@ -137,12 +137,12 @@ def test_what_arrives_during_a_run_is_grouped_by_modality_and_length() -> None:
             )  # fmt: skip
             encoder.go.set()
             await asyncio.gather(first, *waiting)
-        assert encoder.batches == [[0], [1, 3, 5], [2, 6], [4]]
+        assert encoder.batches == [[0], [1, 3, 4, 5], [2, 6]]
 
     run(grouped())
 
 
-def test_a_batch_is_bounded_in_clips_and_in_padded_frames() -> None:
+def test_a_batch_is_bounded_in_clips_and_in_frames() -> None:
     encoder = SlowEncoder()
 
     async def bounded() -> None:
@@ -286,7 +286,7 @@ def test_closing_embeds_what_waits_and_refuses_what_comes() -> None:
     async def drained() -> None:
         batcher = Batcher(encoder, Metrics())
         first = await held(encoder, batcher)
-        waiting = await queued(batcher, clip(1), clip(2, 40))
+        waiting = await queued(batcher, clip(1), clip(2, 95))
         closing = asyncio.ensure_future(asyncio.to_thread(batcher.close))
         await until(lambda: batcher._closing)
         with pytest.raises(ClosingError):
