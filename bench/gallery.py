@@ -23,8 +23,10 @@ from bench.gallery_trial import BLOCK, Results, Trial
 from bench.population import NUMBERS, PARTS
 from gait.cli import run
 from gait.errors import DataError
-from gait.manifest import FileRecord, Golden, Manifest, Shape, contract_id
+from gait.golden import Golden
+from gait.manifest import FileRecord, Manifest, Shape, contract_id
 from gait.progress import progress
+from gait.variant import Variant
 from gallery.index.rung import RungName
 from train.storage import write_atomically
 
@@ -92,14 +94,16 @@ def full_size_bundle(bundle: Path, copy: Path) -> None:
     shape = Shape(parts=PARTS, dim=NUMBERS)
     contents = {name: data + b"\0" for name, data in manifest.contents(bundle).items()}
     files = {name: FileRecord.of(data) for name, data in contents.items()}
-    golden = Golden.of(0, (1,), np.zeros((1, PARTS, NUMBERS), np.float32))
+    golden = Golden.of(0, (1,), np.zeros((1, PARTS, NUMBERS), np.float32), 1e-3)
     models = {
         m: model.model_copy(update={"golden": golden}) for m, model in manifest.models.items()
     }
     for name, data in contents.items():
         (copy / name).write_bytes(data)
     contract = contract_id(models, files)
-    update = {"embedding": shape, "files": files, "models": models, "contract": contract}
+    fp32 = manifest.variants[Variant.FP32].model_copy(update={"models": models})
+    update = {"embedding": shape, "files": files, "contract": contract}
+    update |= {"variants": {Variant.FP32: fp32}}
     manifest.model_copy(update=update).save(copy)
 
 

@@ -17,6 +17,7 @@ from gait.modality import Modality
 from gait.progress import progress
 from gait.sustech1k import Sequence as Walk
 from gait.sustech1k import find_sequences, load_clip
+from gait.variant import Variant
 from gallery.encoder import Encoder
 
 SHORT = 3
@@ -72,7 +73,7 @@ def embedded_walks(dataset: Path, bundle: Path, cache: Path, threads: int | None
     asked = "\n".join([manifest.contract, str(dataset.resolve()), *names])
     file = cache / f"walks-{hashlib.sha256(asked.encode()).hexdigest()[:12]}.npz"
     if not file.exists():
-        found = _embed(walks, Encoder.load(bundle, threads=threads))
+        found = _embed(walks, Encoder.load(bundle, variant=Variant.FP32, threads=threads))
         cache.mkdir(parents=True, exist_ok=True)
         partial = file.with_name(f".{file.name}")
         np.savez(partial, allow_pickle=False, **found)

@@ -5,8 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.data.make_tiny_bundle import save_tiny_checkpoint
 from tests.dataset import write_dataset
-from tests.galleries import TINY
+from tests.galleries import TINY, VARIANTS
+from tests.packs import write_pack
 from tests.training_setup import write_tiny_yaml
 
 
@@ -92,3 +94,34 @@ def test_gallery_cost(tmp_path: Path) -> None:
     again = output("bench.gallery", *words, "--index", "bits", "--stages", "search")
     assert json.loads(again)["1000"]["search"]["rung"] == "bits"
     assert json.loads(output("bench.gallery", *words))["1000"] == measured
+
+
+def test_inference_speed(tmp_path: Path) -> None:
+    save_tiny_checkpoint(tmp_path / "ckpt.pt")
+    sizes = ("--batches", "1", "2", "--frames", "2", "--turns", "1", "--seconds", "0.01")
+    words = ("--checkpoint", str(tmp_path / "ckpt.pt"), "--bundle", str(VARIANTS), *sizes)
+    out = tmp_path / "out.json"
+    text = output(
+        "bench.inference", *words, "--engines", "torch", "fp32", "int8", "--out", str(out)
+    )
+    assert "fp32 than torch: 1×2 " in text
+    assert "int8 than fp32: 1×2 " in text
+    found = json.loads(out.read_text())
+    names = ["torch, cpu", "fp32, cpu", "int8, cpu"]
+    assert [row["engine"] for row in found["rows"]][:3] == names
+    for row in found["rows"][:3]:
+        assert row["milliseconds"].keys() == {"1×2", "2×2"}
+        assert min(*row["milliseconds"].values(), row["load_seconds"], row["unequal"]) > 0
+    assert found["peak_gflops"].keys() == {"fp32", "int8"}
+
+
+def test_frame_budget(tmp_path: Path) -> None:
+    save_tiny_checkpoint(tmp_path / "ckpt.pt")
+    pack = write_pack(tmp_path / "pack", train=2, test=3)
+    out = tmp_path / "out.json"
+    words = ("--checkpoint", str(tmp_path / "ckpt.pt"), "--pack", str(pack), "--out", str(out))
+    text = output("bench.frame_budget", *words, "--frames", "1", "4")
+    assert "18 walks of 3 simulated people" in text
+    rows = json.loads(out.read_text())
+    assert len(rows) == 2 * 5 + 1
+    assert rows[-1]["frames"] > rows[5]["frames"] > rows[0]["frames"] == 1
