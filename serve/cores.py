@@ -7,11 +7,11 @@ from threading import Lock
 
 from gait.clip import Clip
 from gallery.encoder import Encoder
+from gallery.session import CPU
 from gallery.template import Matrix
 from serve.batching import Embedder
 from serve.settings import Settings
 
-CPU = "CPUExecutionProvider"
 MOST_RUNS = 4
 """Runs at the same time on a CPU, unless told otherwise: each holds its own working memory."""
 GPU_BATCH = 16

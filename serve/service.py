@@ -35,13 +35,14 @@ from gallery.gallery import Gallery
 from gallery.lock import writer_lock
 from gallery.master_key import MasterKey
 from gallery.milvus.shelf import Collections
+from gallery.session import CPU
 from gallery.shelf import Folder, Shelf
 from gallery.template import Matrix
 from serve.audit.record import Keys
 from serve.audit.trail import Audit
 from serve.batching import Batcher, Embedder
 from serve.condition import Conditions
-from serve.cores import CPU, Shared, batch_of, runs_of
+from serve.cores import Shared, batch_of, runs_of
 from serve.draining import Drain
 from serve.observe import Metrics
 from serve.presence import while_present
