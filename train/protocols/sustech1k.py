@@ -2,14 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gait.errors import EvaluationError
 from gait.modality import Modality
-from train.protocols.outcomes import Side, metric_names, outcomes
+from train.protocols.outcomes import Lookup, Side, metric_names, outcomes
 from train.protocols.resample import resampled_people
 from train.protocols.result import ProtocolResult
 from train.protocols.summary import Layout, ProbeSet, people_hash, summarise
@@ -93,6 +93,44 @@ def evaluate_sustech1k(
         EvaluationError: the arrays do not fit each other, or there is no gallery, no probe or only
             one view.
     """
+    found = compare_sustech1k(silhouette, range_view, labels, ranks)
+    weights = resampled_people(found.layout.people, bootstrap, seed)
+    return ProtocolResult(
+        protocol="SUSTech1K",
+        simulated=simulated,
+        gallery_rule=f"type contains {GALLERY}, one view at a time, never the probe's own",
+        left_out={},
+        metrics=found.layout.metrics,
+        bootstrap=bootstrap,
+        seed=seed,
+        people_sha256=people_hash(labels.subjects.tolist()),
+        rows=summarise(found.layout, found.values, found.sets, weights),
+    )
+
+
+class Comparison(NamedTuple):
+    """What happened to every probe under the protocol, before anything is averaged.
+
+    Args:
+        people: `(people,)` sorted ids, in the order of the layout's numbers.
+        layout: who is compared with whom.
+        values: of `outcomes`.
+        sets: the conditions.
+    """
+
+    people: Strings
+    layout: Layout
+    values: dict[Lookup, NDArray[np.float32]]
+    sets: list[ProbeSet]
+
+
+def compare_sustech1k(
+    silhouette: NDArray[np.float32],
+    range_view: NDArray[np.float32],
+    labels: Labels,
+    ranks: Sequence[int],
+) -> Comparison:
+    """Looks every probe up. Arguments and errors as in `evaluate_sustech1k`."""
     embeddings = {Modality.SILHOUETTE: silhouette, Modality.RANGE_VIEW: range_view}
     for modality, array in embeddings.items():
         if len(array) != len(labels):
@@ -115,23 +153,12 @@ def evaluate_sustech1k(
     metrics = metric_names(ranks)
     layout = Layout(probe, gallery, tuple(map(str, view_names)), compared, len(people), metrics)
     cells = [(int(i), int(j)) for i, j in np.argwhere(compared)]
-    weights = resampled_people(len(people), bootstrap, seed)
     values = outcomes(probe, gallery, cells, ranks)
     sets = [
         ProbeSet(name, _contains(labels.types[probe.clips], parts))
         for name, parts in CONDITIONS.items()
     ]
-    return ProtocolResult(
-        protocol="SUSTech1K",
-        simulated=simulated,
-        gallery_rule=f"type contains {GALLERY}, one view at a time, never the probe's own",
-        left_out={},
-        metrics=metrics,
-        bootstrap=bootstrap,
-        seed=seed,
-        people_sha256=people_hash(labels.subjects.tolist()),
-        rows=summarise(layout, values, sets, weights),
-    )
+    return Comparison(people, layout, values, sets)
 
 
 def _contains(types: NDArray[Any], parts: Sequence[str]) -> NDArray[np.bool_]:
