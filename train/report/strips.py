@@ -58,7 +58,7 @@ def retrieval_strips(
     for index in _draw_probes(records, count, rng):
         gallery = _gallery_of(records, records[index], rng)
         if len(gallery):
-            strips.append(_strip(pack, records, embeddings, probe, index, gallery))
+            strips.append(draw_strip(pack, records, embeddings, probe, index, gallery))
     return strips
 
 
@@ -85,7 +85,7 @@ def _gallery_of(
     return np.flatnonzero([GALLERY in r.type and r.view == view for r in records])
 
 
-def _strip(
+def draw_strip(
     pack: Pack,
     records: Sequence[Record],
     embeddings: Embeddings,
@@ -93,6 +93,16 @@ def _strip(
     index: int,
     gallery: NDArray[np.intp],
 ) -> Strip:
+    """One probe against some gallery walks.
+
+    Args:
+        pack: where the frames are.
+        records: the test walks.
+        embeddings: theirs.
+        modality: of the probe; the gallery's is the other.
+        index: position of the probe.
+        gallery: positions of the gallery's walks.
+    """
     vectors = dict(zip(Modality, embeddings, strict=True))
     far = cosine(vectors[modality][[index]], vectors[modality.counterpart][gallery])[0]
     nearest = [records[i] for i in gallery[np.argsort(far, kind="stable")[:NEAREST]]]
