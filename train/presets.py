@@ -86,9 +86,11 @@ def _suggestion(name: str, known: list[str]) -> str:
 def differences(old: TrainConfig, new: TrainConfig) -> list[str]:
     """The fields, by path, in which two configurations would learn different things.
 
-    The `run` section says how the machine is used; it may differ.
+    The `run` section says how the machine is used and `name` how reports call it; they may differ.
     """
-    one, two = (_flat(config.model_dump(mode="json", exclude={"run"})) for config in (old, new))
+    one, two = (
+        _flat(config.model_dump(mode="json", exclude={"run", "name"})) for config in (old, new)
+    )
     return [
         f"{path} ({one.get(path)} → {two.get(path)})"
         for path in sorted({*one, *two})

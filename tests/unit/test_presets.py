@@ -10,8 +10,15 @@ from train.config import TrainConfig
 from train.presets import differences, load_config, parse_config, preset_names
 
 
-def test_the_four_presets_are_there() -> None:
-    assert preset_names() == ["demo", "freegait", "simulated", "sustech1k"]
+def test_the_presets_are_there() -> None:
+    assert preset_names() == [
+        "benchmark",
+        "benchmark_gpu",
+        "demo",
+        "freegait",
+        "simulated",
+        "sustech1k",
+    ]
     assert [load_config(name).name for name in preset_names()] == preset_names()
 
 
@@ -29,7 +36,7 @@ def test_paper_presets_follow_the_paper(name: str) -> None:
     assert config.data.layout == name
 
 
-@pytest.mark.parametrize("name", ["demo", "simulated"])
+@pytest.mark.parametrize("name", ["benchmark", "benchmark_gpu", "demo", "simulated"])
 def test_simulated_presets_train_the_whole_method(name: str) -> None:
     config = load_config(name)
     assert config.data.simulated
@@ -39,8 +46,9 @@ def test_simulated_presets_train_the_whole_method(name: str) -> None:
     assert len(test) >= 32
 
 
-def test_simulated_trains_on_250_people() -> None:
-    config = load_config("simulated")
+@pytest.mark.parametrize("name", ["simulated", "benchmark_gpu"])
+def test_one_gpu_trains_on_250_people(name: str) -> None:
+    config = load_config(name)
     held = config.data.validation_subjects
     assert len(config.walkers.partition["TRAIN_SET"]) - held == 250
 
@@ -95,5 +103,6 @@ def test_a_configuration_survives_json() -> None:
 
 def test_differences_name_fields_and_ignore_the_machine() -> None:
     old, new = tiny_config(), tiny_config(optim={"lr": 0.1}, run={"log_every": 7})
+    new = new.model_copy(update={"name": "renamed"})
     assert differences(old, old) == []
     assert differences(old, new) == ["optim.lr (0.003 → 0.1)"]

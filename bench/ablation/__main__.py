@@ -1,0 +1,122 @@
+"""What each part of the method is worth: `python -m bench.ablation [--rows ...] [--seeds ...]`.
+
+Runs what is missing of the rows asked for and prints their table. Killed, it goes on where it was;
+started twice, the two processes take different runs. Each finished run is one JSON in
+`results/PRESET`, and tables come from those alone: `--table` runs nothing, `--write` also puts the
+tables into docs/results.md and README.md.
+"""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from bench.ablation.page import read_runs, write_pages
+from bench.ablation.rows import GROUPS, chosen
+from bench.ablation.table import tables
+from bench.ablation.trial import Trial, run_trial
+from gait.cli import run
+from gait.errors import ConfigError
+from train.data.pack import Pack
+from train.device import pick_device, pick_precision, set_threads
+from train.distributed import Ranks
+from train.learner import Machine
+from train.presets import load_config
+from train.walkers import walkers_pack
+
+RESULTS, RUNS = Path("results"), Path("runs")
+
+
+@dataclass(frozen=True)
+class Command:
+    """What the command line asks for.
+
+    Args:
+        rows: names of rows or groups of rows (see --list).
+        seeds: of the runs; every row runs with each.
+        preset: the benchmark: benchmark (two CPU cores), benchmark_gpu, or a .yaml file.
+        pack: other people than the preset's, packed by train.pack.
+        results: folder of the records.
+        runs: folder of the unfinished and finished run folders.
+        listing: print the rows, and which seeds are done, and stop.
+        table: print the tables of what is done, and stop.
+        write: also write them into docs/results.md and README.md.
+    """
+
+    rows: tuple[str, ...] = ("phases",)
+    seeds: tuple[int, ...] = (0, 1, 2)
+    preset: str = "benchmark"
+    pack: Path | None = None
+    results: Path = RESULTS
+    runs: Path = RUNS
+    listing: Annotated[bool, tyro.conf.arg(name="list")] = False
+    table: bool = False
+    write: bool = False
+
+    def trials(self, names: Sequence[str]) -> list[Trial]:
+        """Every run of some rows: seed by seed, so that the first table has every row once."""
+        preset = load_config(self.preset)
+        return [
+            Trial(preset, row, seed, self.runs, self.results)
+            for seed in self.seeds
+            for row in chosen(names)
+        ]
+
+
+def main() -> None:
+    """Runs the command line."""
+    command = tyro.cli(Command, prog="python -m bench.ablation", description=__doc__)
+    if command.listing:
+        print(rows_text(command))
+        return
+    if not command.table:
+        finished = run_missing(command)
+        if not finished:
+            print("other processes still work on some of these runs", file=sys.stderr)
+    preset = load_config(command.preset)
+    print(tables(read_runs(preset, command.results)) or "no run is finished yet")
+    if command.write:
+        write_pages(command.results)
+
+
+def rows_text(command: Command) -> str:
+    """The rows by group, and which of the seeds asked for are done."""
+    lines = []
+    for group, rows in GROUPS.items():
+        lines.append(f"{group}:")
+        for row in rows:
+            trials = command.trials([row.name])
+            done = [str(trial.seed) for trial in trials if trial.path.exists()]
+            lines.append(f"  {row.name:<18}{row.what:<46}seeds done: {' '.join(done) or 'none'}")
+    return "\n".join(lines)
+
+
+def run_missing(command: Command) -> bool:
+    """Runs what is missing; whether all that was asked for is there now.
+
+    Raises:
+        ConfigError: nothing is asked for, or a row does not go with the preset or the pack.
+    """
+    trials = command.trials(command.rows)
+    if not trials:
+        raise ConfigError("got no row or no seed, need at least one of each (see --list)")
+    missing = [trial for trial in trials if trial.record() is None]
+    if command.pack and any("walkers" in trial.row.changes for trial in missing):
+        raise ConfigError("got a pack and rows that have people of their own: give no --pack")
+    run_config = trials[0].preset.run
+    set_threads(run_config)
+    device = pick_device(run_config, Ranks())
+    machine = Machine(device, pick_precision(run_config, device))
+    finished = True
+    for number, trial in enumerate(missing, 1):
+        print(f"run {number} of {len(missing)}: {trial.name}", file=sys.stderr, flush=True)
+        pack = Pack.open(command.pack) if command.pack else walkers_pack(trial.config.walkers)
+        finished &= run_trial(trial, pack, machine)
+    return finished
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,153 @@
+"""docs/results.md and the table of README.md, written from the records and nothing else."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from bench.ablation.record import RunRecord, config_hash
+from bench.ablation.rows import FULL, PHASES, ROWS
+from bench.ablation.table import (
+    ACROSS,
+    Runs,
+    by_row,
+    conditions_table,
+    direction,
+    gain,
+    markdown,
+    score,
+    single_table,
+    tables,
+)
+from bench.ablation.trial import Trial
+from gait.errors import EvaluationError
+from train.config import TrainConfig
+from train.presets import load_config
+from train.storage import write_atomically
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGE, README = ROOT / "docs" / "results.md", ROOT / "README.md"
+PRESETS = ("benchmark", "benchmark_gpu")
+BEGIN, END = "<!-- results: python -m bench.ablation --table --write -->", "<!-- /results -->"
+
+HEAD = """# Results
+
+Written by `python -m bench.ablation --table --write` from the JSON files in `results/`; do not
+edit. What was tried besides, and what it showed: [experiments.md](experiments.md).
+
+All people are **simulated**. Rank-1 in percent, Overall of the SUSTech1K protocol (all eight
+conditions; another walk than the gallery's, every other view on its own), cosine distance, last
+checkpoint, test people nobody was trained on. "Both" is the mean of the two directions. The base of
+a row is the same network trained without the diffusion branch.
+
+In brackets: 95 % intervals. People are resampled; over seeds the mean is spread by Student's t, so
+few seeds give wide intervals. **With one seed an interval speaks of other people only, not of other
+seeds.** Differences are paired: the same seeds, the same people; bold where the interval leaves out
+zero. Some thirty rows are compared, so one or two would be bold by chance alone.
+
+\\* As the paper reports, on real people (SUSTech1K), another network size and training: it stands
+here to compare directions and sizes of effects, not numbers."""
+
+
+def read_runs(preset: TrainConfig, results: Path) -> Runs:
+    """The finished runs of a preset, by row and seed.
+
+    Raises:
+        EvaluationError: a file is no record or is named after another run.
+        ConfigError: a record was made with other settings than its row and preset say.
+    """
+    return by_row(_records(preset, results))
+
+
+def _records(preset: TrainConfig, results: Path) -> Iterator[RunRecord]:
+    hashes: dict[str, str] = {}
+    for path in sorted((results / preset.name).glob("*.json")):
+        record = RunRecord.read(path)
+        if path.stem != f"{record.row}-{record.seed}" or record.row not in ROWS:
+            raise EvaluationError(f"{path} holds the run {record.row}-{record.seed}: rename it")
+        row = ROWS[record.row]
+        Trial(preset, row, record.seed, Path(), results).record()
+        people = hashes.setdefault(row.base, record.data_sha256)
+        if people != record.data_sha256:
+            raise EvaluationError(f"{path} is of other people than the runs beside it")
+        yield record
+
+
+def preset_text(preset: TrainConfig, runs: Runs) -> str:
+    """All that was found with one preset."""
+    records = [record for seeds in runs.values() for record in seeds.values()]
+    walkers, held = preset.walkers, preset.data.validation_subjects
+    train, test = (len(names) for names in walkers.partition.values())
+    commits = sorted({record.commit or "unknown" for record in records})
+    facts = [
+        f"`configs/{preset.name}.yaml`, sha256 of the full method with seed 0 "
+        f"{config_hash(preset)[:12]}; code {', '.join(commits)} (+: with changes not yet "
+        f"committed); people {', '.join(sorted({r.data_sha256[:12] for r in records}))}; "
+        f"{', '.join(sorted({r.processor for r in records}))}.",
+        f"{train - held} people trained on, {held} held out to choose settings by, {test} tested; "
+        f"{len(walkers.views)} views, {len(walkers.conditions)} conditions; "
+        f"{preset.optim.iterations} iterations; {len(records)} runs.",
+    ]
+    within = [
+        "### One sensor",
+        "The upper reference: probe and gallery of one sensor.",
+        single_table(runs),
+    ]
+    where = ["### Where", conditions_table(runs)] if conditions_table(runs) else []
+    return "\n\n".join([f"## {preset.name}", "\n".join(facts), tables(runs), *where, *within])
+
+
+def results_text(results: Path) -> str:
+    """The whole of docs/results.md."""
+    found = [(preset, read_runs(preset, results)) for preset in map(load_config, PRESETS)]
+    texts = [
+        preset_text(preset, runs) if runs else f"## {preset.name}\n\nNot run yet."
+        for preset, runs in found
+    ]
+    return "\n\n".join([HEAD, *texts]) + "\n"
+
+
+def readme_text(results: Path) -> str:
+    """What README.md shows between its marks: the phases, at the scale that was run."""
+    preset = load_config(PRESETS[0])
+    runs = read_runs(preset, results)
+    names = [direction(*pair) for pair in ACROSS]
+    lines = [["", "seeds", *names, "both, against the base", "paper*"]]
+    for row in PHASES:
+        if row.name in runs:
+            own = runs[row.name]
+            found = [f"{e.value:.1f}" for e in (score(own, [pair]) for pair in ACROSS)]
+            lines.append(
+                [
+                    row.what,
+                    " ".join(map(str, own)),
+                    *found,
+                    _against(runs, row.name),
+                    row.paper or "–",
+                ]
+            )
+    return markdown(lines)
+
+
+def _against(runs: Runs, name: str) -> str:
+    base = ROWS[FULL].base
+    found = gain(runs[base], runs[name], ACROSS) if base in runs and name != base else None
+    return "–" if found is None else f"{found.value:+.1f} [{found.low:+.1f}, {found.high:+.1f}]"
+
+
+def with_results(readme: str, text: str) -> str:
+    """The README with another text between its marks.
+
+    Raises:
+        EvaluationError: it lacks the marks.
+    """
+    before, begin, rest = readme.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise EvaluationError(f"README.md lacks the marks {BEGIN} and {END}")
+    return f"{before}{BEGIN}\n{text}\n{END}{after}"
+
+
+def write_pages(results: Path) -> None:
+    """Writes both pages."""
+    write_atomically(PAGE, results_text(results).encode())
+    readme = with_results(README.read_text(), readme_text(results))
+    write_atomically(README, readme.encode())

@@ -1,0 +1,147 @@
+"""Tables of finished runs, as Markdown: scores, and what each row is worth."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import groupby
+
+import numpy as np
+
+from bench.ablation.bootstrap import Estimate, Values, estimate
+from bench.ablation.record import RunRecord
+from bench.ablation.rows import FULL, GROUPS, ROWS, Row
+from gait.modality import Modality
+from train.report.summary import DIRECTIONS
+
+Runs = Mapping[str, Mapping[int, RunRecord]]
+"""Row → seed → record."""
+
+CAMERA, LIDAR = Modality.SILHOUETTE, Modality.RANGE_VIEW
+SENSORS = {CAMERA: "camera", LIDAR: "LiDAR"}
+ACROSS = [pair for pair in DIRECTIONS if pair[0] is not pair[1]]
+"""Both directions across sensors: probe and gallery modality."""
+OVERALL = "Overall"
+
+Pairs = Sequence[tuple[Modality, Modality]]
+
+
+def direction(probe: Modality, gallery: Modality) -> str:
+    """How a comparison is named: probe → gallery."""
+    return f"{SENSORS[probe]} → {SENSORS[gallery]}"
+
+
+def by_row(records: Iterable[RunRecord]) -> Runs:
+    """Records by row, in the order of the ablation, and by seed."""
+    order = list(ROWS)
+    found = sorted(records, key=lambda r: (order.index(r.row), r.seed))
+    return {row: {r.seed: r for r in runs} for row, runs in groupby(found, lambda r: r.row)}
+
+
+def values(runs: Mapping[int, RunRecord], pairs: Pairs, condition: str = OVERALL) -> Values:
+    """`(seeds, people)` Rank-1 in percent, mean over the comparisons."""
+    return np.array(
+        [np.mean([run.alone(*pair, condition) for pair in pairs], axis=0) for run in runs.values()]
+    )
+
+
+def score(runs: Mapping[int, RunRecord], pairs: Pairs, condition: str = OVERALL) -> Estimate:
+    """A row's Rank-1."""
+    return estimate(_complete(values(runs, pairs, condition)))
+
+
+def gain(
+    before: Mapping[int, RunRecord],
+    after: Mapping[int, RunRecord],
+    pairs: Pairs,
+    condition: str = OVERALL,
+) -> Estimate | None:
+    """`after − before` in points, paired: the same seeds, the same people. None without a seed."""
+    seeds = sorted({*before} & {*after})
+    if not seeds:
+        return None
+    first, second = ({s: runs[s] for s in seeds} for runs in (before, after))
+    return estimate(_complete(values(second, pairs, condition) - values(first, pairs, condition)))
+
+
+def _complete(found: Values) -> Values:
+    """Without people who have no probe."""
+    return found[:, np.isfinite(found).all(axis=0)]
+
+
+def tables(runs: Runs) -> str:
+    """All groups of rows that have runs: scores and differences of each."""
+    found = []
+    for group, rows in GROUPS.items():
+        done = [row for row in rows if row.name in runs]
+        if done:
+            missing = [row.name for row in rows if row.name not in runs]
+            note = [f"Not run yet: {', '.join(missing)}."] if missing else []
+            found.append("\n\n".join([f"### {group}", *_group(runs, done), *note]))
+    return "\n\n".join(found)
+
+
+def _group(runs: Runs, rows: Sequence[Row]) -> list[str]:
+    names = [direction(*pair) for pair in ACROSS]
+    scores = [["row", "", "seeds", *names, "both", "paper*"]]
+    gains = [["row", *(f"to base, {n}" for n in [*names, "both"]), "to full, both"]]
+    for row in rows:
+        own = runs[row.name]
+        found = [_score(score(own, pairs)) for pairs in _columns()]
+        scores.append([row.name, row.what, _seeds(own), *found, row.paper or "–"])
+        to_base = [_gain(runs, row.base, row, pairs) for pairs in _columns()]
+        gains.append([row.name, *to_base, _gain(runs, row.full, row, ACROSS)])
+    return [markdown(scores), markdown(gains)]
+
+
+def _columns() -> list[Pairs]:
+    return [*([pair] for pair in ACROSS), ACROSS]
+
+
+def conditions_table(runs: Runs) -> str:
+    """Base and full condition by condition: where the gain is."""
+    base, full = (runs.get(name, {}) for name in (ROWS[FULL].base, FULL))
+    if not {*base} & {*full}:
+        return ""
+    names = [direction(*pair) for pair in ACROSS]
+    lines = [["condition", "base, both", "full, both", *(f"gain, {n}" for n in [*names, "both"])]]
+    for condition in dict.fromkeys(s.condition for s in next(iter(full.values())).people_scores):
+        found = [_score(score(r, ACROSS, condition)) for r in (base, full)]
+        gained = [_signed(gain(base, full, pairs, condition)) for pairs in _columns()]
+        lines.append([condition, *found, *gained])
+    return markdown(lines)
+
+
+def single_table(runs: Runs) -> str:
+    """Within one sensor: the upper reference of every row."""
+    within = [pair for pair in DIRECTIONS if pair[0] is pair[1]]
+    lines = [["row", "seeds", *(direction(*pair) for pair in within)]]
+    lines += [
+        [name, _seeds(own), *(_score(score(own, [pair])) for pair in within)]
+        for name, own in runs.items()
+    ]
+    return markdown(lines)
+
+
+def markdown(lines: Sequence[Sequence[str]]) -> str:
+    """A table; the first line is its head."""
+    head, *rest = (f"| {' | '.join(line)} |" for line in lines)
+    return "\n".join([head, "|" + "---|" * len(lines[0]), *rest])
+
+
+def _seeds(runs: Mapping[int, RunRecord]) -> str:
+    return " ".join(map(str, runs))
+
+
+def _score(found: Estimate) -> str:
+    return f"{found.value:.1f} [{found.low:.1f}, {found.high:.1f}]"
+
+
+def _gain(runs: Runs, other: str, row: Row, pairs: Pairs) -> str:
+    if other == row.name or other not in runs:
+        return "–"
+    return _signed(gain(runs[other], runs[row.name], pairs))
+
+
+def _signed(found: Estimate | None) -> str:
+    if found is None:
+        return "–"
+    text = f"{found.value:+.1f} [{found.low:+.1f}, {found.high:+.1f}]"
+    return f"**{text}**" if found.low > 0 or found.high < 0 else text

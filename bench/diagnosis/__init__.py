@@ -1,0 +1,1 @@
+"""What a trained run does, as pictures: trajectories, people, conditions, successes, failures."""

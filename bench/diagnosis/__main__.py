@@ -1,0 +1,179 @@
+"""Pictures of trained runs: `python -m bench.diagnosis runs/benchmark/full-0 [RUN ...]`.
+
+The first run is shown in full; the others stand beside it where runs are compared. Written are
+`gaps.svg` (camera against LiDAR along the denoising trajectory, and `gaps.json`), `people.png`
+(t-SNE), `conditions.svg`, `cmc.png`, and `found-*.png` and `missed-*.png`: the probes found with
+the most room to spare and the worst failures.
+"""
+
+import json
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+import tyro
+
+from bench.ablation.bootstrap import Estimate, estimate
+from bench.ablation.table import ACROSS
+from bench.diagnosis.gaps import TIMESTEPS, Gaps, measure_gaps
+from bench.diagnosis.plots import draw_conditions, draw_gaps, draw_people
+from bench.diagnosis.retrievals import extremes
+from gait.cli import run
+from gait.errors import ConfigError, PackError
+from gait.metrics import Distance
+from gait.modality import Modality
+from train.checkpoint import build_network, load_checkpoint
+from train.data.pack import Pack, Record
+from train.device import pick_device, pick_precision, set_threads
+from train.distributed import Ranks
+from train.embed import Embeddings, embed_sequences
+from train.learner import Machine
+from train.loop import LAST
+from train.model.network import GaitNetwork
+from train.protocols.outcomes import Lookup
+from train.protocols.people import weighted_scores
+from train.protocols.sustech1k import Labels, compare_sustech1k
+from train.report.plots import CMC_RANKS, cmc_curves, draw_cmc
+from train.report.strips import draw_strip, to_png
+from train.results import score
+from train.storage import write_atomically
+from train.walkers import walkers_pack
+
+
+class Seen(NamedTuple):
+    """A run, and what it makes of the test people.
+
+    Args:
+        name: of the run folder.
+        network: at its last checkpoint, in evaluation mode.
+        embeddings: of the test walks.
+    """
+
+    name: str
+    network: GaitNetwork
+    embeddings: Embeddings
+
+
+def main(
+    runs: tyro.conf.Positional[tuple[Path, ...]],
+    out: Path = Path("diagnosis"),
+    pack: Path | None = None,
+    walks: int = 600,
+    strips: int = 6,
+) -> None:
+    """Draws everything.
+
+    Args:
+        runs: run folders, of one benchmark; the first is the one looked at.
+        out: folder of the pictures.
+        pack: other people than those the first run's configuration describes.
+        walks: test walks, drawn by chance, in the gaps and in the map of people.
+        strips: probes in each picture of retrievals.
+    """
+    if not runs:
+        raise ConfigError("got no run folder, need at least one, such as runs/benchmark/full-0")
+    config = load_checkpoint(runs[0] / LAST).config
+    people = Pack.open(pack) if pack else walkers_pack(config.walkers)
+    set_threads(config.run)
+    device = pick_device(config.run, Ranks())
+    machine = Machine(device, pick_precision(config.run, device))
+    records = [record for record in people.records if record.split == "test"]
+    if not records:
+        raise PackError(f"{people.path} has no test people to look at")
+    seen = [_look(folder, people, records, machine) for folder in runs]
+    some = _some(records, walks)
+    pictures = {
+        **_gaps(seen, people, [records[i] for i in some], machine),
+        "conditions.svg": draw_conditions({s.name: _conditions(records, s) for s in seen}),
+        "cmc.png": _cmc(seen[0], people, records),
+        "people.png": _people(seen[0], records),
+    }
+    for probe in Modality:
+        pictures |= _retrievals(seen[0], people, records, probe, strips)
+    for name, picture in pictures.items():
+        write_atomically(out / name, picture)
+        print(out / name)
+
+
+def _look(folder: Path, pack: Pack, records: list[Record], machine: Machine) -> Seen:
+    network = build_network(load_checkpoint(folder / LAST)).to(machine.device)
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    title = f"embedding {folder.name}"
+    found = embed_sequences(network, pack, records, machine.device, machine.precision, title)
+    return Seen(folder.name, network, found)
+
+
+def _some(records: list[Record], count: int) -> list[int]:
+    chosen = np.random.default_rng(0).permutation(len(records))[:count]
+    return sorted(chosen.tolist())
+
+
+def _gaps(
+    seen: list[Seen], pack: Pack, records: list[Record], machine: Machine
+) -> dict[str, bytes]:
+    found: dict[str, Gaps] = {}
+    for one in seen:
+        if one.network.regularizer is None:
+            print(f"{one.name} has no diffusion branch and no gaps", file=sys.stderr)
+            continue
+        found[one.name] = measure_gaps(one.network, pack, records, machine)
+    if not found:
+        return {}
+    numbers = {
+        name: {"latent": gaps.latent}
+        | {
+            str(t): [round(float(v), 4) for v in at]
+            for t, *at in zip(TIMESTEPS, *gaps[1:], strict=True)
+        }
+        for name, gaps in found.items()
+    }
+    text = json.dumps(numbers, indent=1).encode()
+    return {"gaps.svg": draw_gaps(found, TIMESTEPS), "gaps.json": text}
+
+
+def _conditions(records: list[Record], one: Seen) -> dict[str, Estimate]:
+    labels = Labels(*(np.array([getattr(r, n) for r in records]) for n in _LABELS))
+    found = compare_sustech1k(*one.embeddings, labels, (1,))
+    alone = [
+        weighted_scores(found, Lookup(*pair, Distance.COSINE), np.eye(found.layout.people))
+        for pair in ACROSS
+    ]
+    result = {}
+    for condition in alone[0]:
+        values = np.mean([scores[condition][:, 0] for scores in alone], axis=0)
+        result[condition] = estimate(values[None, np.isfinite(values)])
+    return result
+
+
+_LABELS = ("subject", "type", "view")
+
+
+def _cmc(one: Seen, pack: Pack, records: list[Record]) -> bytes:
+    result = score(pack, records, one.embeddings, ranks=CMC_RANKS, bootstrap=1)
+    return draw_cmc(cmc_curves(result), pack.simulated)
+
+
+def _people(one: Seen, records: list[Record]) -> bytes:
+    return draw_people(one.embeddings, np.array([r.subject for r in records]), one.name)
+
+
+def _retrievals(
+    one: Seen, pack: Pack, records: list[Record], probe: Modality, count: int
+) -> dict[str, bytes]:
+    pictures = {}
+    ends = extremes(records, one.embeddings, probe, count)
+    for name, retrievals in zip(("found", "missed"), ends, strict=True):
+        strips = [
+            draw_strip(pack, records, one.embeddings, probe, r.probe, r.gallery) for r in retrievals
+        ]
+        for number, (strip, retrieval) in enumerate(zip(strips, retrievals, strict=True), 1):
+            print(f"{name} {probe} {number}: {strip.caption}, margin {retrieval.margin:+.3f}")
+        stacked = np.concatenate([strip.picture for strip in strips], axis=0)
+        pictures[f"{name}-{probe}.png"] = to_png(stacked)
+    return pictures
+
+
+if __name__ == "__main__":
+    run(lambda: tyro.cli(main, prog="python -m bench.diagnosis", description=__doc__))

@@ -1,0 +1,115 @@
+"""How far apart the two modalities are along the denoising trajectory."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from gait.errors import ConfigError
+from gait.modality import Modality
+from train.batches import MappedFrames
+from train.data.pack import Pack, Record
+from train.diffusion.regularizer import TrajectoryRegularizer
+from train.diffusion.trajectory import Noise
+from train.embed import batched_by_length
+from train.learner import Machine
+from train.model.network import GaitNetwork
+
+TIMESTEPS = tuple(range(10, 100, 10))
+
+
+class Gaps(NamedTuple):
+    """Root mean square distances between the modalities of the same walks.
+
+    Args:
+        latent: of the clean latents z_0, before any noise.
+        recovered, bridge, noise: of ẑ_0, b and ε̂, `(timesteps,)`.
+    """
+
+    latent: float
+    recovered: NDArray[np.float64]
+    bridge: NDArray[np.float64]
+    noise: NDArray[np.float64]
+
+
+@torch.inference_mode()
+def measure_gaps(
+    network: GaitNetwork,
+    pack: Pack,
+    records: Sequence[Record],
+    machine: Machine,
+    timesteps: Sequence[int] = TIMESTEPS,
+    seed: int = 0,
+) -> Gaps:
+    """Noises both modalities of each walk alike, denoises them, and compares.
+
+    Each with its own prior, at every t. Distances of latents and of bridging states are divided by
+    their standard deviation over walks (at each place of the map, both modalities, root mean
+    square), so that 1 is as far as latents of different walks differ, and runs whose latents have
+    different scales can be compared. Predicted noise needs no such unit: that of noise is 1.
+
+    Args:
+        network: with a diffusion branch, on the machine's device, in evaluation mode.
+        pack: where the frames are.
+        records: the walks.
+        machine: what to compute on.
+        timesteps: where to look, each in 1..T.
+        seed: of the noise.
+
+    Raises:
+        ConfigError: the network has no diffusion branch, or t is beyond T.
+    """
+    branch = network.regularizer
+    if branch is None:
+        raise ConfigError("got a run without diffusion, need one with: full, or another row")
+    if not timesteps or min(timesteps) < 1 or max(timesteps) > branch.config.steps:
+        raise ConfigError(f"got timesteps {timesteps}, need some in 1..{branch.config.steps}")
+    z_0 = clean_latents(network, pack, records, machine)
+    unit = _spread(z_0)
+    generator = torch.Generator(machine.device).manual_seed(seed)
+    found = [_at(branch, z_0, t, generator) for t in timesteps]
+    return Gaps(
+        _distance(z_0) / unit,
+        np.array([_distance(z_hat) / unit for z_hat, _, _ in found]),
+        np.array([_distance(b) / _spread(b) for _, b, _ in found]),
+        np.array([_distance(eps_hat) for _, _, eps_hat in found]),
+    )
+
+
+def clean_latents(
+    network: GaitNetwork, pack: Pack, records: Sequence[Record], machine: Machine
+) -> Tensor:
+    """z_0 of all frames of each walk, `(2, n, c, h, w)` float32."""
+    assert network.regularizer is not None
+    frames, found = MappedFrames(pack, records), []
+    lengths = np.array([r.length for r in records])
+    for group in batched_by_length(lengths):
+        offsets = np.minimum(np.arange(lengths[group].max()), lengths[group, None] - 1)
+        maps = []
+        for modality, clips in zip(Modality, frames.fetch(group, offsets), strict=True):
+            branch = network.branch(modality)
+            features = branch.features(clips.to(machine.device))
+            maps.append(features if network.decoupled else branch.head(features))
+        found.append(network.regularizer.latents(*maps))
+    return torch.cat(found, dim=1)
+
+
+def _at(
+    branch: TrajectoryRegularizer, z_0: Tensor, t: int, generator: torch.Generator
+) -> tuple[Tensor, Tensor, Tensor]:
+    """ẑ_0, b and ε̂ of all walks at one timestep, each `(2, n, …)`."""
+    steps = torch.full((1, z_0.shape[1]), t, device=z_0.device)
+    eps = torch.randn((1, 1, *z_0.shape[1:]), generator=generator, device=z_0.device)
+    state = branch.trajectory(z_0, Noise(steps, eps), [False])
+    return state.z_hat[0], state.bridge[0], state.eps_hat[0]
+
+
+def _distance(pair: Tensor) -> float:
+    return float((pair[0] - pair[1]).square().mean().sqrt())
+
+
+def _spread(pair: Tensor) -> float:
+    return float(pair.flatten(0, 1).var(dim=0).mean().sqrt())

@@ -1,0 +1,167 @@
+"""The grid: interrupted anywhere it ends with the same records, and no run is made twice."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from filelock import FileLock
+
+import train.loop
+from bench.ablation import trial as trials
+from bench.ablation.page import read_runs
+from bench.ablation.record import RunRecord
+from bench.ablation.rows import ROWS
+from bench.ablation.table import tables
+from bench.ablation.trial import Trial, run_trial
+from gait.errors import ConfigError, EvaluationError
+from tests.packs import write_pack
+from tests.training_setup import tiny_config
+from train.checkpoint import Checkpoint, save_checkpoint
+from train.data.pack import Pack
+from train.device import set_threads
+from train.learner import Machine
+
+PRESET = tiny_config(optim={"iterations": 6}, run={"checkpoint_every": 2, "validate_every": 1000})
+MACHINE = Machine(torch.device("cpu"))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread() -> Iterator[None]:
+    """As the command sets it: threads that wait for each other are slow on a busy machine."""
+    before = torch.get_num_threads()
+    set_threads(PRESET.run)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def pack(tmp_path_factory: pytest.TempPathFactory) -> Pack:
+    return Pack.open(write_pack(tmp_path_factory.mktemp("pack") / "pack"))
+
+
+def some_trials(folder: Path) -> list[Trial]:
+    return [
+        Trial(PRESET, ROWS[row], seed, folder / "runs", folder / "results")
+        for seed in (0, 1)
+        for row in ("base", "full")
+    ]
+
+
+def killed_in_training(monkeypatch: pytest.MonkeyPatch, iteration: int) -> None:
+    """The process dies right after the checkpoint of an iteration."""
+
+    def save_and_die(path: Path, checkpoint: Checkpoint) -> None:
+        save_checkpoint(path, checkpoint)
+        if checkpoint.iteration == iteration:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(train.loop, "save_checkpoint", save_and_die)
+
+
+def test_killed_and_started_again_the_records_and_the_table_are_the_same(
+    pack: Pack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at_once, again = some_trials(tmp_path / "at-once"), some_trials(tmp_path / "again")
+    for trial in at_once:
+        assert run_trial(trial, pack, MACHINE)
+    for iteration in (2, 4):
+        with monkeypatch.context() as patch:
+            killed_in_training(patch, iteration)
+            with pytest.raises(KeyboardInterrupt):
+                run_trial(again[1], pack, MACHINE)
+    with monkeypatch.context() as patch:
+        patch.setattr(trials, "evaluate", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            run_trial(again[0], pack, MACHINE)
+    assert not list((tmp_path / "again" / "results").rglob("*.json"))
+    for trial in again:
+        assert run_trial(trial, pack, MACHINE)
+    for one, two in zip(at_once, again, strict=True):
+        assert one.path.read_text() == two.path.read_text()
+    texts = [tables(read_runs(PRESET, tmp_path / n / "results")) for n in ("at-once", "again")]
+    assert texts[0] == texts[1]
+    assert "all three phases" in texts[0]
+
+
+def test_a_finished_run_is_not_made_again(
+    pack: Pack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trial = some_trials(tmp_path)[0]
+    assert run_trial(trial, pack, MACHINE)
+    monkeypatch.setattr(trials, "_train", lambda *_: pytest.fail("trained again"))
+    assert run_trial(trial, pack, MACHINE)
+
+
+def test_a_run_another_process_works_on_is_left_to_it(pack: Pack, tmp_path: Path) -> None:
+    trial = some_trials(tmp_path)[0]
+    trial.folder.mkdir(parents=True)
+    with FileLock(trial.folder / ".lock"):
+        assert not run_trial(trial, pack, MACHINE)
+    assert not trial.path.exists()
+
+
+def test_the_lock_of_a_killed_process_holds_nobody_up(pack: Pack, tmp_path: Path) -> None:
+    trial = some_trials(tmp_path)[0]
+    trial.folder.mkdir(parents=True)
+    code = (
+        "import sys, time, filelock\n"
+        "filelock.FileLock(sys.argv[1]).acquire()\n"
+        "print('held', flush=True)\n"
+        "time.sleep(600)\n"
+    )
+    arguments = [sys.executable, "-c", code, str(trial.folder / ".lock")]
+    with subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "held\n"
+        assert not run_trial(trial, pack, MACHINE)
+        process.kill()
+    assert run_trial(trial, pack, MACHINE)
+
+
+def test_a_record_says_what_was_run_on_whom(pack: Pack, tmp_path: Path) -> None:
+    trial = some_trials(tmp_path)[1]
+    run_trial(trial, pack, MACHINE)
+    record = RunRecord.read(trial.path)
+    assert record == RunRecord.model_validate_json(record.to_json())
+    assert (record.row, record.seed, record.simulated) == ("full", 0, True)
+    assert record.config == trial.config
+    assert record.people == ("0006", "0007", "0008", "0009")
+    assert set(record.validation) == {"silhouette → range_view", "range_view → silhouette"}
+    assert {"ce", "p1_identity", "total"} <= set(record.losses)
+    assert len(trial.path.read_text()) < 30_000
+
+
+def test_a_record_of_other_settings_or_people_is_refused(pack: Pack, tmp_path: Path) -> None:
+    trial = some_trials(tmp_path)[0]
+    run_trial(trial, pack, MACHINE)
+    text = trial.path.read_text()
+    trial.path.write_text(text.replace('"lr": 0.003', '"lr": 0.004'))
+    with pytest.raises(ConfigError, match=r"optim\.lr \(0\.004 → 0\.003\)"):
+        run_trial(trial, pack, MACHINE)
+    trial.path.write_text(text)
+    others = Pack.open(write_pack(tmp_path / "others", seed=1))
+    with pytest.raises(ConfigError, match="the people"):
+        run_trial(trial, others, MACHINE)
+
+
+@pytest.mark.parametrize("damage", ["", "{}", '{"format": 2}', "half"])
+def test_a_damaged_record_is_an_error_that_names_it(
+    damage: str, pack: Pack, tmp_path: Path
+) -> None:
+    trial = some_trials(tmp_path)[0]
+    run_trial(trial, pack, MACHINE)
+    text = trial.path.read_text()
+    trial.path.write_text(text[: len(text) // 2] if damage == "half" else damage)
+    with pytest.raises(EvaluationError, match=r"base-0\.json is no record"):
+        run_trial(trial, pack, MACHINE)
+
+
+def test_a_record_under_another_name_is_refused(pack: Pack, tmp_path: Path) -> None:
+    trial = some_trials(tmp_path)[0]
+    run_trial(trial, pack, MACHINE)
+    trial.path.rename(trial.path.with_name("full-0.json"))
+    with pytest.raises(EvaluationError, match="base-0"):
+        read_runs(PRESET, trial.results)

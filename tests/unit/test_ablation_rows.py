@@ -1,0 +1,51 @@
+"""Rows: what each changes, by which names they are called, and that every preset can run them."""
+
+import pytest
+
+from bench.ablation.page import PRESETS
+from bench.ablation.rows import GROUPS, ROWS, chosen, configured
+from gait.errors import ConfigError
+from train.presets import differences, load_config
+
+
+@pytest.mark.parametrize("name", PRESETS)
+@pytest.mark.parametrize("row", ROWS.values(), ids=str)
+def test_every_row_differs_from_the_preset_in_what_it_says(name: str, row: object) -> None:
+    row = ROWS[getattr(row, "name")]  # noqa: B009
+    preset = load_config(name)
+    changed = {text.partition(" ")[0] for text in differences(preset, configured(preset, row, 0))}
+    said = {f"{section}.{field}" for section, fields in row.changes.items() for field in fields}
+    assert changed <= said
+    assert {field.partition(".")[0] for field in said} <= {"diffusion", "model", "walkers"}
+    assert changed or row.name == "full" or not row.changes
+
+
+def test_no_two_rows_train_the_same() -> None:
+    preset = load_config("benchmark")
+    configs = [configured(preset, row, 0).model_dump_json() for row in ROWS.values()]
+    assert len(set(configs)) == len(configs)
+
+
+def test_rows_are_compared_with_rows_of_the_same_people() -> None:
+    preset = load_config("benchmark")
+    for row in ROWS.values():
+        for other in (row.base, row.full):
+            ours, theirs = (configured(preset, r, 0) for r in (row, ROWS[other]))
+            assert ours.walkers == theirs.walkers
+
+
+def test_a_row_is_listed_once() -> None:
+    assert sum(map(len, GROUPS.values())) == len(ROWS)
+
+
+def test_names_of_groups_stand_for_their_rows() -> None:
+    assert [r.name for r in chosen(["p1", "phases"])] == ["p1", "base", "p12", "p13", "p23", "full"]
+
+
+def test_an_unknown_row_is_an_error_with_a_suggestion() -> None:
+    with pytest.raises(ConfigError, match="did you mean 'no-token'"):
+        chosen(["no-tokn"])
+
+
+def test_the_seed_is_the_runs() -> None:
+    assert configured(load_config("benchmark"), ROWS["base"], 7).seed == 7

@@ -1,0 +1,115 @@
+"""Tables come from the records: the numbers in them, what is paired, and what is missing."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bench.ablation.bootstrap import estimate
+from bench.ablation.page import (
+    BEGIN,
+    END,
+    PAGE,
+    README,
+    read_runs,
+    readme_text,
+    results_text,
+    with_results,
+)
+from bench.ablation.record import RunRecord
+from bench.ablation.table import ACROSS, by_row, conditions_table, gain, score, tables
+from gait.errors import EvaluationError
+from tests.records import write_record
+from train.presets import load_config
+
+PRESET = load_config("benchmark")
+RESULTS = PAGE.parents[1] / "results"
+RNG = np.random.default_rng(0)
+PEOPLE = RNG.uniform(30, 70, 40)
+
+
+def records() -> list[RunRecord]:
+    """Base 0 1 2 and full 0 1; full is 5 points above base for each person, and phase 1 equal."""
+    noise = {seed: RNG.normal(0, 1, 40).round(2) for seed in range(3)}
+    return [
+        *(write_record(PRESET, "base", s, PEOPLE.round(2) + noise[s]) for s in range(3)),
+        *(write_record(PRESET, "full", s, PEOPLE.round(2) + noise[s] + 5) for s in range(2)),
+        write_record(PRESET, "p1", 1, PEOPLE.round(2) + noise[1]),
+    ]
+
+
+def test_differences_pair_seeds_and_people() -> None:
+    runs = by_row(records())
+    found = gain(runs["base"], runs["full"], ACROSS)
+    assert found is not None
+    assert found.seeds == 2
+    assert (found.value, found.low, found.high) == pytest.approx((5, 5, 5))
+    none = gain(runs["base"], runs["p1"], ACROSS)
+    assert none is not None
+    assert (none.value, none.low, none.high) == pytest.approx((0, 0, 0))
+
+
+def test_without_a_common_seed_there_is_no_difference() -> None:
+    runs = by_row(records())
+    assert gain({2: runs["base"][2]}, runs["full"], ACROSS) is None
+
+
+def test_a_score_is_the_mean_over_seeds_and_people() -> None:
+    runs = by_row(records())
+    expected = estimate(np.array([r.alone(*ACROSS[0], "Overall") for r in runs["full"].values()]))
+    assert score(runs["full"], ACROSS) == pytest.approx(expected)
+
+
+def test_people_without_a_probe_are_left_out_of_both() -> None:
+    one, two = (write_record(PRESET, row, 0, PEOPLE) for row in ("base", "full"))
+    lacking = tuple(s.model_copy(update={"rank1": (None, *s.rank1[1:])}) for s in one.people_scores)
+    found = gain({0: one.model_copy(update={"people_scores": lacking})}, {0: two}, ACROSS)
+    assert found is not None
+    assert found.value == pytest.approx(0)
+
+
+def test_the_tables_text() -> None:
+    text = tables(by_row(records()))
+    assert "| full | all three phases | 0 1 |" in text
+    assert "| p1 | +0.0 [+0.0, +0.0] | +0.0 [+0.0, +0.0] | +0.0 [+0.0, +0.0] |" in text
+    assert "| full | **+5.0 [+5.0, +5.0]** |" in text
+    assert "Not run yet: p12, p13, p23." in text
+    assert "### parts" not in text
+    assert "| Overall |" in conditions_table(by_row(records()))
+    assert conditions_table(by_row(records()[:3])) == ""
+
+
+def test_runs_of_other_people_do_not_stand_in_one_table(tmp_path: Path) -> None:
+    folder = tmp_path / PRESET.name
+    folder.mkdir()
+    for row, data in (("base", "a"), ("full", "b")):
+        record = write_record(PRESET, row, 0, PEOPLE, data * 64)
+        (folder / f"{row}-0.json").write_text(record.to_json())
+    with pytest.raises(EvaluationError, match="other people"):
+        read_runs(PRESET, tmp_path)
+
+
+def test_the_page_says_simulated_and_names_config_and_commit(tmp_path: Path) -> None:
+    assert "Not run yet." in results_text(tmp_path)
+    (tmp_path / PRESET.name).mkdir()
+    for record in records():
+        path = tmp_path / PRESET.name / f"{record.row}-{record.seed}.json"
+        path.write_text(record.to_json())
+    text = results_text(tmp_path)
+    assert "**simulated**" in text
+    assert "configs/benchmark.yaml" in text
+    assert "0123456789ab" in text
+    assert "all three phases" in readme_text(tmp_path)
+
+
+def test_the_documents_are_what_the_command_writes() -> None:
+    again = "run python -m bench.ablation --table --write"
+    assert PAGE.read_text() == results_text(RESULTS), again
+    readme = README.read_text()
+    assert readme == with_results(readme, readme_text(RESULTS)), again
+
+
+def test_only_the_text_between_the_marks_changes() -> None:
+    assert with_results(f"a\n{BEGIN}\nold\n{END}\nb", "new") == f"a\n{BEGIN}\nnew\n{END}\nb"
+    with pytest.raises(EvaluationError, match="marks"):
+        with_results("nothing here", "new")

@@ -1,0 +1,123 @@
+"""Diagnoses: gaps that are zero where they must be, and failures that are the worst there are."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from bench.ablation.rows import ROWS
+from bench.ablation.trial import Trial, run_trial
+from bench.diagnosis.__main__ import main
+from bench.diagnosis.gaps import clean_latents, measure_gaps
+from bench.diagnosis.retrievals import extremes
+from gait.errors import ConfigError
+from gait.metrics import cosine
+from gait.modality import Modality
+from tests.packs import write_pack
+from tests.training_setup import tiny_config
+from train.data.pack import Pack
+from train.embed import Embeddings
+from train.learner import Machine
+from train.model.network import GaitNetwork
+
+MACHINE = Machine(torch.device("cpu"))
+SIL = Modality.SILHOUETTE
+
+
+def network(**diffusion: object) -> GaitNetwork:
+    torch.manual_seed(0)
+    config = tiny_config(diffusion=diffusion)
+    found = GaitNetwork(config.model, config.diffusion, 4)
+    if found.regularizer is not None:  # the last layer starts at zero, and predicts no noise
+        for denoiser in found.regularizer.denoisers:
+            torch.nn.init.normal_(denoiser.predict.weight, std=0.5)
+    return found.eval()
+
+
+@pytest.fixture(scope="module")
+def pack(tmp_path_factory: pytest.TempPathFactory) -> Pack:
+    return Pack.open(write_pack(tmp_path_factory.mktemp("pack") / "pack"))
+
+
+def test_modalities_with_the_same_latents_have_no_gap_anywhere(pack: Pack) -> None:
+    net = network()
+    assert net.regularizer is not None
+    latents = torch.randn(1, 8, 8, 4, 4).expand(2, -1, -1, -1, -1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("bench.diagnosis.gaps.clean_latents", lambda *_: latents)
+        gaps = measure_gaps(net, pack, pack.records, MACHINE)
+    assert gaps.latent == 0
+    assert [np.abs(curve).max() for curve in gaps[1:]] == [0, 0, 0]
+
+
+def test_gaps_are_those_of_the_definition(pack: Pack) -> None:
+    net = network()
+    z_0 = clean_latents(net, pack, pack.records, MACHINE)
+    assert z_0.shape[:2] == (2, len(pack.records))
+    gaps = measure_gaps(net, pack, pack.records, MACHINE, (1, 50))
+    spread = z_0.flatten(0, 1).var(dim=0).mean().sqrt()
+    assert gaps.latent == pytest.approx(float((z_0[0] - z_0[1]).square().mean().sqrt() / spread))
+    # At t = 1 hardly any noise is in the latent: the estimate is the latent.
+    assert gaps.recovered[0] == pytest.approx(gaps.latent, rel=0.1)
+    assert np.array(gaps[1:]).shape == (3, 2)
+    assert np.array(gaps[1:]).min() > 0
+
+
+def test_a_run_without_diffusion_has_no_gaps(pack: Pack) -> None:
+    with pytest.raises(ConfigError, match="without diffusion"):
+        measure_gaps(network(phases=()), pack, pack.records, MACHINE)
+
+
+@pytest.mark.parametrize("timesteps", [(), (0,), (101,)])
+def test_timesteps_are_those_of_the_schedule(timesteps: tuple[int, ...], pack: Pack) -> None:
+    with pytest.raises(ConfigError, match=r"1\.\.100"):
+        measure_gaps(network(), pack, pack.records, MACHINE, timesteps)
+
+
+def test_extremes_are_the_best_and_the_worst_of_all_probes(pack: Pack) -> None:
+    rng = np.random.default_rng(0)
+    records = [r for r in pack.records if r.split == "test"]
+    found = Embeddings(
+        *(rng.standard_normal((len(records), 2, 3)).astype(np.float32) for _ in range(2))
+    )
+    best, worst = extremes(records, found, SIL, 3)
+    far = cosine(found.silhouette, found.range_view)
+    margins = {}
+    for p, probe in enumerate(records):
+        if "00-nm" in probe.type:
+            continue
+        for view in {"000", "090"} - {probe.view}:
+            gallery = [g for g, r in enumerate(records) if r.type == "00-nm" and r.view == view]
+            right = min(far[p, g] for g in gallery if records[g].subject == probe.subject)
+            wrong = min(far[p, g] for g in gallery if records[g].subject != probe.subject)
+            margins[p] = wrong - right
+    assert best[0].margin == pytest.approx(max(margins.values()), abs=1e-6)
+    assert worst[0].margin == pytest.approx(min(margins.values()), abs=1e-6)
+    for ends in (best, worst):
+        assert len({records[r.probe].subject for r in ends}) == 3
+        assert all(r.margin == pytest.approx(margins[r.probe], abs=1e-6) for r in ends)
+
+
+def test_the_command_draws_everything(
+    pack: Pack, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    preset = tiny_config(optim={"iterations": 2})
+    folders = []
+    for row in ("full", "base"):
+        trial = Trial(preset, ROWS[row], 0, tmp_path / "runs", tmp_path / "results")
+        run_trial(trial, pack, MACHINE)
+        folders.append(trial.folder)
+    main(tuple(folders), tmp_path / "out", pack.path, walks=12, strips=2)
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+        "cmc.png",
+        "conditions.svg",
+        "found-range_view.png",
+        "found-silhouette.png",
+        "gaps.json",
+        "gaps.svg",
+        "missed-range_view.png",
+        "missed-silhouette.png",
+        "people.png",
+    ]
+    assert "base-0 has no diffusion branch" in capsys.readouterr().err
