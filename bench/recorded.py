@@ -62,9 +62,11 @@ def recorded_walkers(walkers: SimulateConfig, motion: Path, among: int) -> Simul
     """The same conditions, views and distances with recorded people, nobody to train on.
 
     Raises:
-        ConfigError: a recorded person is asked for twice, or nobody is there.
+        ConfigError: `among` is negative.
         MotionFileError: as `find_people`.
     """
+    if among < 0:
+        raise ConfigError(f"got {among} people to be among, need 0 or more")
     changes = {
         "subjects": among,
         "train": 0,

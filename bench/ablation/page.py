@@ -33,10 +33,12 @@ HEAD = """# Results
 Written by `python -m bench.ablation --table --write` from the JSON files in `results/`; do not
 edit. What was tried besides, and what it showed: [experiments.md](experiments.md).
 
-All people are **simulated**. Rank-1 in percent, Overall of the SUSTech1K protocol (all eight
-conditions; another walk than the gallery's, every other view on its own), cosine distance, last
-checkpoint, test people nobody was trained on. "Both" is the mean of the two directions. The base of
-a row is the same network trained without the diffusion branch.
+All people are **simulated**. Rank-1 in percent, Overall of the SUSTech1K protocol (all conditions
+of the preset; another walk than the gallery's, every other view on its own), cosine distance, last
+checkpoint, test people nobody was trained on. "Both" is the mean of the two directions. The base
+of a row is the same network without the diffusion branch. "Held out" is both directions over the
+people held out from training, others with each seed, all views and conditions pooled: settings may
+be chosen by that column, never by the others.
 
 In brackets: 95 % intervals. People are resampled; over seeds the mean is spread by Student's t, so
 few seeds give wide intervals. **With one seed an interval speaks of other people only, not of other
@@ -83,7 +85,7 @@ def preset_text(preset: TrainConfig, runs: Runs) -> str:
         f"committed); people {', '.join(sorted({r.data_sha256[:12] for r in records}))}; "
         f"{', '.join(sorted({r.processor for r in records}))}.",
         f"{train - held} people trained on, {held} held out to choose settings by, {test} tested; "
-        f"{len(walkers.views)} views, {len(walkers.conditions)} conditions; "
+        f"{len(walkers.views)} views, conditions {' '.join(walkers.conditions)}; "
         f"{preset.optim.iterations} iterations; {len(records)} runs.",
     ]
     within = [

@@ -80,12 +80,12 @@ def tables(runs: Runs) -> str:
 
 def _group(runs: Runs, rows: Sequence[Row]) -> list[str]:
     names = [direction(*pair) for pair in ACROSS]
-    scores = [["row", "", "seeds", *names, "both", "paper*"]]
+    scores = [["row", "", "seeds", *names, "both", "held out", "paper*"]]
     gains = [["row", *(f"to base, {n}" for n in [*names, "both"]), "to full, both"]]
     for row in rows:
         own = runs[row.name]
         found = [_score(score(own, pairs)) for pairs in _columns()]
-        scores.append([row.name, row.what, _seeds(own), *found, row.paper or "–"])
+        scores.append([row.name, row.what, _seeds(own), *found, _held(own), row.paper or "–"])
         to_base = [_gain(runs, row.base, row, pairs) for pairs in _columns()]
         gains.append([row.name, *to_base, _gain(runs, row.full, row, ACROSS)])
     return [markdown(scores), markdown(gains)]
@@ -128,6 +128,11 @@ def markdown(lines: Sequence[Sequence[str]]) -> str:
 
 def _seeds(runs: Mapping[int, RunRecord]) -> str:
     return " ".join(map(str, runs))
+
+
+def _held(runs: Mapping[int, RunRecord]) -> str:
+    found = [value for run in runs.values() for value in run.validation.values()]
+    return f"{np.mean(found):.1f}" if found else "–"
 
 
 def _score(found: Estimate) -> str:
