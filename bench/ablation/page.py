@@ -31,7 +31,9 @@ BEGIN, END = "<!-- results: python -m bench.ablation --table --write -->", "<!--
 HEAD = """# Results
 
 Written by `python -m bench.ablation --table --write` from the JSON files in `results/`; do not
-edit. What was tried besides, and what it showed: [experiments.md](experiments.md).
+edit. What was tried besides, and what it showed: [experiments.md](experiments.md). What is missing
+is run by `python -m bench.ablation --rows phases --seeds 0 1 2` (`--list` names all rows); killed,
+it goes on where it was, and a second process beside it takes other runs.
 
 All people are **simulated**. Rank-1 in percent, Overall of the SUSTech1K protocol (all conditions
 of the preset; another walk than the gallery's, every other view on its own), cosine distance, last

@@ -11,6 +11,7 @@ from filelock import FileLock
 
 import train.loop
 from bench.ablation import trial as trials
+from bench.ablation.__main__ import main
 from bench.ablation.page import read_runs
 from bench.ablation.record import RunRecord
 from bench.ablation.rows import ROWS
@@ -18,7 +19,7 @@ from bench.ablation.table import tables
 from bench.ablation.trial import Trial, run_trial
 from gait.errors import ConfigError, EvaluationError
 from tests.packs import write_pack
-from tests.training_setup import tiny_config
+from tests.training_setup import tiny_config, write_tiny_yaml
 from train.checkpoint import Checkpoint, save_checkpoint
 from train.data.pack import Pack
 from train.device import set_threads
@@ -108,16 +109,19 @@ def test_the_lock_of_a_killed_process_holds_nobody_up(pack: Pack, tmp_path: Path
     trial.folder.mkdir(parents=True)
     code = (
         "import sys, time, filelock\n"
-        "filelock.FileLock(sys.argv[1]).acquire()\n"
+        "lock = filelock.FileLock(sys.argv[1])\n"
+        "lock.acquire()\n"
         "print('held', flush=True)\n"
         "time.sleep(600)\n"
     )
     arguments = [sys.executable, "-c", code, str(trial.folder / ".lock")]
     with subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "held\n"
-        assert not run_trial(trial, pack, MACHINE)
-        process.kill()
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "held\n"
+            assert not run_trial(trial, pack, MACHINE)
+        finally:
+            process.kill()
     assert run_trial(trial, pack, MACHINE)
 
 
@@ -157,6 +161,46 @@ def test_a_damaged_record_is_an_error_that_names_it(
     trial.path.write_text(text[: len(text) // 2] if damage == "half" else damage)
     with pytest.raises(EvaluationError, match=r"base-0\.json is no record"):
         run_trial(trial, pack, MACHINE)
+
+
+def words(folder: Path, pack: Pack, *more: str) -> list[str]:
+    yaml = write_tiny_yaml(folder, optim={"iterations": 2}, run={"validate_every": 1000})
+    places = ["--results", str(folder / "results"), "--runs", str(folder / "runs")]
+    return ["ablation", "--preset", str(yaml), "--pack", str(pack.path), *places, *more]
+
+
+def test_the_command_runs_what_is_missing_and_prints_its_table(
+    pack: Pack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for rows, seeds, runs in ((["base"], ["0"], 1), (["base", "p1"], ["0", "1"], 3), ([], [], 0)):
+        more = ["--rows", *rows, "--seeds", *seeds] if rows else ["--table"]
+        monkeypatch.setattr(sys, "argv", words(tmp_path, pack, *more))
+        main()
+        printed = capsys.readouterr()
+        assert "| base | no diffusion |" in printed.out
+        assert printed.err.count("run ") == runs
+    monkeypatch.setattr(sys, "argv", words(tmp_path, pack, "--list", "--seeds", "0", "1", "2"))
+    main()
+    lines = capsys.readouterr().out.splitlines()
+    assert any(line.split()[0] == "p1" and line.endswith("seeds done: 0 1") for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (["--rows"], "no row or no seed"),
+        (["--rows", "bose"], "did you mean 'base'"),
+        (["--rows", "base-shape"], "people of their own"),
+        (["--rows", "base", "--seeds", "-1"], "greater than or equal to 0"),
+    ],
+)
+def test_what_cannot_be_run_is_an_error_before_any_work(
+    more: list[str], said: str, pack: Pack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "argv", words(tmp_path, pack, *more))
+    with pytest.raises(ConfigError, match=said):
+        main()
+    assert not (tmp_path / "runs").exists()
 
 
 def test_a_record_under_another_name_is_refused(pack: Pack, tmp_path: Path) -> None:

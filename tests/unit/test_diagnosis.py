@@ -17,6 +17,7 @@ from gait.modality import Modality
 from tests.packs import write_pack
 from tests.training_setup import tiny_config
 from train.data.pack import Pack
+from train.diffusion.denoiser import Denoiser
 from train.embed import Embeddings
 from train.learner import Machine
 from train.model.network import GaitNetwork
@@ -31,6 +32,7 @@ def network(**diffusion: object) -> GaitNetwork:
     found = GaitNetwork(config.model, config.diffusion, 4)
     if found.regularizer is not None:  # the last layer starts at zero, and predicts no noise
         for denoiser in found.regularizer.denoisers:
+            assert isinstance(denoiser, Denoiser)
             torch.nn.init.normal_(denoiser.predict.weight, std=0.5)
     return found.eval()
 
