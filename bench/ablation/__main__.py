@@ -103,6 +103,8 @@ def run_missing(command: Command) -> bool:
     trials = command.trials(command.rows)
     if not trials:
         raise ConfigError("got no row or no seed, need at least one of each (see --list)")
+    for trial in trials:
+        _ = trial.config  # one that does not go with the preset is an error before any work
     missing = [trial for trial in trials if trial.record() is None]
     if command.pack and any("walkers" in trial.row.changes for trial in missing):
         raise ConfigError("got a pack and rows that have people of their own: give no --pack")
