@@ -1,5 +1,6 @@
 """The end of a run: the best checkpoint on the test people, as numbers, curves and pictures."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -62,19 +63,24 @@ def score(
         ranks: the r of Rank-r.
         bootstrap: resamples of people.
     """
-    subjects = np.array([r.subject for r in records])
     if pack.layout == "freegait":
         return evaluate_freegait(
             *embeddings,
-            subjects,
+            np.array([r.subject for r in records]),
             np.array([r.role or "" for r in records]),
             ranks=ranks,
             bootstrap=bootstrap,
             simulated=pack.simulated,
         )
-    labels = Labels(
-        subjects, np.array([r.type for r in records]), np.array([r.view for r in records])
-    )
     return evaluate_sustech1k(
-        *embeddings, labels, ranks=ranks, bootstrap=bootstrap, simulated=pack.simulated
+        *embeddings, labels_of(records), ranks=ranks, bootstrap=bootstrap, simulated=pack.simulated
     )
+
+
+def labels_of(records: Sequence[Record]) -> Labels:
+    """Who walked how, seen from where, of walks of a pack."""
+    subjects, types, views = (
+        np.array([getattr(record, name) for record in records])
+        for name in ("subject", "type", "view")
+    )
+    return Labels(subjects, types, views)

@@ -63,7 +63,8 @@ class RunRecord(Part):
         simulated: whether the people are.
         config: resolved configuration.
         config_sha256: of all in it that decides what is learned.
-        commit: of the code, with `+` if files were changed; None outside a repository.
+        commit: of the code that evaluated it, with `+` if files were changed; None outside a
+            repository.
         data_sha256: of the people and their frames: equal for equal packs.
         torch, processor: what computed.
         losses: each term, its mean over the last twentieth of the iterations.

@@ -27,8 +27,9 @@ from train.metrics_log import read_metrics
 from train.presets import differences
 from train.protocols.outcomes import Lookup
 from train.protocols.people import weighted_scores
-from train.protocols.sustech1k import Comparison, Labels, compare_sustech1k
+from train.protocols.sustech1k import Comparison, compare_sustech1k
 from train.report.summary import DIRECTIONS
+from train.results import labels_of
 from train.run import Command, resume_point
 from train.split import split_people
 from train.storage import write_atomically
@@ -146,9 +147,8 @@ def evaluate(trial: Trial, pack: Pack, machine: Machine) -> RunRecord:
     device, precision, _ = machine
     network = build_network(load_checkpoint(trial.folder / LAST)).to(device)
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    labels = Labels(*(np.array([getattr(r, n) for r in records]) for n in _LABELS))
     embeddings = embed_sequences(network, pack, records, device, precision)
-    found = compare_sustech1k(*embeddings, labels, RANKS)
+    found = compare_sustech1k(*embeddings, labels_of(records), RANKS)
     return RunRecord(
         preset=trial.preset.name,
         row=trial.row.name,
@@ -166,9 +166,6 @@ def evaluate(trial: Trial, pack: Pack, machine: Machine) -> RunRecord:
         scores=tuple(_scores(found)),
         people_scores=tuple(_alone(found)),
     )
-
-
-_LABELS = ("subject", "type", "view")
 
 
 def _scores(found: Comparison) -> Iterator[Scores]:

@@ -34,10 +34,10 @@ from train.loop import LAST
 from train.model.network import GaitNetwork
 from train.protocols.outcomes import Lookup
 from train.protocols.people import weighted_scores
-from train.protocols.sustech1k import Labels, compare_sustech1k
+from train.protocols.sustech1k import compare_sustech1k
 from train.report.plots import CMC_RANKS, cmc_curves, draw_cmc
 from train.report.strips import draw_strip, to_png
-from train.results import score
+from train.results import labels_of, score
 from train.storage import write_atomically
 from train.walkers import walkers_pack
 
@@ -134,8 +134,7 @@ def _gaps(
 
 
 def _conditions(records: list[Record], one: Seen) -> dict[str, Estimate]:
-    labels = Labels(*(np.array([getattr(r, n) for r in records]) for n in _LABELS))
-    found = compare_sustech1k(*one.embeddings, labels, (1,))
+    found = compare_sustech1k(*one.embeddings, labels_of(records), (1,))
     alone = [
         weighted_scores(found, Lookup(*pair, Distance.COSINE), np.eye(found.layout.people))
         for pair in ACROSS
@@ -145,9 +144,6 @@ def _conditions(records: list[Record], one: Seen) -> dict[str, Estimate]:
         values = np.mean([scores[condition][:, 0] for scores in alone], axis=0)
         result[condition] = estimate(values[None, np.isfinite(values)])
     return result
-
-
-_LABELS = ("subject", "type", "view")
 
 
 def _cmc(one: Seen, pack: Pack, records: list[Record]) -> bytes:
