@@ -55,7 +55,9 @@ def main(
         if as_json:
             print(result.to_json())
         else:
-            print(f"{folder}\n{summary_text(result)}")
+            people = len({record.subject for record in pack.records})
+            print(f"{folder}: recorded motion on simulated bodies, chance {100 / people:.1f} %")
+            print(summary_text(result))
 
 
 def recorded_walkers(walkers: SimulateConfig, motion: Path, among: int) -> SimulateConfig:

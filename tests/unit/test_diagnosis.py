@@ -55,7 +55,8 @@ def test_modalities_with_the_same_latents_have_no_gap_anywhere(pack: Pack) -> No
 
 def test_gaps_are_those_of_the_definition(pack: Pack) -> None:
     net = network()
-    z_0 = clean_latents(net, pack, pack.records, MACHINE)
+    with torch.inference_mode():
+        z_0 = clean_latents(net, pack, pack.records, MACHINE)
     assert z_0.shape[:2] == (2, len(pack.records))
     gaps = measure_gaps(net, pack, pack.records, MACHINE, (1, 50))
     spread = z_0.flatten(0, 1).var(dim=0).mean().sqrt()
