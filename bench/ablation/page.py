@@ -88,7 +88,7 @@ def preset_text(preset: TrainConfig, runs: Runs) -> str:
         f"{', '.join(sorted({r.processor for r in records}))}.",
         f"{train - held} people trained on, {held} held out to choose settings by, {test} tested; "
         f"{len(walkers.views)} views, conditions {' '.join(walkers.conditions)}; "
-        f"{preset.optim.iterations} iterations; {len(records)} runs.",
+        f"{preset.optim.iterations} iterations; runs: {len(records)}.",
     ]
     within = [
         "### One sensor",
