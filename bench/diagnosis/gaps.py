@@ -103,8 +103,8 @@ def _at(
     """ẑ_0, b and ε̂ of all walks at one timestep, each `(2, n, …)`."""
     steps = torch.full((1, z_0.shape[1]), t, device=z_0.device)
     eps = torch.randn((1, 1, *z_0.shape[1:]), generator=generator, device=z_0.device)
-    state = branch.trajectory(z_0, Noise(steps, eps), [False])
-    return state.z_hat[0], state.bridge[0], state.eps_hat[0]
+    (state,) = branch.trajectory(z_0, Noise(steps, eps), [False])
+    return state.z_hat, state.bridge, state.eps_hat
 
 
 def _distance(pair: Tensor) -> float:
