@@ -114,10 +114,10 @@ def fill(trial: Trial) -> Results:
 
 
 def answers(trial: Trial) -> Results:
-    """Writes the `DEEP` people most like each probe, by exact inner products, to a file."""
+    """Writes the `DEEP` people most like each probe, by inner products in float64, to a file."""
     population = trial.population()
-    probes = trial.probes(population).embeddings
-    best: Matrix = np.empty((len(probes), 0), np.float32)
+    probes = trial.probes(population).embeddings.astype(np.float64)
+    best: NDArray[np.float64] = np.empty((len(probes), 0))
     whose: NDArray[np.int64] = np.empty((len(probes), 0), np.int64)
     start = time.perf_counter()
     for number in range(trial.blocks()):
