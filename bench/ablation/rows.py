@@ -70,6 +70,7 @@ SETTINGS = (
     Row("lambda1-01", "λ1 = 0.1", _diffusion(lambda1=0.1)),
     Row("lambda1-03", "λ1 = 0.3", _diffusion(lambda1=0.3)),
     Row("lambda23-1", "λ2 = λ3 = 1", _diffusion(lambda2=1.0, lambda3=1.0)),
+    Row("lambda23-10", "λ2 = λ3 = 10", _diffusion(lambda2=10.0, lambda3=10.0)),
     Row("lambda23-001", "λ2 = λ3 = 0.01", _diffusion(lambda2=0.01, lambda3=0.01)),
     Row("attached", "targets not detached", _diffusion(detach_targets=False)),
     Row("standardised", "standardised latents", _diffusion(standardise_latent=True)),
