@@ -28,7 +28,7 @@ from gallery.table import table
 from train.checkpoint import build_network, load_checkpoint
 from train.data.pack import Pack, Record
 from train.embed import Embeddings
-from train.model.network import GaitNetwork, part_embedding
+from train.model.network import GaitNetwork
 from train.results import score
 
 Rows = NDArray[np.intp]
@@ -119,12 +119,12 @@ def _walk(
     """Embeddings `(plans, p, d)` of one walk in each modality."""
     found = {}
     for modality in Modality:
-        branch = network.branch(modality)
+        encoder = network.encoder(modality)
         frames = torch.from_numpy(pack.frames(record, modality).copy())
-        maps = branch.backbone(frames.float() / 255)
+        maps = encoder.branch.backbone(frames.float() / 255)
         chosen = [RULES[rule](record.length, most) for rule, most in plans]
         pooled = torch.stack([maps[torch.from_numpy(rows)].amax(dim=0) for rows in chosen])
-        found[modality] = F.normalize(part_embedding(branch.head(pooled), network.fcs), dim=2)
+        found[modality] = F.normalize(encoder.embedding(pooled), dim=2)
     return found
 
 

@@ -8,11 +8,11 @@ from torch.nn import functional as F
 
 from gait.clip import Frames
 from gait.modality import Modality
-from train.model.network import Encoder, GaitNetwork, part_embedding
+from train.model.network import Encoder, GaitNetwork
 
 
 class Backbone(nn.Module):
-    """Eq. 1 to 3 for one modality, then each part divided by its norm.
+    """Eq. 1 to 3 for one modality, less its centre, then each part divided by its norm.
 
     The frames of all clips lie one after the other and the network sees each of them once: clips of
     unequal length need no padding. Which frames belong to which clip is said by an index; the
@@ -27,11 +27,9 @@ class Backbone(nn.Module):
 
     def forward(self, frames: Tensor, index: Tensor) -> Tensor:
         """Frames `(f, c, 64, 64)` uint8 and `(n, s)` rows of them for each clip → `(n, p, d)`."""
-        branch = self.encoder.branch
-        maps = branch.backbone(frames.float() / 255)
+        maps = self.encoder.branch.backbone(frames.float() / 255)
         own = maps.index_select(0, index.flatten()).unflatten(0, index.shape)
-        features = branch.head(own.amax(dim=1))
-        return F.normalize(part_embedding(features, self.encoder.fcs), dim=2)
+        return F.normalize(self.encoder.embedding(own.amax(dim=1)), dim=2)
 
     def embed(self, clip: Frames) -> NDArray[np.float32]:
         """The embedding `(p, d)` of one clip `(s, c, 64, 64)` as training computes it."""

@@ -7,7 +7,6 @@ from contextlib import contextmanager
 
 import onnx
 import torch
-from torch import nn
 
 from export.backbone import Backbone
 from gait.errors import ExportError
@@ -51,7 +50,7 @@ def trace(backbone: Backbone, modality: Modality) -> onnx.ModelProto:
     return graph
 
 
-def check(graph: onnx.ModelProto, backbone: nn.Module, modality: Modality) -> None:
+def check(graph: onnx.ModelProto, backbone: Backbone, modality: Modality) -> None:
     """Checks the declared axes, and that nothing but the backbone's weights is inside.
 
     Raises:
@@ -64,7 +63,8 @@ def check(graph: onnx.ModelProto, backbone: nn.Module, modality: Modality) -> No
         raise ExportError(f"the {modality} graph has axes {axes}, need {want} and a batch of n")
     if any(node.op_type == "BatchNormalization" for node in graph.graph.node):
         raise ExportError(f"the {modality} graph has a batch norm that was not folded")
-    weights = sum(parameter.numel() for parameter in backbone.parameters())
+    shipped = [*backbone.parameters(), backbone.encoder.branch.centre]
+    weights = sum(tensor.numel() for tensor in shipped)
     if (held := _weights(graph)) > weights:
         raise ExportError(
             f"the {modality} graph holds {held} weights, the shipping path has {weights}"

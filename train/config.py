@@ -61,6 +61,9 @@ class ModelConfig(Config):
     """Label smoothing of the cross-entropy (Eq. 5)."""
     within_modality_triplets: bool = False
     """Also triplets whose anchor, positive and negative are of one modality. Not in the paper."""
+    centred: bool = True
+    """Take each modality's mean over training walks away from its embeddings, once trained. Not in
+    the paper."""
 
     @property
     def downsampling(self) -> int:

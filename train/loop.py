@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from train.batches import TrainBatch, batches, place_frames
+from train.centre import centre_embeddings
 from train.checkpoint import Checkpoint, save_checkpoint
 from train.config import TrainConfig
 from train.data.pack import Pack
@@ -118,6 +119,10 @@ class TrainingRun:
             rows = self._ledger.read()
             if reporter:
                 reporter.steps(rows)
+        if reporter and self._config.model.centred and (validating or last):
+            centre_embeddings(
+                self._learner.network, self._pack, self._split.train, *self._machine[:2]
+            )
         improved = last and not self._split.validation
         if validating and reporter:
             improved = self._validate(iteration, reporter)

@@ -11,6 +11,7 @@ import onnx
 import pytest
 import torch
 from numpy.typing import NDArray
+from onnxruntime import InferenceSession
 from torch.nn import functional as F
 
 from export import bundle as exporting
@@ -88,6 +89,19 @@ def test_the_encoder_gives_what_the_network_gives(
             raw = network.embed(torch.from_numpy(clip.frames.copy())[None], modality)
         want = F.normalize(raw[0], dim=1).flatten() / 4  # √16 parts
         np.testing.assert_allclose(got, want, atol=1e-5)
+
+
+def test_the_centre_ships(checkpoint: Path) -> None:
+    network = build_network(load_checkpoint(checkpoint))
+    network.range_view.centre.normal_()
+    clip = walk(1, 3, Modality.RANGE_VIEW).frames
+    graph = trace(backbone(network, Modality.RANGE_VIEW), Modality.RANGE_VIEW)
+    (got,) = InferenceSession(graph.SerializeToString()).run(
+        None, {"frames": clip, "index": np.arange(3)[None]}
+    )
+    with torch.no_grad():
+        want = network.embed(torch.from_numpy(clip.copy())[None], Modality.RANGE_VIEW)
+    np.testing.assert_allclose(got, F.normalize(want, dim=2), atol=1e-5)
 
 
 @pytest.mark.parametrize("modality", Modality)

@@ -22,13 +22,22 @@ from train.model.resnet9 import ResNet9
 
 
 class Branch(nn.Module):
-    """What one modality has for itself: its ResNet9 and its discriminative 1×1 head."""
+    """What one modality has for itself: its ResNet9, its discriminative 1×1 head, its centre.
+
+    The centre `(p, d)` is 0 until `train.centre` has found it.
+    """
+
+    centre: Tensor
 
     def __init__(self, modality: Modality, config: ModelConfig) -> None:
         super().__init__()
         width = config.channels[-1]
         self.backbone = ResNet9(modality.channels, config)
         self.head = nn.Conv2d(width, width, 1)
+        self.register_buffer("centre", torch.zeros(config.parts, config.embedding))
+        self.register_load_state_dict_pre_hook(  # type: ignore[no-untyped-call]
+            _without_centre
+        )
 
     def features(self, frames: Tensor, lengths: Tensor | None = None) -> Tensor:
         """Eq. 1: `F = TP(E(X))`.
@@ -58,7 +67,7 @@ class Encoder(nn.Module):
         self.fcs = fcs
 
     def forward(self, frames: Tensor, lengths: Tensor | None = None) -> Tensor:
-        """Eq. 1 to 3.
+        """Eq. 1 to 3, less the centre.
 
         Args:
             frames: `(n, s, c, 64, 64)` uint8, 0..255.
@@ -67,12 +76,17 @@ class Encoder(nn.Module):
         Returns:
             `(n, p, d)`, not normalised.
         """
-        return part_embedding(self.branch.head(self.branch.features(frames, lengths)), self.fcs)
+        return self.embedding(self.branch.features(frames, lengths))
+
+    def embedding(self, features: Tensor) -> Tensor:
+        """Eq. 2 and 3, less the centre: the `(n, c, h, w)` map of Eq. 1 → `(n, p, d)`."""
+        strips = horizontal_pooling(self.branch.head(features), self.fcs.parts)
+        return cast(Tensor, self.fcs(strips)) - self.branch.centre
 
 
-def part_embedding(features: Tensor, fcs: SeparateFCs) -> Tensor:
-    """Eq. 2 and 3: a `(n, c, h, w)` discriminative map → `(n, p, d)`."""
-    return cast(Tensor, fcs(horizontal_pooling(features, fcs.parts)))
+def _without_centre(branch: Branch, state: dict[str, Tensor], prefix: str, *_: object) -> None:
+    """Checkpoints of before there were centres have none: it is 0."""
+    state.setdefault(f"{prefix}centre", torch.zeros_like(branch.centre))
 
 
 class GaitNetwork(nn.Module):
@@ -107,7 +121,7 @@ class GaitNetwork(nn.Module):
         return Encoder(self.branch(modality), self.fcs)
 
     def embed(self, frames: Tensor, modality: Modality, lengths: Tensor | None = None) -> Tensor:
-        """The retrieval embedding (Eq. 1 to 3). Neither BNNeck nor diffusion is touched.
+        """The retrieval embedding (Eq. 1 to 3), centred. Neither BNNeck nor diffusion is touched.
 
         Args:
             frames: `(n, s, c, 64, 64)` uint8, 0..255.

@@ -1,0 +1,97 @@
+"""Centring: the mean embedding of training walks is taken away, in each modality for itself."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from gait.modality import Modality
+from tests.packs import write_pack
+from tests.training_setup import tiny_config
+from train import centre
+from train.centre import centre_embeddings
+from train.checkpoint import build_network, load_checkpoint
+from train.data.pack import Pack
+from train.embed import embed_sequences
+from train.learner import Machine
+from train.loop import BEST, TrainingRun
+from train.model.network import GaitNetwork
+from train.split import split_people
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def pack(tmp_path_factory: pytest.TempPathFactory) -> Pack:
+    return Pack.open(write_pack(tmp_path_factory.mktemp("packs") / "pack"))
+
+
+def network() -> GaitNetwork:
+    config = tiny_config()
+    torch.manual_seed(0)
+    return GaitNetwork(config.model, config.diffusion, 4)
+
+
+def test_the_walks_it_is_of_have_mean_zero_and_keep_their_distances(pack: Pack) -> None:
+    net, records = network(), pack.records[:20]
+    before = embed_sequences(net, pack, records, CPU)
+    for _ in range(2):  # again: it does not add up
+        centre_embeddings(net, pack, records, CPU, torch.float32)
+    after = embed_sequences(net, pack, records, CPU)
+    for raw, centred, modality in zip(before, after, Modality, strict=True):
+        np.testing.assert_allclose(centred.mean(axis=0), 0, atol=1e-5)
+        np.testing.assert_allclose(raw - raw.mean(axis=0), centred, atol=1e-5)
+        assert net.branch(modality).centre.abs().max() > 1e-3
+
+
+def test_of_many_walks_some_are_taken_from_first_to_last(
+    pack: Pack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(centre, "WALKS", 3)
+    net, records = network(), pack.records[:21]
+    centre_embeddings(net, pack, records, CPU, torch.float32)
+    chosen = embed_sequences(net, pack, [records[0], records[10], records[20]], CPU)
+    for centred in chosen:
+        np.testing.assert_allclose(centred.mean(axis=0), 0, atol=1e-5)
+
+
+def test_training_itself_knows_no_centre(pack: Pack) -> None:
+    net = network()
+    frames = [torch.from_numpy(np.array(pack.frames(pack.records[0], m)))[None] for m in Modality]
+    features = (
+        net.silhouette.head(net.silhouette.features(frames[0])),
+        net.range_view.head(net.range_view.features(frames[1])),
+    )
+    label = torch.tensor([0])
+    before = net.eval().identity_terms(*features, label)
+    net.silhouette.centre.fill_(3)
+    after = net.identity_terms(*features, label)
+    assert all(torch.equal(term, after[name]) for name, term in before.items())
+
+
+@pytest.mark.parametrize("centred", [True, False])
+@pytest.mark.parametrize("held_out", [0, 1])
+def test_a_finished_run_is_centred_on_those_it_trained_on(
+    pack: Pack, tmp_path: Path, centred: bool, held_out: int
+) -> None:
+    config = tiny_config(
+        optim={"iterations": 2}, model={"centred": centred}, data={"validation_subjects": held_out}
+    )
+    split = split_people(pack.records, config)
+    TrainingRun(config, pack, split, tmp_path, Machine(CPU)).run()
+    net = build_network(load_checkpoint(tmp_path / BEST))
+    for embeddings, modality in zip(
+        embed_sequences(net, pack, split.train, CPU), Modality, strict=True
+    ):
+        offset = float(np.abs(embeddings.mean(axis=0)).max())
+        assert (offset < 1e-5) is centred
+        assert bool(net.branch(modality).centre.any()) is centred
+
+
+def test_weights_of_before_there_were_centres_still_load() -> None:
+    net = network()
+    state = {name: x for name, x in net.state_dict().items() if not name.endswith("centre")}
+    assert len(state) == len(net.state_dict()) - 2
+    net.load_state_dict(state)
+    assert not net.silhouette.centre.any()
