@@ -122,11 +122,8 @@ def _gaps(
     if not found:
         return {}
     numbers = {
-        name: {"latent": gaps.latent}
-        | {
-            str(t): [round(float(v), 4) for v in at]
-            for t, *at in zip(TIMESTEPS, *gaps[1:], strict=True)
-        }
+        name: {"timesteps": TIMESTEPS}
+        | {field: np.round(values, 4).tolist() for field, values in gaps._asdict().items()}
         for name, gaps in found.items()
     }
     text = json.dumps(numbers, indent=1).encode()

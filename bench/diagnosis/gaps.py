@@ -24,13 +24,18 @@ TIMESTEPS = tuple(range(10, 100, 10))
 class Gaps(NamedTuple):
     """Root mean square distances between the modalities of the same walks.
 
+    A distance may be the same offset for every walk, which tells nobody apart; "varying" is what is
+    left of it without each modality's mean over walks.
+
     Args:
-        latent: of the clean latents z_0, before any noise.
-        recovered, bridge, noise: of ẑ_0, b and ε̂, `(timesteps,)`.
+        latent, latent_varying: of the clean latents z_0, before any noise.
+        recovered, recovered_varying, bridge, noise: of ẑ_0, b and ε̂, `(timesteps,)`.
     """
 
     latent: float
+    latent_varying: float
     recovered: NDArray[np.float64]
+    recovered_varying: NDArray[np.float64]
     bridge: NDArray[np.float64]
     noise: NDArray[np.float64]
 
@@ -47,9 +52,9 @@ def measure_gaps(
     """Noises both modalities of each walk alike, denoises them, and compares.
 
     Each with its own prior, at every t. Distances of latents and of bridging states are divided by
-    their standard deviation over walks (at each place of the map, both modalities, root mean
-    square), so that 1 is as far as latents of different walks differ, and runs whose latents have
-    different scales can be compared. Predicted noise needs no such unit: that of noise is 1.
+    their standard deviation over walks (at each place of the map, in each modality, root mean
+    square): walks that have nothing in common are √2 apart, and runs whose latents have different
+    scales can be compared. Predicted noise needs no such unit: that of noise is 1.
 
     Args:
         network: with a diffusion branch, on the machine's device, in evaluation mode.
@@ -73,7 +78,9 @@ def measure_gaps(
     found = [_at(branch, z_0, t, generator) for t in timesteps]
     return Gaps(
         _distance(z_0) / unit,
+        _distance(_varying(z_0)) / unit,
         np.array([_distance(z_hat) / unit for z_hat, _, _ in found]),
+        np.array([_distance(_varying(z_hat)) / unit for z_hat, _, _ in found]),
         np.array([_distance(b) / _spread(b) for _, b, _ in found]),
         np.array([_distance(eps_hat) for _, _, eps_hat in found]),
     )
@@ -111,5 +118,9 @@ def _distance(pair: Tensor) -> float:
     return float((pair[0] - pair[1]).square().mean().sqrt())
 
 
+def _varying(pair: Tensor) -> Tensor:
+    return pair - pair.mean(dim=1, keepdim=True)
+
+
 def _spread(pair: Tensor) -> float:
-    return float(pair.flatten(0, 1).var(dim=0).mean().sqrt())
+    return float(pair.var(dim=1).mean().sqrt())

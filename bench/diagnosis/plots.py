@@ -29,6 +29,10 @@ def draw_gaps(found: Mapping[str, Gaps], timesteps: Sequence[int]) -> bytes:
             curve = (gaps.recovered, gaps.bridge, gaps.noise)[index]
             axes.plot(timesteps, curve, "o-", ms=4, color=f"C{number}", label=run)
             if index == 0:
+                varying = gaps.recovered_varying
+                axes.plot(
+                    timesteps, varying, "o--", ms=3, color=f"C{number}", label=f"{run}, varying"
+                )
                 axes.axhline(gaps.latent, color=f"C{number}", ls=":", lw=1, label=f"{run}, z₀")
         axes.set(xlabel="timestep t", ylabel=units[index], title=names[index], ylim=(0, None))
         axes.grid(alpha=0.3)

@@ -49,8 +49,8 @@ def test_modalities_with_the_same_latents_have_no_gap_anywhere(pack: Pack) -> No
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("bench.diagnosis.gaps.clean_latents", lambda *_: latents)
         gaps = measure_gaps(net, pack, pack.records, MACHINE)
-    assert gaps.latent == 0
-    assert [np.abs(curve).max() for curve in gaps[1:]] == [0, 0, 0]
+    assert gaps.latent == gaps.latent_varying == 0
+    assert [np.abs(curve).max() for curve in gaps[2:]] == [0, 0, 0, 0]
 
 
 def test_gaps_are_those_of_the_definition(pack: Pack) -> None:
@@ -59,12 +59,17 @@ def test_gaps_are_those_of_the_definition(pack: Pack) -> None:
         z_0 = clean_latents(net, pack, pack.records, MACHINE)
     assert z_0.shape[:2] == (2, len(pack.records))
     gaps = measure_gaps(net, pack, pack.records, MACHINE, (1, 50))
-    spread = z_0.flatten(0, 1).var(dim=0).mean().sqrt()
-    assert gaps.latent == pytest.approx(float((z_0[0] - z_0[1]).square().mean().sqrt() / spread))
+    spread = z_0.var(dim=1).mean().sqrt()
+    apart = z_0[0] - z_0[1]
+    assert gaps.latent == pytest.approx(float(apart.square().mean().sqrt() / spread))
+    assert gaps.latent_varying == pytest.approx(
+        float(apart.var(dim=0, correction=0).mean().sqrt() / spread), rel=1e-4
+    )
     # At t = 1 hardly any noise is in the latent: the estimate is the latent.
     assert gaps.recovered[0] == pytest.approx(gaps.latent, rel=0.1)
-    assert np.array(gaps[1:]).shape == (3, 2)
-    assert np.array(gaps[1:]).min() > 0
+    assert gaps.recovered_varying[0] == pytest.approx(gaps.latent_varying, rel=0.1)
+    assert np.array(gaps[2:]).shape == (4, 2)
+    assert np.array(gaps[2:]).min() > 0
 
 
 def test_a_run_without_diffusion_has_no_gaps(pack: Pack) -> None:
