@@ -10,7 +10,13 @@ from train.report.summary import DIRECTIONS
 
 
 def write_record(
-    preset: TrainConfig, row: str, seed: int, rank1: np.ndarray, data: str = "d" * 64
+    preset: TrainConfig,
+    row: str,
+    seed: int,
+    rank1: np.ndarray,
+    walks: str = "d" * 64,
+    frames: str = "e" * 64,
+    simulated: bool = True,
 ) -> RunRecord:
     """A record in which `rank1`, `(people,)`, is every comparison's."""
     config = configured(preset, ROWS[row], seed)
@@ -18,11 +24,12 @@ def write_record(
         preset=preset.name,
         row=row,
         seed=seed,
-        simulated=True,
+        simulated=simulated,
         config=config,
         config_sha256=config_hash(config),
         commit="0123456789ab",
-        data_sha256=data,
+        walks_sha256=walks,
+        frames_sha256=frames,
         torch="2",
         processor="none",
         losses={"ce": 1.0},

@@ -62,15 +62,14 @@ def read_runs(preset: TrainConfig, results: Path) -> Runs:
 
 
 def _records(preset: TrainConfig, results: Path) -> Iterator[RunRecord]:
-    hashes: dict[str, str] = {}
+    data: dict[str, tuple[str, str]] = {}
     for path in sorted((results / preset.name).glob("*.json")):
         record = RunRecord.read(path)
         if path.stem != f"{record.row}-{record.seed}" or record.row not in ROWS:
             raise EvaluationError(f"{path} holds the run {record.row}-{record.seed}: rename it")
         row = ROWS[record.row]
         Trial(preset, row, record.seed, Path(), results).record()
-        people = hashes.setdefault(row.base, record.data_sha256)
-        if people != record.data_sha256:
+        if data.setdefault(row.base, record.data) != record.data:
             raise EvaluationError(f"{path} is of other people than the runs beside it")
         yield record
 
@@ -84,7 +83,7 @@ def preset_text(preset: TrainConfig, runs: Runs) -> str:
     facts = [
         f"`configs/{preset.name}.yaml`, sha256 of the full method with seed 0 "
         f"{config_hash(preset)[:12]}; code {', '.join(commits)} (+: with changes not yet "
-        f"committed); people {', '.join(sorted({r.data_sha256[:12] for r in records}))}; "
+        f"committed); frames {', '.join(sorted({r.frames_sha256[:12] for r in records}))}; "
         f"{', '.join(sorted({r.processor for r in records}))}.",
         f"{train - held} people trained on, {held} held out to choose settings by, {test} tested; "
         f"{len(walkers.views)} views, conditions {' '.join(walkers.conditions)}; "

@@ -65,7 +65,9 @@ class RunRecord(Part):
         config_sha256: of all in it that decides what is learned.
         commit: of the code that evaluated it, with `+` if files were changed; None outside a
             repository.
-        data_sha256: of the people and their frames: equal for equal packs.
+        walks_sha256: of who walks, how often, seen from where, in which split.
+        frames_sha256: of their frames. Those of the same simulated walks differ by a few pixels
+            where another processor rounds otherwise.
         torch, processor: what computed.
         losses: each term, its mean over the last twentieth of the iterations.
         validation: cross-modal Rank-1 of the held-out people at the end, percent, by direction.
@@ -82,7 +84,8 @@ class RunRecord(Part):
     config: TrainConfig
     config_sha256: str
     commit: str | None
-    data_sha256: str
+    walks_sha256: str
+    frames_sha256: str
     torch: str
     processor: str
     losses: dict[str, float]
@@ -96,6 +99,11 @@ class RunRecord(Part):
         if any(len(s.rank1) != len(self.people) for s in self.people_scores):
             raise ValueError(f"need one score for each of {len(self.people)} people")
         return self
+
+    @property
+    def data(self) -> tuple[str, str]:
+        """What runs that are compared have in common, beside the configuration of the walkers."""
+        return self.walks_sha256, "" if self.simulated else self.frames_sha256
 
     def alone(self, probe: Modality, gallery: Modality, condition: str) -> NDArray[np.float64]:
         """`(people,)` Rank-1 of each person, percent; NaN where there is none.

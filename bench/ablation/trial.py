@@ -1,6 +1,7 @@
 """One run of the grid: trained, evaluated, and written down as a record."""
 
 import hashlib
+import json
 import platform
 import subprocess
 import sys
@@ -86,7 +87,7 @@ class Trial:
             return None
         record = RunRecord.read(self.path)
         changed = differences(record.config, self.config)
-        if pack is not None and record.data_sha256 != data_hash(pack.index):
+        if pack is not None and record.data != _data(pack.index):
             changed.append("the people")
         if changed:
             raise ConfigError(
@@ -157,7 +158,8 @@ def evaluate(trial: Trial, pack: Pack, machine: Machine) -> RunRecord:
         config=trial.config,
         config_sha256=config_hash(trial.config),
         commit=commit(),
-        data_sha256=data_hash(pack.index),
+        walks_sha256=walks_hash(pack.index),
+        frames_sha256=frames_hash(pack.index),
         torch=torch.__version__,
         processor=_processor(device),
         losses=_last_losses(trial.folder),
@@ -199,10 +201,19 @@ def _alone(found: Comparison) -> Iterator[PeopleScores]:
             )
 
 
-def data_hash(index: Index) -> str:
-    """sha256 of who is in a pack, in which split, and of the frames."""
-    content = index.model_dump_json(include={"stores", "records"})
-    return hashlib.sha256(content.encode()).hexdigest()
+def walks_hash(index: Index) -> str:
+    """sha256 of who is in a pack, in which walks and in which split."""
+    walks = [(r.subject, r.type, r.view, r.split) for r in index.records]
+    return hashlib.sha256(json.dumps(walks).encode()).hexdigest()
+
+
+def frames_hash(index: Index) -> str:
+    """sha256 of a pack's frames, by the hashes of its stores."""
+    return hashlib.sha256(index.model_dump_json(include={"stores"}).encode()).hexdigest()
+
+
+def _data(index: Index) -> tuple[str, str]:
+    return walks_hash(index), "" if index.simulated else frames_hash(index)
 
 
 def commit() -> str | None:

@@ -146,7 +146,10 @@ def test_a_record_of_other_settings_or_people_is_refused(pack: Pack, tmp_path: P
     with pytest.raises(ConfigError, match=r"optim\.lr \(0\.004 → 0\.003\)"):
         run_trial(trial, pack, MACHINE)
     trial.path.write_text(text)
-    others = Pack.open(write_pack(tmp_path / "others", seed=1))
+    of_another_machine = Pack.open(write_pack(tmp_path / "rounded", seed=1))
+    assert of_another_machine.simulated
+    assert run_trial(trial, of_another_machine, MACHINE)
+    others = Pack.open(write_pack(tmp_path / "others", test=5))
     with pytest.raises(ConfigError, match="the people"):
         run_trial(trial, others, MACHINE)
 

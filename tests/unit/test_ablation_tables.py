@@ -79,14 +79,30 @@ def test_the_tables_text() -> None:
     assert conditions_table(by_row(records()[:3])) == ""
 
 
+def write_pair(folder: Path, **of_full: str | bool) -> None:
+    (folder / PRESET.name).mkdir()
+    simulated = {"simulated": of_full.get("simulated", True)}
+    for row, changes in (("base", simulated), ("full", of_full)):
+        record = write_record(PRESET, row, 0, PEOPLE, **changes)  # type: ignore[arg-type]
+        (folder / PRESET.name / f"{row}-0.json").write_text(record.to_json())
+
+
 def test_runs_of_other_people_do_not_stand_in_one_table(tmp_path: Path) -> None:
-    folder = tmp_path / PRESET.name
-    folder.mkdir()
-    for row, data in (("base", "a"), ("full", "b")):
-        record = write_record(PRESET, row, 0, PEOPLE, data * 64)
-        (folder / f"{row}-0.json").write_text(record.to_json())
+    write_pair(tmp_path, walks="b" * 64)
     with pytest.raises(EvaluationError, match="other people"):
         read_runs(PRESET, tmp_path)
+
+
+def test_real_people_are_told_apart_by_their_frames(tmp_path: Path) -> None:
+    write_pair(tmp_path, frames="b" * 64, simulated=False)
+    with pytest.raises(EvaluationError, match="other people"):
+        read_runs(PRESET, tmp_path)
+
+
+def test_simulated_people_may_be_of_another_machine_and_the_page_says_so(tmp_path: Path) -> None:
+    write_pair(tmp_path, frames="b" * 64)
+    assert len(read_runs(PRESET, tmp_path)) == 2
+    assert "frames bbbbbbbbbbbb, eeeeeeeeeeee" in results_text(tmp_path)
 
 
 def test_the_page_says_simulated_and_names_config_and_commit(tmp_path: Path) -> None:
