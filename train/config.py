@@ -150,7 +150,8 @@ class DiffusionConfig(Config):
     """How much 1/√ᾱ_t may count in Eq. 16 and 17; None: unbounded. Idle with the default schedule,
     where it stays below 1.7."""
     standardise_latent: bool = False
-    """Give every clean latent zero mean and unit variance. Not in the paper."""
+    """Give each number of the clean latents zero mean and unit variance over the walks of a batch,
+    both modalities together. Not in the paper."""
 
     @property
     def intervals(self) -> tuple[range, range, range]:

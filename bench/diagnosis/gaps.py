@@ -89,19 +89,20 @@ def measure_gaps(
 def clean_latents(
     network: GaitNetwork, pack: Pack, records: Sequence[Record], machine: Machine
 ) -> Tensor:
-    """z_0 of all frames of each walk, `(2, n, c, h, w)` float32."""
+    """z_0 of all frames of each walk, `(2, n, c, h, w)` float32; walks in order of their length."""
     assert network.regularizer is not None
-    frames, found = MappedFrames(pack, records), []
+    frames = MappedFrames(pack, records)
+    found: tuple[list[Tensor], list[Tensor]] = ([], [])
     lengths = np.array([r.length for r in records])
     for group in batched_by_length(lengths):
         offsets = np.minimum(np.arange(lengths[group].max()), lengths[group, None] - 1)
-        maps = []
-        for modality, clips in zip(Modality, frames.fetch(group, offsets), strict=True):
+        both = frames.fetch(group, offsets)
+        for modality, clips, out in zip(Modality, both, found, strict=True):
             branch = network.branch(modality)
             features = branch.features(clips.to(machine.device))
-            maps.append(features if network.decoupled else branch.head(features))
-        found.append(network.regularizer.latents(*maps))
-    return torch.cat(found, dim=1)
+            out.append(features if network.decoupled else branch.head(features))
+    # All at once: standardised latents are so over the walks they are given.
+    return network.regularizer.latents(*(torch.cat(maps) for maps in found))
 
 
 def _at(

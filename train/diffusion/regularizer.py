@@ -10,7 +10,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from gait.errors import ConfigError
 from train.config import DenoiserKind, DiffusionConfig
@@ -86,6 +85,12 @@ class TrajectoryRegularizer(nn.Module):
             if config.decoupled_heads
             else None
         )
+        # As many features as the latents have numbers; it does not look at how many it was told.
+        self.standard = (
+            nn.BatchNorm1d(channels, affine=False, track_running_stats=False)
+            if config.standardise_latent
+            else None
+        )
         count = 2 if config.denoiser is DenoiserKind.INDEPENDENT else 1
         self.denoisers = nn.ModuleList(Denoiser(channels, config) for _ in range(count))
         retention = signal_retention(config.schedule, config.steps)
@@ -129,8 +134,10 @@ class TrajectoryRegularizer(nn.Module):
         if self.heads is not None:
             maps = [head(x) for head, x in zip(self.heads, maps, strict=True)]
         z_0 = torch.cat(maps)  # cat, not stack: it keeps channels last
-        if self.config.standardise_latent:
-            z_0 = F.layer_norm(z_0.float(), z_0.shape[1:]).to(z_0.dtype)
+        if self.standard is not None:
+            rows = z_0.permute(0, 2, 3, 1)
+            rows = self.standard(rows.flatten(1).float()).view(rows.shape).to(z_0.dtype)
+            z_0 = rows.permute(0, 3, 1, 2)
         return z_0.reshape(2, -1, *z_0.shape[1:])
 
     def trajectory(self, z_0: Tensor, noise: Noise, crossed: list[bool]) -> list[Trajectory]:
