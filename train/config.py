@@ -124,11 +124,11 @@ class DiffusionConfig(Config):
     """Signal retention down to which noise is small (Eq. 12)."""
     tau2: float = Field(default=0.5, gt=0, lt=1)
     """Signal retention down to which noise is medium (Eq. 12)."""
-    lambda1: float = Field(default=1.0, ge=0)
+    lambda1: float = Field(default=0.1, ge=0)
     """Weight of phase 1 (Eq. 18)."""
-    lambda2: float = Field(default=0.1, ge=0)
+    lambda2: float = Field(default=3.0, ge=0)
     """Weight of phase 2 (Eq. 18)."""
-    lambda3: float = Field(default=0.1, ge=0)
+    lambda3: float = Field(default=3.0, ge=0)
     """Weight of phase 3 (Eq. 18)."""
     shared_noise: bool = True
     """The same noise for both modalities of a pair (Eq. 7)."""
@@ -144,12 +144,12 @@ class DiffusionConfig(Config):
     """Heads of the axial attention."""
     time_embedding: int = Field(default=256, gt=0, multiple_of=2)
     """Width of the timestep embedding (Eq. 9) and of the modal token."""
-    detach_targets: bool = True
+    detach_targets: bool = False
     """Keep gradients out of the targets of Eq. 16 and 17."""
     max_inverse_signal: float | None = Field(default=5.0, ge=1)
     """How much 1/√ᾱ_t may count in Eq. 16 and 17; None: unbounded. Idle with the default schedule,
     where it stays below 1.7."""
-    standardise_latent: bool = False
+    standardise_latent: bool = True
     """Give each number of the clean latents zero mean and unit variance over the walks of a batch,
     both modalities together. Not in the paper."""
 
