@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 import torch
 
+from gait.errors import PackError
 from gait.modality import Modality
 from tests.packs import write_pack
 from tests.training_setup import tiny_config
 from train import centre
-from train.centre import centre_embeddings
+from train.centre import centre_embeddings, main
 from train.checkpoint import build_network, load_checkpoint
 from train.data.pack import Pack
 from train.embed import embed_sequences
@@ -95,3 +96,25 @@ def test_weights_of_before_there_were_centres_still_load() -> None:
     assert len(state) == len(net.state_dict()) - 2
     net.load_state_dict(state)
     assert not net.silhouette.centre.any()
+
+
+def test_a_checkpoint_is_centred_afterwards(pack: Pack, tmp_path: Path) -> None:
+    config = tiny_config(optim={"iterations": 2}, model={"centred": False})
+    split = split_people(pack.records, config)
+    TrainingRun(config, pack, split, tmp_path, Machine(CPU)).run()
+    main(tmp_path / BEST, tmp_path / "centred.pt", pack.path)
+    found = load_checkpoint(tmp_path / "centred.pt")
+    assert found.config.model.centred
+    net, raw = build_network(found), build_network(load_checkpoint(tmp_path / BEST))
+    assert not raw.silhouette.centre.any()
+    for embeddings in embed_sequences(net, pack, split.train, CPU):
+        np.testing.assert_allclose(embeddings.mean(axis=0), 0, atol=1e-2)
+
+
+def test_centring_needs_the_people_trained_on(pack: Pack, tmp_path: Path) -> None:
+    config = tiny_config(optim={"iterations": 1})
+    TrainingRun(config, pack, split_people(pack.records, config), tmp_path, Machine(CPU)).run()
+    others = write_pack(tmp_path / "others", train=2)
+    with pytest.raises(PackError, match="lacks people"):
+        main(tmp_path / BEST, tmp_path / "centred.pt", others)
+    assert not (tmp_path / "centred.pt").exists()
