@@ -39,13 +39,14 @@ def write_record(
             Scores(
                 probe=p,
                 gallery=g,
-                distance=Distance.COSINE,
+                distance=distance,
                 condition="Overall",
-                rank1=float(rank1.mean()),
+                rank1=float(rank1.mean()) - (distance is Distance.EUCLIDEAN),
                 rank5=100,
                 mAP=100,
             )
             for p, g in DIRECTIONS
+            for distance in Distance
         ),
         people_scores=tuple(
             PeopleScores(probe=p, gallery=g, condition="Overall", rank1=tuple(rank1.tolist()))

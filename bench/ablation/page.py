@@ -11,6 +11,7 @@ from bench.ablation.table import (
     by_row,
     conditions_table,
     direction,
+    euclidean_table,
     gain,
     markdown,
     score,
@@ -36,8 +37,8 @@ is run by `python -m bench.ablation --rows phases --seeds 0 1 2` (`--list` names
 it goes on where it was, and a second process beside it takes other runs.
 
 All people are **simulated**. Rank-1 in percent, Overall of the SUSTech1K protocol (all conditions
-of the preset; another walk than the gallery's, every other view on its own), cosine distance, last
-checkpoint, test people nobody was trained on. "Both" is the mean of the two directions. The base
+of the preset; another walk than the gallery's, every other view on its own), cosine distance of
+centred embeddings, last checkpoint, test people nobody was trained on. "Both" is the mean of the two directions. The base
 of a row is the same network without the diffusion branch. "Held out" is both directions over the
 people held out from training, others with each seed, all views and conditions pooled: settings may
 be chosen by that column, never by the others.
@@ -94,8 +95,15 @@ def preset_text(preset: TrainConfig, runs: Runs) -> str:
         "The upper reference: probe and gallery of one sensor.",
         single_table(runs),
     ]
+    euclidean = [
+        "### Euclidean distance",
+        "What the paper ranks by; embeddings are centred here too, which changes little.",
+        euclidean_table(runs),
+    ]
     where = ["### Where", conditions_table(runs)] if conditions_table(runs) else []
-    return "\n\n".join([f"## {preset.name}", "\n".join(facts), tables(runs), *where, *within])
+    return "\n\n".join(
+        [f"## {preset.name}", "\n".join(facts), tables(runs), *where, *within, *euclidean]
+    )
 
 
 def results_text(results: Path) -> str:

@@ -8,6 +8,7 @@ import numpy as np
 from bench.ablation.bootstrap import Estimate, Values, estimate
 from bench.ablation.record import RunRecord
 from bench.ablation.rows import FULL, GROUPS, ROWS, Row
+from gait.metrics import Distance
 from gait.modality import Modality
 from train.report.summary import DIRECTIONS
 
@@ -117,6 +118,18 @@ def single_table(runs: Runs) -> str:
         [name, _seeds(own), *(_score(score(own, [pair])) for pair in within)]
         for name, own in runs.items()
     ]
+    return markdown(lines)
+
+
+def euclidean_table(runs: Runs) -> str:
+    """Every row ranked by Euclidean distance, as in the paper's protocol; means over seeds."""
+    lines = [["row", "seeds", *(direction(*pair) for pair in DIRECTIONS)]]
+    for name, own in runs.items():
+        means = [
+            np.mean([r.score(*pair, OVERALL, Distance.EUCLIDEAN).rank1 for r in own.values()])
+            for pair in DIRECTIONS
+        ]
+        lines.append([name, _seeds(own), *(f"{mean:.1f}" for mean in means)])
     return markdown(lines)
 
 

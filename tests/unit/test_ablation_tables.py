@@ -17,7 +17,15 @@ from bench.ablation.page import (
     with_results,
 )
 from bench.ablation.record import RunRecord
-from bench.ablation.table import ACROSS, by_row, conditions_table, gain, score, tables
+from bench.ablation.table import (
+    ACROSS,
+    by_row,
+    conditions_table,
+    euclidean_table,
+    gain,
+    score,
+    tables,
+)
 from gait.errors import EvaluationError
 from tests.records import write_record
 from train.presets import load_config
@@ -77,6 +85,12 @@ def test_the_tables_text() -> None:
     assert "### parts" not in text
     assert "| Overall |" in conditions_table(by_row(records()))
     assert conditions_table(by_row(records()[:3])) == ""
+
+
+def test_the_euclidean_table_is_of_that_distance() -> None:
+    runs = by_row(records())
+    mean = np.mean([run.people_scores[0].rank1 for run in runs["full"].values()]) - 1
+    assert f"| full | 0 1 |{4 * f' {mean:.1f} |'}" in euclidean_table(runs)
 
 
 def write_pair(folder: Path, **of_full: str | bool) -> None:
