@@ -38,10 +38,10 @@ it goes on where it was, and a second process beside it takes other runs.
 
 All people are **simulated**. Rank-1 in percent, Overall of the SUSTech1K protocol (all conditions
 of the preset; another walk than the gallery's, every other view on its own), cosine distance of
-centred embeddings, last checkpoint, test people nobody was trained on. "Both" is the mean of the two directions. The base
-of a row is the same network without the diffusion branch. "Held out" is both directions over the
-people held out from training, others with each seed, all views and conditions pooled: settings may
-be chosen by that column, never by the others.
+centred embeddings, last checkpoint, test people nobody was trained on. "Both" is the mean of the
+two directions. The base of a row is the same network without the diffusion branch. "Held out" is
+both directions over the people held out from training, others with each seed, all views and
+conditions pooled: settings may be chosen by that column, never by the others.
 
 In brackets: 95 % intervals. People are resampled; over seeds the mean is spread by Student's t, so
 few seeds give wide intervals. **With one seed an interval speaks of other people only, not of other
@@ -97,7 +97,7 @@ def preset_text(preset: TrainConfig, runs: Runs) -> str:
     ]
     euclidean = [
         "### Euclidean distance",
-        "What the paper ranks by; embeddings are centred here too, which changes little.",
+        "What the paper ranks by; embeddings are centred here too.",
         euclidean_table(runs),
     ]
     where = ["### Where", conditions_table(runs)] if conditions_table(runs) else []
