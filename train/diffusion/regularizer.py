@@ -136,7 +136,7 @@ class TrajectoryRegularizer(nn.Module):
         z_0 = torch.cat(maps)  # cat, not stack: it keeps channels last
         if self.standard is not None:
             rows = z_0.permute(0, 2, 3, 1)
-            rows = self.standard(rows.flatten(1).float()).view(rows.shape).to(z_0.dtype)
+            rows = self.standard(rows.flatten(1)).view(rows.shape)  # statistics are float32
             z_0 = rows.permute(0, 3, 1, 2)
         return z_0.reshape(2, -1, *z_0.shape[1:])
 
