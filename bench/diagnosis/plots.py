@@ -34,7 +34,7 @@ def draw_gaps(found: Mapping[str, Gaps], timesteps: Sequence[int]) -> bytes:
                     timesteps, varying, "o--", ms=3, color=f"C{number}", label=f"{run}, varying"
                 )
                 axes.axhline(gaps.latent, color=f"C{number}", ls=":", lw=1, label=f"{run}, z₀")
-        axes.set(xlabel="timestep t", ylabel=units[index], title=names[index], ylim=(0, None))
+        axes.set(xlabel="timestep t", ylabel=units[index], title=names[index], yscale="log")
         axes.grid(alpha=0.3)
         axes.legend(fontsize="small")
     figure.suptitle("Camera against LiDAR, same walks and noise, simulated people")
