@@ -17,7 +17,13 @@ TINY: dict[str, Any] = {
         "embedding": 8,
         "within_modality_triplets": True,
     },
-    "diffusion": {"attention_heads": 2, "time_embedding": 8},
+    "diffusion": {
+        "attention_heads": 2,
+        "time_embedding": 8,
+        "lambda1": 1.0,
+        "lambda2": 0.1,
+        "lambda3": 0.1,
+    },
     "batch": {"subjects": 2, "sequences": 2, "frames": 3},
     "optim": {"iterations": 20, "lr": 0.003, "schedule": "one_cycle"},
     "run": {

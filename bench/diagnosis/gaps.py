@@ -112,7 +112,7 @@ def _at(
     steps = torch.full((1, z_0.shape[1]), t, device=z_0.device)
     eps = torch.randn((1, 1, *z_0.shape[1:]), generator=generator, device=z_0.device)
     (state,) = branch.trajectory(z_0, Noise(steps, eps), [False])
-    return state.z_hat, state.bridge, state.eps_hat
+    return state.estimate(z_0), state.bridge, state.eps_hat
 
 
 def _distance(pair: Tensor) -> float:

@@ -53,7 +53,7 @@ def test_losses_agree_over_fifty_steps(
     found = totals(off, stream)
     assert found == pytest.approx(expected, rel=TOLERANCE)
     assert found[0] == pytest.approx(expected[0], rel=1e-5)
-    assert expected[-1] < 0.95 * expected[0], "it learns, so a step left out would show"
+    assert expected[-1] < 0.9 * expected[0], "it learns, so a step left out would show"
 
 
 def test_the_switches_reach_the_step() -> None:

@@ -50,7 +50,7 @@ def test_a_restored_learner_goes_on_exactly(stream: list[TrainBatch], tmp_path: 
 def test_steps_lower_the_loss_of_a_batch(stream: list[TrainBatch]) -> None:
     learned = learner()
     losses = [learned.step(1, stream[0])[1].total.item() for _ in range(12)]
-    assert losses[-1] < 0.9 * losses[0]
+    assert losses[-1] < 0.8 * losses[0]
 
 
 def test_the_noise_is_a_function_of_seed_and_iteration(stream: list[TrainBatch]) -> None:

@@ -13,6 +13,6 @@ def test_the_example_trains_a_network_that_is_not_ours(capsys: pytest.CaptureFix
     exec(compile(example, "docs/regularizer.md", "exec"), names)
     printed = capsys.readouterr().out.strip()
     assert f"`{printed}`" in TEXT
-    assert names["history"][-1]["p2_bridge"] < names["history"][0]["p2_bridge"]
+    assert names["history"][-1]["p1_identity"] < names["history"][0]["p1_identity"]
     network = names["network"]
     assert all(p.grad is not None and p.grad.any() for p in network.parameters())

@@ -32,12 +32,21 @@ through its own heads, as a scalar."""
 class Trajectory(NamedTuple):
     """What the denoiser makes of both modalities at one timestep per clip.
 
-    Each is `(2, n, …)`: first 2D, then 3D.
+    Args:
+        eps_hat, bridge: `(2, n, …)`, first 2D, then 3D.
+        eps: true noise, of the shape of `eps_hat` or shared, `(1, n, …)`.
+        signal, spread: √ᾱ_t and √(1 − ᾱ_t) of each clip, broadcast against `eps_hat`.
     """
 
-    z_hat: Tensor
     eps_hat: Tensor
     bridge: Tensor
+    eps: Tensor
+    signal: Tensor
+    spread: Tensor
+
+    def estimate(self, z_0: Tensor) -> Tensor:
+        """Eq. 13: ẑ_0 of the clean latents that were noised."""
+        return clean_estimate(z_0, self.eps, self.eps_hat, self.signal, self.spread)
 
 
 def reconstruction_weight(
@@ -141,7 +150,7 @@ class TrajectoryRegularizer(nn.Module):
         return z_0.reshape(2, -1, *z_0.shape[1:])
 
     def trajectory(self, z_0: Tensor, noise: Noise, crossed: list[bool]) -> list[Trajectory]:
-        """Noises the latents, denoises all of them in one call, and estimates them back.
+        """Noises the latents and denoises all of them in one call.
 
         All of it in the dtype of the latents: in float32 the maps of the size of all phases would
         take more of a GPU's time than the denoiser itself.
@@ -152,7 +161,7 @@ class TrajectoryRegularizer(nn.Module):
             crossed: for each of the k, whether the priors are swapped.
 
         Returns:
-            ẑ_0, ε̂ and b of each of the k.
+            What comes of it at each of the k.
         """
         signal, spread = (
             table[noise.t][:, None, :, None, None, None].to(z_0.dtype)
@@ -163,11 +172,8 @@ class TrajectoryRegularizer(nn.Module):
         z_t = diffuse(z_0, eps, signal, spread)  # Eq. 7
         condition = torch.stack([route(prior, cross) for cross in crossed])
         eps_hat, bridge = self._denoise(z_t, noise.t, condition)  # Eq. 8 to 11
-        rows = zip(*(x.unbind() for x in (eps, eps_hat, signal, spread, bridge)), strict=True)
-        return [
-            Trajectory(clean_estimate(z_0, e, e_hat, kept, lost), e_hat, b)  # Eq. 13
-            for e, e_hat, kept, lost, b in rows
-        ]
+        rows = zip(*(x.unbind() for x in (eps_hat, bridge, eps, signal, spread)), strict=True)
+        return [Trajectory(*row) for row in rows]
 
     def _denoise(self, z_t: Tensor, t: Tensor, condition: Tensor) -> tuple[Tensor, Tensor]:
         t = t[:, None].expand(z_t.shape[:3])
@@ -190,14 +196,22 @@ class TrajectoryRegularizer(nn.Module):
         self, phase: int, state: Trajectory, z_0: Tensor, t: Tensor, identity_loss: IdentityLoss
     ) -> dict[str, Tensor]:
         if phase == 1:
-            return {"identity": identity_loss(*state.z_hat.unbind())}
-        target = z_0.detach() if self.config.detach_targets else z_0
-        reconstruction = self_reconstruction if phase == 2 else cross_reconstruction
+            return {"identity": identity_loss(*state.estimate(z_0).unbind())}
         return {
             "noise": noise_consistency(state.eps_hat),
             "bridge": bridge_consistency(state.bridge),
-            "reconstruction": reconstruction(state.z_hat, target, self.weight[t]),
+            "reconstruction": self._reconstruction(phase, state, z_0, t),
         }
+
+    def _reconstruction(self, phase: int, state: Trajectory, z_0: Tensor, t: Tensor) -> Tensor:
+        weight, detach = self.weight[t], self.config.detach_targets
+        if phase == 2 and not detach:
+            # ẑ_0 − z_0 = √(1 − ᾱ_t)/√ᾱ_t (ε − ε̂): the latent cancels, in the gradient too.
+            ratio = self.spread[t] / self.signal[t]
+            return self_reconstruction(state.eps_hat, state.eps, weight * ratio.square())
+        target = z_0.detach() if detach else z_0
+        reconstruction = self_reconstruction if phase == 2 else cross_reconstruction
+        return reconstruction(state.estimate(z_0), target, weight)
 
     def _lambda(self, phase: int) -> float:
         return (self.config.lambda1, self.config.lambda2, self.config.lambda3)[phase - 1]

@@ -88,7 +88,7 @@ def diffuse(z_0: Tensor, eps: Tensor, signal: Tensor, spread: Tensor) -> Tensor:
         signal: √ᾱ_t, broadcasts.
         spread: √(1 − ᾱ_t), broadcasts.
     """
-    return torch.addcmul(signal * z_0, spread, eps)
+    return torch.addcmul(spread * eps, signal, z_0)  # the noise is often shared, so half as large
 
 
 def clean_estimate(
