@@ -111,7 +111,7 @@ def load_checkpoint(path: Path, map_location: str | torch.device = "cpu") -> Che
         )
     fields = {name: _field(path, content, name, kind) for name, kind in _KINDS.items()}
     try:
-        config = TrainConfig.model_validate(content.get("config"))
+        config = TrainConfig.model_validate(_without_centre(content.get("config")))
     except (ValidationError, ConfigError) as error:
         where = "" if isinstance(error, ConfigError) else f" ({_first_path(error)})"
         raise CheckpointError(
@@ -119,6 +119,14 @@ def load_checkpoint(path: Path, map_location: str | torch.device = "cpu") -> Che
             "use the release that wrote it, or train again"
         ) from error
     return Checkpoint(config=config, **fields)
+
+
+def _without_centre(config: Any) -> Any:
+    """Configurations of before there were centres say nothing of them: there were none."""
+    match config:
+        case {"model": dict(model)} if "centred" not in model:
+            return {**config, "model": {**model, "centred": False}}
+    return config
 
 
 def _field(path: Path, content: dict[str, Any], name: str, kind: UnionType | type) -> Any:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from train.batches import TrainBatch, batches, place_frames
-from train.centre import centre_embeddings
+from train.centring import centre_embeddings
 from train.checkpoint import Checkpoint, save_checkpoint
 from train.config import TrainConfig
 from train.data.pack import Pack
@@ -120,15 +120,18 @@ class TrainingRun:
             if reporter:
                 reporter.steps(rows)
         if reporter and self._config.model.centred and (validating or last):
-            centre_embeddings(
-                self._learner.network, self._pack, self._split.train, *self._machine[:2]
-            )
+            self._centre()
         improved = last and not self._split.validation
         if validating and reporter:
             improved = self._validate(iteration, reporter)
         if saving or stopping:
             self._save(iteration, improved)
         return stopping and not last
+
+    def _centre(self) -> None:
+        device, precision, _ = self._machine
+        network, records = self._learner.network, self._split.train
+        centre_embeddings(network, self._pack, records, device, precision)
 
     def _validate(self, iteration: int, reporter: Reporter) -> bool:
         """Scores the held-out people; whether none before was better (of equals, the later)."""

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from bench.ablation.record import RunRecord, config_hash
+from bench.ablation.record import Data, RunRecord, config_hash
 from bench.ablation.rows import FULL, PHASES, ROWS
 from bench.ablation.table import (
     ACROSS,
@@ -63,7 +63,7 @@ def read_runs(preset: TrainConfig, results: Path) -> Runs:
 
 
 def _records(preset: TrainConfig, results: Path) -> Iterator[RunRecord]:
-    data: dict[str, tuple[str, str]] = {}
+    data: dict[str, Data] = {}
     for path in sorted((results / preset.name).glob("*.json")):
         record = RunRecord.read(path)
         if path.stem != f"{record.row}-{record.seed}" or record.row not in ROWS:

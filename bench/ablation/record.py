@@ -52,6 +52,18 @@ class PeopleScores(Part):
     rank1: tuple[float | None, ...]
 
 
+Data = tuple[str, str]
+
+
+def comparable_data(walks: str, frames: str, simulated: bool) -> Data:
+    """What runs that are compared have in common, beside the configuration of the walkers.
+
+    Frames count where they are real. Those of the same simulated walks differ by a few pixels where
+    another processor rounds otherwise.
+    """
+    return walks, "" if simulated else frames
+
+
 class RunRecord(Part):
     """One finished run.
 
@@ -66,8 +78,7 @@ class RunRecord(Part):
         commit: of the code that evaluated it, with `+` if files were changed; None outside a
             repository.
         walks_sha256: of who walks, how often, seen from where, in which split.
-        frames_sha256: of their frames. Those of the same simulated walks differ by a few pixels
-            where another processor rounds otherwise.
+        frames_sha256: of their frames.
         torch, processor: what computed.
         losses: each term, its mean over the last twentieth of the iterations.
         validation: cross-modal Rank-1 of the held-out people at the end, percent, by direction.
@@ -101,9 +112,9 @@ class RunRecord(Part):
         return self
 
     @property
-    def data(self) -> tuple[str, str]:
-        """What runs that are compared have in common, beside the configuration of the walkers."""
-        return self.walks_sha256, "" if self.simulated else self.frames_sha256
+    def data(self) -> Data:
+        """The people of this run."""
+        return comparable_data(self.walks_sha256, self.frames_sha256, self.simulated)
 
     def alone(self, probe: Modality, gallery: Modality, condition: str) -> NDArray[np.float64]:
         """`(people,)` Rank-1 of each person, percent; NaN where there is none.

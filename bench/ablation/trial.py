@@ -14,7 +14,14 @@ import numpy as np
 import torch
 from filelock import FileLock, Timeout
 
-from bench.ablation.record import PeopleScores, RunRecord, Scores, config_hash
+from bench.ablation.record import (
+    Data,
+    PeopleScores,
+    RunRecord,
+    Scores,
+    comparable_data,
+    config_hash,
+)
 from bench.ablation.rows import Row, configured
 from gait.errors import ConfigError, PackError
 from gait.metrics import Distance
@@ -212,8 +219,8 @@ def frames_hash(index: Index) -> str:
     return hashlib.sha256(index.model_dump_json(include={"stores"}).encode()).hexdigest()
 
 
-def _data(index: Index) -> tuple[str, str]:
-    return walks_hash(index), "" if index.simulated else frames_hash(index)
+def _data(index: Index) -> Data:
+    return comparable_data(walks_hash(index), frames_hash(index), index.simulated)
 
 
 def commit() -> str | None:

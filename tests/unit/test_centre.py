@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 import torch
 
-from gait.errors import PackError
+from gait.errors import ConfigError, PackError
 from gait.modality import Modality
 from tests.packs import write_pack
 from tests.training_setup import tiny_config
-from train import centre
-from train.centre import centre_embeddings, main
-from train.checkpoint import build_network, load_checkpoint
+from train import centring
+from train.centre import main
+from train.centring import centre_embeddings
+from train.checkpoint import Checkpoint, build_network, load_checkpoint, save_checkpoint
 from train.data.pack import Pack
 from train.embed import embed_sequences
 from train.learner import Machine
@@ -49,7 +50,7 @@ def test_the_walks_it_is_of_have_mean_zero_and_keep_their_distances(pack: Pack) 
 def test_of_many_walks_some_are_taken_from_first_to_last(
     pack: Pack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(centre, "WALKS", 3)
+    monkeypatch.setattr(centring, "WALKS", 3)
     net, records = network(), pack.records[:21]
     centre_embeddings(net, pack, records, CPU, torch.float32)
     chosen = embed_sequences(net, pack, [records[0], records[10], records[20]], CPU)
@@ -98,6 +99,20 @@ def test_weights_of_before_there_were_centres_still_load() -> None:
     assert not net.silhouette.centre.any()
 
 
+def test_a_checkpoint_of_before_there_were_centres_says_it_has_none(tmp_path: Path) -> None:
+    config, net = tiny_config(), network()
+    content = config.model_dump(mode="json")
+    del content["model"]["centred"]
+    state = {name: x for name, x in net.state_dict().items() if not name.endswith("centre")}
+    path = tmp_path / "old.pt"
+    save_checkpoint(path, Checkpoint(config, state, ["a"] * 4, iteration=1, simulated=True))
+    saved = torch.load(path, weights_only=True)
+    torch.save({**saved, "config": content}, path)
+    found = load_checkpoint(path)
+    assert not found.config.model.centred
+    assert not build_network(found).range_view.centre.any()
+
+
 def test_a_checkpoint_is_centred_afterwards(pack: Pack, tmp_path: Path) -> None:
     config = tiny_config(optim={"iterations": 2}, model={"centred": False})
     split = split_people(pack.records, config)
@@ -105,10 +120,18 @@ def test_a_checkpoint_is_centred_afterwards(pack: Pack, tmp_path: Path) -> None:
     main(tmp_path / BEST, tmp_path / "centred.pt", pack.path)
     found = load_checkpoint(tmp_path / "centred.pt")
     assert found.config.model.centred
+    assert found.optimiser, "training can go on"
     net, raw = build_network(found), build_network(load_checkpoint(tmp_path / BEST))
     assert not raw.silhouette.centre.any()
     for embeddings in embed_sequences(net, pack, split.train, CPU):
         np.testing.assert_allclose(embeddings.mean(axis=0), 0, atol=1e-2)
+
+
+def test_a_checkpoint_of_a_packed_dataset_needs_the_pack(pack: Pack, tmp_path: Path) -> None:
+    config = tiny_config(optim={"iterations": 1})
+    TrainingRun(config, pack, split_people(pack.records, config), tmp_path, Machine(CPU)).run()
+    with pytest.raises(ConfigError, match="--pack"):
+        main(tmp_path / BEST, tmp_path / "centred.pt")
 
 
 def test_centring_needs_the_people_trained_on(pack: Pack, tmp_path: Path) -> None:
