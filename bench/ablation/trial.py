@@ -224,12 +224,17 @@ def _data(index: Index) -> Data:
 
 
 def commit() -> str | None:
-    """The code's commit, with `+` if tracked files differ from it; None outside a repository."""
+    """The code's commit, with `+` if tracked files differ from it; None outside a repository or
+    without git.
+    """
     here = Path(__file__).parent
-    head, changes = (
-        subprocess.run(["git", *arguments], cwd=here, capture_output=True, text=True, check=False)
-        for arguments in (("rev-parse", "--short=12", "HEAD"), ("status", "-s", "-uno", *_CODE))
-    )
+    try:
+        head, changes = (
+            subprocess.run(["git", *words], cwd=here, capture_output=True, text=True, check=False)
+            for words in (("rev-parse", "--short=12", "HEAD"), ("status", "-s", "-uno", *_CODE))
+        )
+    except FileNotFoundError:
+        return None
     if head.returncode:
         return None
     return head.stdout.strip() + "+" * bool(changes.stdout.strip())

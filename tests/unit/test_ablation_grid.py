@@ -16,7 +16,7 @@ from bench.ablation.page import read_runs
 from bench.ablation.record import RunRecord
 from bench.ablation.rows import ROWS
 from bench.ablation.table import tables
-from bench.ablation.trial import Trial, run_trial
+from bench.ablation.trial import Trial, commit, run_trial
 from gait.errors import ConfigError, EvaluationError
 from tests.packs import write_pack
 from tests.training_setup import tiny_config, write_tiny_yaml
@@ -212,3 +212,8 @@ def test_a_record_under_another_name_is_refused(pack: Pack, tmp_path: Path) -> N
     trial.path.rename(trial.path.with_name("full-0.json"))
     with pytest.raises(EvaluationError, match="base-0"):
         read_runs(PRESET, trial.results)
+
+
+def test_without_git_a_record_names_no_commit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    assert commit() is None

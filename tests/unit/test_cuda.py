@@ -1,0 +1,41 @@
+"""A GPU computes what a processor computes."""
+
+import pytest
+import torch
+
+from tests.training_setup import tiny_config
+from train.batches import TrainBatch
+from train.learner import Learner, Machine
+
+CLASSES = [str(i) for i in range(6)]
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_on_cuda_losses_and_gradients_are_those_of_a_cpu() -> None:
+    cuda, config = torch.device("cuda", 0), tiny_config(run={"device": "auto"})
+    plain = Learner(config, CLASSES, Machine(torch.device("cpu")))
+    fast = Learner(config, CLASSES, Machine(cuda))
+    fast.network.load_state_dict(plain.network.state_dict())
+    generator = torch.Generator().manual_seed(0)
+    silhouettes, range_views = (
+        torch.randint(0, 256, (4, 3, c, 64, 64), dtype=torch.uint8, generator=generator)
+        for c in (1, 3)
+    )
+    batch = TrainBatch(silhouettes, range_views, torch.tensor([0, 0, 3, 3]))
+    noise = plain.noise(1)
+
+    with torch.backends.cudnn.flags(allow_tf32=False):
+        want = plain.losses(batch, noise)
+        found = fast.losses(TrainBatch(*(x.to(cuda) for x in batch)), noise.to(cuda))
+        plain.backward(want)
+        fast.backward(found)
+
+    for name, value in want.terms.items():
+        assert found.terms[name].item() == pytest.approx(value.item(), rel=1e-3), name
+    assert torch.cosine_similarity(_gradient(plain), _gradient(fast), dim=0) > 0.999
+
+
+def _gradient(learner: Learner) -> torch.Tensor:
+    found = [p.grad for p in learner.network.parameters() if p.grad is not None]
+    return torch.cat([gradient.flatten().cpu() for gradient in found])
