@@ -49,7 +49,7 @@ class Trainer:
     """
 
     def __init__(self, config: TrainConfig, pack: Pack, machine: Machine) -> None:
-        self._machine, self._iteration, self._peak = machine, count(1), 0
+        self._machine, self._iteration = machine, count(1)
         before = self._allocated()
         records, batch = split_people(pack.records, config).train, config.batch
         sampler = PKSampler(
@@ -64,7 +64,8 @@ class Trainer:
         frames = place_frames(pack, records, config.run.frames, machine.device)
         device, _, ranks = machine
         self._stream: Iterator[TrainBatch] = batches(frames, sampler, ranks, device, 1, sys.maxsize)
-        self._steps(SETTLE)
+        self._peak = 0
+        self._watched(SETTLE, before)  # a recorded step takes its memory while it is recorded
         self._held = self._allocated() - before
 
     def turn(self, steps: int) -> NDArray[np.float64]:
@@ -74,18 +75,21 @@ class Trainer:
             `(steps, 4)` seconds of data, forward, backward and optimiser.
         """
         self._steps(1)
-        others = self._allocated() - self._held
-        if self._machine.device.type == "cuda":
+        return self._watched(steps, self._allocated() - self._held)
+
+    def _watched(self, steps: int, others: int) -> NDArray[np.float64]:
+        cuda = self._machine.device.type == "cuda"
+        if cuda:
             torch.cuda.reset_peak_memory_stats(self._machine.device)
         seconds = self._steps(steps)
-        if self._machine.device.type == "cuda":
+        if cuda:
             peak = torch.cuda.max_memory_allocated(self._machine.device) - others
             self._peak = max(self._peak, peak)
         return seconds
 
     @property
     def peak_bytes(self) -> int:
-        """The most CUDA memory this learner and its frames took in any turn; 0 on a CPU."""
+        """The most CUDA memory this learner and its frames took in any step; 0 on a CPU."""
         return self._peak
 
     def _steps(self, steps: int) -> NDArray[np.float64]:
