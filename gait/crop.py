@@ -1,4 +1,4 @@
-"""From a person's rows to a 64×64 frame: the step both representations share (DATA.md §2)."""
+"""From a person's rows to a 64×64 frame: the step both representations share."""
 
 from typing import Any
 

@@ -3,7 +3,7 @@
 from enum import StrEnum
 
 SIZE = 64
-"""Height and width in pixels of every frame, both modalities (DATA.md §2, paper A.2)."""
+"""Height and width in pixels of every frame, both modalities (paper A.2)."""
 
 
 class Modality(StrEnum):

@@ -1,4 +1,4 @@
-"""Range views: LiDAR points of a walking person → a coloured 64×64 frame (DATA.md §2).
+"""Range views: LiDAR points of a walking person → a coloured 64×64 frame.
 
 SUSTech1K drew its own files as scatter plots, whose round markers overlap and cover gaps. Here
 every point colours exactly the bin it falls into, so gaps between LiDAR rows stay black, and the

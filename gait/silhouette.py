@@ -1,4 +1,4 @@
-"""Silhouette alignment: any mask of a walking person → a 64×64 frame (DATA.md §2)."""
+"""Silhouette alignment: any mask of a walking person → a 64×64 frame."""
 
 from collections import Counter
 

@@ -115,7 +115,7 @@ class Encoder:
         """Embeddings `(n, p * d)` float32 of clips of any lengths, of one modality or both.
 
         Parts are laid end to end and scaled by 1/√p, so that the inner product of two embeddings is
-        the mean over parts of the cosine (METHOD.md, retrieval distance).
+        the mean over parts of the cosine (`gait.metrics.Distance.COSINE`).
 
         Raises:
             EncoderError: the run failed, or gave numbers that are not finite.

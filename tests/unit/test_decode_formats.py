@@ -1,4 +1,4 @@
-"""Every clip format of SERVICE.md becomes the clip it should."""
+"""Every clip format of docs/service.md becomes the clip it should."""
 
 from pathlib import Path
 from typing import Any

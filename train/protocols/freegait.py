@@ -1,4 +1,4 @@
-"""The pooled-gallery protocol of FreeGait (DATA.md §4)."""
+"""The pooled-gallery protocol of FreeGait."""
 
 from collections.abc import Sequence
 from typing import Literal

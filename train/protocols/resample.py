@@ -60,7 +60,7 @@ def scores(tally: Tally, weights: Weights, compared: NDArray[np.bool_]) -> NDArr
 
     `A[i, j]` is the weighted mean outcome of the probes of view i in gallery view j. Probe view i
     scores the mean of `A[i, j]` over the j it is compared with, the whole the mean of these over
-    i, all unweighted; empty cells are left out (DATA.md §4).
+    i, all unweighted; empty cells are left out.
 
     Args:
         tally: of the probe set.

@@ -1,4 +1,4 @@
-"""The cross-view protocol of SUSTech1K (DATA.md §4)."""
+"""The cross-view protocol of SUSTech1K."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
