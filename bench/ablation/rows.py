@@ -55,6 +55,7 @@ PARTS = (
     Row("no-attention", "without axial attention", _diffusion(axial_attention=False), "62.0"),
     Row("independent", "a denoiser for each modality", _diffusion(denoiser="independent"), "63.3"),
     Row("heavy", "a heavy denoiser", _diffusion(denoiser="heavy"), "59.1"),
+    Row("p3", "phase 3 alone", _diffusion(phases=[3])),
 )
 SETTINGS = (
     Row("scaled", "β scaled by 1000/T", _diffusion(schedule="linear_scaled")),
