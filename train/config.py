@@ -152,6 +152,8 @@ class DiffusionConfig(Config):
     standardise_latent: bool = True
     """Give each number of the clean latents zero mean and unit variance over the walks of a batch,
     both modalities together. Not in the paper."""
+    weight_decay: NonNegativeFloat | None = None
+    """L2 penalty of the branch's own weights; None: that of all others."""
 
     @property
     def intervals(self) -> tuple[range, range, range]:

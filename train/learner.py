@@ -54,7 +54,12 @@ class Learner:
             network.regularizer.one_call = config.run.one_call
         self.network = cast(GaitNetwork, synchronise_batch_norm(network, machine.device))
         self.optimiser = make_optimiser(
-            self.network, config.optim, config.run.fused, config.run.graph
+            self.network,
+            config.optim,
+            config.run.fused,
+            config.run.graph,
+            self.network.regularizer,
+            config.diffusion.weight_decay,
         )
         half = machine.precision == torch.float16
         self.scaler = torch.amp.GradScaler(machine.device.type, enabled=half)

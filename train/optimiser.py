@@ -10,17 +10,37 @@ from train.config import OptimConfig
 
 
 def make_optimiser(
-    network: nn.Module, config: OptimConfig, fused: bool = True, graph: bool = False
+    network: nn.Module,
+    config: OptimConfig,
+    fused: bool = True,
+    graph: bool = False,
+    branch: nn.Module | None = None,
+    branch_decay: float | None = None,
 ) -> Optimizer:
     """Adam over all parameters, by default in one kernel, which on CUDA never waits for the device.
 
     Weight decay is added to the gradient (L2), as Adam without decoupling does. For a graph the
     rate lies on the device, where a recorded update reads it.
+
+    Args:
+        network: what is trained.
+        config: rate and weight decay.
+        fused: whether one kernel updates everything.
+        graph: whether the update is recorded.
+        branch: a part of the network with a weight decay of its own.
+        branch_decay: that weight decay; None: that of all others.
     """
-    weights = [*network.parameters()]
-    rate = torch.tensor(config.lr, device=weights[0].device) if graph else config.lr
-    decay = config.weight_decay
-    return Adam(weights, lr=rate, weight_decay=decay, fused=fused, capturable=graph)
+    rate: float | Tensor = config.lr
+    if graph:
+        rate = torch.tensor(config.lr, device=next(network.parameters()).device)
+    own = set() if branch is None or branch_decay is None else {*branch.parameters()}
+    decays = {False: config.weight_decay, True: branch_decay}
+    groups = [
+        {"params": weights, "weight_decay": decays[apart]}
+        for apart in decays
+        if (weights := [w for w in network.parameters() if (w in own) is apart])
+    ]
+    return Adam(groups, lr=rate, fused=fused, capturable=graph)
 
 
 def set_learning_rate(optimiser: Optimizer, rate: float) -> None:

@@ -91,6 +91,22 @@ SETTINGS = (
         _diffusion(schedule="linear_scaled", max_inverse_signal=None),
     ),
 )
+UNDECAYED = tuple(
+    Row(
+        f"{name}-undecayed",
+        f"{what}, no weight decay on the branch",
+        _diffusion(phases=phases, weight_decay=0.0),
+        full=FULL if len(phases) == 3 else "full-undecayed",
+    )
+    for name, what, phases in (
+        ("p1", "phase 1", [1]),
+        ("p12", "phases 1, 2", [1, 2]),
+        ("p13", "phases 1, 3", [1, 3]),
+        ("p23", "phases 2, 3", [2, 3]),
+        ("p3", "phase 3", [3]),
+        (FULL, "all three phases", [1, 2, 3]),
+    )
+)
 TRIPLETS = (
     Row(
         "base-within",
@@ -123,6 +139,7 @@ GROUPS: Mapping[str, Sequence[Row]] = {
     "phases": PHASES,
     "parts": PARTS,
     "settings": SETTINGS,
+    "undecayed": UNDECAYED,
     "triplets": TRIPLETS,
     "controls": CONTROLS,
 }

@@ -43,3 +43,21 @@ def test_decay_is_added_to_the_gradient() -> None:
     optimiser.step()
     # The gradient is 0 + 0.5·2; Adam's first step is the rate times its sign.
     assert layer.weight.item() == pytest.approx(2 - 0.01)
+
+
+def test_the_branch_may_have_a_decay_of_its_own() -> None:
+    first, branch = (torch.nn.Linear(1, 1, bias=False) for _ in range(2))
+    for layer in (first, branch):
+        torch.nn.init.constant_(layer.weight, 2.0)
+        layer.weight.grad = torch.zeros_like(layer.weight)
+    network, config = torch.nn.Sequential(first, branch), OptimConfig(lr=0.1, weight_decay=0.5)
+    optimiser = make_optimiser(network, config, branch=branch, branch_decay=0.0)
+    set_learning_rate(optimiser, 0.01)
+    optimiser.step()
+    assert [layer.weight.item() for layer in (first, branch)] == pytest.approx([2 - 0.01, 2])
+
+
+def test_one_decay_is_one_group() -> None:
+    network = torch.nn.ModuleList(torch.nn.Linear(1, 1) for _ in range(2))
+    (group,) = make_optimiser(network, OptimConfig(), branch=network[1]).param_groups
+    assert group["params"] == [*network.parameters()]
