@@ -33,7 +33,7 @@ def write_record(
         torch="2",
         processor="none",
         losses={"ce": 1.0},
-        validation={},
+        validation={"silhouette → range_view": float(rank1.mean())},
         people=tuple(f"{p:04d}" for p in range(len(rank1))),
         scores=tuple(
             Scores(

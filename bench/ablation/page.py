@@ -41,7 +41,8 @@ of the preset; another walk than the gallery's, every other view on its own), co
 centred embeddings, last checkpoint, test people nobody was trained on. "Both" is the mean of the
 two directions. The base of a row is the same network without the diffusion branch. "Held out" is
 both directions over the people held out from training, others with each seed, all views and
-conditions pooled: settings may be chosen by that column, never by the others.
+conditions pooled: settings may be chosen by that, against the full method of the same seeds ("to
+full, held out"), never by the other columns.
 
 In brackets: 95 % intervals. People are resampled; over seeds the mean is spread by Student's t, so
 few seeds give wide intervals. **With one seed an interval speaks of other people only, not of other

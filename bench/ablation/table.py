@@ -82,13 +82,15 @@ def tables(runs: Runs) -> str:
 def _group(runs: Runs, rows: Sequence[Row]) -> list[str]:
     names = [direction(*pair) for pair in ACROSS]
     scores = [["row", "", "seeds", *names, "both", "held out", "paper*"]]
-    gains = [["row", *(f"to base, {n}" for n in [*names, "both"]), "to full, both"]]
+    to = [*(f"to base, {n}" for n in [*names, "both"]), "to full, both", "to full, held out"]
+    gains = [["row", *to]]
     for row in rows:
         own = runs[row.name]
         found = [_score(score(own, pairs)) for pairs in _columns()]
         scores.append([row.name, row.what, _seeds(own), *found, _held(own), row.paper or "–"])
         to_base = [_gain(runs, row.base, row, pairs) for pairs in _columns()]
-        gains.append([row.name, *to_base, _gain(runs, row.full, row, ACROSS)])
+        to_full = [_gain(runs, row.full, row, ACROSS), _held_gain(runs.get(row.full, {}), own)]
+        gains.append([row.name, *to_base, *to_full])
     return [markdown(scores), markdown(gains)]
 
 
@@ -146,6 +148,16 @@ def _seeds(runs: Mapping[int, RunRecord]) -> str:
 def _held(runs: Mapping[int, RunRecord]) -> str:
     found = [value for run in runs.values() for value in run.validation.values()]
     return f"{np.mean(found):.1f}" if found else "–"
+
+
+def _held_gain(before: Mapping[int, RunRecord], after: Mapping[int, RunRecord]) -> str:
+    """`after − before` in points, mean over the seeds they share: the same people were held out."""
+    found = [
+        after[seed].validation[way] - value
+        for seed in {*before} & {*after}
+        for way, value in before[seed].validation.items()
+    ]
+    return f"{np.mean(found):+.1f}" if found and before is not after else "–"
 
 
 def _score(found: Estimate) -> str:

@@ -21,10 +21,11 @@ SHOWN = 12
 
 def draw_gaps(found: Mapping[str, Gaps], timesteps: Sequence[int]) -> bytes:
     """Three curves over t for each run: recovered latents, bridging states, predicted noise."""
-    figure = Figure(figsize=(10, 3.4), layout="constrained")
+    figure = Figure(figsize=(12, 3.4), layout="constrained")
     names = ("recovered latents ẑ₀", "bridging states b", "predicted noise ε̂")
     units = ("standard deviations of z₀", "standard deviations of b", "root mean square")
-    for index, axes in enumerate(figure.subplots(1, 3)):
+    panels = figure.subplots(1, 3)
+    for index, axes in enumerate(panels):
         for number, (run, gaps) in enumerate(found.items()):
             curve = (gaps.recovered, gaps.bridge, gaps.noise)[index]
             axes.plot(timesteps, curve, "o-", ms=4, color=f"C{number}", label=run)
@@ -36,7 +37,7 @@ def draw_gaps(found: Mapping[str, Gaps], timesteps: Sequence[int]) -> bytes:
                 axes.axhline(gaps.latent, color=f"C{number}", ls=":", lw=1, label=f"{run}, z₀")
         axes.set(xlabel="timestep t", ylabel=units[index], title=names[index], yscale="log")
         axes.grid(alpha=0.3)
-        axes.legend(fontsize="small")
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside right upper")
     figure.suptitle("Camera against LiDAR, same walks and noise, simulated people")
     return _picture(figure, "svg")
 
@@ -57,7 +58,7 @@ def draw_conditions(found: Mapping[str, Mapping[str, Estimate]]) -> bytes:
     axes.set_xticks(range(len(conditions)), conditions)
     axes.set(ylabel="Rank-1, %, both directions", title="Across sensors, simulated people")
     axes.grid(axis="y", alpha=0.3)
-    axes.legend()
+    figure.legend(loc="outside right upper")
     return _picture(figure, "svg")
 
 

@@ -81,6 +81,8 @@ def test_the_tables_text() -> None:
     assert "| full | all three phases | 0 1 |" in text
     assert "| p1 | +0.0 [+0.0, +0.0] | +0.0 [+0.0, +0.0] | +0.0 [+0.0, +0.0] |" in text
     assert "| full | **+5.0 [+5.0, +5.0]** |" in text
+    lines = [line for line in text.splitlines() if line.startswith(("| base | – ", "| full | **"))]
+    assert [line.split(" | ")[-1] for line in lines] == ["-5.0 |", "– |"]
     assert "Not run yet: p12, p13, p23." in text
     assert "### parts" not in text
     assert "| Overall |" in conditions_table(by_row(records()))

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from gait.metrics import Distance
 from gait.modality import Modality
@@ -41,6 +42,7 @@ def draw_cmc(curves: Curves, simulated: bool) -> bytes:
         ylim=(0, 101),
         title="Cumulative match" + ", simulated people" * simulated,
     )
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.legend(loc="lower right", title="probe → gallery")
     axes.grid(alpha=0.3)
     return _png(figure)
