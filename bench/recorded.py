@@ -1,25 +1,37 @@
-"""A control: recorded people found by a run that was trained on simulated ones.
+"""A control: recorded people found by runs that were trained on simulated ones.
 
 `python -m bench.recorded runs/benchmark/full-0 --motion cmu_walks.tar.gz`. Recorded walks drive
 simulated bodies, seen by the simulated sensors under the run's own conditions and views. They are
-few, so intervals are wide; among them alone, chance is one in their number.
+few, so intervals are wide; among them alone, chance is one in their number. With `--against` runs
+are compared pair by pair, which takes out how hard each person is to find.
 """
 
 from pathlib import Path
 from typing import Annotated
 
+import numpy as np
 import torch
 import tyro
+from numpy.typing import NDArray
 
+from bench.ablation.bootstrap import estimate
+from bench.ablation.table import OVERALL
 from gait.cli import run
 from gait.errors import ConfigError
+from gait.metrics import Distance
+from gait.modality import Modality
 from train.checkpoint import build_network, load_checkpoint
+from train.data.pack import Pack
 from train.device import pick_device, pick_precision, set_threads
 from train.distributed import Ranks
-from train.embed import embed_sequences
+from train.embed import Embeddings, embed_sequences
+from train.learner import Machine
 from train.loop import LAST
-from train.report.summary import summary_text
-from train.results import score
+from train.protocols.outcomes import Lookup
+from train.protocols.people import scores_alone
+from train.protocols.sustech1k import compare_sustech1k
+from train.report.summary import DIRECTIONS, direction, summary_text
+from train.results import labels_of, score
 from train.simulate.config import SimulateConfig
 from train.simulate.recorded import find_people
 from train.walkers import walkers_pack
@@ -29,6 +41,7 @@ def main(
     folders: tyro.conf.Positional[tuple[Path, ...]],
     motion: Path,
     among: int = 0,
+    against: tuple[Path, ...] = (),
     as_json: Annotated[bool, tyro.conf.arg(name="json")] = False,
 ) -> None:
     """Evaluates run folders on recorded people.
@@ -37,20 +50,21 @@ def main(
         folders: of the runs.
         motion: folder or .tar.gz of ASF/AMC or BVH files.
         among: simulated people beside them, whom the runs have not seen.
+        against: run folders to compare the others with, one for each, such as those of the base
+            with the same seeds.
         as_json: print JSON instead of tables.
     """
     if not folders:
         raise ConfigError("got no run folder, need at least one, such as runs/benchmark/full-0")
+    if against and len(against) != len(folders):
+        raise ConfigError(f"got {len(against)} runs against {len(folders)}, need one for each")
     config = load_checkpoint(folders[0] / LAST).config
-    walkers = recorded_walkers(config.walkers, motion, among)
-    pack = walkers_pack(walkers)
+    pack = walkers_pack(recorded_walkers(config.walkers, motion, among))
     device = pick_device(config.run, Ranks())
     set_threads(config.run)
-    for folder in folders:
-        network = build_network(load_checkpoint(folder / LAST)).to(device)
-        network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        precision = pick_precision(config.run, device)
-        embeddings = embed_sequences(network, pack, pack.records, device, precision)
+    machine = Machine(device, pick_precision(config.run, device))
+    seen = {folder: _embed(folder, pack, machine) for folder in (*folders, *against)}
+    for folder, embeddings in seen.items():
         result = score(pack, list(pack.records), embeddings)
         if as_json:
             print(result.to_json())
@@ -58,6 +72,38 @@ def main(
             people = len({record.subject for record in pack.records})
             print(f"{folder}: recorded motion on simulated bodies, chance {100 / people:.1f} %")
             print(summary_text(result))
+    if against and not as_json:
+        print(gains_text(pack, [seen[f] for f in folders], [seen[f] for f in against]))
+
+
+def _embed(folder: Path, pack: Pack, machine: Machine) -> Embeddings:
+    network = build_network(load_checkpoint(folder / LAST)).to(machine.device)
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return embed_sequences(network, pack, pack.records, machine.device, machine.precision)
+
+
+def gains_text(pack: Pack, after: list[Embeddings], before: list[Embeddings]) -> str:
+    """Rank-1 of `after − before` in points over all conditions, paired, direction by direction."""
+    runs = [[_alone(pack, embeddings) for embeddings in some] for some in (after, before)]
+    lines = [f"gained, points [95 % interval over people and {len(after)} runs], all conditions:"]
+    for pair in DIRECTIONS:
+        ours, theirs = (np.array([run[pair] for run in some]) for some in runs)
+        found = estimate(ours - theirs)
+        lines.append(
+            f"{direction(*pair)}  {found.value:+.1f} [{found.low:+.1f}, {found.high:+.1f}]"
+        )
+    return "\n".join(lines)
+
+
+def _alone(
+    pack: Pack, embeddings: Embeddings
+) -> dict[tuple[Modality, Modality], NDArray[np.float64]]:
+    """`(people,)` Rank-1 of each person alone by probe and gallery modality, percent."""
+    found = compare_sustech1k(*embeddings, labels_of(pack.records), (1,))
+    return {
+        pair: scores_alone(found, Lookup(*pair, Distance.COSINE))[OVERALL][:, 0]
+        for pair in DIRECTIONS
+    }
 
 
 def recorded_walkers(walkers: SimulateConfig, motion: Path, among: int) -> SimulateConfig:

@@ -34,7 +34,7 @@ from train.loop import LAST, TrainingRun
 from train.metrics_log import read_metrics
 from train.presets import differences
 from train.protocols.outcomes import Lookup
-from train.protocols.people import weighted_scores
+from train.protocols.people import scores_alone, weighted_scores
 from train.protocols.sustech1k import Comparison, compare_sustech1k
 from train.report.summary import DIRECTIONS
 from train.results import labels_of
@@ -197,8 +197,7 @@ def _scores(found: Comparison) -> Iterator[Scores]:
 def _alone(found: Comparison) -> Iterator[PeopleScores]:
     for probe, gallery in DIRECTIONS:
         way = Lookup(probe, gallery, Distance.COSINE)
-        alone = weighted_scores(found, way, np.eye(found.layout.people))
-        for name, values in alone.items():
+        for name, values in scores_alone(found, way).items():
             rank1 = values[:, found.layout.metrics.index("rank1")].round(2).tolist()
             yield PeopleScores(
                 probe=probe,

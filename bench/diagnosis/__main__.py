@@ -33,7 +33,7 @@ from train.learner import Machine
 from train.loop import LAST
 from train.model.network import GaitNetwork
 from train.protocols.outcomes import Lookup
-from train.protocols.people import weighted_scores
+from train.protocols.people import scores_alone
 from train.protocols.sustech1k import compare_sustech1k
 from train.report.plots import CMC_RANKS, cmc_curves, draw_cmc
 from train.report.strips import draw_strip, to_png
@@ -132,10 +132,7 @@ def _gaps(
 
 def _conditions(records: list[Record], one: Seen) -> dict[str, Estimate]:
     found = compare_sustech1k(*one.embeddings, labels_of(records), (1,))
-    alone = [
-        weighted_scores(found, Lookup(*pair, Distance.COSINE), np.eye(found.layout.people))
-        for pair in ACROSS
-    ]
+    alone = [scores_alone(found, Lookup(*pair, Distance.COSINE)) for pair in ACROSS]
     result = {}
     for condition in alone[0]:
         values = np.mean([scores[condition][:, 0] for scores in alone], axis=0)

@@ -13,9 +13,7 @@ def weighted_scores(
 ) -> dict[str, NDArray[np.float64]]:
     """The protocol's scores over all views, condition by condition.
 
-    With weights of ones: the protocol's score. With an identity matrix: each person's own, as if
-    nobody else had been looked up (the gallery is that of all). Where everybody has equally many
-    probes in every view, the mean of the latter is the former.
+    With weights of ones: the protocol's score.
 
     Args:
         found: what happened to every probe.
@@ -39,3 +37,18 @@ def weighted_scores(
             )
             result[probe_set.name] = scores(tally, weights, layout.usable)[:, -1]
     return result
+
+
+def scores_alone(found: Comparison, way: Lookup) -> dict[str, NDArray[np.float64]]:
+    """Each person's own scores, as if nobody else had been looked up in the gallery of all.
+
+    Where everybody has equally many probes in every view, their mean is the protocol's score.
+
+    Args:
+        found: what happened to every probe.
+        way: whose probes, whose gallery, which distance.
+
+    Returns:
+        Condition that has probes → `(people, metrics)` percent; NaN for people without a probe.
+    """
+    return weighted_scores(found, way, np.eye(found.layout.people))
