@@ -14,6 +14,7 @@ from bench.ablation.table import (
     euclidean_table,
     gain,
     markdown,
+    phases_table,
     score,
     single_table,
     tables,
@@ -101,9 +102,13 @@ def preset_text(preset: TrainConfig, runs: Runs) -> str:
         "What the paper ranks by; embeddings are centred here too.",
         euclidean_table(runs),
     ]
-    where = ["### Where", conditions_table(runs)] if conditions_table(runs) else []
+    texts = {
+        "### What each phase adds": phases_table(runs),
+        "### Where": conditions_table(runs),
+    }
+    gains = [f"{title}\n\n{text}" for title, text in texts.items() if text]
     return "\n\n".join(
-        [f"## {preset.name}", "\n".join(facts), tables(runs), *where, *within, *euclidean]
+        [f"## {preset.name}", "\n".join(facts), tables(runs), *gains, *within, *euclidean]
     )
 
 

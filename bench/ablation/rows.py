@@ -45,6 +45,7 @@ PHASES = (
     Row(FIRST, "phase 1", _diffusion(phases=[1]), "60.6"),
     Row("p12", "phases 1, 2", _diffusion(phases=[1, 2]), "63.1"),
     Row("p13", "phases 1, 3", _diffusion(phases=[1, 3]), "62.5"),
+    Row("p3", "phase 3", _diffusion(phases=[3])),
     Row("p23", "phases 2, 3", _diffusion(phases=[2, 3]), "61.8"),
     Row(FULL, "all three phases", paper="63.8"),
 )
@@ -55,7 +56,6 @@ PARTS = (
     Row("no-attention", "without axial attention", _diffusion(axial_attention=False), "62.0"),
     Row("independent", "a denoiser for each modality", _diffusion(denoiser="independent"), "63.3"),
     Row("heavy", "a heavy denoiser", _diffusion(denoiser="heavy"), "59.1"),
-    Row("p3", "phase 3 alone", _diffusion(phases=[3])),
 )
 SETTINGS = (
     Row("scaled", "β scaled by 1000/T", _diffusion(schedule="linear_scaled")),

@@ -1,13 +1,13 @@
 """Tables of finished runs, as Markdown: scores, and what each row is worth."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import groupby
+from itertools import groupby, product
 
 import numpy as np
 
 from bench.ablation.bootstrap import Estimate, Values, estimate
 from bench.ablation.record import RunRecord
-from bench.ablation.rows import FULL, GROUPS, ROWS, Row
+from bench.ablation.rows import FULL, GROUPS, PHASES, ROWS, Row
 from gait.metrics import Distance
 from gait.modality import Modality
 from train.report.summary import DIRECTIONS
@@ -96,6 +96,26 @@ def _group(runs: Runs, rows: Sequence[Row]) -> list[str]:
 
 def _columns() -> list[Pairs]:
     return [*([pair] for pair in ACROSS), ACROSS]
+
+
+def phases_table(runs: Runs) -> str:
+    """What each phase adds to each set of others: differences of rows that differ in it alone."""
+    names = [direction(*pair) for pair in ACROSS]
+    lines = [["phase", "added to", "seeds", *names, "both"]]
+    rows = {_phases(row): row.name for row in PHASES}
+    for phase, (phases, name) in product((1, 2, 3), sorted(rows.items(), key=lambda x: len(x[0]))):
+        without = rows.get(phases - {phase}, "")
+        if phase not in phases or without not in runs or name not in runs:
+            continue
+        gains = [gain(runs[without], runs[name], pairs) for pairs in _columns()]
+        seeds = _seeds({s: r for s, r in runs[name].items() if s in runs[without]})
+        others = ", ".join(map(str, sorted(phases - {phase}))) or "the base"
+        lines.append([str(phase), others, seeds, *map(_signed, gains)])
+    return markdown(lines) if len(lines) > 1 else ""
+
+
+def _phases(row: Row) -> frozenset[int]:
+    return frozenset(row.changes.get("diffusion", {}).get("phases", (1, 2, 3)))
 
 
 def conditions_table(runs: Runs) -> str:

@@ -23,6 +23,7 @@ from bench.ablation.table import (
     conditions_table,
     euclidean_table,
     gain,
+    phases_table,
     score,
     tables,
 )
@@ -83,10 +84,22 @@ def test_the_tables_text() -> None:
     assert "| full | **+5.0 [+5.0, +5.0]** |" in text
     lines = [line for line in text.splitlines() if line.startswith(("| base | – ", "| full | **"))]
     assert [line.split(" | ")[-1] for line in lines] == ["-5.0 |", "– |"]
-    assert "Not run yet: p12, p13, p23." in text
+    assert "Not run yet: p12, p13, p3, p23." in text
     assert "### parts" not in text
     assert "| Overall |" in conditions_table(by_row(records()))
     assert conditions_table(by_row(records()[:3])) == ""
+
+
+def test_what_a_phase_adds_is_between_rows_that_differ_in_it_alone() -> None:
+    found = records()  # the last is p1 with seed 1, of the base's people
+    full = np.array(found[4].people_scores[0].rank1)
+    text = phases_table(by_row([*found, write_record(PRESET, "p23", 1, full - 2)]))
+    lines = [[*line.split(" | ")[:3], line.split(" | ")[5]] for line in text.splitlines()[2:]]
+    assert lines == [
+        ["| 1", "the base", "1", "+0.0 [+0.0, +0.0] |"],
+        ["| 1", "2, 3", "1", "**+2.0 [+2.0, +2.0]** |"],
+    ]
+    assert phases_table(by_row(found[:3])) == ""
 
 
 def test_the_euclidean_table_is_of_that_distance() -> None:
