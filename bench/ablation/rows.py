@@ -100,10 +100,8 @@ UNDECAYED = tuple(
     )
     for name, what, phases in (
         ("p1", "phase 1", [1]),
-        ("p12", "phases 1, 2", [1, 2]),
         ("p13", "phases 1, 3", [1, 3]),
         ("p23", "phases 2, 3", [2, 3]),
-        ("p3", "phase 3", [3]),
         (FULL, "all three phases", [1, 2, 3]),
     )
 )
