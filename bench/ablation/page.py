@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from bench.ablation.record import Data, RunRecord, config_hash
+from bench.ablation.record import Data, RunRecord
 from bench.ablation.rows import FULL, PHASES, ROWS
 from bench.ablation.table import (
     ACROSS,
@@ -34,7 +34,7 @@ HEAD = """# Results
 
 Written by `python -m bench.ablation --table --write` from the JSON files in `results/`; do not
 edit. What was tried besides, and what it showed: [experiments.md](experiments.md). What is missing
-is run by `python -m bench.ablation --rows phases --seeds 0 1 2` (`--list` names all rows); killed,
+is run by `python -m bench.ablation --rows phases --seeds 3 4 5` (`--list` names all rows); killed,
 it goes on where it was, and a second process beside it takes other runs.
 
 All people are **simulated**. Rank-1 in percent, Overall of the SUSTech1K protocol (all conditions
@@ -47,8 +47,10 @@ full, held out"), never by the other columns.
 
 In brackets: 95 % intervals. People are resampled; over seeds the mean is spread by Student's t, so
 few seeds give wide intervals. **With one seed an interval speaks of other people only, not of other
-seeds.** Differences are paired: the same seeds, the same people; bold where the interval leaves out
-zero. Some thirty rows are compared, so one or two would be bold by chance alone.
+seeds:** where seeds differ by 2 points, 31 to 58 % of such intervals miss, so nothing of one seed
+is bold. Differences are paired: the same seeds, the same people, which need not be all that a score is
+of; bold where the interval leaves out zero. The 64 or 300 test people are the same in all runs.
+Many rows are compared, so some are bold by chance alone.
 
 \\* As the paper reports, on real people (SUSTech1K), another network size and training: it stands
 here to compare directions and sizes of effects, not numbers."""
@@ -82,10 +84,11 @@ def preset_text(preset: TrainConfig, runs: Runs) -> str:
     records = [record for seeds in runs.values() for record in seeds.values()]
     walkers, held = preset.walkers, preset.data.validation_subjects
     train, test = (len(names) for names in walkers.partition.values())
+    named = next(iter(runs.get(FULL, {}).values()), records[0])
     commits = sorted({record.commit or "unknown" for record in records})
     facts = [
-        f"`configs/{preset.name}.yaml`, sha256 of the full method with seed 0 "
-        f"{config_hash(preset)[:12]}; code {', '.join(commits)} (+: with changes not yet "
+        f"`configs/{preset.name}.yaml`, sha256 of {named.row} with seed {named.seed} "
+        f"{named.config_sha256[:12]}; code {', '.join(commits)} (+: with changes not yet "
         f"committed); frames {', '.join(sorted({r.frames_sha256[:12] for r in records}))}; "
         f"{', '.join(sorted({r.processor for r in records}))}.",
         f"{train - held} people trained on, {held} held out to choose settings by, {test} tested; "
@@ -94,7 +97,7 @@ def preset_text(preset: TrainConfig, runs: Runs) -> str:
     ]
     within = [
         "### One sensor",
-        "The upper reference: probe and gallery of one sensor.",
+        "For reference: probe and gallery of one sensor. Not an upper bound for the camera.",
         single_table(runs),
     ]
     euclidean = [

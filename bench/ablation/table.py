@@ -194,4 +194,5 @@ def _signed(found: Estimate | None) -> str:
     if found is None:
         return "–"
     text = f"{found.value:+.1f} [{found.low:+.1f}, {found.high:+.1f}]"
-    return f"**{text}**" if found.low > 0 or found.high < 0 else text
+    sure = found.seeds > 1 and (found.low > 0 or found.high < 0)
+    return f"**{text}**" if sure else text

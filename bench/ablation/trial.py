@@ -239,7 +239,7 @@ def commit() -> str | None:
     return head.stdout.strip() + "+" * bool(changes.stdout.strip())
 
 
-_CODE = ("--", ":/gait", ":/train", ":/bench")
+_CODE = ("--", ":/gait", ":/train", ":/bench", ":/configs")
 
 
 def _last_losses(folder: Path) -> dict[str, float]:

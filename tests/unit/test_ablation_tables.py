@@ -97,7 +97,7 @@ def test_what_a_phase_adds_is_between_rows_that_differ_in_it_alone() -> None:
     lines = [[*line.split(" | ")[:3], line.split(" | ")[5]] for line in text.splitlines()[2:]]
     assert lines == [
         ["| 1", "the base", "1", "+0.0 [+0.0, +0.0] |"],
-        ["| 1", "2, 3", "1", "**+2.0 [+2.0, +2.0]** |"],
+        ["| 1", "2, 3", "1", "+2.0 [+2.0, +2.0] |"],
     ]
     assert phases_table(by_row(found[:3])) == ""
 
