@@ -7,25 +7,23 @@ are compared pair by pair, which takes out how hard each person is to find.
 """
 
 from pathlib import Path
-from typing import Annotated
 
 import numpy as np
-import torch
 import tyro
 from numpy.typing import NDArray
 
 from bench.ablation.bootstrap import estimate
 from bench.ablation.table import OVERALL
+from bench.runs import common_config
 from gait.cli import run
 from gait.errors import ConfigError
 from gait.metrics import Distance
 from gait.modality import Modality
-from train.checkpoint import build_network, load_checkpoint
+from train.checkpoint import load_network
 from train.data.pack import Pack
 from train.device import pick_device, pick_precision, set_threads
 from train.distributed import Ranks
 from train.embed import Embeddings, embed_sequences
-from train.learner import Machine
 from train.loop import LAST
 from train.protocols.outcomes import Lookup
 from train.protocols.people import scores_alone
@@ -40,46 +38,32 @@ from train.walkers import walkers_pack
 def main(
     folders: tyro.conf.Positional[tuple[Path, ...]],
     motion: Path,
-    among: int = 0,
     against: tuple[Path, ...] = (),
-    as_json: Annotated[bool, tyro.conf.arg(name="json")] = False,
 ) -> None:
     """Evaluates run folders on recorded people.
 
     Args:
-        folders: of the runs.
+        folders: of the runs, of one benchmark.
         motion: folder or .tar.gz of ASF/AMC or BVH files.
-        among: simulated people beside them, whom the runs have not seen.
         against: run folders to compare the others with, one for each, such as those of the base
             with the same seeds.
-        as_json: print JSON instead of tables.
     """
-    if not folders:
-        raise ConfigError("got no run folder, need at least one, such as runs/benchmark/full-0")
     if against and len(against) != len(folders):
         raise ConfigError(f"got {len(against)} runs against {len(folders)}, need one for each")
-    config = load_checkpoint(folders[0] / LAST).config
-    pack = walkers_pack(recorded_walkers(config.walkers, motion, among))
-    device = pick_device(config.run, Ranks())
+    config = common_config((*folders, *against))
+    pack = walkers_pack(recorded_walkers(config.walkers, motion))
     set_threads(config.run)
-    machine = Machine(device, pick_precision(config.run, device))
-    seen = {folder: _embed(folder, pack, machine) for folder in (*folders, *against)}
-    for folder, embeddings in seen.items():
-        result = score(pack, list(pack.records), embeddings)
-        if as_json:
-            print(result.to_json())
-        else:
-            people = len({record.subject for record in pack.records})
-            print(f"{folder}: recorded motion on simulated bodies, chance {100 / people:.1f} %")
-            print(summary_text(result))
-    if against and not as_json:
-        print(gains_text(pack, [seen[f] for f in folders], [seen[f] for f in against]))
-
-
-def _embed(folder: Path, pack: Pack, machine: Machine) -> Embeddings:
-    network = build_network(load_checkpoint(folder / LAST)).to(machine.device)
-    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return embed_sequences(network, pack, pack.records, machine.device, machine.precision)
+    device = pick_device(config.run, Ranks())
+    precision = pick_precision(config.run, device)
+    people = len({record.subject for record in pack.records})
+    seen = []
+    for folder in (*folders, *against):
+        network = load_network(folder / LAST, device)
+        seen.append(embed_sequences(network, pack, pack.records, device, precision))
+        print(f"{folder}: recorded motion on simulated bodies, chance {100 / people:.1f} %")
+        print(summary_text(score(pack, list(pack.records), seen[-1])))
+    if against:
+        print(gains_text(pack, seen[: len(folders)], seen[len(folders) :]))
 
 
 def gains_text(pack: Pack, after: list[Embeddings], before: list[Embeddings]) -> str:
@@ -106,17 +90,14 @@ def _alone(
     }
 
 
-def recorded_walkers(walkers: SimulateConfig, motion: Path, among: int) -> SimulateConfig:
-    """The same conditions, views and distances with recorded people, nobody to train on.
+def recorded_walkers(walkers: SimulateConfig, motion: Path) -> SimulateConfig:
+    """The same conditions, views and distances with recorded people alone, nobody to train on.
 
     Raises:
-        ConfigError: `among` is negative.
         MotionFileError: as `find_people`.
     """
-    if among < 0:
-        raise ConfigError(f"got {among} people to be among, need 0 or more")
     changes = {
-        "subjects": among,
+        "subjects": 0,
         "train": 0,
         "motion": str(motion.resolve()),
         "seed": walkers.seed + 1000,

@@ -166,6 +166,16 @@ def _read(path: Path, map_location: str | torch.device) -> object:
         ) from error
 
 
+def load_network(path: Path, device: torch.device) -> GaitNetwork:
+    """The trained network of a checkpoint on a device, channels last, in evaluation mode.
+
+    Raises:
+        CheckpointError: as `load_checkpoint` and `build_network`.
+    """
+    network = build_network(load_checkpoint(path)).to(device)
+    return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+
+
 def build_network(checkpoint: Checkpoint) -> GaitNetwork:
     """The trained network on the CPU, in evaluation mode.
 

@@ -33,13 +33,11 @@ def make_optimiser(
     rate: float | Tensor = config.lr
     if graph:
         rate = torch.tensor(config.lr, device=next(network.parameters()).device)
-    own = set() if branch is None or branch_decay is None else {*branch.parameters()}
-    decays = {False: config.weight_decay, True: branch_decay}
-    groups = [
-        {"params": weights, "weight_decay": decays[apart]}
-        for apart in decays
-        if (weights := [w for w in network.parameters() if (w in own) is apart])
-    ]
+    apart = [*branch.parameters()] if branch is not None and branch_decay is not None else []
+    others = [weight for weight in network.parameters() if weight not in {*apart}]
+    groups = [{"params": others, "weight_decay": config.weight_decay}]
+    if apart:
+        groups.append({"params": apart, "weight_decay": branch_decay})
     return Adam(groups, lr=rate, fused=fused, capturable=graph)
 
 

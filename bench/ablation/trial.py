@@ -25,7 +25,7 @@ from bench.ablation.record import (
 from bench.ablation.rows import Row, configured
 from gait.errors import ConfigError, PackError
 from gait.metrics import Distance
-from train.checkpoint import build_network, load_checkpoint
+from train.checkpoint import load_network
 from train.config import TrainConfig
 from train.data.pack import Index, Pack
 from train.embed import embed_sequences
@@ -153,8 +153,7 @@ def evaluate(trial: Trial, pack: Pack, machine: Machine) -> RunRecord:
     if not records:
         raise PackError(f"{pack.path} has no test people to evaluate on")
     device, precision, _ = machine
-    network = build_network(load_checkpoint(trial.folder / LAST)).to(device)
-    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    network = load_network(trial.folder / LAST, device)
     embeddings = embed_sequences(network, pack, records, device, precision)
     found = compare_sustech1k(*embeddings, labels_of(records), RANKS)
     return RunRecord(

@@ -12,19 +12,19 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import torch
 import tyro
 
 from bench.ablation.bootstrap import Estimate, estimate
 from bench.ablation.table import ACROSS
-from bench.diagnosis.gaps import TIMESTEPS, Gaps, measure_gaps
+from bench.diagnosis.gaps import Gaps, measure_gaps
 from bench.diagnosis.plots import draw_conditions, draw_gaps, draw_people
 from bench.diagnosis.retrievals import extremes
+from bench.runs import common_config
 from gait.cli import run
-from gait.errors import ConfigError, PackError
+from gait.errors import PackError
 from gait.metrics import Distance
 from gait.modality import Modality
-from train.checkpoint import build_network, load_checkpoint
+from train.checkpoint import load_network
 from train.data.pack import Pack, Record
 from train.device import pick_device, pick_precision, set_threads
 from train.distributed import Ranks
@@ -72,9 +72,7 @@ def main(
         walks: test walks, drawn by chance, in the gaps and in the map of people.
         strips: probes in each picture of retrievals.
     """
-    if not runs:
-        raise ConfigError("got no run folder, need at least one, such as runs/benchmark/full-0")
-    config = load_checkpoint(runs[0] / LAST).config
+    config = common_config(runs)
     people = Pack.open(pack) if pack else walkers_pack(config.walkers)
     set_threads(config.run)
     device = pick_device(config.run, Ranks())
@@ -98,8 +96,7 @@ def main(
 
 
 def _look(folder: Path, pack: Pack, records: list[Record], machine: Machine) -> Seen:
-    network = build_network(load_checkpoint(folder / LAST)).to(machine.device)
-    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    network = load_network(folder / LAST, machine.device)
     title = f"embedding {folder.name}"
     found = embed_sequences(network, pack, records, machine.device, machine.precision, title)
     return Seen(folder.name, network, found)
@@ -122,12 +119,11 @@ def _gaps(
     if not found:
         return {}
     numbers = {
-        name: {"timesteps": TIMESTEPS}
-        | {field: np.round(values, 4).tolist() for field, values in gaps._asdict().items()}
+        name: {field: np.round(values, 4).tolist() for field, values in gaps._asdict().items()}
         for name, gaps in found.items()
     }
     text = json.dumps(numbers, indent=1).encode()
-    return {"gaps.svg": draw_gaps(found, TIMESTEPS), "gaps.json": text}
+    return {"gaps.svg": draw_gaps(found), "gaps.json": text}
 
 
 def _conditions(records: list[Record], one: Seen) -> dict[str, Estimate]:
@@ -136,7 +132,7 @@ def _conditions(records: list[Record], one: Seen) -> dict[str, Estimate]:
     result = {}
     for condition in alone[0]:
         values = np.mean([scores[condition][:, 0] for scores in alone], axis=0)
-        result[condition] = estimate(values[None, np.isfinite(values)])
+        result[condition] = estimate(values[None])
     return result
 
 

@@ -28,10 +28,12 @@ class Gaps(NamedTuple):
     left of it without each modality's mean over walks.
 
     Args:
+        timesteps: where they were measured.
         latent, latent_varying: of the clean latents z_0, before any noise.
         recovered, recovered_varying, bridge, noise: of ẑ_0, b and ε̂, `(timesteps,)`.
     """
 
+    timesteps: Sequence[int]
     latent: float
     latent_varying: float
     recovered: NDArray[np.float64]
@@ -46,7 +48,7 @@ def measure_gaps(
     pack: Pack,
     records: Sequence[Record],
     machine: Machine,
-    timesteps: Sequence[int] = TIMESTEPS,
+    timesteps: Sequence[int] | None = None,
     seed: int = 0,
 ) -> Gaps:
     """Noises both modalities of each walk alike, denoises them, and compares.
@@ -61,7 +63,7 @@ def measure_gaps(
         pack: where the frames are.
         records: the walks.
         machine: what to compute on.
-        timesteps: where to look, each in 1..T.
+        timesteps: where to look, each in 1..T; None: those of `TIMESTEPS` that are.
         seed: of the noise.
 
     Raises:
@@ -70,6 +72,8 @@ def measure_gaps(
     branch = network.regularizer
     if branch is None:
         raise ConfigError("got a run without diffusion, need one with: full, or another row")
+    if timesteps is None:
+        timesteps = [t for t in TIMESTEPS if t <= branch.config.steps]
     if not timesteps or min(timesteps) < 1 or max(timesteps) > branch.config.steps:
         raise ConfigError(f"got timesteps {timesteps}, need some in 1..{branch.config.steps}")
     z_0 = clean_latents(network, pack, records, machine)
@@ -77,6 +81,7 @@ def measure_gaps(
     generator = torch.Generator(machine.device).manual_seed(seed)
     found = [_at(branch, z_0, t, generator) for t in timesteps]
     return Gaps(
+        timesteps,
         _distance(z_0) / unit,
         _distance(_varying(z_0)) / unit,
         np.array([_distance(z_hat) / unit for z_hat, _, _ in found]),

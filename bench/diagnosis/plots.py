@@ -1,7 +1,7 @@
 """Pictures of a diagnosis, as SVG (curves, bars) and PNG (points)."""
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,7 @@ SHOWN = 12
 """People in the map of embeddings: more cannot be told apart by colour."""
 
 
-def draw_gaps(found: Mapping[str, Gaps], timesteps: Sequence[int]) -> bytes:
+def draw_gaps(found: Mapping[str, Gaps]) -> bytes:
     """Three curves over t for each run: recovered latents, bridging states, predicted noise."""
     figure = Figure(figsize=(12, 3.4), layout="constrained")
     names = ("recovered latents ẑ₀", "bridging states b", "predicted noise ε̂")
@@ -28,12 +28,10 @@ def draw_gaps(found: Mapping[str, Gaps], timesteps: Sequence[int]) -> bytes:
     for index, axes in enumerate(panels):
         for number, (run, gaps) in enumerate(found.items()):
             curve = (gaps.recovered, gaps.bridge, gaps.noise)[index]
-            axes.plot(timesteps, curve, "o-", ms=4, color=f"C{number}", label=run)
+            axes.plot(gaps.timesteps, curve, "o-", ms=4, color=f"C{number}", label=run)
             if index == 0:
-                varying = gaps.recovered_varying
-                axes.plot(
-                    timesteps, varying, "o--", ms=3, color=f"C{number}", label=f"{run}, varying"
-                )
+                curve, label = gaps.recovered_varying, f"{run}, varying"
+                axes.plot(gaps.timesteps, curve, "o--", ms=3, color=f"C{number}", label=label)
                 axes.axhline(gaps.latent, color=f"C{number}", ls=":", lw=1, label=f"{run}, z₀")
         axes.set(xlabel="timestep t", ylabel=units[index], title=names[index], yscale="log")
         axes.grid(alpha=0.3)

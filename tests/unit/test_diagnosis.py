@@ -10,16 +10,19 @@ from bench.ablation.rows import ROWS
 from bench.ablation.trial import Trial, run_trial
 from bench.diagnosis.__main__ import main
 from bench.diagnosis.gaps import clean_latents, measure_gaps
+from bench.diagnosis.plots import draw_gaps
 from bench.diagnosis.retrievals import extremes
 from gait.errors import ConfigError
 from gait.metrics import cosine
 from gait.modality import Modality
 from tests.packs import write_pack
 from tests.training_setup import tiny_config
+from train.checkpoint import save_checkpoint
 from train.data.pack import Pack
 from train.diffusion.denoiser import Denoiser
 from train.embed import Embeddings
-from train.learner import Machine
+from train.learner import Learner, Machine
+from train.loop import LAST
 from train.model.network import GaitNetwork
 
 MACHINE = Machine(torch.device("cpu"))
@@ -50,7 +53,7 @@ def test_modalities_with_the_same_latents_have_no_gap_anywhere(pack: Pack) -> No
         patch.setattr("bench.diagnosis.gaps.clean_latents", lambda *_: latents)
         gaps = measure_gaps(net, pack, pack.records, MACHINE)
     assert gaps.latent == gaps.latent_varying == 0
-    assert [np.abs(curve).max() for curve in gaps[2:]] == [0, 0, 0, 0]
+    assert [np.abs(curve).max() for curve in gaps[3:]] == [0, 0, 0, 0]
 
 
 def test_gaps_are_those_of_the_definition(pack: Pack) -> None:
@@ -68,8 +71,8 @@ def test_gaps_are_those_of_the_definition(pack: Pack) -> None:
     # At t = 1 hardly any noise is in the latent: the estimate is the latent.
     assert gaps.recovered[0] == pytest.approx(gaps.latent, rel=0.1)
     assert gaps.recovered_varying[0] == pytest.approx(gaps.latent_varying, rel=0.1)
-    assert np.array(gaps[2:]).shape == (4, 2)
-    assert np.array(gaps[2:]).min() > 0
+    assert np.array(gaps[3:]).shape == (4, 2)
+    assert np.array(gaps[3:]).min() > 0
 
 
 def test_a_run_without_diffusion_has_no_gaps(pack: Pack) -> None:
@@ -105,6 +108,28 @@ def test_extremes_are_the_best_and_the_worst_of_all_probes(pack: Pack) -> None:
     for ends in (best, worst):
         assert len({records[r.probe].subject for r in ends}) == 3
         assert all(r.margin == pytest.approx(margins[r.probe], abs=1e-6) for r in ends)
+
+
+def test_a_shorter_schedule_is_looked_at_as_far_as_it_goes(pack: Pack) -> None:
+    short = network(steps=50, schedule="linear_scaled")
+    gaps = measure_gaps(short, pack, pack.records, MACHINE)
+    assert list(gaps.timesteps) == [10, 20, 30, 40, 50]
+    assert {len(curve) for curve in (gaps.recovered, gaps.bridge, gaps.noise)} == {5}
+    full = measure_gaps(network(), pack, pack.records, MACHINE)
+    assert b"</svg>" in draw_gaps({"t50": gaps, "full": full})
+
+
+def test_runs_of_other_people_are_not_looked_at_together(pack: Pack, tmp_path: Path) -> None:
+    for seed in (1, 2):
+        config = tiny_config()
+        walkers = config.walkers.model_copy(update={"seed": seed})
+        config = config.model_copy(update={"walkers": walkers})
+        learner = Learner(config, ["0", "1", "2", "3"], MACHINE)
+        save_checkpoint(
+            tmp_path / f"{seed}" / LAST, learner.checkpoint(1, simulated=True, best=None)
+        )
+    with pytest.raises(ConfigError, match="2 is of other people"):
+        main((tmp_path / "1", tmp_path / "2"), tmp_path / "out", pack.path)
 
 
 def test_the_command_draws_everything(

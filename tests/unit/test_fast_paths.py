@@ -30,9 +30,9 @@ def stream(tmp_path_factory: pytest.TempPathFactory) -> list[TrainBatch]:
     return list(batches(MappedFrames(pack, records), sampler, Ranks(), CPU, 1, STEPS))
 
 
-def learner(run: dict[str, bool]) -> Learner:
+def learner(run: dict[str, bool], **diffusion: float) -> Learner:
     classes = [f"{i:04d}" for i in range(10)]
-    config = tiny_config(run=run, optim={"lr": LR, "schedule": "steps"})
+    config = tiny_config(run=run, optim={"lr": LR, "schedule": "steps"}, diffusion=diffusion)
     return Learner(config, classes, Machine(CPU))
 
 
@@ -79,3 +79,17 @@ def test_a_resumed_run_may_turn_a_switch(stream: list[TrainBatch]) -> None:
     assert resumed.optimiser.param_groups[0]["fused"] is False
     fast, plain = (x.step(2, stream[1])[1].total.item() for x in (begun, resumed))
     assert plain == pytest.approx(fast, rel=1e-4)
+
+
+def test_the_branchs_own_decay_reaches_its_weights_and_is_resumed(stream: list[TrainBatch]) -> None:
+    begun, resumed = (learner({}, weight_decay=0.0) for _ in range(2))
+    begun.step(1, stream[0])
+    resumed.restore(begun.checkpoint(1, simulated=True, best=None))
+    for learned in (begun, resumed):
+        others, branch = learned.optimiser.param_groups
+        assert others["weight_decay"] == learned.config.optim.weight_decay > 0
+        assert branch["weight_decay"] == 0
+        assert learned.network.regularizer is not None
+        assert branch["params"] == [*learned.network.regularizer.parameters()]
+    after = [x.step(2, stream[1])[1].total.item() for x in (begun, resumed)]
+    assert after[0] == pytest.approx(after[1], rel=1e-6)
