@@ -7,7 +7,6 @@ tables into docs/results.md and README.md.
 """
 
 import sys
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -56,13 +55,13 @@ class Command:
     table: bool = False
     write: bool = False
 
-    def trials(self, names: Sequence[str]) -> list[Trial]:
-        """Every run of some rows: seed by seed, so that the first table has every row once."""
+    def trials(self) -> list[Trial]:
+        """Every run asked for: seed by seed, so that the first table has every row once."""
         preset = load_config(self.preset)
         return [
             Trial(preset, row, seed, self.runs, self.results)
             for seed in self.seeds
-            for row in chosen(names)
+            for row in chosen(self.rows)
         ]
 
 
@@ -83,14 +82,14 @@ def main() -> None:
 
 
 def rows_text(command: Command) -> str:
-    """The rows by group, and which of the seeds asked for are done."""
+    """The rows by group, and which seeds are done."""
+    runs = read_runs(load_config(command.preset), command.results)
     lines = []
     for group, rows in GROUPS.items():
         lines.append(f"{group}:")
         for row in rows:
-            trials = command.trials([row.name])
-            done = [str(trial.seed) for trial in trials if trial.path.exists()]
-            lines.append(f"  {row.name:<18}{row.what:<46}seeds done: {' '.join(done) or 'none'}")
+            done = " ".join(map(str, runs.get(row.name, {}))) or "none"
+            lines.append(f"  {row.name:<18}{row.what:<46}seeds done: {done}")
     return "\n".join(lines)
 
 
@@ -100,7 +99,7 @@ def run_missing(command: Command) -> bool:
     Raises:
         ConfigError: nothing is asked for, or a row does not go with the preset or the pack.
     """
-    trials = command.trials(command.rows)
+    trials = command.trials()
     if not trials:
         raise ConfigError("got no row or no seed, need at least one of each (see --list)")
     for trial in trials:

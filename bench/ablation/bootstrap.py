@@ -34,7 +34,8 @@ class Estimate(NamedTuple):
 def estimate(values: Values, seed: int = 0) -> Estimate:
     """Mean over seeds and people, with a 95 % interval for other seeds and other people.
 
-    For a paired difference give the differences, `a - b` of the same seeds and people.
+    For a paired difference give the differences, `a - b` of the same seeds and people. People who
+    have no value (NaN) with some seed are left out.
 
     Args:
         values: `(seeds, people)`.
@@ -43,6 +44,7 @@ def estimate(values: Values, seed: int = 0) -> Estimate:
     >>> estimate(np.array([[50.0, 50.0], [50.0, 50.0]]))
     Estimate(value=50.0, low=50.0, high=50.0, seeds=2)
     """
+    values = values[:, np.isfinite(values).all(axis=0)]
     seeds, people = values.shape
     drawn = _shares(people, seed) @ values.mean(axis=0)
     if seeds > 1:

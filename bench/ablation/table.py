@@ -45,7 +45,7 @@ def values(runs: Mapping[int, RunRecord], pairs: Pairs, condition: str = OVERALL
 
 def score(runs: Mapping[int, RunRecord], pairs: Pairs, condition: str = OVERALL) -> Estimate:
     """A row's Rank-1."""
-    return estimate(_complete(values(runs, pairs, condition)))
+    return estimate(values(runs, pairs, condition))
 
 
 def gain(
@@ -59,12 +59,7 @@ def gain(
     if not seeds:
         return None
     first, second = ({s: runs[s] for s in seeds} for runs in (before, after))
-    return estimate(_complete(values(second, pairs, condition) - values(first, pairs, condition)))
-
-
-def _complete(found: Values) -> Values:
-    """Without people who have no probe."""
-    return found[:, np.isfinite(found).all(axis=0)]
+    return estimate(values(second, pairs, condition) - values(first, pairs, condition))
 
 
 def tables(runs: Runs) -> str:
@@ -83,14 +78,14 @@ def _group(runs: Runs, rows: Sequence[Row]) -> list[str]:
     names = [direction(*pair) for pair in ACROSS]
     scores = [["row", "", "seeds", *names, "both", "held out", "paper*"]]
     to = [*(f"to base, {n}" for n in [*names, "both"]), "to full, both", "to full, held out"]
-    gains = [["row", *to]]
+    gains = [["row", "base, full", *to]]
     for row in rows:
         own = runs[row.name]
         found = [_score(score(own, pairs)) for pairs in _columns()]
         scores.append([row.name, row.what, _seeds(own), *found, _held(own), row.paper or "–"])
         to_base = [_gain(runs, row.base, row, pairs) for pairs in _columns()]
         to_full = [_gain(runs, row.full, row, ACROSS), _held_gain(runs.get(row.full, {}), own)]
-        gains.append([row.name, *to_base, *to_full])
+        gains.append([row.name, f"{row.base}, {row.full}", *to_base, *to_full])
     return [markdown(scores), markdown(gains)]
 
 
@@ -133,13 +128,14 @@ def conditions_table(runs: Runs) -> str:
 
 
 def single_table(runs: Runs) -> str:
-    """Within one sensor: the upper reference of every row."""
+    """Within one sensor, a reference for every row, and what it gains there on its base."""
     within = [pair for pair in DIRECTIONS if pair[0] is pair[1]]
-    lines = [["row", "seeds", *(direction(*pair) for pair in within)]]
-    lines += [
-        [name, _seeds(own), *(_score(score(own, [pair])) for pair in within)]
-        for name, own in runs.items()
-    ]
+    names = [direction(*pair) for pair in within]
+    lines = [["row", "seeds", *names, *(f"to base, {name}" for name in names)]]
+    for name, own in runs.items():
+        scores = [_score(score(own, [pair])) for pair in within]
+        gains = [_gain(runs, ROWS[name].base, ROWS[name], [pair]) for pair in within]
+        lines.append([name, _seeds(own), *scores, *gains])
     return markdown(lines)
 
 

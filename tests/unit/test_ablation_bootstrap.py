@@ -63,3 +63,8 @@ def test_one_seed_speaks_of_people_only() -> None:
 def test_the_same_values_give_the_same_interval() -> None:
     values = np.random.default_rng(4).normal(0, 1, (3, 20))
     assert estimate(values) == estimate(values.copy())
+
+
+def test_people_without_a_value_are_left_out() -> None:
+    values = np.array([[1.0, 2.0, np.nan], [3.0, np.nan, 5.0]])
+    assert estimate(values) == estimate(values[:, :1])

@@ -182,7 +182,7 @@ def test_the_command_runs_what_is_missing_and_prints_its_table(
         printed = capsys.readouterr()
         assert "| base | no diffusion |" in printed.out
         assert printed.err.count("run ") == runs
-    monkeypatch.setattr(sys, "argv", words(tmp_path, pack, "--list", "--seeds", "0", "1", "2"))
+    monkeypatch.setattr(sys, "argv", words(tmp_path, pack, "--list"))
     main()
     lines = capsys.readouterr().out.splitlines()
     assert any(line.split()[0] == "p1" and line.endswith("seeds done: 0 1") for line in lines)

@@ -25,6 +25,7 @@ from bench.ablation.table import (
     gain,
     phases_table,
     score,
+    single_table,
     tables,
 )
 from gait.errors import EvaluationError
@@ -80,9 +81,10 @@ def test_people_without_a_probe_are_left_out_of_both() -> None:
 def test_the_tables_text() -> None:
     text = tables(by_row(records()))
     assert "| full | all three phases | 0 1 |" in text
-    assert "| p1 | +0.0 [+0.0, +0.0] | +0.0 [+0.0, +0.0] | +0.0 [+0.0, +0.0] |" in text
-    assert "| full | **+5.0 [+5.0, +5.0]** |" in text
-    lines = [line for line in text.splitlines() if line.startswith(("| base | – ", "| full | **"))]
+    assert "| p1 | base, full | +0.0 [+0.0, +0.0] | +0.0 [+0.0, +0.0] | +0.0 [+0.0, +0.0] |" in text
+    assert "| full | base, full | **+5.0 [+5.0, +5.0]** |" in text
+    starts = ("| base | base, full |", "| full | base, full |")
+    lines = [line for line in text.splitlines() if line.startswith(starts)]
     assert [line.split(" | ")[-1] for line in lines] == ["-5.0 |", "– |"]
     assert "Not run yet: p12, p13, p3, p23." in text
     assert "### parts" not in text
@@ -100,6 +102,12 @@ def test_what_a_phase_adds_is_between_rows_that_differ_in_it_alone() -> None:
         ["| 1", "2, 3", "1", "+2.0 [+2.0, +2.0] |"],
     ]
     assert phases_table(by_row(found[:3])) == ""
+
+
+def test_the_table_within_one_sensor_has_its_gains() -> None:
+    text = single_table(by_row(records()))
+    assert text.splitlines()[-1].endswith("| **+5.0 [+5.0, +5.0]** | **+5.0 [+5.0, +5.0]** |")
+    assert text.splitlines()[2].endswith("| – | – |")
 
 
 def test_the_euclidean_table_is_of_that_distance() -> None:
@@ -145,6 +153,7 @@ def test_the_page_says_simulated_and_names_config_and_commit(tmp_path: Path) -> 
     assert "configs/benchmark.yaml" in text
     assert "0123456789ab" in text
     assert "all three phases" in readme_text(tmp_path)
+    assert "Simulated people, `configs/benchmark.yaml`, code 0123456789ab" in readme_text(tmp_path)
 
 
 def test_the_documents_are_what_the_command_writes() -> None:
