@@ -99,11 +99,16 @@ class ModelConfig(Config):
 
 
 class DenoiserKind(StrEnum):
-    """Which denoiser: the paper's, or one of its two ablations (paper Table 7)."""
+    """Which denoiser: the paper's, one of its two ablations (paper Table 7), or a control.
+
+    `none` denoises without error, ε̂ = ε: there is no trajectory, and what Eq. 17 compares are the
+    clean latents of both modalities themselves. Not in the paper.
+    """
 
     SHARED = "shared"
     INDEPENDENT = "independent"
     HEAVY = "heavy"
+    NONE = "none"
 
 
 class DiffusionConfig(Config):
@@ -139,7 +144,7 @@ class DiffusionConfig(Config):
     axial_attention: bool = True
     """Attention over rows in the bottleneck (Eq. 11)."""
     denoiser: DenoiserKind = DenoiserKind.SHARED
-    """One light denoiser for both modalities, one each, or one heavy one."""
+    """One light denoiser for both modalities, one each, one heavy one, or none."""
     attention_heads: PositiveInt = 4
     """Heads of the axial attention."""
     time_embedding: int = Field(default=256, gt=0, multiple_of=2)

@@ -39,9 +39,10 @@ def _diffusion(**fields: Any) -> Changes:
 
 
 BASE, FULL, FIRST = "base", "full", "p1"
+NO_DIFFUSION = _diffusion(phases=[])
 
 PHASES = (
-    Row(BASE, "no diffusion", _diffusion(phases=[]), "54.7"),
+    Row(BASE, "no diffusion", NO_DIFFUSION, "54.7"),
     Row(FIRST, "phase 1", _diffusion(phases=[1]), "60.6"),
     Row("p12", "phases 1, 2", _diffusion(phases=[1, 2]), "63.1"),
     Row("p13", "phases 1, 3", _diffusion(phases=[1, 3]), "62.5"),
@@ -56,6 +57,7 @@ PARTS = (
     Row("no-attention", "without axial attention", _diffusion(axial_attention=False), "62.0"),
     Row("independent", "a denoiser for each modality", _diffusion(denoiser="independent"), "63.3"),
     Row("heavy", "a heavy denoiser", _diffusion(denoiser="heavy"), "59.1"),
+    Row("no-denoiser", "no denoiser: clean latents aligned", _diffusion(denoiser="none")),
 )
 SETTINGS = (
     Row("scaled", "β scaled by 1000/T", _diffusion(schedule="linear_scaled")),
@@ -109,7 +111,7 @@ TRIPLETS = (
     Row(
         "base-within",
         "no diffusion, triplets within modalities",
-        {"diffusion": {"phases": []}, "model": {"within_modality_triplets": True}},
+        {**NO_DIFFUSION, "model": {"within_modality_triplets": True}},
         full="full-within",
     ),
     Row(
@@ -117,6 +119,44 @@ TRIPLETS = (
         "all three phases, triplets within modalities",
         {"model": {"within_modality_triplets": True}},
         base="base-within",
+    ),
+)
+SHORTER = tuple(
+    Row(f"{name}-{iterations}", f"{what}, {iterations} iterations", {**changes, **shorter})
+    for iterations in (2000, 3000)
+    for shorter in ({"optim": {"iterations": iterations}},)
+    for name, what, changes in (
+        (BASE, "no diffusion", NO_DIFFUSION),
+        (FULL, "all three phases", {}),
+    )
+)
+RIVALS = (
+    *SHORTER,
+    Row(
+        "base-decay-002",
+        "no diffusion, weight decay 0.002",
+        {**NO_DIFFUSION, "optim": {"weight_decay": 2e-3}},
+    ),
+    Row(
+        "base-lr-0015",
+        "no diffusion, learning rate 0.0015",
+        {**NO_DIFFUSION, "optim": {"lr": 1.5e-3}},
+    ),
+)
+OTHERS = (
+    Row(
+        "base-others",
+        "no diffusion, other people",
+        {**NO_DIFFUSION, "walkers": {"seed": 7}},
+        base="base-others",
+        full="full-others",
+    ),
+    Row(
+        "full-others",
+        "all three phases, other people",
+        {"walkers": {"seed": 7}},
+        base="base-others",
+        full="full-others",
     ),
 )
 CONTROLS = tuple(
@@ -139,6 +179,8 @@ GROUPS: Mapping[str, Sequence[Row]] = {
     "settings": SETTINGS,
     "undecayed": UNDECAYED,
     "triplets": TRIPLETS,
+    "rivals": RIVALS,
+    "others": OTHERS,
     "controls": CONTROLS,
 }
 """Groups of rows, each a table; a group's name stands for its rows on the command line."""

@@ -83,8 +83,11 @@ def naive_losses(module: TrajectoryRegularizer, first: Tensor, second: Tensor) -
             for m in range(2):
                 eps = noise.eps[row, m if noise.eps.shape[1] == 2 else 0, i]
                 z_t = kept**0.5 * z_0[m] + (1 - kept) ** 0.5 * eps
-                denoiser = module.denoisers[m if len(module.denoisers) == 2 else 0]
-                e, b = denoiser(z_t[None], torch.tensor([t]), prior[m][None])
+                if len(module.denoisers) == 0:
+                    e = b = eps[None]
+                else:
+                    denoiser = module.denoisers[m if len(module.denoisers) == 2 else 0]
+                    e, b = denoiser(z_t[None], torch.tensor([t]), prior[m][None])
                 eps_hat.append(e[0])
                 bridge.append(b[0])
                 z_hat.append((z_t - (1 - kept) ** 0.5 * e[0]) / kept**0.5)
@@ -115,6 +118,7 @@ def naive_losses(module: TrajectoryRegularizer, first: Tensor, second: Tensor) -
         {"modal_token": False, "axial_attention": False},
         {"denoiser": "independent"},
         {"denoiser": "heavy", "detach_targets": False},
+        {"denoiser": "none"},
         {"schedule": "cosine", "max_inverse_signal": 2.0},
         {"standardise_latent": True, "detach_targets": False},
         {"standardise_latent": False, "detach_targets": True},
@@ -223,6 +227,16 @@ def test_the_reconstruction_weight_bounds_the_inverse_signal() -> None:
     assert (reconstruction_weight(retention, None) == 1).all()
     default = signal_retention(BetaSchedule.LINEAR, 100)
     assert (reconstruction_weight(default, DiffusionConfig().max_inverse_signal) == 1).all()
+
+
+def test_without_a_denoiser_the_clean_latents_are_compared() -> None:
+    module, (first, second) = regularizer(denoiser="none"), maps()
+    terms = run(module, first, second).terms
+    z_0 = module.latents(first, second)
+    direct = 2 * (z_0[0] - z_0[1]).square().mean()
+    torch.testing.assert_close(terms.pop("p3_reconstruction"), direct)
+    assert terms.pop("p1_identity") == identity_loss(*z_0)
+    assert set(map(float, terms.values())) == {0}
 
 
 def test_independent_denoisers_share_nothing_and_coupled_heads_have_no_parameters() -> None:

@@ -100,7 +100,7 @@ class TrajectoryRegularizer(nn.Module):
             if config.standardise_latent
             else None
         )
-        count = 2 if config.denoiser is DenoiserKind.INDEPENDENT else 1
+        count = {DenoiserKind.NONE: 0, DenoiserKind.INDEPENDENT: 2}.get(config.denoiser, 1)
         self.denoisers = nn.ModuleList(Denoiser(channels, config) for _ in range(count))
         retention = signal_retention(config.schedule, config.steps)
         self._constant("signal", np.sqrt(retention))
@@ -167,11 +167,14 @@ class TrajectoryRegularizer(nn.Module):
             table[noise.t][:, None, :, None, None, None].to(z_0.dtype)
             for table in (self.signal, self.spread)
         )
-        prior = identity_prior(z_0)  # Eq. 6
         eps = noise.eps.to(z_0.dtype)
-        z_t = diffuse(z_0, eps, signal, spread)  # Eq. 7
-        condition = torch.stack([route(prior, cross) for cross in crossed])
-        eps_hat, bridge = self._denoise(z_t, noise.t, condition)  # Eq. 8 to 11
+        if self.denoisers:
+            prior = identity_prior(z_0)  # Eq. 6
+            z_t = diffuse(z_0, eps, signal, spread)  # Eq. 7
+            condition = torch.stack([route(prior, cross) for cross in crossed])
+            eps_hat, bridge = self._denoise(z_t, noise.t, condition)  # Eq. 8 to 11
+        else:
+            eps_hat = bridge = eps.expand(len(crossed), *z_0.shape)
         rows = zip(*(x.unbind() for x in (eps_hat, bridge, eps, signal, spread)), strict=True)
         return [Trajectory(*row) for row in rows]
 
