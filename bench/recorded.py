@@ -1,93 +1,107 @@
 """A control: recorded people found by runs that were trained on simulated ones.
 
-`python -m bench.recorded runs/benchmark/full-0 --motion cmu_walks.tar.gz`. Recorded walks drive
-simulated bodies, seen by the simulated sensors under the run's own conditions and views. They are
-few, so intervals are wide; among them alone, chance is one in their number. With `--against` runs
-are compared pair by pair, which takes out how hard each person is to find.
+`python -m bench.recorded cmu_walks.tar.gz --rows base full` looks at finished runs of
+bench.ablation. Recorded walks drive simulated bodies, seen by the simulated sensors under the
+runs' own conditions and views. They are few, so intervals are wide; among them alone, chance is one
+in their number. Each run leaves a record in `results/recorded`, of which tables are made as of the
+others: `python -m bench.ablation --table --write`.
 """
 
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import tyro
-from numpy.typing import NDArray
 
-from bench.ablation.bootstrap import estimate
-from bench.ablation.table import OVERALL
-from bench.runs import common_config
+from bench.ablation.page import RECORDED, read_runs
+from bench.ablation.rows import BASE, FULL, chosen
+from bench.ablation.table import tables
+from bench.ablation.trial import RESULTS, RUNS, SEEDS, Trial, evaluate
 from gait.cli import run
 from gait.errors import ConfigError
-from gait.metrics import Distance
-from gait.modality import Modality
-from train.checkpoint import load_network
-from train.data.pack import Pack
+from train.checkpoint import load_checkpoint
 from train.device import pick_device, pick_precision, set_threads
 from train.distributed import Ranks
-from train.embed import Embeddings, embed_sequences
+from train.learner import Machine
 from train.loop import LAST
-from train.protocols.outcomes import Lookup
-from train.protocols.people import scores_alone
-from train.protocols.sustech1k import compare_sustech1k
-from train.report.summary import DIRECTIONS, direction, summary_text
-from train.results import labels_of, score
+from train.presets import differences, load_config
 from train.simulate.config import SimulateConfig
 from train.simulate.recorded import find_people
+from train.storage import write_atomically
 from train.walkers import walkers_pack
 
 
-def main(
-    folders: tyro.conf.Positional[tuple[Path, ...]],
-    motion: Path,
-    against: tuple[Path, ...] = (),
-) -> None:
-    """Evaluates run folders on recorded people.
+@dataclass(frozen=True)
+class Command:
+    """What the command line asks for.
 
     Args:
-        folders: of the runs, of one benchmark.
         motion: folder or .tar.gz of ASF/AMC or BVH files.
-        against: run folders to compare the others with, one for each, such as those of the base
-            with the same seeds.
+        rows: names of rows or groups of rows of bench.ablation.
+        seeds: of the runs.
+        preset: of the runs.
+        runs: folder of the run folders.
+        results: folder of the records.
     """
-    if against and len(against) != len(folders):
-        raise ConfigError(f"got {len(against)} runs against {len(folders)}, need one for each")
-    config = common_config((*folders, *against))
-    pack = walkers_pack(recorded_walkers(config.walkers, motion))
-    set_threads(config.run)
-    device = pick_device(config.run, Ranks())
-    precision = pick_precision(config.run, device)
-    people = len({record.subject for record in pack.records})
-    seen = []
-    for folder in (*folders, *against):
-        network = load_network(folder / LAST, device)
-        seen.append(embed_sequences(network, pack, pack.records, device, precision))
-        print(f"{folder}: recorded motion on simulated bodies, chance {100 / people:.1f} %")
-        print(summary_text(score(pack, list(pack.records), seen[-1])))
-    if against:
-        print(gains_text(pack, seen[: len(folders)], seen[len(folders) :]))
+
+    motion: tyro.conf.Positional[Path]
+    rows: tuple[str, ...] = (BASE, FULL)
+    seeds: tuple[int, ...] = SEEDS
+    preset: str = "benchmark"
+    runs: Path = RUNS
+    results: Path = RESULTS / RECORDED
+
+    def trials(self) -> Iterator[Trial]:
+        """Every run asked for.
+
+        Raises:
+            ConfigError: one is not finished, or was trained with other settings.
+        """
+        preset = load_config(self.preset)
+        for row in chosen(self.rows):
+            for seed in self.seeds:
+                trial = Trial(preset, row, seed, self.runs, self.results)
+                if trial.record() is None:
+                    require_finished(trial)
+                yield trial
 
 
-def gains_text(pack: Pack, after: list[Embeddings], before: list[Embeddings]) -> str:
-    """Rank-1 of `after − before` in points over all conditions, paired, direction by direction."""
-    runs = [[_alone(pack, embeddings) for embeddings in some] for some in (after, before)]
-    lines = [f"gained, points [95 % interval over people and {len(after)} runs], all conditions:"]
-    for pair in DIRECTIONS:
-        ours, theirs = (np.array([run[pair] for run in some]) for some in runs)
-        found = estimate(ours - theirs)
-        lines.append(
-            f"{direction(*pair)}  {found.value:+.1f} [{found.low:+.1f}, {found.high:+.1f}]"
+def require_finished(trial: Trial) -> None:
+    """Nothing, if the run's last checkpoint is that of the row after all its iterations.
+
+    Raises:
+        CheckpointError: there is none to read.
+        ConfigError: it is of other settings, or not finished.
+    """
+    path = trial.folder / LAST
+    checkpoint = load_checkpoint(path)
+    changed = differences(checkpoint.config, trial.config)
+    if changed:
+        raise ConfigError(f"{path} was trained with other settings: {', '.join(changed)}")
+    if checkpoint.iteration < trial.config.optim.iterations:
+        raise ConfigError(
+            f"{path} is of iteration {checkpoint.iteration}, "
+            f"need {trial.config.optim.iterations}: finish it with bench.ablation"
         )
-    return "\n".join(lines)
 
 
-def _alone(
-    pack: Pack, embeddings: Embeddings
-) -> dict[tuple[Modality, Modality], NDArray[np.float64]]:
-    """`(people,)` Rank-1 of each person alone by probe and gallery modality, percent."""
-    found = compare_sustech1k(*embeddings, labels_of(pack.records), (1,))
-    return {
-        pair: scores_alone(found, Lookup(*pair, Distance.COSINE))[OVERALL][:, 0]
-        for pair in DIRECTIONS
-    }
+def main(command: Command) -> None:
+    """Evaluates what has no record yet, and prints the tables of all records."""
+    trials = list(command.trials())
+    if not trials:
+        raise ConfigError("got no row or no seed, need at least one of each")
+    run_config = trials[0].preset.run
+    set_threads(run_config)
+    device = pick_device(run_config, Ranks())
+    machine = Machine(device, pick_precision(run_config, device))
+    for trial in trials:
+        pack = walkers_pack(recorded_walkers(trial.config.walkers, command.motion))
+        if trial.record(pack) is None:
+            print(trial.name, file=sys.stderr, flush=True)
+            record = evaluate(trial, pack, machine)
+            write_atomically(trial.path, record.to_json().encode())
+    print(tables(read_runs(trials[0].preset, command.results)))
 
 
 def recorded_walkers(walkers: SimulateConfig, motion: Path) -> SimulateConfig:
@@ -106,4 +120,4 @@ def recorded_walkers(walkers: SimulateConfig, motion: Path) -> SimulateConfig:
 
 
 if __name__ == "__main__":
-    run(lambda: tyro.cli(main, prog="python -m bench.recorded", description=__doc__))
+    run(lambda: main(tyro.cli(Command, prog="python -m bench.recorded", description=__doc__)))

@@ -28,14 +28,16 @@ from train.storage import write_atomically
 ROOT = Path(__file__).resolve().parents[2]
 PAGE, README = ROOT / "docs" / "results.md", ROOT / "README.md"
 PRESETS = ("benchmark", "benchmark_gpu")
+RECORDED = "recorded"
+"""Folder, beside the presets', of the records of recorded people."""
 BEGIN, END = "<!-- results: python -m bench.ablation --table --write -->", "<!-- /results -->"
 
 HEAD = """# Results
 
 Written by `python -m bench.ablation --table --write` from the JSON files in `results/`; do not
 edit. What was tried besides, and what it showed: [experiments.md](experiments.md). What is missing
-is run by `python -m bench.ablation --rows phases --seeds 3 4 5` (`--list` names all rows); killed,
-it goes on where it was, and a second process beside it takes other runs.
+is run by `python -m bench.ablation --rows phases` (`--list` names all rows); killed, it goes on
+where it was, and a second process beside it takes other runs.
 
 All people are **simulated**. Rank-1 in percent, Overall of the SUSTech1K protocol (all conditions
 of the preset; another walk than the gallery's, every other view on its own), cosine distance of
@@ -117,6 +119,22 @@ def preset_text(preset: TrainConfig, runs: Runs) -> str:
     )
 
 
+def recorded_text(preset: TrainConfig, runs: Runs) -> str:
+    """What runs of a preset find of recorded people."""
+    records = [record for seeds in runs.values() for record in seeds.values()]
+    people = len(records[0].people)
+    commits = sorted({record.commit or "unknown" for record in records})
+    intro = [
+        f"The runs above, with {people} people of recorded motion on simulated bodies, none of",
+        f"them trained on (`python -m bench.recorded`). Chance: {100 / people:.1f} %. The people",
+        f"held out are simulated, as above. Code {', '.join(commits)}.",
+    ]
+    within = ["### One sensor, recorded motion", single_table(runs)]
+    return "\n\n".join(
+        [f"## Recorded motion, {preset.name}", "\n".join(intro), tables(runs), *within]
+    )
+
+
 def results_text(results: Path) -> str:
     """The whole of docs/results.md."""
     found = [(preset, read_runs(preset, results)) for preset in map(load_config, PRESETS)]
@@ -124,6 +142,8 @@ def results_text(results: Path) -> str:
         preset_text(preset, runs) if runs else f"## {preset.name}\n\nNot run yet."
         for preset, runs in found
     ]
+    recorded = [(preset, read_runs(preset, results / RECORDED)) for preset, _ in found]
+    texts += [recorded_text(preset, runs) for preset, runs in recorded if runs]
     return "\n\n".join([HEAD, *texts]) + "\n"
 
 

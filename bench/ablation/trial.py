@@ -43,6 +43,9 @@ from train.split import split_people
 from train.storage import write_atomically
 
 RANKS = (1, 5)
+RESULTS, RUNS = Path("results"), Path("runs")
+SEEDS = (3, 4, 5)
+"""Those that had no part in choosing settings."""
 
 
 @dataclass(frozen=True)
