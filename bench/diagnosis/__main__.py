@@ -19,7 +19,7 @@ from bench.ablation.table import ACROSS
 from bench.diagnosis.gaps import Gaps, measure_gaps
 from bench.diagnosis.plots import draw_conditions, draw_gaps, draw_people
 from bench.diagnosis.retrievals import extremes
-from bench.runs import common_config
+from bench.diagnosis.runs import common_config
 from gait.cli import run
 from gait.errors import PackError
 from gait.metrics import Distance
