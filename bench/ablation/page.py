@@ -52,8 +52,9 @@ In brackets: 95 % intervals. People are resampled; over seeds the mean is spread
 few seeds give wide intervals. **With one seed an interval speaks of other people only, not of other
 seeds:** where seeds differ by 2 points, 31 to 58 % of such intervals miss, so nothing of one seed
 is bold. Differences are paired: the same seeds, the same people, which need not be all that a score
-is of; bold where the interval leaves out zero. The 64 or 300 test people are the same in all runs.
-Many rows are compared, so some are bold by chance alone.
+is of; bold where the interval leaves out zero. The 64 or 300 test people are the same in all runs
+but those of the groups `others` and `controls`. Many rows are compared, so some are bold by chance
+alone.
 
 \\* As the paper reports, on real people (SUSTech1K), another network size and training: it stands
 here to compare directions and sizes of effects, not numbers. It is of one direction, in which the

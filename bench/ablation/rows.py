@@ -122,12 +122,12 @@ TRIPLETS = (
     ),
 )
 SHORTER = tuple(
-    Row(f"{name}-{iterations}", f"{what}, {iterations} iterations", {**changes, **shorter})
-    for iterations in (2000, 3000)
-    for shorter in ({"optim": {"iterations": iterations}},)
-    for name, what, changes in (
-        (BASE, "no diffusion", NO_DIFFUSION),
-        (FULL, "all three phases", {}),
+    row
+    for n in (2000, 3000)
+    for shorter in ({"optim": {"iterations": n}},)
+    for row in (
+        Row(f"base-{n}", f"no diffusion, {n} iterations", {**NO_DIFFUSION, **shorter}),
+        Row(f"full-{n}", f"all three phases, {n} iterations", shorter, base=f"base-{n}"),
     )
 )
 RIVALS = (
