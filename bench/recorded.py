@@ -101,7 +101,7 @@ def main(command: Command) -> None:
             print(trial.name, file=sys.stderr, flush=True)
             record = evaluate(trial, pack, machine)
             write_atomically(trial.path, record.to_json().encode())
-    print(tables(read_runs(trials[0].preset, command.results)))
+    print(tables(read_runs(trials[0].preset, command.results), missing=False))
 
 
 def recorded_walkers(walkers: SimulateConfig, motion: Path) -> SimulateConfig:

@@ -132,7 +132,12 @@ def recorded_text(preset: TrainConfig, runs: Runs) -> str:
     ]
     within = ["### One sensor, recorded motion", single_table(runs)]
     return "\n\n".join(
-        [f"## Recorded motion, {preset.name}", "\n".join(intro), tables(runs), *within]
+        [
+            f"## Recorded motion, {preset.name}",
+            "\n".join(intro),
+            tables(runs, missing=False),
+            *within,
+        ]
     )
 
 

@@ -62,14 +62,19 @@ def gain(
     return estimate(values(second, pairs, condition) - values(first, pairs, condition))
 
 
-def tables(runs: Runs) -> str:
-    """All groups of rows that have runs: scores and differences of each."""
+def tables(runs: Runs, *, missing: bool = True) -> str:
+    """All groups of rows that have runs: scores and differences of each.
+
+    Args:
+        runs: of one preset.
+        missing: also name the rows of a group that have none.
+    """
     found = []
     for group, rows in GROUPS.items():
         done = [row for row in rows if row.name in runs]
         if done:
-            missing = [row.name for row in rows if row.name not in runs]
-            note = [f"Not run yet: {', '.join(missing)}."] if missing else []
+            without = [row.name for row in rows if row.name not in runs]
+            note = [f"Not run yet: {', '.join(without)}."] if without and missing else []
             found.append("\n\n".join([f"### {group}", *_group(runs, done), *note]))
     return "\n\n".join(found)
 
