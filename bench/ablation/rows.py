@@ -142,6 +142,12 @@ RIVALS = (
         "no diffusion, learning rate 0.0015",
         {**NO_DIFFUSION, "optim": {"lr": 1.5e-3}},
     ),
+    Row(
+        "full-lr-0015",
+        "all three phases, learning rate 0.0015",
+        {"optim": {"lr": 1.5e-3}},
+        base="base-lr-0015",
+    ),
 )
 OTHERS = (
     Row(
