@@ -169,6 +169,8 @@ class DiffusionConfig(Config):
     def _well_posed(self) -> Self:
         if list(self.phases) != sorted(set(self.phases)):
             raise ConfigError(f"got phases {self.phases}, need each at most once, in rising order")
+        if self.denoiser is DenoiserKind.NONE and self.phases == (2,):
+            raise ConfigError("got phase 2 alone and no denoiser: it would compare nothing")
         _ = self.intervals
         return self
 

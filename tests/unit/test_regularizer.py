@@ -237,6 +237,8 @@ def test_without_a_denoiser_the_clean_latents_are_compared() -> None:
     torch.testing.assert_close(terms.pop("p3_reconstruction"), direct)
     assert terms.pop("p1_identity") == identity_loss(*z_0)
     assert set(map(float, terms.values())) == {0}
+    with pytest.raises(ConfigError, match="phase 2 alone"):
+        DiffusionConfig(denoiser=DenoiserKind.NONE, phases=(2,))
 
 
 def test_independent_denoisers_share_nothing_and_coupled_heads_have_no_parameters() -> None:
