@@ -101,9 +101,13 @@ def train_rank(config: TrainConfig, ranks: Ranks, port: int, iterations: int) ->
         "WORLD_SIZE": str(ranks.world),
     }
     with process_group(ranks, torch.device("cpu")):
-        trainer = Trainer(config, open_frames(None, config), make_machine(config, ranks))
-        steps: list[float] = trainer.turn(iterations).sum(axis=1).tolist()
-        return steps
+        return _step_times(config, ranks, iterations)
+
+
+def _step_times(config: TrainConfig, ranks: Ranks, iterations: int) -> list[float]:
+    trainer = Trainer(config, open_frames(None, config), make_machine(config, ranks))
+    steps: list[float] = trainer.turn(iterations).sum(axis=1).tolist()
+    return steps
 
 
 def _free_port() -> int:

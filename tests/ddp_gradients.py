@@ -37,7 +37,13 @@ def save_step(pack: Pack, out: Path, ranks: Ranks) -> None:
         )
 
 
+def native_threads() -> list[str]:
+    """The names of this process's threads, those that Python did not start included."""
+    return [p.read_text().strip() for p in Path("/proc/self/task").glob("*/comm")]
+
+
 if __name__ == "__main__":
-    everyone = Ranks.from_environment()
+    everyone, pack, out = Ranks.from_environment(), *map(Path, sys.argv[1:])
     with process_group(everyone, CPU):
-        save_step(Pack.open(Path(sys.argv[1])), Path(sys.argv[2]), everyone)
+        save_step(Pack.open(pack), out, everyone)
+    out.with_suffix(f".threads{everyone.rank}").write_text(" ".join(native_threads()))

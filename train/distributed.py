@@ -3,6 +3,7 @@
 A single process needs none of it: every function here is the identity when the world is one rank.
 """
 
+import gc
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ from typing import cast
 
 import torch
 import torch.distributed as dist
+import torch.distributed.nn  # see process_group: this module keeps the group it is imported under
 from torch import Tensor, nn
 from torch.autograd.function import FunctionCtx
 from torch.nn.modules.batchnorm import _BatchNorm
@@ -42,7 +44,12 @@ class Ranks:
 
 @contextmanager
 def process_group(ranks: Ranks, device: torch.device) -> Iterator[None]:
-    """Joins the processes of a launch for the duration: NCCL on CUDA, gloo on CPU."""
+    """Joins the processes of a launch for the duration: NCCL on CUDA, gloo on CPU.
+
+    Nothing of the group may live on: a thread of gloo that lets a tensor go while Python shuts
+    down aborts the process. `torch.distributed.nn` would keep the group for good if imported
+    under it (as DDP does), and the cycles of a DDP model until they are collected.
+    """
     if ranks.world == 1:
         yield
         return
@@ -53,6 +60,7 @@ def process_group(ranks: Ranks, device: torch.device) -> Iterator[None]:
         yield
     finally:
         dist.destroy_process_group()
+        gc.collect()
 
 
 def world_size() -> int:

@@ -106,10 +106,9 @@ def main() -> None:
     split = split_people(pack.records, config)
     checkpoint = resume_point(command, split, ranks)
     with process_group(ranks, device):
-        training = TrainingRun(
+        outcome = TrainingRun(
             config, pack, split, command.folder, machine, checkpoint, command.profile
-        )
-        outcome = training.run()
+        ).run()
     if (command.folder / TRACE).exists() and command.profile:
         say(ranks, f"trace: {command.folder / TRACE} (open it in https://ui.perfetto.dev)")
     if outcome.stopped_by is not None:

@@ -37,13 +37,27 @@ def pack(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def steps(pack: Path, tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
-    """The same step by one rank and by two."""
+def folder(pack: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What one rank and two left of the same step."""
     folder = tmp_path_factory.mktemp("steps")
     save_step(Pack.open(pack), folder / "one.pt", Ranks())
     done = torchrun("tests.ddp_gradients", pack, folder / "two.pt")
     assert done.returncode == 0, done.stderr
+    return folder
+
+
+@pytest.fixture(scope="module")
+def steps(folder: Path) -> list[dict[str, Any]]:
+    """The same step by one rank and by two."""
     return [torch.load(folder / f"{name}.pt") for name in ("one", "two")]
+
+
+@pytest.mark.parametrize("rank", [0, 1])
+def test_no_thread_of_the_group_outlives_it(folder: Path, rank: int) -> None:
+    # One that does may drop a tensor while Python shuts down, and abort the process.
+    threads = (folder / f"two.threads{rank}").read_text()
+    assert threads
+    assert "gloo" not in threads
 
 
 def test_gradients_are_equal(steps: list[dict[str, Any]]) -> None:
