@@ -14,8 +14,8 @@ from typing import Annotated
 import tyro
 
 from bench.ablation.page import read_runs, write_pages
-from bench.ablation.rows import GROUPS, chosen
-from bench.ablation.table import tables
+from bench.ablation.rows import GROUPS, ROWS, chosen
+from bench.ablation.table import against_table, tables
 from bench.ablation.trial import RESULTS, RUNS, SEEDS, Trial, run_trial
 from gait.cli import run
 from gait.errors import ConfigError
@@ -40,6 +40,7 @@ class Command:
         runs: folder of the unfinished and finished run folders.
         listing: print the rows, and which seeds are done, and stop.
         table: print the tables of what is done, and stop.
+        against: a row: print what the rows asked for score above or below it, and stop.
         write: also write them into docs/results.md and README.md.
     """
 
@@ -51,6 +52,7 @@ class Command:
     runs: Path = RUNS
     listing: Annotated[bool, tyro.conf.arg(name="list")] = False
     table: bool = False
+    against: str | None = None
     write: bool = False
 
     def trials(self) -> list[Trial]:
@@ -69,6 +71,9 @@ def main() -> None:
     if command.listing:
         print(rows_text(command))
         return
+    if command.against is not None:
+        print(against_text(command, command.against))
+        return
     if not command.table:
         finished = run_missing(command)
         if not finished:
@@ -79,15 +84,30 @@ def main() -> None:
         write_pages(command.results)
 
 
+def against_text(command: Command, name: str) -> str:
+    """The paired differences of the rows asked for to any one row.
+
+    Raises:
+        ConfigError: no such row, or its people are not theirs.
+    """
+    if name not in ROWS:
+        chosen([name])  # says which there are
+        raise ConfigError(f"got the group {name}, need one row to compare with")
+    runs = read_runs(load_config(command.preset), command.results)
+    asked = {row: {s: own[s] for s in command.seeds if s in own} for row, own in runs.items()}
+    return against_table(asked, ROWS[name], chosen(command.rows))
+
+
 def rows_text(command: Command) -> str:
     """The rows by group, and which seeds are done."""
     runs = read_runs(load_config(command.preset), command.results)
+    width = max(len(row.what) for row in ROWS.values()) + 2
     lines = []
     for group, rows in GROUPS.items():
         lines.append(f"{group}:")
         for row in rows:
             done = " ".join(map(str, runs.get(row.name, {}))) or "none"
-            lines.append(f"  {row.name:<18}{row.what:<46}seeds done: {done}")
+            lines.append(f"  {row.name:<18}{row.what:<{width}}seeds done: {done}")
     return "\n".join(lines)
 
 

@@ -133,6 +133,13 @@ SHORTER = tuple(
 RIVALS = (
     *SHORTER,
     Row(
+        "no-denoiser-3000",
+        "no denoiser, 3000 iterations",
+        {**_diffusion(denoiser="none"), "optim": {"iterations": 3000}},
+        base="base-3000",
+        full="full-3000",
+    ),
+    Row(
         "base-decay-002",
         "no diffusion, weight decay 0.002",
         {**NO_DIFFUSION, "optim": {"weight_decay": 2e-3}},

@@ -8,6 +8,7 @@ import numpy as np
 from bench.ablation.bootstrap import Estimate, Values, estimate
 from bench.ablation.record import RunRecord
 from bench.ablation.rows import FULL, GROUPS, PHASES, ROWS, Row
+from gait.errors import ConfigError
 from gait.metrics import Distance
 from gait.modality import Modality
 from train.report.summary import DIRECTIONS
@@ -98,6 +99,28 @@ def _columns() -> list[Pairs]:
     return [*([pair] for pair in ACROSS), ACROSS]
 
 
+def against_table(runs: Runs, other: Row, rows: Sequence[Row]) -> str:
+    """What rows score above or below any other row of the same people.
+
+    Raises:
+        ConfigError: the other row has no run, or its people are not those of a row.
+    """
+    if other.name not in runs:
+        raise ConfigError(f"{other.name} has no run yet: there is nothing to compare with")
+    names = [direction(*pair) for pair in ACROSS]
+    lines = [["row", f"seeds shared with {other.name}", *names, "both", "held out"]]
+    for row in rows:
+        if row.changes.get("walkers") != other.changes.get("walkers"):
+            raise ConfigError(f"{row.name} is of other people than {other.name}")
+        own = runs.get(row.name, {})
+        gains = [_gain(runs, other.name, row, pairs) for pairs in _columns()]
+        shared = {s: r for s, r in own.items() if s in runs[other.name]}
+        lines.append(
+            [row.name, _seeds(shared) or "none", *gains, _held_gain(runs[other.name], own)]
+        )
+    return markdown(lines)
+
+
 def phases_table(runs: Runs) -> str:
     """What each phase adds to each set of others: differences of rows that differ in it alone."""
     names = [direction(*pair) for pair in ACROSS]
@@ -186,7 +209,7 @@ def _score(found: Estimate) -> str:
 
 
 def _gain(runs: Runs, other: str, row: Row, pairs: Pairs) -> str:
-    if other == row.name or other not in runs:
+    if other == row.name or other not in runs or row.name not in runs:
         return "–"
     return _signed(gain(runs[other], runs[row.name], pairs))
 

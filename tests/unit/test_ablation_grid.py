@@ -182,6 +182,10 @@ def test_the_command_runs_what_is_missing_and_prints_its_table(
         printed = capsys.readouterr()
         assert "| base | no diffusion |" in printed.out
         assert printed.err.count("run ") == runs
+    against = ["--against", "base", "--rows", "p1", "--seeds", "0", "1"]
+    monkeypatch.setattr(sys, "argv", words(tmp_path, pack, *against))
+    main()
+    assert "| p1 | 0 1 | " in capsys.readouterr().out
     monkeypatch.setattr(sys, "argv", words(tmp_path, pack, "--list"))
     main()
     lines = capsys.readouterr().out.splitlines()
@@ -194,6 +198,9 @@ def test_the_command_runs_what_is_missing_and_prints_its_table(
         (["--rows"], "no row or no seed"),
         (["--rows", "bose"], "did you mean 'base'"),
         (["--rows", "base-shape"], "people of their own"),
+        (["--against", "phases"], "got the group phases, need one row"),
+        (["--against", "bose"], "did you mean 'base'"),
+        (["--against", "base"], "base has no run yet"),
         (["--rows", "base", "--seeds", "-1"], "greater than or equal to 0"),
     ],
 )

@@ -17,8 +17,10 @@ from bench.ablation.page import (
     with_results,
 )
 from bench.ablation.record import RunRecord
+from bench.ablation.rows import ROWS
 from bench.ablation.table import (
     ACROSS,
+    against_table,
     by_row,
     conditions_table,
     euclidean_table,
@@ -28,7 +30,7 @@ from bench.ablation.table import (
     single_table,
     tables,
 )
-from gait.errors import EvaluationError
+from gait.errors import ConfigError, EvaluationError
 from tests.records import write_record
 from train.presets import load_config
 
@@ -90,6 +92,20 @@ def test_the_tables_text() -> None:
     assert "### parts" not in text
     assert "| Overall |" in conditions_table(by_row(records()))
     assert conditions_table(by_row(records()[:3])) == ""
+
+
+def test_any_row_can_be_set_against_another() -> None:
+    runs = by_row(records())
+    text = against_table(runs, ROWS["p1"], [ROWS[name] for name in ("full", "p1", "p12")])
+    assert text.splitlines()[2:] == [
+        "| full | 1 | +5.0 [+5.0, +5.0] | +5.0 [+5.0, +5.0] | +5.0 [+5.0, +5.0] | +5.0 |",
+        "| p1 | 1 | – | – | – | – |",
+        "| p12 | none | – | – | – | – |",
+    ]
+    with pytest.raises(ConfigError, match="full-others is of other people than base"):
+        against_table(runs, ROWS["base"], [ROWS["full-others"]])
+    with pytest.raises(ConfigError, match="p3 has no run yet"):
+        against_table(runs, ROWS["p3"], [ROWS["full"]])
 
 
 def test_what_a_phase_adds_is_between_rows_that_differ_in_it_alone() -> None:
