@@ -25,7 +25,7 @@ from bench.cost import OpCost, Rates, copy_peak, count_step, matmul_peak
 from bench.step_table import Row, Seconds, make_row, ops_table, rows_table
 from bench.targets import targets_table
 from bench.trainer import Trainer, make_machine, open_frames, resident_bytes
-from bench.variants import BASE, DEFAULT, PLAIN, changed, chosen, variants
+from bench.variants import BASE, DEFAULT, LESS, PLAIN, changed, chosen, variants
 from gait.cli import run
 from gait.errors import ConfigError
 from gait.progress import progress
@@ -111,7 +111,8 @@ def main(
         print(f"\n{targets_table({row.name: row for row in found})}")
         steady = 500 if steady is None else steady
     if steady:
-        fastest = min((row for row in found if row.name != BASE), key=lambda row: row.median).name
+        own = [row for row in found if row.name not in LESS]
+        fastest = min(own, key=lambda row: row.median).name
         print(steady_line(fastest, trainers[fastest], steady))
     if out is not None:
         ops = {name: {op: asdict(c) for op, c in ops.items()} for name, ops in costs.items()}

@@ -5,10 +5,13 @@ from collections.abc import Iterable, Mapping
 import torch
 
 from gait.errors import ConfigError
-from train.config import TrainConfig
+from train.config import DenoiserKind, TrainConfig
 from train.device import pick_precision
 
 DEFAULT, PLAIN, BASE, COMPILED = "default", "plain", "base", "compiled graph"
+NO_DENOISER = "no denoiser"
+LESS = (BASE, NO_DENOISER)
+"""Rows that do less than the method: none of them is its fastest way."""
 
 EAGER: Mapping[str, object] = {
     "precision": "fp32",
@@ -24,9 +27,10 @@ EAGER: Mapping[str, object] = {
 def variants(config: TrainConfig, device: torch.device) -> dict[str, TrainConfig]:
     """Each row's configuration by name, the default first.
 
-    `plain` has every ingredient off, `base` is the default without the diffusion branch, and
-    `compiled graph` has on what is off until a GPU has shown that it helps; every other row is the
-    default with one ingredient turned over. Rows with a graph are for CUDA alone.
+    `plain` has every ingredient off, `base` is the default without the diffusion branch, `no
+    denoiser` aligns clean latents in its place, and `compiled graph` has on what is off until a GPU
+    has shown that it helps; every other row is the default with one ingredient turned over. Rows
+    with a graph are for CUDA alone.
     """
     run = config.run
     half = pick_precision(run, device) != torch.float32
@@ -47,6 +51,8 @@ def variants(config: TrainConfig, device: torch.device) -> dict[str, TrainConfig
     found = {name: changed(config, "run", changes) for name, changes in rows.items()}
     if config.diffusion.phases:
         found[BASE] = changed(config, "diffusion", {"phases": ()})
+        if set(config.diffusion.phases) != {2}:  # which compares nothing without a denoiser
+            found[NO_DENOISER] = changed(config, "diffusion", {"denoiser": DenoiserKind.NONE})
     return found
 
 
