@@ -37,6 +37,10 @@ _CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False, "EMPTY_TUPLE": (
 _TUPLES = {"TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
 
 
+_DAMAGED = (ValueError, TypeError, IndexError, KeyError, OverflowError, DeprecationWarning)
+"""What malformed bytes raise. The last where warnings are errors: a name with an unknown escape."""
+
+
 def load_arrays(path: Path, *, limit: int = LIMIT) -> object:
     """Reads a pickle of numpy arrays and plain containers; nothing in it can run.
 
@@ -63,7 +67,7 @@ def load_arrays(path: Path, *, limit: int = LIMIT) -> object:
             "do not use this file",
             file=str(path),
         ) from error
-    except (ValueError, TypeError, IndexError, KeyError, OverflowError) as error:
+    except _DAMAGED as error:
         raise CorruptDataError(
             f"{path} is truncated or not a pickle of arrays ({error})", file=str(path)
         ) from error

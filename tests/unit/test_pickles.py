@@ -182,6 +182,7 @@ CORRUPT = {
     "shape is a list": _state(b"]", b"C\x00"),
     "a shape of strings": _state(b"X\x01\x00\x00\x00a\x85", b"C\x01a"),
     "state is a number": HEAD + b"K\x01b.",
+    "a name with an unknown escape": b"\x80\x02cnumpy\ndty\\ype\n.",
     "65 dimensions": _state(b"(" + b"K\x01" * 65 + b"t", b"C\x01a"),
 }
 
