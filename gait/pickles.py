@@ -35,8 +35,6 @@ _LITERALS = {
 }
 _CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False, "EMPTY_TUPLE": ()}
 _TUPLES = {"TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
-
-
 _DAMAGED = (ValueError, TypeError, IndexError, KeyError, OverflowError, DeprecationWarning)
 """What malformed bytes raise. The last where warnings are errors: a name with an unknown escape."""
 
