@@ -16,7 +16,7 @@ from gait.clip import Clip
 from gait.errors import GaitError
 from gait.modality import Modality
 from gait.variant import Variant
-from gallery.session import Device
+from gallery.network.session import Device
 
 Embed = Callable[[Sequence[Clip]], object]
 RUN_FRAMES = 128
@@ -132,7 +132,7 @@ def _serve(engine: Engine, pipe: Connection) -> None:
 
 
 def _variant(engine: Engine) -> Embed:
-    from gallery.encoder import Encoder
+    from gallery.network.encoder import Encoder
 
     return Encoder.load(
         engine.bundle,
@@ -149,7 +149,7 @@ def _torch(engine: Engine) -> Embed:
 
     from export.backbone import backbone
     from gait.ragged import ragged
-    from gallery.encoder import batches
+    from gallery.network.encoder import batches
     from train.checkpoint import build_network, load_checkpoint
 
     torch.set_num_threads(engine.threads)

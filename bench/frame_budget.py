@@ -24,7 +24,7 @@ from gait.errors import ConfigError
 from gait.modality import Modality
 from gait.progress import progress
 from gait.sampling import evenly
-from gallery.table import table
+from gallery.command_line.table import table
 from train.checkpoint import build_network, load_checkpoint
 from train.data.pack import Pack, Record
 from train.embed import Embeddings

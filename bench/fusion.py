@@ -25,8 +25,8 @@ from bench.walks import embedded_walks
 from gait.cli import run
 from gait.modality import Modality
 from gait.progress import progress
-from gallery.fusion import DEFAULT, Fusion
-from gallery.retention import Retention, leaving
+from gallery.decision.fusion import DEFAULT, Fusion
+from gallery.enrolment.template_cap import Retention, leaving
 from train.protocols.resample import resampled_people
 
 FAULTS = (("none", 0.0), ("wrong", 0.1), ("wrong", 0.25), ("poor", 0.25))

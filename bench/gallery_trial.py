@@ -22,7 +22,7 @@ from bench.residence import Residence
 from bench.walks import embedded_walks
 from gait.errors import GaitError
 from gait.modality import Modality
-from gallery.fusion import Fusion
+from gallery.decision.fusion import Fusion
 from gallery.index.rung import RungName
 from gallery.local import LocalGallery
 from gallery.template import Authorisation, Enrolment

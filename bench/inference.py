@@ -27,8 +27,8 @@ from gait.manifest import Manifest
 from gait.modality import SIZE, Modality
 from gait.progress import progress
 from gait.variant import Variant
-from gallery.session import CUDA, Device, checked_threads, expected_provider
-from gallery.table import table
+from gallery.command_line.table import table
+from gallery.network.session import CUDA, Device, checked_threads, expected_provider
 from train.checkpoint import build_network, load_checkpoint
 
 TORCH, COMPILED = "torch", "torch compiled"

@@ -18,7 +18,7 @@ from fastapi import FastAPI, UploadFile
 from gait.cli import run
 from gait.clip import Clip
 from gait.decode import decode_clip
-from gallery.encoder import Encoder
+from gallery.network.encoder import Encoder
 from gallery.template import Matrix
 
 PATH = "/v1/identify"

@@ -18,7 +18,7 @@ from gait.progress import progress
 from gait.sustech1k import Sequence as Walk
 from gait.sustech1k import find_sequences, load_clip
 from gait.variant import Variant
-from gallery.encoder import Encoder
+from gallery.network.encoder import Encoder
 
 SHORT = 3
 """Frames of a poor clip."""

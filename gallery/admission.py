@@ -3,7 +3,7 @@
 import numpy as np
 
 from gait.errors import GalleryError, SubjectNotFoundError, TemplateNotFoundError
-from gallery import clock
+from gallery.record import clock
 from gallery.template import Enrolment, Vector
 
 

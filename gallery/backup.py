@@ -24,8 +24,8 @@ from gait.cli import run
 from gait.errors import GalleryError, StorageError
 from gait.manifest import FileRecord
 from gait.progress import progress
-from gallery import clock
 from gallery.local import BUNDLE, KEYS, STORE
+from gallery.record import clock
 from gallery.sqlite import connect, translated
 from gallery.template import iso_time
 

@@ -19,11 +19,11 @@ from gait.modality import Modality
 from gait.progress import progress
 from gait.range_view import Forward
 from gait.variant import Variant
-from gallery.encoder import FRAMES, Encoder
-from gallery.enrolling import Outcome, enrol_sources
+from gallery.enrolment.bulk import Outcome, enrol_sources
+from gallery.enrolment.sources import Selection, Source, find_sources
 from gallery.gallery import Gallery, open_or_create
-from gallery.session import Device
-from gallery.sources import Selection, Source, find_sources
+from gallery.network.encoder import FRAMES, Encoder
+from gallery.network.session import Device
 from gallery.template import Authorisation
 
 

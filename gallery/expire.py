@@ -10,8 +10,8 @@ from pathlib import Path
 import tyro
 
 from gait.cli import run
+from gallery.command_line.receipts import as_json, as_text, kept_in
 from gallery.gallery import open_gallery
-from gallery.receipts import as_json, as_text, kept_in
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import Protocol, Self
 from gait.errors import GalleryNotFoundError
 from gait.manifest import Manifest
 from gait.modality import Modality
-from gallery.fusion import Fusion
+from gallery.decision.fusion import Fusion
 from gallery.health import IndexHealth
 from gallery.local import LocalGallery
 from gallery.milvus import MilvusGallery

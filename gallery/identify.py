@@ -20,14 +20,14 @@ from gait.modality import Modality
 from gait.range_view import Forward
 from gait.sampling import passed_over
 from gait.variant import Variant
-from gallery.client import Client
-from gallery.encoder import FRAMES, Encoder
-from gallery.fusion import DEFAULT, Fusion
+from gallery.command_line.table import table
+from gallery.decision.fusion import DEFAULT, Fusion
+from gallery.enrolment.sources import decode_file, read_file
 from gallery.gallery import open_gallery
-from gallery.remote import is_url
-from gallery.session import Device
-from gallery.sources import decode_file, read_file
-from gallery.table import table
+from gallery.network.encoder import FRAMES, Encoder
+from gallery.network.session import Device
+from gallery.remote.client import Client
+from gallery.remote.requests import is_url
 
 
 @dataclass(frozen=True)

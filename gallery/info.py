@@ -13,10 +13,10 @@ import tyro
 
 from gait.cli import run
 from gait.manifest import Manifest
-from gallery import clock
-from gallery.encoder import chosen
 from gallery.gallery import Gallery, open_gallery
-from gallery.session import Device, expected_provider
+from gallery.network.encoder import chosen
+from gallery.network.session import Device, expected_provider
+from gallery.record import clock
 
 Facts = dict[str, str | int | None]
 

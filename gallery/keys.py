@@ -14,7 +14,7 @@ import tyro
 
 from gait.cli import run
 from gallery.local import LocalGallery
-from gallery.master_key import FILE_VARIABLE, MasterKey
+from gallery.record.master_key import FILE_VARIABLE, MasterKey
 
 
 @dataclass(frozen=True)

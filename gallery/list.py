@@ -11,8 +11,8 @@ from dataclasses import asdict, dataclass, fields
 import tyro
 
 from gait.cli import run
+from gallery.command_line.table import table
 from gallery.gallery import Gallery, open_gallery
-from gallery.table import table
 from gallery.template import Subject, Template
 
 

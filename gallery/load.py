@@ -14,11 +14,11 @@ import tyro
 from gait.cli import run
 from gait.errors import ConfigError
 from gait.progress import progress
-from gallery.envelope import Passphrase
+from gallery.exchange.envelope import Passphrase
+from gallery.exchange.passphrase import read_passphrase
+from gallery.exchange.transfer import import_gallery
 from gallery.gallery import open_gallery, open_or_create
 from gallery.identity import Identity, Party
-from gallery.passphrase import read_passphrase
-from gallery.transfer import import_gallery
 
 
 @dataclass(frozen=True)

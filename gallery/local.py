@@ -28,7 +28,7 @@ from gait.errors import (
 )
 from gait.manifest import Manifest
 from gait.modality import Modality
-from gallery.fusion import Fusion
+from gallery.decision.fusion import Fusion
 from gallery.health import IndexHealth
 from gallery.index.index import Index
 from gallery.index.live import LiveIndex
@@ -36,8 +36,8 @@ from gallery.index.rows import Change
 from gallery.index.rung import RungName
 from gallery.local_search import LocalSearch
 from gallery.lock import writer_lock
-from gallery.master_key import MasterKey
 from gallery.projection import StoreSource
+from gallery.record.master_key import MasterKey
 from gallery.store import Store
 from gallery.template import (
     Authorisation,

@@ -8,13 +8,13 @@ import numpy as np
 
 from gait.errors import GalleryEmptyError, GalleryError
 from gait.modality import Modality
-from gallery import clock
 from gallery.admission import checked_probe
-from gallery.fusion import WIDER, Fusion, subject_similarity
+from gallery.decision.fusion import WIDER, Fusion, subject_similarity
 from gallery.index.index import Index
 from gallery.index.live import LiveIndex
 from gallery.index.rows import Filter
 from gallery.index.search import Hit, similarities_to
+from gallery.record import clock
 from gallery.store import Store
 from gallery.template import Candidate, Vector, iso_time
 

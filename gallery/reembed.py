@@ -16,11 +16,11 @@ from gait.errors import ConfigError
 from gait.progress import progress
 from gait.range_view import Forward
 from gait.variant import Variant
-from gallery.encoder import FRAMES, Encoder
+from gallery.enrolment.reembedding import Remade, reembed
+from gallery.enrolment.sources import Selection, find_sources
 from gallery.gallery import open_gallery, open_or_create
-from gallery.reembedding import Remade, reembed
-from gallery.session import Device
-from gallery.sources import Selection, find_sources
+from gallery.network.encoder import FRAMES, Encoder
+from gallery.network.session import Device
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,8 @@ import tyro
 
 from gait.cli import run
 from gait.errors import ConfigError
+from gallery.command_line.receipts import as_json, as_text, kept_in
 from gallery.gallery import Gallery, open_gallery
-from gallery.receipts import as_json, as_text, kept_in
 from gallery.template import Receipt
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from gait.errors import GalleryError
-from gallery import clock
+from gallery.record import clock
 from gallery.sqlite import connect, translated
 from gallery.template import iso_time
 

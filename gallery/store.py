@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from gait.errors import GaitError, GalleryCorruptError, GalleryError
-from gallery import clock
 from gallery.admission import check_enrolment, no_subject
 from gallery.catalogue import Catalogue, read_template
-from gallery.master_key import MasterKey
+from gallery.record import clock
+from gallery.record.master_key import MasterKey
 from gallery.schema import create_database, read_identity
 from gallery.sqlite import connect, empty_log, marks, portions, transaction
 from gallery.subject_key import SubjectKey

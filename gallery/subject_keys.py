@@ -12,7 +12,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from gait.errors import GalleryCorruptError, GalleryError, MasterKeyError, StorageError
-from gallery.master_key import MasterKey
+from gallery.record.master_key import MasterKey
 from gallery.sqlite import connect, empty_log, marks, portions, transaction, translated
 from gallery.subject_key import SECRET_BYTES, SubjectKey
 

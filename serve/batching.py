@@ -17,7 +17,7 @@ import numpy as np
 
 from gait.clip import Clip
 from gait.errors import BusyError, ClientLeftError, ClosingError, DeadlineError, ServiceError
-from gallery.encoder import fits
+from gallery.network.encoder import fits
 from gallery.template import Matrix, Vector
 from serve.observe import Metrics
 

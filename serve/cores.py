@@ -6,8 +6,8 @@ from contextlib import contextmanager
 from threading import Lock
 
 from gait.clip import Clip
-from gallery.encoder import Encoder
-from gallery.session import CPU
+from gallery.network.encoder import Encoder
+from gallery.network.session import CPU
 from gallery.template import Matrix
 from serve.batching import Embedder
 from serve.settings import Settings

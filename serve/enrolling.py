@@ -6,8 +6,8 @@ from functools import partial
 
 from gait.decode import Decoded
 from gait.errors import GaitError
+from gallery.enrolment.template_cap import keep_within
 from gallery.gallery import Gallery
-from gallery.retention import keep_within
 from gallery.template import Authorisation, Enrolment, Vector, check_name
 from serve.service import Reading, Service
 from serve.stages import Stages

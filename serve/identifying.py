@@ -8,7 +8,7 @@ import numpy as np
 
 from gait.decode import Decoded
 from gait.modality import Modality
-from gallery.fusion import DEFAULT
+from gallery.decision.fusion import DEFAULT
 from gallery.gallery import Gallery
 from gallery.template import Candidate, Vector
 from serve.service import Reading, Service

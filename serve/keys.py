@@ -19,7 +19,7 @@ from pydantic import ValidationError
 
 from gait import cli
 from gait.errors import ConfigError
-from gallery.table import table
+from gallery.command_line.table import table
 from serve.key_file import KeyFile
 from serve.keyring import DAYS, OVERLAP_HOURS, Grant, Issued, Key, utc_now
 from serve.scopes import Scope

@@ -13,7 +13,7 @@ import uvicorn
 from gait import cli
 from gait.errors import ConfigError
 from gait.variant import Variant
-from gallery.session import Device
+from gallery.network.session import Device
 from serve.app import create_app
 from serve.draining import Server
 from serve.expiry import Expiry

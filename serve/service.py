@@ -29,13 +29,13 @@ from gait.errors import (
 )
 from gait.modality import Modality
 from gait.range_view import Forward
-from gallery.encoder import Encoder
 from gallery.galleries import Galleries
 from gallery.gallery import Gallery
 from gallery.lock import writer_lock
-from gallery.master_key import MasterKey
 from gallery.milvus.shelf import Collections
-from gallery.session import CPU
+from gallery.network.encoder import Encoder
+from gallery.network.session import CPU
+from gallery.record.master_key import MasterKey
 from gallery.shelf import Folder, Shelf
 from gallery.template import Matrix
 from serve.audit.record import Keys

@@ -10,10 +10,10 @@ from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 from gait.decode import Limits
 from gait.errors import ConfigError
 from gait.variant import Variant
-from gallery.encoder import FRAMES
 from gallery.galleries import NAME
 from gallery.index.rung import RungName
-from gallery.session import Device
+from gallery.network.encoder import FRAMES
+from gallery.network.session import Device
 from serve.rates import Rate
 
 PREFIX = "DIFFCROSSGAIT_"

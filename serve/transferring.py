@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import BinaryIO
 
 from gait.errors import StorageError, TransferError
+from gallery.exchange.transfer import Moved, export_gallery, import_gallery
 from gallery.gallery import Gallery
 from gallery.identity import Identity, Party
-from gallery.transfer import Moved, export_gallery, import_gallery
 from serve.service import Service
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
-from gallery.master_key import MasterKey
+from gallery.record.master_key import MasterKey
 from serve.audit.chain import FILE, SCHEMA, Chain
 from serve.audit.record import Action, Entry, Keys, Outcome, Record, Seen
 

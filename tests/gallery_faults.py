@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from gallery.local import LocalGallery
-from gallery.master_key import MasterKey
+from gallery.record.master_key import MasterKey
 from tests.galleries import DIMENSION, enrolment
 
 People = dict[str, frozenset[int]]

@@ -9,7 +9,7 @@ from typing import Any
 from fastapi.testclient import TestClient
 
 from gait.modality import Modality
-from gallery.encoder import Encoder
+from gallery.network.encoder import Encoder
 from serve.app import create_app
 from serve.key_file import KeyFile
 from serve.service import Service

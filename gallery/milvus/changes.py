@@ -6,13 +6,13 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 
 from gait.errors import GalleryError, StorageError
-from gallery import clock
 from gallery.admission import check_enrolment
 from gallery.milvus.address import Address
 from gallery.milvus.enrolling import Plan
 from gallery.milvus.lease import SETTLE, Lease
 from gallery.milvus.ledger import Facts, Ledger, Name, State
 from gallery.milvus.templates import Templates
+from gallery.record import clock
 from gallery.template import Enrolment, Receipt, iso_time
 
 

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from gallery import clock
 from gallery.milvus.ledger import Ledger, Name, State
 from gallery.milvus.server import Row
 from gallery.milvus.templates import Templates, new_row
+from gallery.record import clock
 from gallery.template import Enrolment, iso_time
 
 

@@ -15,9 +15,8 @@ from typing import Self
 from gait.errors import ContractMismatchError, GaitError, GalleryError
 from gait.manifest import Manifest
 from gait.modality import Modality
-from gallery import clock
 from gallery.admission import no_subject
-from gallery.fusion import Fusion
+from gallery.decision.fusion import Fusion
 from gallery.health import IndexHealth
 from gallery.milvus.address import Address
 from gallery.milvus.changes import Changes
@@ -26,6 +25,7 @@ from gallery.milvus.making import find, make
 from gallery.milvus.search import Search
 from gallery.milvus.server import PAGE, Server
 from gallery.milvus.templates import Templates
+from gallery.record import clock
 from gallery.template import (
     Authorisation,
     Candidate,

@@ -7,13 +7,13 @@ import numpy as np
 
 from gait.errors import GalleryEmptyError, GalleryError
 from gait.modality import Modality
-from gallery import clock
 from gallery.admission import checked_probe
-from gallery.fusion import WIDER, Fusion, subject_similarity
+from gallery.decision.fusion import WIDER, Fusion, subject_similarity
 from gallery.health import IndexHealth
 from gallery.milvus.address import Address
 from gallery.milvus.ledger import Ledger
 from gallery.milvus.templates import MOST_FOUND, Templates
+from gallery.record import clock
 from gallery.template import Candidate, Vector
 
 _SAMPLE = 32

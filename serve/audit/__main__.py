@@ -19,7 +19,7 @@ import tyro
 
 from gait.cli import run
 from gait.errors import AuditError
-from gallery.master_key import MasterKey
+from gallery.record.master_key import MasterKey
 from serve.audit import rotation
 from serve.audit.record import Entry, Keys
 from serve.audit.search import Filter, moment, search

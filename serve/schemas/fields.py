@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from gait.decode import Decoded
 from gait.modality import Modality
 from gait.sampling import passed_over
-from gallery.encoder import Encoder
+from gallery.network.encoder import Encoder
 
 REQUEST_ID = "5f2b8c0e6a1d4c59a7e3b1f4d2c6a980"
 CONTRACT = "3f6c1a0be4d27795a8c0e1b2d3f4a596"

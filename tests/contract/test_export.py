@@ -29,8 +29,8 @@ from gait.errors import BundleError, ExportError, ParityError, StorageError, Var
 from gait.manifest import MANIFEST, Manifest
 from gait.modality import Modality
 from gait.variant import Variant
-from gallery.encoder import Encoder
-from gallery.session import Device
+from gallery.network.encoder import Encoder
+from gallery.network.session import Device
 from tests.data.make_tiny_bundle import CONFIG, every_variant, save_tiny_checkpoint
 from tests.galleries import TINY, random_embeddings, walk
 from tests.packs import write_pack

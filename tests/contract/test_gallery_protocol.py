@@ -22,9 +22,9 @@ from gait.errors import (
 )
 from gait.manifest import Manifest
 from gait.modality import Modality
-from gallery import clock
-from gallery.fusion import Fusion
+from gallery.decision.fusion import Fusion
 from gallery.gallery import Gallery, create_gallery, open_gallery
+from gallery.record import clock
 from gallery.template import Authorisation, Enrolment
 from tests.galleries import (
     AUTHORISATION,

@@ -12,7 +12,7 @@ import pytest
 
 from gait.errors import RemoteError, RemoteUnreachableError
 from gait.modality import Modality
-from gallery.client import Client
+from gallery.remote.client import Client
 from serve.key_file import KeyFile
 from serve.keyring import Grant
 from serve.scopes import Scope

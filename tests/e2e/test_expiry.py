@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from gallery import clock
+from gallery.record import clock
 from serve.expiry import Expiry
 from tests import services
 from tests.services import enrol

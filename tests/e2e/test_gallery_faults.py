@@ -12,7 +12,7 @@ import pytest
 
 from gait.errors import MasterKeyError
 from gallery.local import LocalGallery
-from gallery.master_key import MasterKey
+from gallery.record.master_key import MasterKey
 from tests.galleries import TINY, enrolment
 from tests.gallery_faults import (
     Ledger,

@@ -19,7 +19,7 @@ import pytest
 
 from bench.service import ServiceClient, ServiceError, running_service
 from gait.modality import Modality
-from gallery import clock
+from gallery.record import clock
 from tests import services
 from tests.galleries import TINY
 from tests.services import AUTHORISATION, PURPOSE, SUBJECTS, probe

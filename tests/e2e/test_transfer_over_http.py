@@ -13,8 +13,8 @@ from fastapi.testclient import TestClient
 
 from gait.errors import AuditUnavailableError
 from gait.modality import Modality
+from gallery.exchange.transfer import export_gallery
 from gallery.identity import PUBLIC, Identity
-from gallery.transfer import export_gallery
 from serve.audit.use import Use
 from serve.service import Service
 from tests import services

@@ -7,7 +7,7 @@ import pytest
 
 from gait.errors import BundleError
 from gait.variant import Variant
-from gallery.arithmetic import choose, integer_instructions
+from gallery.network.variant_choice import choose, integer_instructions
 
 pytestmark = pytest.mark.serving
 
@@ -64,7 +64,7 @@ def test_the_flags_of_the_cpu_are_read(
     path = tmp_path / "cpuinfo"
     if text is not None:
         path.write_text(text)
-    monkeypatch.setattr("gallery.arithmetic._CPUINFO", path)
+    monkeypatch.setattr("gallery.network.variant_choice._CPUINFO", path)
     monkeypatch.setattr("platform.system", lambda: "Linux")
     assert integer_instructions() == want
 

@@ -15,7 +15,7 @@ from gait.errors import (
     AuditNotFoundError,
     AuditUnavailableError,
 )
-from gallery.master_key import MasterKey
+from gallery.record.master_key import MasterKey
 from serve.audit import chain as chains
 from serve.audit.chain import FILE, HEAD, Chain
 from serve.audit.head import SLOT, HeadFile

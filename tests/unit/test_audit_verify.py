@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from gait.errors import AuditBrokenError, AuditError
-from gallery.master_key import MasterKey
+from gallery.record.master_key import MasterKey
 from serve.audit import rotation
 from serve.audit.chain import FILE, HEAD, Chain
 from serve.audit.record import Action, Keys

@@ -13,7 +13,7 @@ import pytest
 from gait.errors import GalleryCorruptError, GalleryError, MasterKeyError, StorageError
 from gallery.backup import back_up
 from gallery.local import LocalGallery
-from gallery.master_key import VARIABLE
+from gallery.record.master_key import VARIABLE
 from gallery.restore import restore
 from tests.galleries import TINY, enrolments
 

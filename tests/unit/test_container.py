@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from gait.errors import ConfigError, TransferError
-from gallery.container import FRAME_LIMIT, MAGIC, Reader, write_header
-from gallery.envelope import Passphrase
+from gallery.exchange.container import FRAME_LIMIT, MAGIC, Reader, write_header
+from gallery.exchange.envelope import Passphrase
 from gallery.identity import Identity, Party
 
 pytestmark = pytest.mark.serving

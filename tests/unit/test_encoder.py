@@ -18,8 +18,8 @@ from gait.manifest import FileRecord, Manifest, contract_id
 from gait.modality import Modality
 from gait.ragged import Index, ragged
 from gait.variant import Variant
-from gallery.encoder import Encoder
-from gallery.session import CUDA, Device, available_threads
+from gallery.network.encoder import Encoder
+from gallery.network.session import CUDA, Device, available_threads
 from tests.galleries import DIMENSION, TINY, VARIANTS, walk
 
 pytestmark = pytest.mark.serving
@@ -146,7 +146,7 @@ def test_cuda_asked_for_and_not_there_is_fatal(capfd: pytest.CaptureFixture[str]
 def test_a_gpu_that_cannot_be_used_falls_back_and_says_so(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("gallery.session._nvidia_present", lambda: True)
+    monkeypatch.setattr("gallery.network.session._nvidia_present", lambda: True)
     encoder = Encoder.load(TINY, device=Device.AUTO, threads=1)
     assert encoder.provider == "CPUExecutionProvider"
     assert capfd.readouterr().out == ""  # what ONNX Runtime complains about goes to stderr
@@ -221,7 +221,7 @@ def cpuinfo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """What the encoder takes for /proc/cpuinfo: a CPU without instructions for int8."""
     path = tmp_path / "cpuinfo"
     path.write_text("flags\t\t: fpu sse2 avx2\n")
-    monkeypatch.setattr("gallery.arithmetic._CPUINFO", path)
+    monkeypatch.setattr("gallery.network.variant_choice._CPUINFO", path)
     monkeypatch.setattr("platform.system", lambda: "Linux")
     return path
 
@@ -261,7 +261,7 @@ def test_a_gpu_that_cannot_be_used_falls_back_to_the_best_of_the_cpu(
     cpuinfo: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cpuinfo.write_text(VNNI)
-    monkeypatch.setattr("gallery.encoder.expected_provider", lambda _: CUDA)
+    monkeypatch.setattr("gallery.network.encoder.expected_provider", lambda _: CUDA)
     encoder = Encoder.load(VARIANTS, device=Device.AUTO, threads=1)
     assert (encoder.choice.variant, encoder.provider) == (Variant.INT8, "CPUExecutionProvider")
 

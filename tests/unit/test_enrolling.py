@@ -13,11 +13,11 @@ from gait.errors import EncoderError, LayoutError, LimitExceededError, StorageEr
 from gait.modality import Modality
 from gait.range_view import Forward
 from gait.sustech1k import write_sequence
-from gallery.encoder import Encoder
-from gallery.enrolling import enrol_sources as _enrol_sources
+from gallery.enrolment.bulk import enrol_sources as _enrol_sources
+from gallery.enrolment.sources import Selection, Source, decode_file, find_sources
 from gallery.local import LocalGallery
-from gallery.session import Device
-from gallery.sources import Selection, Source, decode_file, find_sources
+from gallery.network.encoder import Encoder
+from gallery.network.session import Device
 from gallery.template import Enrolment, Matrix
 from tests.galleries import AUTHORISATION, TINY, walk
 

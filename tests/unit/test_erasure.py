@@ -16,7 +16,7 @@ import pytest
 
 from gait.errors import GalleryCorruptError, GalleryError, SubjectNotFoundError
 from gallery.local import KEYS, STORE, LocalGallery
-from gallery.master_key import MasterKey
+from gallery.record.master_key import MasterKey
 from gallery.subject_key import SubjectKey
 from gallery.subject_keys import WRAPPED_BYTES
 from tests.galleries import DIMENSION, TINY, enrolment, enrolments, random_embeddings

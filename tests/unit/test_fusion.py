@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import gallery.fusion
+import gallery.decision.fusion
 from gait.errors import GalleryError
 from gait.modality import Modality
-from gallery.fusion import WIDER, Fusion, best, subject_similarity, top_mean, trimmed_mean
+from gallery.decision.fusion import WIDER, Fusion, best, subject_similarity, top_mean, trimmed_mean
 from gallery.gallery import create_gallery
 from tests.galleries import TINY, enrolment, random_embeddings
 
@@ -22,7 +22,7 @@ values = st.lists(st.floats(-1, 1, width=32), min_size=1, max_size=12)
 
 
 def test_the_examples_in_the_docstrings() -> None:
-    result = doctest.testmod(gallery.fusion)
+    result = doctest.testmod(gallery.decision.fusion)
     assert result.attempted >= 7
     assert result.failed == 0
 

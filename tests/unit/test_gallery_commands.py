@@ -11,9 +11,10 @@ import pytest
 
 from gait.cli import run
 from gait.modality import Modality
-from gallery import build, clock, expire, identify, info, keys, remove
+from gallery import build, expire, identify, info, keys, remove
 from gallery import list as listing
 from gallery.local import LocalGallery
+from gallery.record import clock
 from tests.galleries import AUTHORISED, TINY, other_bundle, walk
 
 pytestmark = pytest.mark.serving
@@ -91,8 +92,10 @@ def test_build_with_another_bundle_is_refused(
     built: Path, files: Path, tmp_path: Path, command: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     other = other_bundle(tmp_path / "other")
-    monkeypatch.setattr("gallery.encoder._check_golden", lambda *_: None)
-    monkeypatch.setattr("gallery.encoder.Session", lambda *_: type("S", (), {"provider": "x"}))
+    monkeypatch.setattr("gallery.network.encoder._check_golden", lambda *_: None)
+    monkeypatch.setattr(
+        "gallery.network.encoder.Session", lambda *_: type("S", (), {"provider": "x"})
+    )
     code, _, err = command(build, *AUTHORISED, "--bundle", other, "--out", built, files)
     assert code == 1
     assert err.startswith("error [gallery.contract]")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from gait.errors import MasterKeyError
-from gallery.master_key import MasterKey
+from gallery.record.master_key import MasterKey
 
 pytestmark = pytest.mark.serving
 

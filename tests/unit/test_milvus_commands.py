@@ -11,9 +11,10 @@ import pytest
 
 from gait.cli import run
 from gait.modality import Modality
-from gallery import build, clock, expire, identify, info, remove
+from gallery import build, expire, identify, info, remove
 from gallery import list as listing
 from gallery.gallery import open_gallery
+from gallery.record import clock
 from tests.galleries import AUTHORISED, TINY, walk
 
 pytest.importorskip("pymilvus", reason="needs pymilvus and milvus-lite, the extra `milvus`")

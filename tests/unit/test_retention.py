@@ -8,18 +8,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import gallery.retention
+import gallery.enrolment.template_cap
 from gait.errors import GalleryError
 from gait.modality import Modality
+from gallery.enrolment.template_cap import Retention, keep_within, leaving
 from gallery.local import LocalGallery
-from gallery.retention import Retention, keep_within, leaving
 from tests.galleries import DIMENSION, TINY, enrolment, random_embeddings
 
 pytestmark = pytest.mark.serving
 
 
 def test_the_examples_in_the_docstrings() -> None:
-    result = doctest.testmod(gallery.retention)
+    result = doctest.testmod(gallery.enrolment.template_cap)
     assert result.attempted
     assert result.failed == 0
 

@@ -10,7 +10,7 @@ import pytest
 from gait.clip import Clip
 from gait.errors import EncoderError
 from gait.modality import Modality
-from gallery.encoder import Encoder
+from gallery.network.encoder import Encoder
 from gallery.template import Matrix
 from serve.cores import Shared, batch_of, runs_of
 from serve.service import Service

@@ -20,15 +20,15 @@ import pytest
 
 from gait.errors import ConfigError, ContractMismatchError, TransferError
 from gait.modality import Modality
-from gallery import clock
-from gallery.container import Reader, write_header
-from gallery.envelope import Passphrase
+from gallery.exchange.container import Reader, write_header
+from gallery.exchange.envelope import Passphrase
+from gallery.exchange.passphrase import read_passphrase
+from gallery.exchange.transfer import Moved, export_gallery, import_gallery
 from gallery.export import export_file
 from gallery.gallery import Gallery, create_gallery, open_gallery
 from gallery.identity import Identity
-from gallery.passphrase import read_passphrase
+from gallery.record import clock
 from gallery.template import Authorisation, Enrolment
-from gallery.transfer import Moved, export_gallery, import_gallery
 from tests.galleries import (
     AUTHORISATION,
     DIMENSION,
@@ -153,7 +153,7 @@ def test_the_expired_are_left_behind_by_either_side(
 def test_a_larger_gallery_travels_in_several_frames(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gallery.transfer.MOST_ROWS", 5)
+    monkeypatch.setattr("gallery.exchange.transfer.MOST_ROWS", 5)
     with made(tmp_path) as old, create_gallery(str(tmp_path / "new"), TINY) as new:
         file = exported(old)
         file.seek(0)
@@ -165,7 +165,7 @@ def test_a_larger_gallery_travels_in_several_frames(
 def test_memory_is_that_of_a_frame_not_of_the_gallery(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gallery.transfer.MOST_ROWS", 50)
+    monkeypatch.setattr("gallery.exchange.transfer.MOST_ROWS", 50)
     path, count = tmp_path / "export", 4000
     with create_gallery(str(tmp_path / "large"), TINY) as gallery, path.open("w+b") as file:
         gallery.enrol([enrolment(f"p{i % 40}", v) for i, v in enumerate(random_embeddings(count))])
@@ -196,7 +196,7 @@ def test_a_damaged_export_changes_nothing(
 def test_an_end_that_is_damaged_is_noticed_before_the_first_template_is_enrolled(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gallery.transfer.MOST_ROWS", 2)
+    monkeypatch.setattr("gallery.exchange.transfer.MOST_ROWS", 2)
     with made(tmp_path) as old, create_gallery(str(tmp_path / "new"), TINY) as new:
         data = exported(old).getvalue()
         with pytest.raises(TransferError):
@@ -356,7 +356,7 @@ from pathlib import Path
 from typing import BinaryIO
 from gallery.gallery import open_gallery
 from gallery.identity import Identity, Party
-from gallery.transfer import import_gallery
+from gallery.exchange.transfer import import_gallery
 folder = Path(sys.argv[1])
 with open_gallery(str(folder / "new")) as gallery, (folder / "export").open("rb") as file:
     import_gallery(
@@ -372,7 +372,7 @@ with open_gallery(str(folder / "new")) as gallery, (folder / "export").open("rb"
 def test_an_import_that_was_killed_goes_on_when_run_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gallery.transfer.MOST_ROWS", 1)
+    monkeypatch.setattr("gallery.exchange.transfer.MOST_ROWS", 1)
     ALICE.save(tmp_path / "alice")
     BOB.save(tmp_path / "bob")
     with create_gallery(str(tmp_path / "gallery"), TINY) as old:

@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 
 from gait.clip import Clip
 from gait.errors import ConfigError, EncoderError, GaitError
-from gallery.encoder import Encoder
+from gallery.enrolment.sources import Source
+from gallery.enrolment.template_cap import keep_within
 from gallery.gallery import Gallery
-from gallery.retention import keep_within
-from gallery.sources import Source
+from gallery.network.encoder import Encoder
 from gallery.template import Authorisation, Enrolment, Vector, check_name, clip_digest
 
 Item = tuple[Source, Clip]
@@ -59,7 +59,7 @@ def enrol_sources(
         sources: the clips.
         authorisation: that allows their enrolment.
         batch: clips embedded and made durable together, at least 1.
-        cap: templates of a subject and modality to keep (`gallery.retention`); None for all.
+        cap: templates of a subject and modality to keep (`template_cap`); None for all.
         advance: called with a number of clips when they are dealt with.
 
     Raises:

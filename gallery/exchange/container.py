@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from gait.errors import TransferError
-from gallery.envelope import PURPOSE, Envelope, Passphrase
+from gallery.exchange.envelope import PURPOSE, Envelope, Passphrase
 from gallery.identity import Identity, Party
 
 MAGIC = b"DCGAIT1\n"

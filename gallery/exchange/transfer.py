@@ -23,11 +23,11 @@ from gait.errors import (
     TransferError,
 )
 from gait.modality import Modality
-from gallery import clock
-from gallery.container import Reader, write_header
-from gallery.envelope import Passphrase
+from gallery.exchange.container import Reader, write_header
+from gallery.exchange.envelope import Passphrase
 from gallery.gallery import Gallery
 from gallery.identity import Identity, Party
+from gallery.record import clock
 from gallery.template import Authorisation, Enrolment, Matrix, Template, iso_time
 
 MOST_ROWS = 1024

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from gait.errors import ConfigError
-from gallery.envelope import Passphrase
+from gallery.exchange.envelope import Passphrase
 
 SHORTEST = 12
 _FILE_LIMIT = 4096

@@ -14,9 +14,9 @@ from pydantic import TypeAdapter, ValidationError
 from gait.errors import ConfigError, RemoteUnreachableError
 from gait.modality import Modality
 from gait.range_view import Forward
-from gallery.answers import Enrolled, EnrolledTemplate, Erased, Found, Person, Verified
-from gallery.multipart import Field, form
-from gallery.remote import Address, Remote
+from gallery.remote.multipart import Field, form
+from gallery.remote.replies import Enrolled, EnrolledTemplate, Erased, Found, Person, Verified
+from gallery.remote.requests import Address, Remote
 
 T = TypeVar("T")
 

@@ -5,13 +5,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from gait.errors import ConfigError, GaitError
-from gallery import clock
-from gallery.encoder import Encoder
-from gallery.enrolling import Item, Outcome, Rejection, embedded
+from gallery.enrolment.bulk import Item, Outcome, Rejection, embedded
+from gallery.enrolment.sources import Source
+from gallery.exchange.transfer import every_template
 from gallery.gallery import Gallery
-from gallery.sources import Source
+from gallery.network.encoder import Encoder
+from gallery.record import clock
 from gallery.template import Authorisation, Enrolment, Template, clip_digest, iso_time
-from gallery.transfer import every_template
 
 Wanted = dict[str, list[Template]]
 

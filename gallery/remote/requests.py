@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from gait.errors import ConfigError, RemoteError, RemoteUnreachableError
-from gallery.multipart import Form
+from gallery.remote.multipart import Form
 
 ATTEMPTS = 3
 """Requests sent at most for one call that may be repeated."""

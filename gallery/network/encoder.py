@@ -13,8 +13,8 @@ from gait.modality import Modality
 from gait.ragged import ragged
 from gait.sampling import sampled
 from gait.variant import Variant
-from gallery.arithmetic import Choice, choose, integer_instructions
-from gallery.session import CPU, CUDA, Device, Session, checked_threads, expected_provider
+from gallery.network.session import CPU, CUDA, Device, Session, checked_threads, expected_provider
+from gallery.network.variant_choice import Choice, choose, integer_instructions
 from gallery.template import Matrix
 
 BATCH_FRAMES = 128

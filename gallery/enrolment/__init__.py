@@ -1,0 +1,1 @@
+"""Many clips into a gallery: where they come from, how they go in, which stay."""

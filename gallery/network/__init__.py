@@ -1,0 +1,1 @@
+"""Clips to embeddings: a bundle and ONNX Runtime."""

@@ -1,0 +1,1 @@
+"""Who is enrolled: the only truth."""
