@@ -28,7 +28,7 @@ from gait.manifest import Manifest
 from gait.modality import Modality
 from gait.progress import progress
 from gait.sustech1k import find_sequences, load_clip
-from gallery.local import BUNDLE
+from gallery.record.location import BUNDLE_FOLDER
 from train.checkpoint import load_checkpoint
 from train.data.partition import load_partition
 from train.simulate.run import PARTITION
@@ -93,7 +93,7 @@ def _direction(arguments: Arguments, dataset: Path, enrolled: Modality) -> Direc
         if direction.asked == asked:
             return direction
     people = sorted(load_partition(dataset / PARTITION).test)
-    if gallery.exists() and Manifest.load(gallery / BUNDLE).contract != contract:
+    if gallery.exists() and Manifest.load(gallery / BUNDLE_FOLDER).contract != contract:
         shutil.rmtree(data)  # of an earlier model
     _build(arguments, dataset, gallery, enrolled, people)
     with running_service(arguments.bundle, data, arguments.out / "service.log") as client:

@@ -15,6 +15,7 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+from gallery.index.rung import RungName
 from numpy.typing import NDArray
 
 from bench.population import Lift, Matrix, Population, Sample
@@ -23,8 +24,7 @@ from bench.walks import embedded_walks
 from gait.errors import GaitError
 from gait.modality import Modality
 from gallery.decision.fusion import Fusion
-from gallery.index.rung import RungName
-from gallery.local import LocalGallery
+from gallery.gallery import Gallery, create_gallery, open_gallery
 from gallery.template import Authorisation, Enrolment
 
 EACH = 4
@@ -141,7 +141,7 @@ def start_cold(trial: Trial) -> Results:
     _drop_from_cache(Path(trial.gallery))
     residence = Residence()
     start = time.perf_counter()
-    with LocalGallery.open(Path(trial.gallery), index=trial.index) as gallery:
+    with open_gallery(Path(trial.gallery), index=trial.index) as gallery:
         opened = time.perf_counter() - start
         gallery.refresh()
         ready = time.perf_counter() - start
@@ -164,7 +164,7 @@ def search(trial: Trial) -> Results:
     lift = Lift.of(population.parts, population.dimension // population.parts)
     probes = lift(trial.probes(population).embeddings)
     residence = Residence()
-    with LocalGallery.open(Path(trial.gallery), index=trial.index) as gallery:
+    with open_gallery(Path(trial.gallery), index=trial.index) as gallery:
         gallery.refresh()
         for probe in probes[:20]:
             gallery.identify(probe, DEEP)
@@ -209,7 +209,7 @@ def change(trial: Trial) -> Results:
     people = np.arange(CHANGES) + trial.size
     batch = _enrolments(lift(sample.embeddings), people, sample.modalities, authorisation)
     enrolled, erased = [], []
-    with LocalGallery.open(Path(trial.gallery), index=trial.index) as gallery:
+    with open_gallery(Path(trial.gallery), index=trial.index) as gallery:
         gallery.refresh()
         for one in batch:
             enrolled.append(_milliseconds(partial(gallery.enrol, [one])))
@@ -227,10 +227,10 @@ def recall(found: Sequence[Sequence[int]], exact: NDArray[np.int64], k: int) -> 
     return float(np.mean([len(set(f[:k]) & set(e[:k])) / k for f, e in pairs]))
 
 
-def _opened(trial: Trial) -> LocalGallery:
+def _opened(trial: Trial) -> Gallery:
     if Path(trial.gallery).exists():
-        return LocalGallery.open(Path(trial.gallery))
-    return LocalGallery.create(Path(trial.gallery), trial.folder / "bundle")
+        return open_gallery(Path(trial.gallery))
+    return create_gallery(Path(trial.gallery), trial.folder / "bundle")
 
 
 def _enrolments(
@@ -256,13 +256,13 @@ def _enrolments(
     ]
 
 
-def _check(gallery: LocalGallery, one: Enrolment, present: bool) -> None:
+def _check(gallery: Gallery, one: Enrolment, present: bool) -> None:
     found = gallery.identify(one.embedding, 1)[0]
     if (found.subject == one.subject) != present:
         raise GaitError(f"{one.subject} was {'not ' * present}found, is it enrolled: {present}")
 
 
-def _in_flight(gallery: LocalGallery, probes: Matrix) -> tuple[list[float], float]:
+def _in_flight(gallery: Gallery, probes: Matrix) -> tuple[list[float], float]:
     """Milliseconds of each query when 32 callers wait for theirs, and queries a second."""
     with ThreadPoolExecutor(IN_FLIGHT) as pool:
         start = time.perf_counter()

@@ -10,9 +10,7 @@ then is erased from every older copy of the templates too, because no key for th
 import hashlib
 import os
 import shutil
-import sqlite3
 import tempfile
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -24,14 +22,15 @@ from gait.cli import run
 from gait.errors import GalleryError, StorageError
 from gait.manifest import FileRecord
 from gait.progress import progress
-from gallery.local import BUNDLE, KEYS, STORE
+from gallery.gallery import open_gallery
 from gallery.record import clock
-from gallery.sqlite import connect, translated
+from gallery.record.copying import contents_of, rows_to_copy, split
+from gallery.record.engine import open_engine
+from gallery.record.location import BUNDLE_FOLDER, Folder, Location, parse_location
 from gallery.template import iso_time
 
+PEOPLE = "people.db"
 RECORD = "backup.json"
-_PAGES = 4096
-_TRIES = 5
 
 
 class Backup(BaseModel):
@@ -49,20 +48,19 @@ class Backup(BaseModel):
     files: dict[str, FileRecord]
 
 
-def back_up(folder: Path, out: Path, keys: Path) -> Backup:
-    """Copies a gallery, of one moment, whether or not it is in use.
+def back_up(location: str, out: Path, keys: Path) -> Backup:
+    """Copies a gallery, as of one moment, whether or not it is in use.
 
     Args:
-        folder: of the gallery.
-        out: new folder for templates and bundle.
+        location: of the gallery, a folder or a URL.
+        out: new folder for the templates, and for the bundle if the gallery keeps one.
         keys: file for the subjects' keys, wrapped by the master key; an older copy is replaced.
 
     Raises:
-        GalleryError: there is no gallery, `out` exists, or the gallery changes all the time.
+        GalleryError: there is no gallery, or `out` exists.
         StorageError: the disk is full. No copy was made, an older one of the keys is kept.
     """
-    if not (folder / STORE).is_file():
-        raise GalleryError(f"there is no gallery at {folder}")
+    where = parse_location(location)
     if out.exists():
         raise GalleryError(f"{out} exists already: choose another folder for this backup")
     try:
@@ -70,80 +68,40 @@ def back_up(folder: Path, out: Path, keys: Path) -> Backup:
         keys.parent.mkdir(parents=True, exist_ok=True)
         with (
             tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-") as made,
-            tempfile.NamedTemporaryFile(dir=keys.parent, prefix=".keys-") as wrapped,  # 0600
+            tempfile.TemporaryDirectory(dir=keys.parent, prefix=".keys-") as apart,
         ):
-            new = Path(made) / "backup"
-            new.mkdir()
-            backup = _copied(folder, new, Path(wrapped.name))
-            _durable(new, Path(wrapped.name))
-            os.replace(wrapped.name, keys)  # noqa: PTH105
-            Path(wrapped.name).touch()  # for the context to delete
+            new, wrapped = Path(made) / "backup", Path(apart) / keys.name
+            new.mkdir(mode=0o700)
+            backup = _copied(where, new, wrapped)
+            _durable(new, wrapped)
+            wrapped.replace(keys)
             new.rename(out)
     except OSError as error:
         raise StorageError(f"cannot write the backup {out} or {keys}: {error}") from error
     return backup
 
 
-def _copied(folder: Path, new: Path, keys: Path) -> Backup:
-    for _ in range(_TRIES):
-        _copy_database(folder / STORE, new / STORE)
-        _copy_database(folder / KEYS, keys)
-        if _belong_together(new / STORE, keys):
-            break
-    else:
-        raise GalleryError(f"{folder} changes all the time: try again, or stop what writes to it")
-    shutil.copytree(folder / BUNDLE, new / BUNDLE)
+def _copied(where: Location, new: Path, keys: Path) -> Backup:
+    with open_gallery(str(where), readonly=True):  # says what is wrong, if anything is
+        engine = open_engine(where, readonly=True)
+    try:
+        with progress() as bar:
+            task = bar.add_task("rows", total=rows_to_copy(engine), note="")
+            split(engine, new / PEOPLE, keys, lambda rows: bar.update(task, advance=rows))
+    finally:
+        engine.dispose()
+    if isinstance(where, Folder):
+        shutil.copytree(where.bundle, new / BUNDLE_FOLDER)
     backup = _described(new)
     (new / RECORD).write_text(backup.model_dump_json(indent=1) + "\n", "utf-8")
     return backup
 
 
-def _copy_database(source: Path, copy: Path) -> None:
-    """Copies a database as it is at one moment; writers do not wait."""
-    copy.unlink(missing_ok=True)
-    with (
-        translated(copy),
-        closing(connect(source, readonly=True)) as reader,
-        closing(sqlite3.connect(copy)) as writer,
-        progress() as bar,
-    ):
-        reader.execute("BEGIN")
-        (pages,) = reader.execute("PRAGMA page_count").fetchone()
-        task = bar.add_task(source.name, total=pages, note="")
-        reader.backup(
-            writer,
-            pages=_PAGES,
-            progress=lambda _, left, all_: bar.update(task, completed=all_ - left),
-        )
-        writer.execute("PRAGMA journal_mode = DELETE")  # a copy is one file
-    copy.chmod(0o600)
-
-
-def _belong_together(store: Path, keys: Path) -> bool:
-    """Whether no key that the templates need was replaced between the two copies."""
-    with translated(store), closing(sqlite3.connect(store)) as connection:
-        connection.execute("ATTACH ? AS k", (str(keys),))
-        query = "SELECT COUNT(*) FROM subjects WHERE key NOT IN (SELECT id FROM k.keys)"
-        (missing,) = connection.execute(query).fetchone()
-        query = "SELECT COUNT(*) FROM k.keys WHERE retiring"
-        (replacing,) = connection.execute(query).fetchone()
-    return not missing and not replacing
-
-
 def _described(new: Path) -> Backup:
-    with translated(new / STORE), closing(sqlite3.connect(new / STORE)) as connection:
-        facts = connection.execute(
-            "SELECT gallery, contract, revision, (SELECT COUNT(*) FROM subjects), "
-            "(SELECT COUNT(*) FROM templates) FROM meta"
-        ).fetchone()
-    gallery, contract, revision, subjects, templates = facts
+    contents = contents_of(new / PEOPLE)
     files = [path for path in sorted(new.rglob("*")) if path.is_file()]
     return Backup(
-        gallery=gallery,
-        contract=contract,
-        revision=revision,
-        subjects=subjects,
-        templates=templates,
+        **contents._asdict(),
         created=iso_time(clock.now()),
         files={path.relative_to(new).as_posix(): record_of(path) for path in files},
     )
@@ -173,8 +131,8 @@ class Arguments:
     keep the latest one only. Whom it does not let in any more is erased from all copies.
     """
 
-    gallery: Path
-    """Folder of the gallery."""
+    gallery: str
+    """Folder or URL of the gallery."""
     out: Path
     """New folder for the templates, which are encrypted, and the model bundle."""
     keys: Path

@@ -4,7 +4,6 @@ A gallery that is being used is not closed: deleting it waits until the last use
 whoever comes later is told that there is none.
 """
 
-import re
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,14 +16,73 @@ from gait.errors import (
     GalleryError,
     GalleryExistsError,
     GalleryNotFoundError,
+    StorageError,
 )
-from gallery.gallery import Gallery
-from gallery.shelf import Shelf
+from gallery.gallery import Gallery, create_gallery, open_gallery
+from gallery.record.creation import clear_leftovers, gallery_names, remove_record
+from gallery.record.location import NAME, Folder, Postgres, is_postgres, parse_database
 
 Result = TypeVar("Result")
 
-NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
-"""A gallery's name. Lower case: some disks cannot tell `A` from `a`."""
+__all__ = ["NAME", "Galleries", "GalleryRoot"]
+
+
+class GalleryRoot:
+    """Where galleries of one model are kept: a folder of folders, or a PostgreSQL database.
+
+    Args:
+        location: the folder, which is made if there is none, or postgresql://HOST/DATABASE.
+        bundle: model bundle of new galleries, and of those that keep none.
+        index: of the galleries; see `gallery.gallery.open_gallery`.
+
+    Raises:
+        ConfigError: not a location.
+        StorageError: the folder cannot be made.
+    """
+
+    def __init__(self, location: str | Path, bundle: Path, index: str | None = None) -> None:
+        self._bundle, self._index = bundle, index
+        self._root: Folder | Postgres
+        if is_postgres(str(location)):
+            self._root = parse_database(str(location))
+            return
+        self._root = Folder(Path(location))
+        try:
+            self._root.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise StorageError(f"cannot make {location}: {error}") from error
+        clear_leftovers(self._root.path)
+
+    def names(self) -> list[str]:
+        """Names of the galleries that are there, in order."""
+        return sorted(name for name in gallery_names(self._root) if NAME.fullmatch(name))
+
+    def holds(self, name: str) -> bool:
+        """Whether there is a gallery of this name."""
+        if isinstance(self._root, Folder):
+            return Folder(self._root.path / name).database.is_file()
+        return name in self.names()
+
+    def create(self, name: str) -> Gallery:
+        """Makes an empty gallery and opens it; see `create_gallery`."""
+        return create_gallery(self._of(name), self._bundle, index=self._index)
+
+    def open(self, name: str, contract: str) -> Gallery:
+        """Opens one; see `open_gallery`."""
+        bundle = None if isinstance(self._root, Folder) else self._bundle
+        return open_gallery(self._of(name), contract=contract, bundle=bundle, index=self._index)
+
+    def remove(self, name: str) -> None:
+        """Removes one that is closed, with everything in it."""
+        remove_record(self._location(name))
+
+    def _of(self, name: str) -> str:
+        return str(self._location(name))
+
+    def _location(self, name: str) -> Folder | Postgres:
+        if isinstance(self._root, Folder):
+            return Folder(self._root.path / name)
+        return self._root.of(name)
 
 
 @dataclass
@@ -37,13 +95,12 @@ class Galleries:
     """Galleries by name. Methods may be called from several threads.
 
     Args:
-        shelf: where they are kept.
-        bundle: model bundle of new galleries.
-        contract: identity of that model; a gallery of another is refused.
+        root: where they are kept.
+        contract: identity of their model; a gallery of another is refused.
     """
 
-    def __init__(self, shelf: Shelf, bundle: Path, contract: str) -> None:
-        self._shelf, self._bundle, self._contract = shelf, bundle, contract
+    def __init__(self, root: GalleryRoot, contract: str) -> None:
+        self._root, self._contract = root, contract
         self._open: dict[str, _Open] = {}
         self._changing: set[str] = set()
         self._state = threading.Condition()
@@ -76,9 +133,9 @@ class Galleries:
         """
         _check_new(name)
         with self._alone(name):
-            if name in self._open or self._shelf.holds(name):
+            if name in self._open or self._root.holds(name):
                 raise GalleryExistsError(f"there is a gallery {name!r} already", gallery=name)
-            gallery = self._shelf.create(name, self._bundle)
+            gallery = self._root.create(name)
             gallery.refresh()
             return look(self._keep(name, gallery).gallery)
 
@@ -99,11 +156,11 @@ class Galleries:
             with self._state:
                 del self._open[name]
             opened.gallery.close()
-            self._shelf.destroy(name)
+            self._root.remove(name)
 
     def names(self) -> list[str]:
         """Names of all galleries, open or not, in order."""
-        return sorted(name for name in self._shelf.names() if NAME.fullmatch(name))
+        return self._root.names()
 
     def each(self, look: Callable[[Gallery], Result]) -> dict[str, Result]:
         """What `look` finds in each gallery that is open and not just being deleted, by name."""
@@ -164,7 +221,7 @@ class Galleries:
 
     def _opened(self, name: str) -> _Open:
         if name not in self._open:
-            if not self._shelf.holds(name):
+            if not self._root.holds(name):
                 raise _unknown(name)
             return self._keep(name, self._open_of_this_model(name))
         return self._open[name]
@@ -176,7 +233,7 @@ class Galleries:
 
     def _open_of_this_model(self, name: str) -> Gallery:
         try:
-            return self._shelf.open(name, self._contract)
+            return self._root.open(name, self._contract)
         except ContractMismatchError as error:
             raise ContractMismatchError(
                 f"the gallery {name!r} was made with another model than {self._contract}: serve "
@@ -194,7 +251,7 @@ def _check(name: str) -> None:
 def _check_new(name: str) -> None:
     if not NAME.fullmatch(name):
         raise GalleryError(
-            f"got the gallery name {name[:64]!a}, need 1..63 of a-z, 0-9, '-' and '_', "
+            f"got the gallery name {name[:64]!a}, need 1..58 of a-z, 0-9, '-' and '_', "
             "the first a letter or digit"
         )
 

@@ -1,19 +1,47 @@
-"""What every gallery can do, wherever it keeps its people."""
+"""A gallery: who is enrolled, and who is found.
 
+It stands on two things. The record (`gallery.record`) is the only truth: subjects and templates,
+encrypted, in an SQLite file in the gallery's folder or in PostgreSQL. The index (`gallery.index`)
+proposes templates for a probe, in this process's memory or in Milvus, and can be made again from
+the record at any time. Whatever they are, a gallery keeps the same promises:
+
+- A call that returned is durable. Searches of this process see it at once, and so do those of any
+  other that searches the same record.
+- Similarities are computed from the record's embeddings, so they, and the order of the people
+  found, do not depend on the index.
+- What has expired is never found. What was erased is gone: its subject's key is destroyed.
+- A damaged template is left out and reported; everybody else is found as before.
+"""
+
+import os
+import tempfile
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Self
 
-from gait.errors import GalleryNotFoundError
+from gait.errors import (
+    ContractMismatchError,
+    GalleryEmptyError,
+    GalleryError,
+    GalleryExistsError,
+    GalleryNotFoundError,
+    StorageError,
+)
 from gait.manifest import Manifest
 from gait.modality import Modality
-from gallery.decision.fusion import Fusion
-from gallery.health import IndexHealth
-from gallery.local import LocalGallery
-from gallery.milvus import MilvusGallery
-from gallery.milvus.address import SCHEMES
+from gallery.decision.fusion import DEFAULT, Fusion
+from gallery.decision.identification import COMPARED, Identification
+from gallery.index.interface import Index
+from gallery.index.opening import open_index
+from gallery.record import clock
+from gallery.record.checks import checked_probe
+from gallery.record.creation import create_record
+from gallery.record.location import BUNDLE_FOLDER, Folder, Location, parse_location
+from gallery.record.master_key import MasterKey
+from gallery.record.record import Record
 from gallery.template import (
     Authorisation,
     Candidate,
@@ -26,61 +54,141 @@ from gallery.template import (
     Vector,
 )
 
+_SAMPLE = 16
+"""Templates that are looked for when the index is checked."""
+_DEEPER = 8
+"""Times as many templates are compared, to check that it makes no difference."""
 
-class Gallery(Protocol):
-    """An open gallery. Methods may be called from several threads.
 
-    A call that returned is durable, and searches see it at once.
+@dataclass(frozen=True)
+class Health:
+    """How a gallery is.
+
+    Attributes:
+        engine: of the index, `memory` or `milvus`.
+        templates: how many the index holds.
+        behind: changes of the record that the index does not know yet.
+        self_hit: of a sample of templates, the share that the index proposes for themselves, 0..1.
+        recall: of the same sample, the share for which comparing eight times as many templates
+            finds nobody more alike, 0..1.
+        damaged: templates that could not be read since the gallery was opened.
     """
+
+    engine: str
+    templates: int
+    behind: int
+    self_hit: float
+    recall: float
+    damaged: tuple[int, ...]
+
+
+class Gallery:
+    """An open gallery. Methods may be called from several threads, and several processes may have
+    the same gallery open. Made by `open_gallery` or `create_gallery`.
+
+    Args:
+        record: who is enrolled; closed with the gallery.
+        index: that proposes; closed with the gallery.
+        bundle: model bundle of its embeddings; None if the gallery keeps none and none was given.
+    """
+
+    def __init__(self, record: Record, index: Index, bundle: Path | None) -> None:
+        self._record, self._index, self._bundle = record, index, bundle
+
+    def close(self) -> None:
+        """Lets go of everything that is held. No method may be called afterwards."""
+        self._index.close()
+        self._record.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
 
     @property
     def location(self) -> str:
         """Where it is: a folder, or a URL."""
-        ...
+        return str(self._record.location)
 
     @property
-    def identity(self) -> str:
+    def id(self) -> str:
         """Given when it was made, for good: 32 hex digits. Receipts name it."""
-        ...
+        return self._record.facts.gallery
 
     @property
-    def master_key(self) -> str | None:
-        """Fingerprint of the master key that opens it; None if it needs none."""
-        ...
+    def master_key(self) -> str:
+        """Fingerprint of the master key that opens it."""
+        return self._record.sealer.master.id
 
     @property
     def bundle(self) -> Path:
-        """The model bundle that makes its embeddings."""
-        ...
+        """The model bundle that makes its embeddings.
+
+        Raises:
+            GalleryError: a gallery in PostgreSQL keeps none, and none was given.
+        """
+        if self._bundle is None:
+            raise GalleryError(f"{self.location} keeps no model bundle: give --bundle")
+        return self._bundle
 
     @property
     def contract(self) -> str:
         """Identity of the model that made the embeddings."""
-        ...
+        return self._record.facts.contract
 
     @property
     def dimension(self) -> int:
         """Length of an embedding."""
-        ...
+        return self._record.facts.dimension
 
     @property
     def revision(self) -> int:
         """How many changes there have been."""
-        ...
+        return self._record.revision()
 
     @property
     def ready(self) -> bool:
-        """Whether the next search need not bring an index up to date first."""
-        ...
+        """Whether the index has been made, so that a search need not make it first."""
+        return self._index.revision >= 0
 
     @property
-    def rung(self) -> str:
-        """Name of the index in use."""
-        ...
+    def behind(self) -> int:
+        """How many changes of the record the index does not know yet; a search follows them."""
+        return self._record.revision() - max(0, self._index.revision)
 
-    def health(self) -> IndexHealth:
-        """How well the index finds what is in it; brings it up to date first."""
-        ...
+    def refresh(self) -> None:
+        """Brings the index to the record's revision, so that the next search need not."""
+        self._index.follow()
+
+    def health(self) -> Health:
+        """How well the index finds what is in the record; brings it up to date first."""
+        behind = self.behind
+        self._index.follow()
+        sample = self._record.sample(_SAMPLE)
+        rows, embeddings = self._record.opened(self._record.whole(sample))
+        own, same = list[bool](), list[bool]()
+        for row, embedding in zip(rows, embeddings, strict=True):
+            search = self._search(embedding, None)
+            usual = search.proposed(COMPARED)
+            own.append(row.id in [each.row.id for each in usual])
+            more = search.proposed(_DEEPER * COMPARED)
+            others = [[e.row.id for e in some if e.row.id != row.id] for some in (usual, more)]
+            same.append(others[0][:1] == others[1][:1])
+        facts, count = self._index.health(), max(1, len(rows))
+        self_hit, recall = (sum(some) / count if some else 1.0 for some in (own, same))
+        damaged = tuple(sorted(self._record.damaged))
+        return Health(facts.engine, facts.templates, behind, self_hit, recall, damaged)
+
+    @property
+    def damaged(self) -> tuple[int, ...]:
+        """Templates that could not be read since the gallery was opened."""
+        return tuple(sorted(self._record.damaged))
 
     def enrol(self, enrolments: Sequence[Enrolment]) -> list[int]:
         """Enrols embeddings, all or none; returns the ids of their templates, in the given order.
@@ -92,27 +200,46 @@ class Gallery(Protocol):
                 expired, or opened read-only.
             StorageError: it cannot be stored. Nothing was enrolled.
         """
-        ...
+        numbers = self._record.enrol(enrolments)
+        self._index.follow()
+        return numbers
 
     def remove_subject(self, subject: str) -> Receipt:
         """Erases a subject with all templates: the key that reads them is destroyed.
 
         Raises:
             SubjectNotFoundError: no such subject.
+            StorageError: it cannot be erased.
         """
-        ...
+        receipt = self._record.remove_subject(subject)
+        self._index.follow()
+        return receipt
 
     def remove_template(self, template: int) -> Receipt:
         """Erases one template; the rest of its subject, if there is any, gets a new key.
 
         Raises:
             TemplateNotFoundError: no such template.
+            GalleryCorruptError: another template of the subject is damaged; remove that first.
+            StorageError: it cannot be erased.
         """
-        ...
+        receipt = self._record.remove_template(template)
+        self._index.follow()
+        return receipt
 
-    def erase_expired(self) -> list[Receipt]:
-        """Erases every template whose authorisation has expired by now, one receipt a subject."""
-        ...
+    def erase_expired(self, *, trust_clock: bool = False) -> list[Receipt]:
+        """Erases every template whose authorisation has expired by now, one receipt a subject.
+
+        A clock that runs far ahead of the record's own time is not believed at once: see
+        `Record.erase_expired`, and `clock_ahead`.
+        """
+        receipts = self._record.erase_expired(trust_clock=trust_clock)
+        self._index.follow()
+        return receipts
+
+    def clock_ahead(self) -> int:
+        """Seconds by which the clock is ahead of what erasures may believe now; 0 if it is not."""
+        return self._record.clock_ahead()
 
     def merge(self, subject: str, into: str) -> int:
         """Makes two subjects that are one person one; returns how many templates were moved.
@@ -122,8 +249,21 @@ class Gallery(Protocol):
         Raises:
             SubjectNotFoundError: one of them is not there.
             GalleryError: they are the same.
+            GalleryCorruptError: one of them has a damaged template.
         """
-        ...
+        moved = self._record.merge(subject, into)
+        self._index.follow()
+        return moved
+
+    def rotate(self, new: MasterKey) -> int:
+        """Wraps the keys of all subjects by another master key, all or none; returns how many.
+
+        Raises:
+            GalleryError: opened read-only.
+            GalleryCorruptError: a key is damaged. Nothing was changed.
+            StorageError: it cannot be written. Nothing was changed.
+        """
+        return self._record.rotate(new)
 
     def identify(
         self,
@@ -132,7 +272,7 @@ class Gallery(Protocol):
         modality: Modality | None = None,
         *,
         subjects: Collection[str] | None = None,
-        fusion: Fusion | None = None,
+        fusion: Fusion = DEFAULT,
     ) -> list[Candidate]:
         """The enrolled subjects most like a probe, the most similar first. Never an expired one.
 
@@ -141,25 +281,48 @@ class Gallery(Protocol):
             top_k: subjects wanted, at least 1; fewer are returned if there are fewer.
             modality: of the templates to search; None for both.
             subjects: search these only; None for all.
-            fusion: of a subject's similarities; None for the gallery's own.
+            fusion: of the similarities of a subject's templates.
 
         Raises:
             GalleryEmptyError: nothing to search.
             GalleryError: not an embedding of this gallery's model, or `top_k` below 1.
         """
-        ...
+        if top_k < 1:
+            raise GalleryError(f"got top_k {top_k}, need at least 1")
+        search = self._search(embedding, modality)
+        if subjects is not None:
+            found = search.among(self._record.subject_numbers(subjects), fusion)[:top_k]
+        else:
+            self._index.follow()
+            found = search.among_all(top_k, fusion)
+        if not found:
+            raise GalleryEmptyError(
+                f"{self.location} holds no {_template_of(modality)}: enrol someone first"
+            )
+        return found
 
     def compare(
-        self, embedding: Vector, subject: str, modality: Modality | None = None
+        self,
+        embedding: Vector,
+        subject: str,
+        modality: Modality | None = None,
+        *,
+        fusion: Fusion = DEFAULT,
     ) -> Candidate:
-        """How like a probe one subject is: the template most like it.
+        """How like a probe one subject is: the same similarity as `identify` gives.
 
         Raises:
             SubjectNotFoundError: no such subject.
             GalleryEmptyError: the subject has no template of the modality that has not expired.
             GalleryError: not an embedding of this gallery's model.
         """
-        ...
+        search = self._search(embedding, modality)
+        found = search.among([self._record.subject(subject)], fusion)
+        if not found:
+            raise GalleryEmptyError(
+                f"the subject has no {_template_of(modality)} that has not expired"
+            )
+        return found[0]
 
     def embeddings(self, templates: Sequence[int]) -> Matrix:
         """Embeddings `(n, dimension)` of templates, in the given order.
@@ -168,15 +331,15 @@ class Gallery(Protocol):
             TemplateNotFoundError: one of them is not there.
             GalleryCorruptError: one of them is damaged.
         """
-        ...
+        return self._record.embeddings(templates)
 
     def holds(self, subject: str, digest: str, authorisation: Authorisation) -> bool:
         """Whether the subject has the clip with this digest, under this authorisation."""
-        ...
+        return self._record.holds(subject, digest, authorisation)
 
     def subjects(self, after: str | None = None, limit: int | None = None) -> list[Subject]:
         """Subjects in order of name, from the one after the name `after`, at most `limit`."""
-        ...
+        return self._record.subjects(after, limit)
 
     def templates(self, subject: str) -> list[Template]:
         """Templates of a subject, oldest first.
@@ -184,7 +347,7 @@ class Gallery(Protocol):
         Raises:
             SubjectNotFoundError: no such subject.
         """
-        ...
+        return self._record.templates(subject)
 
     def template(self, template: int) -> Template:
         """The template with this id.
@@ -192,75 +355,98 @@ class Gallery(Protocol):
         Raises:
             TemplateNotFoundError: no such template.
         """
-        ...
+        return self._record.template(template)
 
     def expiring(self, before: datetime) -> int:
         """How many templates expire before a moment."""
-        ...
+        return self._record.expiring(int(before.timestamp()))
 
     def counts(self) -> Counts:
         """Subjects and templates."""
-        ...
+        return self._record.counts()
 
-    def refresh(self) -> None:
-        """Brings the index to the store's revision, so that the next search need not."""
-        ...
-
-    def close(self) -> None:
-        """Lets go of everything that is held. No method may be called afterwards."""
-        ...
-
-    def __enter__(self) -> Self: ...
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None: ...
+    def _search(self, embedding: Vector, modality: Modality | None) -> Identification:
+        probe = checked_probe(embedding, self.dimension)
+        return Identification(self._record, self._index, probe, modality, clock.now())
 
 
 def open_gallery(
-    location: str,
+    location: str | Path,
     *,
     contract: str | None = None,
     bundle: Path | None = None,
     readonly: bool = False,
+    index: str | None = None,
+    master: MasterKey | None = None,
 ) -> Gallery:
-    """Opens the gallery at a location: a folder, or a URL of Milvus (`gallery.milvus.address`).
+    """Opens a gallery.
 
     Args:
-        location: of the gallery.
-        contract: identity of the bundle that will make the probes; None for the gallery's own.
-        bundle: the model bundle, for a gallery that keeps none; its contract is checked.
+        location: a folder, or a URL of PostgreSQL (`gallery.record.location`).
+        contract: identity of the model that will make the probes; None for the bundle's.
+        bundle: the model bundle; None for the copy in the gallery's folder.
         readonly: refuse every change.
+        index: where the index is: `memory`, which None means too, or `milvus://HOST:PORT`.
+        master: the key that the gallery was made with; None for the configured one.
 
     Raises:
-        GalleryError: there is no gallery.
-        ContractMismatchError: it was made with another bundle.
+        GalleryNotFoundError: there is no gallery.
+        ContractMismatchError: it was made with another model.
+        GalleryCorruptError: the database is damaged.
+        MasterKeyError: the master key is missing, or not the one it was made with.
         StorageError: it cannot be reached.
     """
-    if _in_milvus(location):
-        return MilvusGallery.open(location, contract=contract, bundle=bundle, readonly=readonly)
+    where = parse_location(str(location))
+    if isinstance(where, Folder):
+        if not where.database.is_file():
+            raise GalleryNotFoundError(
+                f"there is no gallery at {where}: make one with gallery.build"
+            )
+        bundle = bundle or where.bundle
     if contract is None and bundle is not None:
         contract = Manifest.load(bundle).contract
-    return LocalGallery.open(Path(location), contract=contract, readonly=readonly)
+    record = Record(where, master or MasterKey.load(), readonly=readonly)
+    try:
+        _check_contract(record, contract)
+        opened = open_index(index, record, record.facts.gallery)
+    except BaseException:
+        record.close()
+        raise
+    return Gallery(record, opened, bundle)
 
 
-def create_gallery(location: str, bundle: Path) -> Gallery:
+def create_gallery(
+    location: str | Path,
+    bundle: Path,
+    *,
+    index: str | None = None,
+    master: MasterKey | None = None,
+) -> Gallery:
     """Makes an empty gallery for a model bundle and opens it.
 
+    Args:
+        location: a new folder, into which the bundle is copied, or a URL of PostgreSQL.
+        bundle: made by `export.onnx`.
+        index: as in `open_gallery`.
+        master: wraps the keys of subjects; None for the configured one, which is made if nothing
+            is configured.
+
     Raises:
-        GalleryError: there is something already.
+        GalleryExistsError: there is something already.
         BundleError: the bundle is not whole.
         StorageError: it cannot be written.
     """
-    if _in_milvus(location):
-        return MilvusGallery.create(location, bundle)
-    return LocalGallery.create(Path(location), bundle)
+    where, manifest = parse_location(str(location)), Manifest.load(bundle)
+    master = master or MasterKey.load(create=True)
+    if isinstance(where, Folder):
+        _create_folder(where, bundle, manifest, master)
+        bundle = where.bundle
+    else:
+        create_record(where, manifest.contract, manifest.dimension, master)
+    return open_gallery(str(where), bundle=bundle, index=index, master=master)
 
 
-def open_or_create(location: str, bundle: Path) -> Gallery:
+def open_or_create(location: str | Path, bundle: Path, *, index: str | None = None) -> Gallery:
     """Opens a gallery for a model bundle, or makes it if there is none.
 
     Raises:
@@ -268,13 +454,63 @@ def open_or_create(location: str, bundle: Path) -> Gallery:
         BundleError: the bundle is not whole.
         StorageError: it cannot be reached or written.
     """
-    if not _in_milvus(location) and not Path(location).exists():
-        return create_gallery(location, bundle)
+    where = parse_location(str(location))
+    if isinstance(where, Folder) and not where.path.exists():
+        return create_gallery(location, bundle, index=index)
+    contract = Manifest.load(bundle).contract
     try:
-        return open_gallery(location, bundle=bundle)
+        kept = None if isinstance(where, Folder) else bundle
+        return open_gallery(location, contract=contract, bundle=kept, index=index)
     except GalleryNotFoundError:
-        return create_gallery(location, bundle)
+        return create_gallery(location, bundle, index=index)
 
 
-def _in_milvus(location: str) -> bool:
-    return location.split("://", 1)[0].split(":", 1)[0] in SCHEMES
+def _create_folder(where: Folder, bundle: Path, manifest: Manifest, master: MasterKey) -> None:
+    """Makes the folder of a gallery, whole or not at all, for its owner alone."""
+    folder = where.path
+    if folder.exists():
+        raise _exists(where)
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as made:
+            new = Folder(Path(made) / "gallery")
+            (new.path / BUNDLE_FOLDER).mkdir(parents=True)
+            new.path.chmod(0o700)
+            for name, data in manifest.contents(bundle).items():
+                (new.bundle / name).write_bytes(data)
+            manifest.save(new.bundle)
+            create_record(new, manifest.contract, manifest.dimension, master)
+            _flush(new.path)
+            new.path.rename(folder)
+        _flush(folder.parent)
+    except OSError as error:
+        if folder.exists():
+            raise _exists(where) from error
+        raise StorageError(f"cannot make {folder}: {error}") from error
+
+
+def _exists(where: Location) -> GalleryExistsError:
+    return GalleryExistsError(f"{where} exists already: choose another place", gallery=str(where))
+
+
+def _flush(folder: Path) -> None:
+    """Makes a rename in the folder survive a power cut."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _check_contract(record: Record, contract: str | None) -> None:
+    if contract not in (None, record.facts.contract):
+        raise ContractMismatchError(
+            f"{record.location} was made with model {record.facts.contract}, got a bundle of model "
+            f"{contract}: use that model's bundle, or build the gallery again with this one",
+            gallery=record.facts.contract,
+            bundle=contract,
+        )
+
+
+def _template_of(modality: Modality | None) -> str:
+    return "template" if modality is None else f"{modality} template"

@@ -53,13 +53,13 @@ def _facts(gallery: Gallery) -> Facts:
     choice = chosen(model, expected_provider(Device.AUTO), None)
     return {
         "gallery": gallery.location,
-        "identity": gallery.identity,
+        "id": gallery.id,
         "contract": gallery.contract,
         "revision": gallery.revision,
         **asdict(gallery.counts()),
         "expired": gallery.expiring(now),
         "expire_in_30_days": gallery.expiring(now + SOON) - gallery.expiring(now),
-        "index": gallery.rung,
+        "damaged": len(gallery.damaged),
         "master_key": gallery.master_key,
         "dimension": gallery.dimension,
         "metric": model.metric,

@@ -13,7 +13,7 @@ from typing import Annotated
 import tyro
 
 from gait.cli import run
-from gallery.local import LocalGallery
+from gallery.gallery import open_gallery
 from gallery.record.master_key import FILE_VARIABLE, MasterKey
 
 
@@ -42,11 +42,11 @@ class Rotate:
     """Wraps all keys of a gallery by another master key, all or none.
 
     The present master key is the configured one; afterwards configure the other. Backups of
-    keys.db still open with the old one: replace them.
+    keys still open with the old one: replace them.
     """
 
-    gallery: Path
-    """Folder of the gallery. No other process may have it open for writing."""
+    gallery: str
+    """Folder or URL of the gallery. Processes that have it open must be started again."""
     new_key: Path
     """File of the other master key."""
     json: bool = False
@@ -55,7 +55,7 @@ class Rotate:
     def run(self) -> None:
         """Rotates."""
         old, new = MasterKey.load(), MasterKey.read(self.new_key)
-        with closing(LocalGallery.open(self.gallery, master=old)) as gallery:
+        with closing(open_gallery(self.gallery, master=old)) as gallery:
             count = gallery.rotate(new)
         if self.json:
             print(json.dumps({"from": old.id, "to": new.id, "keys": count}))

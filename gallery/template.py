@@ -4,7 +4,7 @@ import hashlib
 import unicodedata
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import NamedTuple
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,9 @@ from gait.modality import Modality
 
 NAME_LIMIT = 128
 """Characters of a subject's name."""
+
+SOURCE_LIMIT = 1024
+"""Characters of the words that say where a clip came from."""
 
 REFERENCE_LIMIT = 256
 """Characters of an authorisation's reference."""
@@ -82,6 +85,11 @@ class Enrolment:
 
     def __post_init__(self) -> None:
         check_name(self.subject)
+        if not _storable(self.source):
+            raise GalleryError(
+                f"got a source of {len(self.source)} characters, need at most {SOURCE_LIMIT}, "
+                "printable ones"
+            )
 
     @classmethod
     def of(
@@ -93,8 +101,9 @@ class Enrolment:
         authorisation: Authorisation,
     ) -> "Enrolment":
         """The enrolment of a clip and its embedding."""
-        digest = clip_digest(clip)
-        return cls(subject, clip.modality, embedding, source, len(clip), digest, authorisation)
+        digest, shown = clip_digest(clip), source[-SOURCE_LIMIT:]
+        shown = "".join(c if c.isprintable() else "\ufffd" for c in shown)
+        return cls(subject, clip.modality, embedding, shown, len(clip), digest, authorisation)
 
 
 @dataclass(frozen=True)
@@ -166,6 +175,10 @@ class Receipt:
             wherever a copy of it lies.
         revision: of the gallery after the erasure.
         erased: when, ISO 8601, UTC.
+        destruction: what became of the key. `overwritten`: with zeros, where it lay, and the
+            database's log that held it was emptied (SQLite). `deleted`: from the database, which
+            may keep copies in its log until that is recycled; they are wrapped by the master key
+            (PostgreSQL).
     """
 
     gallery: str
@@ -174,24 +187,7 @@ class Receipt:
     key: str
     revision: int
     erased: str
-
-
-class Batch(NamedTuple):
-    """Some templates in arrays of equal length `n`, for an index.
-
-    Attributes:
-        ids: of the templates, `(n,)` int64, increasing.
-        subjects: ids of their subjects, `(n,)` int64.
-        modalities: places in `list(Modality)`, `(n,)` uint8.
-        expires: seconds since 1970, `(n,)` int64.
-        embeddings: `(n, dimension)` float32.
-    """
-
-    ids: NDArray[np.int64]
-    subjects: NDArray[np.int64]
-    modalities: NDArray[np.uint8]
-    expires: NDArray[np.int64]
-    embeddings: Matrix
+    destruction: Literal["overwritten", "deleted"]
 
 
 def iso_time(seconds: float) -> str:
@@ -226,3 +222,7 @@ def check_name(name: str) -> None:
     if not unicodedata.is_normalized("NFC", name):
         composed = unicodedata.normalize("NFC", name)
         raise GalleryError(f"got the subject name {name!a}, need accents composed: {composed!a}")
+
+
+def _storable(text: str) -> bool:
+    return len(text) <= SOURCE_LIMIT and text.isprintable()

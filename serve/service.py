@@ -29,14 +29,12 @@ from gait.errors import (
 )
 from gait.modality import Modality
 from gait.range_view import Forward
-from gallery.galleries import Galleries
+from gallery.galleries import Galleries, GalleryRoot
 from gallery.gallery import Gallery
 from gallery.lock import writer_lock
-from gallery.milvus.shelf import Collections
 from gallery.network.encoder import Encoder
 from gallery.network.session import CPU
 from gallery.record.master_key import MasterKey
-from gallery.shelf import Folder, Shelf
 from gallery.template import Matrix
 from serve.audit.record import Keys
 from serve.audit.trail import Audit
@@ -123,7 +121,8 @@ class Service:
         embedder = _embedder(encoder, settings, bundle)
         lock = _taken(settings.data)
         try:
-            galleries = Galleries(_shelf(settings, root, bundle), bundle, encoder.contract)
+            where = settings.galleries or root
+            galleries = Galleries(GalleryRoot(where, bundle, settings.index), encoder.contract)
             if settings.gallery not in galleries.names():
                 galleries.create(settings.gallery, lambda gallery: gallery.revision)
             with galleries.use(settings.gallery) as gallery:
@@ -240,16 +239,10 @@ def _embedder(encoder: Encoder, settings: Settings, bundle: Path) -> Embedder:
     return Shared(encoder, _encoder(bundle, settings, share))
 
 
-def _shelf(settings: Settings, root: Path, bundle: Path) -> Shelf:
-    if settings.galleries is None:
-        return Folder(root, settings.index)
-    return Collections(settings.galleries, bundle)
-
-
 def _found_bundle(settings: Settings, root: Path) -> Path:
     """The bundle of the default gallery, else of the first that there is."""
     if settings.galleries is not None:
-        raise ConfigError("galleries in Milvus keep no model bundle: give --bundle")
+        raise ConfigError("galleries in PostgreSQL keep no model bundle: give --bundle")
     bundles = [root / settings.gallery / "bundle", *sorted(root.glob("*/bundle"))]
     for bundle in bundles:
         if bundle.is_dir():

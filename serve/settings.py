@@ -11,7 +11,6 @@ from gait.decode import Limits
 from gait.errors import ConfigError
 from gait.variant import Variant
 from gallery.galleries import NAME
-from gallery.index.rung import RungName
 from gallery.network.encoder import FRAMES
 from gallery.network.session import Device
 from serve.rates import Rate
@@ -29,7 +28,8 @@ class Settings(BaseSettings):
     Args:
         data: folder of everything the service keeps: `galleries/`, keys and audit records. One
             process at a time.
-        galleries: `milvus://host:port` to keep the galleries there; None for `data/galleries`.
+        galleries: `postgresql://host/database` to keep the galleries there; None for
+            `data/galleries`.
         gallery: the gallery of requests that name none; made if there is none.
         bundle: model bundle; None for the copy in the galleries.
         identity: private identity made by `python -m gallery.identity`, which signs exports of
@@ -68,8 +68,8 @@ class Settings(BaseSettings):
         max_clips: clips in one request.
         max_templates: of one person and modality; beyond it the ones least like the others are
             erased. None for no cap.
-        index: how galleries in folders hold embeddings for search: `exact`, `int8` or `bits`; None
-            leaves it to their number (docs/gallery.md).
+        index: what proposes templates for a probe: `memory`, which None means too, or
+            `milvus://host:port`.
     """
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid")
@@ -107,7 +107,7 @@ class Settings(BaseSettings):
     max_points: int = Field(_CAPS.max_points, ge=1)
     max_clips: int = Field(32, ge=1)
     max_templates: int | None = Field(None, ge=1)
-    index: RungName | None = None
+    index: str | None = None
 
     @model_validator(mode="after")
     def _open_only_with_keys(self) -> Self:

@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from gallery.local import LocalGallery
+from gallery.gallery import Gallery, open_gallery
 from gallery.record.master_key import MasterKey
 from tests.galleries import DIMENSION, enrolment
 
@@ -55,7 +55,7 @@ class Change:
                 after[self.other] |= after.pop(self.subject)
         return after
 
-    def run(self, gallery: LocalGallery) -> None:
+    def run(self, gallery: Gallery) -> None:
         """Makes it."""
         match self.kind:
             case "enrol":
@@ -77,7 +77,7 @@ def vector(seed: int) -> np.ndarray[Any, np.dtype[np.float32]]:
     return unit
 
 
-def template_of(gallery: LocalGallery, subject: str, seed: int) -> int:
+def template_of(gallery: Gallery, subject: str, seed: int) -> int:
     """Id of the subject's template of this embedding."""
     digest = enrolment(subject, vector(seed)).digest
     return next(t.id for t in gallery.templates(subject) if t.digest == digest)
@@ -134,7 +134,7 @@ def change_until_killed(folder: str, ledger: str, people: People, seed: int, lin
         die_after(lines)
     rng, seeds = random.Random(seed), count(1000 * seed)
     log = os.open(ledger, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-    with LocalGallery.open(Path(folder)) as gallery:
+    with open_gallery(Path(folder)) as gallery:
         for _ in range(10_000):
             change = next_change(people, rng, seeds)
             os.write(log, f"{json.dumps(astuple(change))}\n".encode())
@@ -146,7 +146,7 @@ def change_until_killed(folder: str, ledger: str, people: People, seed: int, lin
 def rotate_until_killed(folder: str, old: bytes, new: bytes, lines: int) -> None:
     """Changes the master key of a gallery, and dies after so many lines of the gallery's code."""
     die_after(lines)
-    with LocalGallery.open(Path(folder), master=MasterKey(old)) as gallery:
+    with open_gallery(Path(folder), master=MasterKey(old)) as gallery:
         gallery.rotate(MasterKey(new))
     os.kill(os.getpid(), signal.SIGKILL)
 

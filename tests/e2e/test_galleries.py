@@ -10,7 +10,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from gait.modality import Modality
-from gallery.local import LocalGallery
+from gallery.gallery import Gallery, create_gallery
 from gallery.template import Candidate
 from serve.service import Service
 from tests import services
@@ -160,14 +160,14 @@ def test_a_gallery_is_deleted_after_the_search_in_it(
     create(client, "old")
     enrol(client, 2, gallery="old")
     searching, go_on = threading.Event(), threading.Event()
-    search = LocalGallery.identify
+    search = Gallery.identify
 
     def slow(*arguments: Any, **options: Any) -> list[Candidate]:
         searching.set()
         assert go_on.wait(20)
         return search(*arguments, **options)
 
-    monkeypatch.setattr(LocalGallery, "identify", slow)
+    monkeypatch.setattr(Gallery, "identify", slow)
     with ThreadPoolExecutor(2) as pool:
         found = pool.submit(identify, client, probe(1, SILHOUETTE), {"gallery": "old"})
         assert searching.wait(20)
@@ -204,7 +204,7 @@ def test_a_gallery_of_another_model_is_named_not_searched(
     from tests.galleries import other_bundle
 
     folder = tmp_path / "data" / "galleries" / "other"
-    LocalGallery.create(folder, other_bundle(tmp_path / "bundle")).close()
+    create_gallery(folder, other_bundle(tmp_path / "bundle")).close()
     reply = client.get("/v1/galleries/other")
     assert code(reply) == (409, "gallery.contract")
     assert "'other'" in reply.json()["detail"]

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from gait.errors import MasterKeyError
-from gallery.local import LocalGallery
+from gallery.gallery import Gallery, create_gallery, open_gallery
 from gallery.record.master_key import MasterKey
 from tests.galleries import TINY, enrolment
 from tests.gallery_faults import (
@@ -33,7 +33,7 @@ def test_killed_at_any_point_it_holds_what_was_acknowledged(tmp_path: Path) -> N
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["tests.gallery_faults"])
     folder, people = tmp_path / "gallery", People()
-    LocalGallery.create(folder, TINY).close()
+    create_gallery(folder, TINY).close()
     rng = random.Random(8)
     in_flight = finished = 0
     for kill in range(KILLS_IN_CODE + KILLS_IN_TIME):
@@ -61,7 +61,7 @@ def test_killed_while_the_master_key_changes_one_of_the_two_opens_it(tmp_path: P
     context.set_forkserver_preload(["tests.gallery_faults"])
     folder, people = tmp_path / "gallery", {f"{n}": frozenset({n}) for n in range(30)}
     keys = [bytes([number]) * 32 for number in (1, 2)]
-    with LocalGallery.create(folder, TINY, master=MasterKey(keys[0])) as gallery:
+    with create_gallery(folder, TINY, master=MasterKey(keys[0])) as gallery:
         gallery.enrol([enrolment(name, vector(min(seeds))) for name, seeds in people.items()])
     rotated = 0
     for lines in range(20, 1220, 30):
@@ -77,11 +77,11 @@ def test_killed_while_the_master_key_changes_one_of_the_two_opens_it(tmp_path: P
     assert 5 < rotated < 35
 
 
-def _opened(folder: Path, keys: list[bytes]) -> LocalGallery:
+def _opened(folder: Path, keys: list[bytes]) -> Gallery:
     try:
-        return LocalGallery.open(folder, master=MasterKey(keys[0]))
+        return open_gallery(folder, master=MasterKey(keys[0]))
     except MasterKeyError:
-        return LocalGallery.open(folder, master=MasterKey(keys[1]))
+        return open_gallery(folder, master=MasterKey(keys[1]))
 
 
 def _checked(folder: Path, people: People, said: Ledger, when: str) -> People:
@@ -89,20 +89,17 @@ def _checked(folder: Path, people: People, said: Ledger, when: str) -> People:
     for change in said.begun[: said.finished]:
         people = change.applied(people)
     allowed = [people, *(change.applied(people) for change in said.begun[said.finished :])]
-    with closing(LocalGallery.open(folder)) as gallery:
+    with closing(open_gallery(folder)) as gallery:
         held = _held(gallery)
         assert held in [_digests(each) for each in allowed], when
         people = allowed[[_digests(each) for each in allowed].index(held)]
         _check_search(gallery, people, allowed, when)
-    for database in ("gallery.db", "keys.db"):
-        with closing(sqlite3.connect(folder / database)) as connection:
-            assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)], when
+    with closing(sqlite3.connect(folder / "gallery.db")) as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)], when
     return people
 
 
-def _check_search(
-    gallery: LocalGallery, people: People, allowed: Iterable[People], when: str
-) -> None:
+def _check_search(gallery: Gallery, people: People, allowed: Iterable[People], when: str) -> None:
     """Every embedding finds its subject; one that went finds nobody like it."""
     for subject, seeds in people.items():
         for seed in seeds:
@@ -114,7 +111,7 @@ def _check_search(
         assert gallery.identify(vector(seed), 1)[0].similarity < 0.9, when
 
 
-def _held(gallery: LocalGallery) -> dict[str, frozenset[str]]:
+def _held(gallery: Gallery) -> dict[str, frozenset[str]]:
     names = [subject.name for subject in gallery.subjects()]
     return {name: frozenset(t.digest for t in gallery.templates(name)) for name in names}
 

@@ -13,7 +13,7 @@ from fastapi.testclient import TestClient
 from gait.errors import GalleryEmptyError
 from gait.modality import Modality
 from gait.variant import Variant
-from gallery.local import LocalGallery
+from gallery.gallery import Gallery
 from serve.problems import MEDIA_TYPE
 from serve.service import Service
 from serve.settings import load_settings
@@ -261,7 +261,7 @@ def test_not_ready_while_the_index_is_behind_the_store(
 ) -> None:
     with services.opened(tmp_path) as service:
         client = services.client(service)
-        monkeypatch.setattr(LocalGallery, "ready", False)
+        monkeypatch.setattr(Gallery, "ready", False)
         reply = client.get("/readyz")
         assert (reply.status_code, reply.json()["code"]) == (503, "service.not_ready")
 
@@ -306,7 +306,7 @@ def test_waiting_requests_are_bounded(tmp_path: Path, monkeypatch: pytest.Monkey
         services.client(service) as client,
         ThreadPoolExecutor(1) as pool,
     ):
-        monkeypatch.setattr(LocalGallery, "identify", slow)
+        monkeypatch.setattr(Gallery, "identify", slow)
         first = pool.submit(identify, client, data)
         assert entered.acquire(timeout=20)
         refused = identify(client, data)

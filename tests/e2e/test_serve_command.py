@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from gait.modality import Modality
-from gallery.local import LocalGallery
+from gallery.gallery import open_gallery
 from serve.key_file import KeyFile
 from serve.keyring import Grant
 from tests.galleries import AUTHORISED, TINY
@@ -69,7 +69,7 @@ def test_start_enrol_identify_stop(tmp_path: Path, stop: signal.Signals) -> None
         _, log = process.communicate(timeout=30)
     assert process.returncode == 0, log
     assert "Traceback" not in log
-    with LocalGallery.open(folder / "galleries" / "default") as gallery:
+    with open_gallery(folder / "galleries" / "default") as gallery:
         assert [each.name for each in gallery.subjects()] == ["p0", "p1", "p2"]
 
 

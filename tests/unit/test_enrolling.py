@@ -15,7 +15,7 @@ from gait.range_view import Forward
 from gait.sustech1k import write_sequence
 from gallery.enrolment.bulk import enrol_sources as _enrol_sources
 from gallery.enrolment.sources import Selection, Source, decode_file, find_sources
-from gallery.local import LocalGallery
+from gallery.gallery import Gallery, create_gallery
 from gallery.network.encoder import Encoder
 from gallery.network.session import Device
 from gallery.template import Enrolment, Matrix
@@ -58,9 +58,9 @@ def files(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def gallery(tmp_path: Path) -> Iterator[LocalGallery]:
+def gallery(tmp_path: Path) -> Iterator[Gallery]:
     """An empty gallery, open."""
-    with LocalGallery.create(tmp_path / "gallery", TINY) as made:
+    with create_gallery(tmp_path / "gallery", TINY) as made:
         yield made
 
 
@@ -143,7 +143,7 @@ def test_what_is_no_layout_or_matches_nothing_is_said(tree: Path, files: Path) -
         find_sources(files, Selection(types=("00-nm",)))
 
 
-def test_enrolled_people_are_found(tree: Path, gallery: LocalGallery, encoder: Encoder) -> None:
+def test_enrolled_people_are_found(tree: Path, gallery: Gallery, encoder: Encoder) -> None:
     sources = find_sources(tree, Selection(types=("00-nm",)))
     outcome = enrol_sources(gallery, encoder, sources, batch=5)
     assert (outcome.enrolled, outcome.present, outcome.rejected) == (12, 0, [])
@@ -154,7 +154,7 @@ def test_enrolled_people_are_found(tree: Path, gallery: LocalGallery, encoder: E
 
 
 def test_an_interrupted_enrolment_goes_on_where_it_stopped(
-    tree: Path, gallery: LocalGallery, encoder: Encoder, monkeypatch: pytest.MonkeyPatch
+    tree: Path, gallery: Gallery, encoder: Encoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sources = find_sources(tree, Selection())
     enrol = gallery.enrol
@@ -179,7 +179,7 @@ def test_an_interrupted_enrolment_goes_on_where_it_stopped(
 
 
 def test_each_clip_that_cannot_be_enrolled_is_told_with_its_reason(
-    files: Path, gallery: LocalGallery, encoder: Encoder
+    files: Path, gallery: Gallery, encoder: Encoder
 ) -> None:
     (files / "person 0" / "broken.npy").write_bytes(b"\x93NUMPY")
     (files / "person 1" / "notes.txt").write_text("left leg shorter")
@@ -199,7 +199,7 @@ def test_each_clip_that_cannot_be_enrolled_is_told_with_its_reason(
 
 
 def test_a_clip_the_network_refuses_does_not_take_the_batch_with_it(
-    files: Path, gallery: LocalGallery, encoder: Encoder
+    files: Path, gallery: Gallery, encoder: Encoder
 ) -> None:
     bad = walk(1, 4, Modality.SILHOUETTE).frames
 
@@ -218,7 +218,7 @@ def test_a_clip_the_network_refuses_does_not_take_the_batch_with_it(
 
 
 def test_a_modality_that_was_asked_for_rejects_the_other(
-    files: Path, gallery: LocalGallery, encoder: Encoder
+    files: Path, gallery: Gallery, encoder: Encoder
 ) -> None:
     selection = replace(Selection(), modality=Modality.RANGE_VIEW)
     outcome = enrol_sources(gallery, encoder, find_sources(files, selection))

@@ -13,7 +13,7 @@ from gait.cli import run
 from gait.modality import Modality
 from gallery import build, expire, identify, info, keys, remove
 from gallery import list as listing
-from gallery.local import LocalGallery
+from gallery.gallery import create_gallery
 from gallery.record import clock
 from tests.galleries import AUTHORISED, TINY, other_bundle, walk
 
@@ -166,7 +166,7 @@ def test_list_remove_and_info(built: Path, command: Run) -> None:
 
 
 def test_a_list_of_nobody_is_a_head_alone(tmp_path: Path, command: Run) -> None:
-    LocalGallery.create(tmp_path / "gallery", TINY).close()
+    create_gallery(tmp_path / "gallery", TINY).close()
     out = command(listing, "--gallery", tmp_path / "gallery")[1]
     assert out.split() == ["name", "created", "silhouettes", "range_views"]
 

@@ -12,7 +12,7 @@ import gallery.enrolment.template_cap
 from gait.errors import GalleryError
 from gait.modality import Modality
 from gallery.enrolment.template_cap import Retention, keep_within, leaving
-from gallery.local import LocalGallery
+from gallery.gallery import create_gallery
 from tests.galleries import DIMENSION, TINY, enrolment, random_embeddings
 
 pytestmark = pytest.mark.serving
@@ -61,7 +61,7 @@ def test_beyond_the_cap_the_odd_ones_are_erased(tmp_path: Path) -> None:
         *random_embeddings(2, seed=5),
         *((v / np.linalg.norm(v)).astype(np.float32) for v in like),
     ]
-    with LocalGallery.create(tmp_path / "gallery", TINY) as gallery:
+    with create_gallery(tmp_path / "gallery", TINY) as gallery:
         ids = gallery.enrol([enrolment("a", v) for v in vectors])
         gallery.enrol(
             [enrolment("a", v, Modality.RANGE_VIEW) for v in random_embeddings(4, seed=7)]

@@ -6,8 +6,7 @@ from typing import cast
 import pytest
 from prometheus_client import generate_latest
 
-from gallery.gallery import Gallery
-from gallery.health import IndexHealth
+from gallery.gallery import Gallery, Health
 from serve import condition
 from serve.condition import Condition, Conditions
 from tests.services import client, enrol, opened
@@ -21,9 +20,9 @@ class _Index:
     def __init__(self) -> None:
         self.revision, self.ready, self.recall, self.measured = 3, True, 0.75, 0
 
-    def health(self) -> IndexHealth:
+    def health(self) -> Health:
         self.measured += 1
-        return IndexHealth(1.0, self.recall, 4, "bits")
+        return Health("memory", 4, 0, 1.0, self.recall, ())
 
 
 def test_an_index_is_measured_now_and_then_only(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""What a gallery takes: checks that hold wherever it keeps its people."""
+"""What a gallery takes, checked before anything is written or searched."""
 
 import numpy as np
 

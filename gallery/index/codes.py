@@ -1,24 +1,32 @@
-"""A fixed random rotation that spreads an embedding evenly over its numbers.
+"""Codes: an embedding as one bit a number, the sign after a random rotation.
 
-After it every number of a unit vector of dimension n is close to a normal one of deviation 1/√n,
-whatever the network made: so one scale fits all numbers, and any of their signs say as much as
-any others (Ailon and Chazelle, "The fast Johnson–Lindenstrauss transform", 2009: x ↦ H D x).
+Two unit vectors at angle θ differ in the share θ/π of such signs (Charikar, "Similarity estimation
+techniques from rounding algorithms", 2002), so the number of different bits says how alike they
+are. The rotation is x ↦ H D x (Ailon and Chazelle, "The fast Johnson–Lindenstrauss transform",
+2009): D flips signs at random, H is the Hadamard matrix. It is the same for every gallery.
 """
 
 from functools import cache
 
 import numpy as np
 
+from gallery.index.interface import CodeMatrix
 from gallery.template import Matrix
 
 _SEED = 4096
 
 
-def rotated(vectors: Matrix) -> Matrix:
-    """Vectors `(n, dimension)` rotated; `(n, size)`, size the next power of two.
+def code_bytes(dimension: int) -> int:
+    """Length of the code of an embedding: its dimension as the next power of two, in bits."""
+    return _size(dimension) // 8
 
-    Norms and inner products stay as they are.
-    """
+
+def codes_of(embeddings: Matrix) -> CodeMatrix:
+    """Codes `(n, code_bytes)` of embeddings `(n, dimension)` of norm 1."""
+    return np.packbits(_rotated(embeddings) > 0, axis=1)
+
+
+def _rotated(vectors: Matrix) -> Matrix:
     signs, left, right = _factors(vectors.shape[1])
     count, rows, columns = len(vectors), len(left), len(right)
     padded = np.zeros((count, rows * columns), np.float32)
@@ -31,15 +39,14 @@ def rotated(vectors: Matrix) -> Matrix:
     return whole
 
 
-def size(dimension: int) -> int:
-    """Numbers of a rotated vector: the next power of two, at least 64."""
+def _size(dimension: int) -> int:
     return max(64, 1 << (dimension - 1).bit_length())
 
 
 @cache
 def _factors(dimension: int) -> tuple[Matrix, Matrix, Matrix]:
     signs = np.random.default_rng(_SEED).choice([-1, 1], dimension).astype(np.float32)
-    bits = size(dimension).bit_length() - 1
+    bits = _size(dimension).bit_length() - 1
     return signs, _hadamard(1 << bits // 2), _hadamard(1 << bits - bits // 2)
 
 

@@ -1,0 +1,143 @@
+"""From a probe to people: templates that the index proposes, compared exactly, fused by subject.
+
+The index says where to look. Similarities are inner products with embeddings from the record,
+decrypted, so they are the same to the bit whatever the index is and however late.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from gait.modality import Modality
+from gallery.decision.fusion import WIDER, Fusion, subject_similarity
+from gallery.index.codes import codes_of
+from gallery.index.interface import Index
+from gallery.record.reading import RecordReader
+from gallery.record.sealing import Held, Row
+from gallery.template import Candidate, Matrix, Vector
+
+COMPARED = 64
+"""Templates, at least, that are compared exactly with a probe (docs/gallery.md)."""
+_EACH = 4
+"""Templates, at least, for each subject wanted."""
+_GROWTH = 2
+
+
+@dataclass(frozen=True)
+class Rated:
+    """A template and its exact similarity to the probe, -1..1."""
+
+    row: Row
+    similarity: float
+
+
+@dataclass(frozen=True)
+class Identification:
+    """One search for one probe.
+
+    Args:
+        record: that similarities come from.
+        index: that proposes.
+        probe: embedding `(dimension,)` float32.
+        modality: of the templates to search; None for both.
+        now: seconds since 1970; what has expired by then is not found.
+    """
+
+    record: RecordReader
+    index: Index
+    probe: Vector
+    modality: Modality | None
+    now: int
+
+    def among_all(self, top_k: int, fusion: Fusion) -> list[Candidate]:
+        """The `top_k` enrolled subjects most like the probe, the most similar first."""
+        further = 0 if fusion is Fusion.BEST else WIDER
+        rated = self._enough(top_k, further)
+        if further:
+            subjects = list(dict.fromkeys(each.row.subject for each in rated))[: top_k + further]
+            read = [each.row.id for each in rated]
+            rated += self.rated(self.record.whole_of(subjects, but=read))
+            chosen = set(subjects)
+            rated = [each for each in rated if each.row.subject in chosen]
+        return fused(rated, fusion)[:top_k]
+
+    def among(self, subjects: Sequence[int], fusion: Fusion) -> list[Candidate]:
+        """All of some subjects, the most similar first; every template of theirs is compared."""
+        return fused(self.rated(self.record.whole_of(subjects)), fusion)
+
+    def rated(self, held: Sequence[Held]) -> list[Rated]:
+        """Those templates that may be found, with their similarities, in the given order."""
+        valid = [each for each in held if self._valid(each.row)]
+        rows, embeddings = self.record.opened(valid)
+        if not rows:
+            return []
+        similarities = similarities_to(self.probe, np.stack(embeddings)).tolist()
+        return [Rated(row, s) for row, s in zip(rows, similarities, strict=True)]
+
+    def _valid(self, row: Row) -> bool:
+        return row.expires > self.now and self.modality in (None, row.modality)
+
+    def proposed(self, count: int) -> list[Rated]:
+        """What the index proposes, at most `count` templates, the most similar first."""
+        proposed = self._templates(count)
+        return sorted(self.rated(self.record.whole(proposed)), key=_order)
+
+    def _templates(self, count: int) -> list[int]:
+        code = codes_of(self.probe[np.newaxis])[0]
+        proposed: list[int] = self.index.propose(code, count, self.modality, self.now).tolist()
+        return proposed
+
+    def _enough(self, top_k: int, further: int) -> list[Rated]:
+        """Templates of at least `top_k` subjects, the most similar first.
+
+        The list that is compared grows until it holds so many subjects, and the last of them
+        stands clearly before its end: by then a template further down could not matter.
+        """
+        asked, compared, seen = max(COMPARED, _EACH * (top_k + further)), list[Rated](), set[int]()
+        while True:
+            proposed = self._templates(asked)
+            new = [template for template in proposed if template not in seen]
+            seen.update(new)
+            compared = sorted(compared + self.rated(self.record.whole(new)), key=_order)
+            if len(proposed) < asked or self._sure(compared, proposed, top_k):
+                return compared
+            asked *= _GROWTH
+
+    def _sure(self, compared: Sequence[Rated], proposed: Sequence[int], top_k: int) -> bool:
+        firsts = dict[int, float]()
+        for each in compared:
+            firsts.setdefault(each.row.subject, each.similarity)
+        if len(firsts) < top_k:
+            return False
+        last, later = list(firsts.values())[top_k - 1], set(proposed[len(proposed) // 2 :])
+        return not any(e.similarity >= last and e.row.id in later for e in compared)
+
+
+def fused(rated: Sequence[Rated], fusion: Fusion) -> list[Candidate]:
+    """One candidate a subject, the most similar first; equally similar ones by template."""
+    by_subject = dict[int, list[Rated]]()
+    for each in sorted(rated, key=_order):
+        by_subject.setdefault(each.row.subject, []).append(each)
+    found = [_candidate(templates, fusion) for templates in by_subject.values()]
+    return sorted(found, key=lambda candidate: (-candidate.similarity, candidate.template))
+
+
+def similarities_to(probe: Vector, embeddings: Matrix) -> Vector:
+    """Inner products `(n,)`; each is the same whatever the other rows are."""
+    similarities: Vector = np.einsum("nd,d->n", embeddings, probe)
+    return similarities
+
+
+def _candidate(templates: Sequence[Rated], fusion: Fusion) -> Candidate:
+    best = templates[0].row
+    similarity = subject_similarity(
+        fusion,
+        [each.similarity for each in templates],
+        [Modality(each.row.modality) for each in templates],
+    )
+    return Candidate(best.name, similarity, best.id, Modality(best.modality), best.source)
+
+
+def _order(rated: Rated) -> tuple[float, int]:
+    return -rated.similarity, rated.row.id

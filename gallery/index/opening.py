@@ -1,0 +1,24 @@
+"""Which index a gallery uses: in this process's memory, or in Milvus."""
+
+from gait.errors import ConfigError
+from gallery.index.interface import CodeSource, Index
+from gallery.index.memory import MemoryIndex
+
+MEMORY = "memory"
+
+
+def open_index(address: str | None, source: CodeSource, gallery: str) -> Index:
+    """The index at an address, for one gallery.
+
+    Args:
+        address: `memory`, which None means too, or `milvus://HOST:PORT`.
+        source: the gallery's record.
+        gallery: its id.
+
+    Raises:
+        ConfigError: not an address.
+        StorageError: the server cannot be reached.
+    """
+    if address in (None, MEMORY):
+        return MemoryIndex(source)
+    raise ConfigError(f"got the index {address!r}, need `memory` or milvus://HOST:PORT")

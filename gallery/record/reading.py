@@ -1,0 +1,377 @@
+"""Reading a gallery's record: who is enrolled, by which templates, with which embeddings."""
+
+from collections.abc import Collection, Iterator, Sequence
+from typing import Any, TypeVar
+
+import numpy as np
+from sqlalchemy import ColumnElement, Engine, Select, func, select
+
+from gait.errors import (
+    GalleryCorruptError,
+    GalleryError,
+    GalleryNotFoundError,
+    MasterKeyError,
+)
+from gait.modality import Modality
+from gallery.index.codes import code_bytes
+from gallery.index.interface import Codes, Ids
+from gallery.record.checks import no_subject, no_template
+from gallery.record.engine import open_engine, translated
+from gallery.record.location import Folder, Location
+from gallery.record.master_key import MasterKey
+from gallery.record.schema import (
+    EMBEDDINGS,
+    INDEXES,
+    META,
+    REMOVED,
+    SUBJECT_KEYS,
+    SUBJECTS,
+    TEMPLATES,
+    VERSION,
+)
+from gallery.record.sealing import Facts, Held, Row, Sealer
+from gallery.record.subject_key import SubjectKey
+from gallery.template import (
+    Authorisation,
+    Counts,
+    Matrix,
+    Subject,
+    Template,
+    Vector,
+)
+
+T = TypeVar("T")
+Codings = dict[int, SubjectKey | None]
+
+_MOST_VALUES = 10_000
+"""Values in one query; SQLite takes 32,766."""
+_TOGETHER = 4_096
+"""Codes given to an index at a time."""
+_KEYS_KEPT = 65_536
+"""Unwrapped keys that are kept while all codes are read."""
+_T = TEMPLATES.c
+_PLACES = {str(modality): place for place, modality in enumerate(Modality)}
+
+_JOINED = TEMPLATES.join(SUBJECTS, SUBJECTS.c.id == TEMPLATES.c.subject)
+_ROW = (
+    *(_T.id, _T.subject, SUBJECTS.c.name, _T.modality, _T.source, _T.frames),
+    *(_T.digest, _T.created, _T.authorisation, _T.expires),
+)
+"""The columns of a `Row`."""
+WHOLE = select(*_ROW, SUBJECT_KEYS.c.id, SUBJECT_KEYS.c.wrapped, EMBEDDINGS.c.sealed).select_from(
+    _JOINED.outerjoin(SUBJECT_KEYS, SUBJECT_KEYS.c.subject == _T.subject).outerjoin(
+        EMBEDDINGS, EMBEDDINGS.c.template == _T.id
+    )
+)
+"""The columns of a `Held`."""
+_SUBJECT = (
+    select(
+        SUBJECTS.c.name,
+        SUBJECTS.c.created,
+        *(func.count().filter(_T.modality == str(modality)) for modality in Modality),
+    )
+    .select_from(SUBJECTS.join(TEMPLATES, _T.subject == SUBJECTS.c.id))
+    .group_by(SUBJECTS.c.id, SUBJECTS.c.name, SUBJECTS.c.created)
+    .order_by(SUBJECTS.c.name)
+)
+
+
+class RecordReader:
+    """An open record, as its readers see it. Methods may be called from several threads.
+
+    What cannot be opened (a damaged row, or one whose key is lost) is left out of every search and
+    noted in `damaged`; all other people are found as before.
+
+    Args:
+        location: of the gallery.
+        master: the key that wraps the subjects' keys.
+        readonly: let the database refuse every write.
+
+    Attributes:
+        facts: what never changes of the gallery.
+        damaged: numbers of templates that could not be opened.
+
+    Raises:
+        GalleryNotFoundError: there is none.
+        GalleryError: another version made it.
+        GalleryCorruptError: the database is damaged.
+        MasterKeyError: it was made with another master key.
+        StorageError: the database cannot be opened or reached.
+    """
+
+    def __init__(self, location: Location, master: MasterKey, *, readonly: bool = False) -> None:
+        self.location, self.readonly = location, readonly
+        if isinstance(location, Folder) and not location.database.is_file():
+            raise _no_gallery(location)
+        self.engine = open_engine(location, readonly=readonly)
+        self.damaged = set[int]()
+        try:
+            self.facts = _facts(self.engine, location, master)
+        except BaseException:
+            self.engine.dispose()
+            raise
+        self.sealer = Sealer(self.facts, master)
+
+    def close(self) -> None:
+        """Closes all connections. No method may be called afterwards."""
+        self.engine.dispose()
+
+    @property
+    def code_bytes(self) -> int:
+        """Length of a code."""
+        return code_bytes(self.facts.dimension)
+
+    def revision(self) -> int:
+        """How many changes there have been.
+
+        Raises:
+            GalleryNotFoundError: somebody has removed the gallery, or put another in its place.
+            MasterKeyError: somebody has changed its master key.
+        """
+        columns = (META.c.revision, META.c.gallery, META.c.master)
+        ((revision, gallery, master),) = self.rows(select(*columns))
+        if gallery != self.facts.gallery:
+            raise _no_gallery(self.location)
+        if master != self.sealer.master.id:
+            raise MasterKeyError(
+                f"the master key of {self.location} was changed to {master}: start again with it"
+            )
+        return int(revision)
+
+    def counts(self) -> Counts:
+        """Subjects and templates."""
+        found = self.rows(select(_T.modality, func.count()).group_by(_T.modality))
+        by_modality: dict[str, int] = dict(map(tuple, found))
+        ((subjects,),) = self.rows(select(func.count()).select_from(SUBJECTS))
+        return Counts(subjects, *(by_modality.get(str(m), 0) for m in Modality))
+
+    def expiring(self, before: int) -> int:
+        """How many templates expire before a time, in seconds since 1970."""
+        query = select(func.count()).select_from(TEMPLATES).where(_T.expires < before)
+        return int(self.rows(query)[0][0])
+
+    def subjects(self, after: str | None, limit: int | None) -> list[Subject]:
+        """Subjects in order of name, those that come after the name `after`."""
+        query = _SUBJECT if after is None else _SUBJECT.where(SUBJECTS.c.name > after)
+        return [Subject(*row) for row in self.rows(query.limit(limit))]
+
+    def subject(self, name: str) -> int:
+        """The number of a subject.
+
+        Raises:
+            SubjectNotFoundError: no such subject.
+        """
+        found = self.rows(select(SUBJECTS.c.id).where(SUBJECTS.c.name == name))
+        if not found:
+            raise no_subject(name)
+        return int(found[0][0])
+
+    def subject_numbers(self, names: Collection[str]) -> list[int]:
+        """The numbers of those subjects that there are."""
+        return [
+            number
+            for some in portions(list(names))
+            for (number,) in self.rows(select(SUBJECTS.c.id).where(SUBJECTS.c.name.in_(some)))
+        ]
+
+    def templates(self, subject: str) -> list[Template]:
+        """Templates of a subject, oldest first.
+
+        Raises:
+            SubjectNotFoundError: no such subject.
+        """
+        query = select(*_ROW).select_from(_JOINED)
+        rows = self.rows(query.where(SUBJECTS.c.name == subject).order_by(_T.id))
+        if not rows:
+            raise no_subject(subject)
+        return [Row(*row).template for row in rows]
+
+    def template(self, template: int) -> Template:
+        """The template with this number.
+
+        Raises:
+            TemplateNotFoundError: no such template.
+        """
+        query = select(*_ROW).select_from(_JOINED).where(_T.id == template)
+        rows = self.rows(query) if 0 < template < 2**63 else []
+        if not rows:
+            raise no_template(template)
+        return Row(*rows[0]).template
+
+    def holds(self, subject: str, digest: str, authorisation: Authorisation) -> bool:
+        """Whether the subject has the clip with this digest, under this authorisation."""
+        query = (
+            select(_T.id)
+            .select_from(_JOINED)
+            .where(
+                SUBJECTS.c.name == subject,
+                _T.digest == digest,
+                _T.authorisation == authorisation.reference,
+                _T.expires == authorisation.seconds,
+            )
+        )
+        return bool(self.rows(query))
+
+    def whole(self, templates: Sequence[int]) -> list[Held]:
+        """Rows with their encrypted embeddings, in order of number; of those that there are."""
+        return self._whole(_T.id, templates)
+
+    def whole_of(self, subjects: Sequence[int], but: Sequence[int] = ()) -> list[Held]:
+        """The rows of subjects with their encrypted embeddings, in order of number.
+
+        Args:
+            subjects: their numbers.
+            but: templates that are left out.
+        """
+        return self._whole(_T.subject, subjects, _T.id.not_in(but) if but else None)
+
+    def sample(self, count: int, seed: int = 0) -> list[int]:
+        """Numbers of some templates, spread over all, at most `count`."""
+        ((last,),) = self.rows(select(func.max(_T.id)))
+        if last is None:
+            return []
+        places = np.random.default_rng(seed).integers(1, last, count, endpoint=True).tolist()
+        first = [select(func.min(_T.id)).where(_T.id >= place) for place in places]
+        return sorted({self.rows(query)[0][0] for query in first})
+
+    def opened(self, held: Sequence[Held]) -> tuple[list[Row], list[Vector]]:
+        """Those rows whose embeddings can be opened, and the embeddings."""
+        rows, embeddings = list[Row](), list[Vector]()
+        for each in held:
+            embedding = self.sealer.embedding(each)
+            if embedding is None:
+                self.damaged.add(each.row.id)
+            else:
+                rows.append(each.row)
+                embeddings.append(embedding)
+        return rows, embeddings
+
+    def embeddings(self, templates: Sequence[int]) -> Matrix:
+        """Embeddings `(n, dimension)` of templates, in the given order.
+
+        Raises:
+            TemplateNotFoundError: one of them is not there.
+            GalleryCorruptError: one of them is damaged.
+        """
+        held = self.whole(templates)
+        rows, embeddings = self.opened(held)
+        found = {row.id: embedding for row, embedding in zip(rows, embeddings, strict=True)}
+        there = {each.row.id for each in held}
+        for template in templates:
+            if template not in there:
+                raise no_template(template)
+            if template not in found:
+                raise self.damage(template)
+        shape = (len(templates), self.facts.dimension)
+        return np.array([found[template] for template in templates], np.float32).reshape(shape)
+
+    def damage(self, template: int) -> GalleryCorruptError:
+        """The error that says that a template is damaged, and what to do."""
+        return GalleryCorruptError(
+            f"template {template} in {self.location} is damaged: restore a backup, or remove it "
+            f"with `gallery.remove --template {template}` and enrol the clip again "
+            f"(`gallery.list --template {template}` says whose it is)"
+        )
+
+    def codes(self, after: int) -> Iterator[Codes]:
+        """Templates that were added or changed after a revision, by number. See `CodeSource`."""
+        query = (
+            select(
+                *(_T.id, _T.subject, _T.modality, _T.expires, _T.code),
+                *(SUBJECT_KEYS.c.id, SUBJECT_KEYS.c.wrapped),
+            )
+            .select_from(TEMPLATES.outerjoin(SUBJECT_KEYS, SUBJECT_KEYS.c.subject == _T.subject))
+            .where(_T.revision > after)
+            .order_by(_T.id)
+        )
+        keys: Codings = {}
+        with translated(self.engine), self.engine.connect() as connection:
+            streaming = connection.execution_options(yield_per=_TOGETHER)
+            if self.engine.dialect.name != "sqlite":  # a cursor on the server needs a transaction
+                streaming = streaming.execution_options(isolation_level="READ COMMITTED")
+            for rows in streaming.execute(query).partitions():
+                if len(keys) > _KEYS_KEPT:
+                    keys.clear()
+                yield self._codes(rows, keys)
+
+    def removed(self, after: int) -> Ids:
+        """Numbers of the templates that were removed after a revision."""
+        query = select(REMOVED.c.template).where(REMOVED.c.revision > after)
+        return np.array([template for (template,) in self.rows(query)], np.int64)
+
+    def index_revision(self, name: str) -> int:
+        """Up to which revision an index outside this process is complete; 0 if nobody said."""
+        found = self.rows(select(INDEXES.c.revision).where(INDEXES.c.name == name))
+        return int(found[0][0]) if found else 0
+
+    def rows(self, query: Select[Any]) -> Sequence[Any]:
+        """What a query finds."""
+        with translated(self.engine), self.engine.connect() as connection:
+            return connection.execute(query).all()
+
+    def _whole(
+        self, column: Any, values: Sequence[int], condition: ColumnElement[bool] | None = None
+    ) -> list[Held]:
+        found = list[Held]()
+        for some in portions(values):
+            query = WHOLE.where(column.in_(some)).order_by(_T.id)
+            if condition is not None:
+                query = query.where(condition)
+            found += [Held.of(columns) for columns in self.rows(query)]
+        return found
+
+    def _codes(self, rows: Sequence[Any], keys: Codings) -> Codes:
+        opened, kept = list[bytes](), list[Any]()
+        for row in rows:
+            template, subject, modality, _, sealed, key_id, wrapped = row
+            if subject not in keys:
+                keys[subject] = self.sealer.unwrap(subject, key_id, wrapped)
+            key = keys[subject]
+            code = None
+            if key is not None:
+                code = self.sealer.open_code(template, subject, modality, key, sealed)
+            if code is None or len(code) != self.code_bytes:
+                self.damaged.add(template)
+            else:
+                opened.append(code)
+                kept.append(row)
+        return Codes(
+            np.array([row[0] for row in kept], np.int64),
+            np.array([_PLACES[row[2]] for row in kept], np.uint8),
+            np.array([row[3] for row in kept], np.int64),
+            np.frombuffer(b"".join(opened), np.uint8).reshape(len(kept), self.code_bytes),
+        )
+
+
+def portions(values: Sequence[T]) -> Iterator[Sequence[T]]:
+    """The values in as many parts as there have to be queries."""
+    for start in range(0, len(values), _MOST_VALUES):
+        yield values[start : start + _MOST_VALUES]
+
+
+def _facts(engine: Engine, location: Location, master: MasterKey) -> Facts:
+    columns = (META.c.version, META.c.gallery, META.c.contract, META.c.dimension, META.c.master)
+    try:
+        with translated(engine), engine.connect() as connection:
+            row = connection.execute(select(*columns)).one()
+    except GalleryCorruptError:
+        if not isinstance(location, Folder):
+            raise _no_gallery(location) from None
+        raise
+    version, gallery, contract, dimension, used = row
+    if version != VERSION:
+        raise GalleryError(
+            f"{location} has tables of version {version}, this program reads {VERSION}: use the "
+            "version that made the gallery, or build it again from the clips with gallery.build"
+        )
+    if used != master.id:
+        raise MasterKeyError(
+            f"this gallery was made with master key {used}, the configured one is {master.id}: "
+            "configure that key; without it the templates cannot be read, by anyone, and people "
+            "have to be enrolled again"
+        )
+    return Facts(gallery, contract, dimension)
+
+
+def _no_gallery(location: Location) -> GalleryNotFoundError:
+    return GalleryNotFoundError(f"there is no gallery at {location}: make one with gallery.build")

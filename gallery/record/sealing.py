@@ -1,0 +1,153 @@
+"""How templates lie in the record: encrypted, and bound to everything that is said of them."""
+
+import json
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gait.errors import MasterKeyError
+from gait.modality import Modality
+from gallery.record.master_key import MasterKey
+from gallery.record.subject_key import SubjectKey
+from gallery.template import Enrolment, Template, Vector, iso_time
+
+
+class Facts(NamedTuple):
+    """What never changes of a gallery.
+
+    Attributes:
+        gallery: its id, 32 hex digits, given when it was made.
+        contract: identity of the model of its embeddings.
+        dimension: length of an embedding.
+    """
+
+    gallery: str
+    contract: str
+    dimension: int
+
+
+class Row(NamedTuple):
+    """What a template's row says in clear, with its subject's name, as queries give it.
+
+    `expires` is in seconds since 1970. The encrypted embedding is bound to all of it: whoever
+    changes a name or an expiry in the database has only made the template unreadable.
+    """
+
+    id: int
+    subject: int
+    name: str
+    modality: str
+    source: str
+    frames: int
+    digest: str
+    created: str
+    authorisation: str
+    expires: int
+
+    @classmethod
+    def of(cls, enrolment: Enrolment, template: int, subject: int, created: str) -> "Row":
+        """The row of an enrolment."""
+        authorisation = enrolment.authorisation
+        return cls(
+            template,
+            subject,
+            enrolment.subject,
+            str(enrolment.modality),
+            enrolment.source,
+            enrolment.frames,
+            enrolment.digest,
+            created,
+            authorisation.reference,
+            authorisation.seconds,
+        )
+
+    @property
+    def template(self) -> Template:
+        """The row for people."""
+        return Template(
+            self.id,
+            self.name,
+            Modality(self.modality),
+            self.source,
+            self.frames,
+            self.created,
+            self.authorisation,
+            iso_time(self.expires),
+            self.digest,
+        )
+
+
+class Held(NamedTuple):
+    """A row with what opens it: fingerprint of the subject's key, that key wrapped by the master
+    key, and the encrypted embedding; each None if the record lacks it."""
+
+    row: Row
+    key: str | None
+    wrapped: bytes | None
+    sealed: bytes | None
+
+    @classmethod
+    def of(cls, columns: Sequence[Any]) -> "Held":
+        """From the columns of a query, in the order of the fields."""
+        cut = len(Row._fields)
+        return cls(Row(*columns[:cut]), *columns[cut:])
+
+
+class Sealer:
+    """Opens and seals the templates of one gallery.
+
+    Args:
+        facts: of the gallery.
+        master: key that wraps the subjects' keys.
+    """
+
+    def __init__(self, facts: Facts, master: MasterKey) -> None:
+        self._facts, self.master = facts, master
+
+    def unwrap(self, subject: int, key: str | None, wrapped: bytes | None) -> SubjectKey | None:
+        """A subject's key; None if it is missing, destroyed or damaged."""
+        if key is None or wrapped is None:
+            return None
+        try:
+            return SubjectKey.unwrap(wrapped, self.master, self._key_place(subject, key))
+        except MasterKeyError:
+            return None
+
+    def wrap(self, subject: int, key: SubjectKey) -> bytes:
+        """A subject's key, wrapped."""
+        return key.wrap(self.master, self._key_place(subject, key.id))
+
+    def embedding(self, held: Held) -> Vector | None:
+        """The embedding of a row, or None if any part of the row is not as it was written."""
+        key = self.unwrap(held.row.subject, held.key, held.wrapped)
+        if key is None or held.sealed is None:
+            return None
+        plain = key.open(held.sealed, self._place(held.row))
+        if plain is None or len(plain) != 4 * self._facts.dimension:
+            return None
+        return np.frombuffer(plain, "<f4").astype(np.float32, copy=False)
+
+    def seal(self, row: Row, key: SubjectKey, embedding: Vector) -> bytes:
+        """An embedding encrypted and bound to its row."""
+        return key.seal(embedding.astype("<f4").tobytes(), self._place(row))
+
+    def seal_code(self, row: Row, key: SubjectKey, code: NDArray[np.uint8]) -> bytes:
+        """A code encrypted and bound to its template, subject and modality."""
+        return key.seal(code.tobytes(), self._code_place(row.id, row.subject, row.modality))
+
+    def open_code(
+        self, template: int, subject: int, modality: str, key: SubjectKey, sealed: bytes
+    ) -> bytes | None:
+        """A code, or None if it is damaged."""
+        return key.open(sealed, self._code_place(template, subject, modality))
+
+    def _place(self, row: Row) -> bytes:
+        return json.dumps(["embedding", self._facts.gallery, self._facts.contract, *row]).encode()
+
+    def _code_place(self, template: int, subject: int, modality: str) -> bytes:
+        return f"code {self._facts.gallery} {template} {subject} {modality}".encode()
+
+    def _key_place(self, subject: int, key: str) -> bytes:
+        return f"key {self._facts.gallery} {subject} {key}".encode()
