@@ -165,7 +165,7 @@ def test_the_page_says_simulated_and_names_config_and_commit(tmp_path: Path) -> 
         path = tmp_path / PRESET.name / f"{record.row}-{record.seed}.json"
         path.write_text(record.to_json())
     text = results_text(tmp_path)
-    assert "**simulated**" in text
+    assert "**All people are simulated.**" in text
     assert "configs/benchmark.yaml" in text
     assert "0123456789ab" in text
     assert "all three phases" in evidence_text(tmp_path)
