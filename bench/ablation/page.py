@@ -51,8 +51,8 @@ of the two directions.
   people with the same triplets. Each line names them. Differences are paired over seeds and people.
 - **"Held out"** is the score in both directions on people kept out of training, others with each
   seed. Settings may be chosen by this column and by no other.
-- **Brackets** are 95 % intervals. People are resampled; the spread over seeds is Student's t, so few
-  seeds give wide intervals. A difference is bold where its interval leaves out zero.
+- **Brackets** are 95 % intervals. People are resampled; the spread over seeds is Student's t, so
+  few seeds give wide intervals. A difference is bold where its interval leaves out zero.
 - **With one seed an interval covers other people but not other seeds.** Where seeds differ by 2
   points, 31 to 58 % of such intervals miss, so nothing of one seed is bold.
 - The 64 (or 300) test people are the same in all runs but those of the groups `others` and

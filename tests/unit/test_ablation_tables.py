@@ -168,8 +168,9 @@ def test_the_page_says_simulated_and_names_config_and_commit(tmp_path: Path) -> 
     assert "**All people are simulated.**" in text
     assert "configs/benchmark.yaml" in text
     assert "0123456789ab" in text
-    assert "all three phases" in evidence_text(tmp_path)
-    assert "Simulated people, `configs/benchmark.yaml`, code 0123456789ab" in evidence_text(tmp_path)
+    short = evidence_text(tmp_path)
+    assert "all three phases" in short
+    assert "Simulated people, `configs/benchmark.yaml`, code 0123456789ab" in short
 
 
 def test_the_documents_are_what_the_command_writes() -> None:
