@@ -3,7 +3,7 @@
 All that is computed for each frame is quantised: convolutions, additions and ReLUs, so that feature
 maps stay 8 bits wide from the stem to the maximum over frames; weights have one scale per output
 channel. What comes after is computed once for a clip, costs next to nothing and stays in float32
-(docs/performance.md).
+(results/speed.md).
 """
 
 import logging

@@ -3,7 +3,7 @@
 Runs what is missing of the rows asked for and prints their table. Killed, it goes on where it was;
 started twice, the two processes take different runs. Each finished run is one JSON in
 `results/PRESET`, and tables come from those alone: `--table` runs nothing, `--write` also puts the
-tables into docs/results.md and README.md.
+tables into results/tables.md and docs/evidence.md.
 """
 
 import sys
@@ -41,7 +41,7 @@ class Command:
         listing: print the rows, and which seeds are done, and stop.
         table: print the tables of what is done, and stop.
         against: a row: print what the rows asked for score above or below it, and stop.
-        write: also write them into docs/results.md and README.md.
+        write: also write them into results/tables.md and docs/evidence.md.
     """
 
     rows: tuple[str, ...] = ("phases",)

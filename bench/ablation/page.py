@@ -1,4 +1,4 @@
-"""docs/results.md and the table of README.md, written from the records and nothing else."""
+"""results/tables.md and the table of docs/evidence.md, written from the records alone."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,39 +26,41 @@ from train.presets import load_config
 from train.storage import write_atomically
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGE, README = ROOT / "docs" / "results.md", ROOT / "README.md"
+PAGE, EVIDENCE = ROOT / "results" / "tables.md", ROOT / "docs" / "evidence.md"
 PRESETS = ("benchmark", "benchmark_gpu")
 RECORDED = "recorded"
 """Folder, beside the presets', of the records of recorded people."""
 BEGIN, END = "<!-- results: python -m bench.ablation --table --write -->", "<!-- /results -->"
 
-HEAD = """# Results
+HEAD = """# Tables of the ablations
 
-Written by `python -m bench.ablation --table --write` from the JSON files in `results/`; do not
-edit. What was tried besides, and what it showed: [experiments.md](experiments.md). What is missing
-is run by `python -m bench.ablation --rows phases` (`--list` names all rows); killed, it goes on
-where it was, and a second process beside it takes other runs.
+For whoever checks a figure. Written by `python -m bench.ablation --table --write` from the records
+beside this file: do not edit. What the figures mean: [evidence.md](../docs/evidence.md). What else
+was tried: [trials.md](trials.md).
 
-All people are **simulated**. Rank-1 in percent, Overall of the SUSTech1K protocol (all conditions
-of the preset; another walk than the gallery's, every other view on its own), cosine distance of
-centred embeddings, last checkpoint, test people nobody was trained on. "Both" is the mean of the
-two directions. A row is compared with a base and a full of its own people and triplets, which its
-line names: "to base" and "to full" are the differences. "Held out" is
-both directions over the people held out from training, others with each seed, all views and
-conditions pooled: settings may be chosen by that, against the full method of the same seeds ("to
-full, held out"), never by the other columns.
+`python -m bench.ablation --rows phases` trains the runs that are missing, and `--list` names all
+rows. Stopped, it continues with the same command; a second process beside it takes other runs.
 
-In brackets: 95 % intervals. People are resampled; over seeds the mean is spread by Student's t, so
-few seeds give wide intervals. **With one seed an interval speaks of other people only, not of other
-seeds:** where seeds differ by 2 points, 31 to 58 % of such intervals miss, so nothing of one seed
-is bold. Differences are paired: the same seeds, the same people, which need not be all that a score
-is of; bold where the interval leaves out zero. The 64 or 300 test people are the same in all runs
-but those of the groups `others` and `controls`. Many rows are compared, so some are bold by chance
-alone.
+**All people are simulated.** A score is Rank-1 in percent under the SUSTech1K protocol: a person is
+looked up by another walk than the enrolled one, from every other view on its own, and the
+conditions of the preset are pooled. Embeddings are centred and compared by cosine distance. The
+network is the one at the end of training. Nobody who is tested was trained on. "Both" is the mean
+of the two directions.
 
-\\* As the paper reports, on real people (SUSTech1K), another network size and training: it stands
-here to compare directions and sizes of effects, not numbers. It is of one direction, in which the
-paper's full method has 63.8; "58.2 of 58.7" is of the other, in which that has 58.7."""
+- **"to base" and "to full"** are differences to a base and a full method that trained on the same
+  people with the same triplets. Each line names them. Differences are paired over seeds and people.
+- **"Held out"** is the score in both directions on people kept out of training, others with each
+  seed. Settings may be chosen by this column and by no other.
+- **Brackets** are 95 % intervals. People are resampled; the spread over seeds is Student's t, so
+  few seeds give wide intervals. A difference is bold where its interval leaves out zero.
+- **With one seed an interval covers other people but not other seeds.** Where seeds differ by 2
+  points, 31 to 58 % of such intervals miss, so nothing of one seed is bold.
+- The 64 (or 300) test people are the same in all runs but those of the groups `others` and
+  `controls`. Many rows are compared, so some are bold by chance alone.
+
+\\* As the paper reports, on real people (SUSTech1K) with another network and training. Compare
+directions and sizes of effects, not numbers. It is of one direction, in which the paper's full
+method has 63.8; "58.2 of 58.7" is of the other direction, in which it has 58.7."""
 
 
 def read_runs(preset: TrainConfig, results: Path) -> Runs:
@@ -142,7 +144,7 @@ def recorded_text(preset: TrainConfig, runs: Runs) -> str:
 
 
 def results_text(results: Path) -> str:
-    """The whole of docs/results.md."""
+    """The whole of results/tables.md."""
     found = [(preset, read_runs(preset, results)) for preset in map(load_config, PRESETS)]
     texts = [
         preset_text(preset, runs) if runs else f"## {preset.name}\n\nNot run yet."
@@ -153,8 +155,8 @@ def results_text(results: Path) -> str:
     return "\n\n".join([HEAD, *texts]) + "\n"
 
 
-def readme_text(results: Path) -> str:
-    """What README.md shows between its marks: the phases at the scale of two cores."""
+def evidence_text(results: Path) -> str:
+    """What docs/evidence.md shows between its marks: the phases at the scale of two cores."""
     preset = load_config(PRESETS[0])
     runs = read_runs(preset, results)
     names = [direction(*pair) for pair in ACROSS]
@@ -189,21 +191,21 @@ def _against(runs: Runs, name: str) -> str:
     return "–" if found is None else f"{found.value:+.1f} [{found.low:+.1f}, {found.high:+.1f}]"
 
 
-def with_results(readme: str, text: str) -> str:
-    """The README with another text between its marks.
+def with_results(page: str, text: str) -> str:
+    """The page with another text between its marks.
 
     Raises:
         EvaluationError: it lacks the marks.
     """
-    before, begin, rest = readme.partition(BEGIN)
+    before, begin, rest = page.partition(BEGIN)
     _, end, after = rest.partition(END)
     if not begin or not end:
-        raise EvaluationError(f"README.md lacks the marks {BEGIN} and {END}")
+        raise EvaluationError(f"docs/evidence.md lacks the marks {BEGIN} and {END}")
     return f"{before}{BEGIN}\n{text}\n{END}{after}"
 
 
 def write_pages(results: Path) -> None:
     """Writes both pages."""
     write_atomically(PAGE, results_text(results).encode())
-    readme = with_results(README.read_text(), readme_text(results))
-    write_atomically(README, readme.encode())
+    evidence = with_results(EVIDENCE.read_text(), evidence_text(results))
+    write_atomically(EVIDENCE, evidence.encode())

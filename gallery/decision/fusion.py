@@ -1,7 +1,7 @@
 """One similarity of a subject out of those of the subject's templates.
 
 A search finds templates; people are what is asked for. That a rule must stay within a modality and
-which is the default was measured (docs/experiments.md, "Fusing a subject's templates").
+which is the default was measured (results/trials.md, "Fusing a subject's templates").
 """
 
 from collections.abc import Sequence

@@ -1,6 +1,6 @@
 """Which template leaves when a subject has more of one modality than the gallery keeps.
 
-What to keep was measured (docs/experiments.md, "Which templates to keep").
+What to keep was measured (results/trials.md, "Which templates to keep").
 """
 
 from collections.abc import Collection

@@ -21,7 +21,7 @@ BATCH_FRAMES = 128
 """Frames of one run unless told otherwise. At full size a frame takes 4 MB."""
 
 FRAMES = 30
-"""Frames of a clip that are looked at unless told otherwise (docs/experiments.md)."""
+"""Frames of a clip that are looked at unless told otherwise (results/trials.md)."""
 
 _REPEATS = 2
 """Rows of a run's index over its frames: a repeated row costs a copy of the feature map."""

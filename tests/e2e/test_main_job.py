@@ -1,7 +1,7 @@
 """The promise: trained on simulated walkers, exported, enrolled by one sensor, found by the other.
 
 Trains the demo preset from nothing, which takes some minutes. The thresholds are below what was
-measured (docs/experiments.md) by more than the intervals there, so that a failure means something.
+measured (results/trials.md) by more than the intervals there, so that a failure means something.
 """
 
 import json

@@ -9,10 +9,10 @@ from bench.ablation.bootstrap import estimate
 from bench.ablation.page import (
     BEGIN,
     END,
+    EVIDENCE,
     PAGE,
-    README,
+    evidence_text,
     read_runs,
-    readme_text,
     results_text,
     with_results,
 )
@@ -165,18 +165,19 @@ def test_the_page_says_simulated_and_names_config_and_commit(tmp_path: Path) -> 
         path = tmp_path / PRESET.name / f"{record.row}-{record.seed}.json"
         path.write_text(record.to_json())
     text = results_text(tmp_path)
-    assert "**simulated**" in text
+    assert "**All people are simulated.**" in text
     assert "configs/benchmark.yaml" in text
     assert "0123456789ab" in text
-    assert "all three phases" in readme_text(tmp_path)
-    assert "Simulated people, `configs/benchmark.yaml`, code 0123456789ab" in readme_text(tmp_path)
+    short = evidence_text(tmp_path)
+    assert "all three phases" in short
+    assert "Simulated people, `configs/benchmark.yaml`, code 0123456789ab" in short
 
 
 def test_the_documents_are_what_the_command_writes() -> None:
     again = "run python -m bench.ablation --table --write"
     assert PAGE.read_text() == results_text(RESULTS), again
-    readme = README.read_text()
-    assert readme == with_results(readme, readme_text(RESULTS)), again
+    evidence = EVIDENCE.read_text()
+    assert evidence == with_results(evidence, evidence_text(RESULTS)), again
 
 
 def test_only_the_text_between_the_marks_changes() -> None:
