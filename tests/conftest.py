@@ -1,9 +1,17 @@
-"""Where the train extra is not installed, only the modules marked `serving` can be imported."""
+"""Servers for tests that need one, and which modules can be imported.
+
+Where the train extra is not installed, only the modules marked `serving` can be.
+"""
 
 import base64
 import importlib.util
 import os
+from collections.abc import Iterator
 from pathlib import Path
+
+import pytest
+
+from tests import servers
 
 HERE = Path(__file__).parent
 
@@ -19,3 +27,22 @@ collect_ignore = (
     if importlib.util.find_spec("torch") is None
     else []
 )
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> servers.Facts:
+    """The PostgreSQL of this test session."""
+    return servers.of_session("postgres", tmp_path_factory)
+
+
+@pytest.fixture
+def postgres_url(postgres: servers.Facts) -> Iterator[str]:
+    """A new database, removed afterwards: `postgresql://USER:PASSWORD@HOST:PORT/DATABASE`."""
+    with servers.database(postgres) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def milvus_uri(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """`milvus://HOST:PORT` of the Milvus of this test session."""
+    return f"milvus://127.0.0.1:{servers.of_session('milvus', tmp_path_factory)['port']}"
