@@ -8,6 +8,7 @@ import importlib.util
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
@@ -36,10 +37,14 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> servers.Facts:
 
 
 @pytest.fixture
-def postgres_url(postgres: servers.Facts) -> Iterator[str]:
-    """A new database, removed afterwards: `postgresql://USER:PASSWORD@HOST:PORT/DATABASE`."""
+def postgres_url(postgres: servers.Facts, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A new database, removed afterwards: `postgresql://USER@HOST:PORT/DATABASE`.
+
+    The password stands in PGPASSWORD, as galleries want it.
+    """
+    monkeypatch.setenv("PGPASSWORD", servers.PASSWORD)
     with servers.database(postgres) as url:
-        yield url
+        yield url.replace(f":{quote(servers.PASSWORD)}@", "@")
 
 
 @pytest.fixture(scope="session")

@@ -354,10 +354,8 @@ def _facts(engine: Engine, location: Location, master: MasterKey) -> Facts:
     try:
         with translated(engine), engine.connect() as connection:
             row = connection.execute(select(*columns)).one()
-    except GalleryCorruptError:
-        if not isinstance(location, Folder):
-            raise _no_gallery(location) from None
-        raise
+    except GalleryNotFoundError:
+        raise _no_gallery(location) from None
     version, gallery, contract, dimension, used = row
     if version != VERSION:
         raise GalleryError(
