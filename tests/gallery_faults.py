@@ -120,21 +120,26 @@ class Ledger:
         return ledger
 
 
-def change_until_killed(folder: str, ledger: str, people: People, seed: int, lines: int) -> None:
+def change_until_killed(
+    location: str, ledger: str, people: People, seed: int, lines: int, password: str | None
+) -> None:
     """Changes a gallery for ever; the child's body.
 
     Args:
-        folder: of the gallery.
+        location: of the gallery.
         ledger: file to write what was begun and done to.
         people: whom the gallery holds.
         seed: of the changes.
         lines: of the gallery's code to run before it kills itself; 0 to be killed from outside.
+        password: of PostgreSQL, if it has one.
     """
+    if password is not None:
+        os.environ["PGPASSWORD"] = password
     if lines:
         die_after(lines)
     rng, seeds = random.Random(seed), count(1000 * seed)
     log = os.open(ledger, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-    with open_gallery(Path(folder)) as gallery:
+    with open_gallery(location) as gallery:
         for _ in range(10_000):
             change = next_change(people, rng, seeds)
             os.write(log, f"{json.dumps(astuple(change))}\n".encode())

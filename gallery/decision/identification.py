@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from gait.modality import Modality
-from gallery.decision.fusion import WIDER, Fusion, subject_similarity
+from gallery.decision.fusion import WIDER, Fusion
 from gallery.index.codes import codes_of
 from gallery.index.interface import Index
 from gallery.record.reading import RecordReader
@@ -115,11 +115,26 @@ class Identification:
 
 
 def fused(rated: Sequence[Rated], fusion: Fusion) -> list[Candidate]:
-    """One candidate a subject, the most similar first; equally similar ones by template."""
+    """One candidate a subject, the most similar first; equally similar ones by template.
+
+    A subject's similarity is `gallery.decision.fusion.subject_similarity` of its templates: fused
+    within each modality, then the larger one. Subjects with as many templates are fused together.
+    """
     by_subject = dict[int, list[Rated]]()
     for each in sorted(rated, key=_order):
         by_subject.setdefault(each.row.subject, []).append(each)
-    found = [_candidate(templates, fusion) for templates in by_subject.values()]
+    alike = dict[int, dict[int, list[float]]]()  # by number of templates, by subject
+    similarity = dict.fromkeys(by_subject, -np.inf)
+    for modality in Modality:
+        alike.clear()
+        for subject, templates in by_subject.items():
+            values = [each.similarity for each in templates if each.row.modality == modality]
+            if values:
+                alike.setdefault(len(values), {})[subject] = values
+        for rows in alike.values():
+            for subject, value in zip(rows, fusion(list(rows.values())).tolist(), strict=True):
+                similarity[subject] = max(similarity[subject], value)
+    found = [_candidate(each[0].row, similarity[subject]) for subject, each in by_subject.items()]
     return sorted(found, key=lambda candidate: (-candidate.similarity, candidate.template))
 
 
@@ -129,13 +144,7 @@ def similarities_to(probe: Vector, embeddings: Matrix) -> Vector:
     return similarities
 
 
-def _candidate(templates: Sequence[Rated], fusion: Fusion) -> Candidate:
-    best = templates[0].row
-    similarity = subject_similarity(
-        fusion,
-        [each.similarity for each in templates],
-        [Modality(each.row.modality) for each in templates],
-    )
+def _candidate(best: Row, similarity: float) -> Candidate:
     return Candidate(best.name, similarity, best.id, Modality(best.modality), best.source)
 
 

@@ -166,6 +166,7 @@ class _Segment:
         """Bits in which the nearest templates differ from a code, and their numbers."""
         first = self._first.shape[1]
         looked = min(len(self), max(LEAST, SPARE * count, int(SHARE * len(self))))
+        faiss.omp_set_num_threads(1)  # of this thread: a team for one query costs more than it does
         distances, rows = self._binary.search(code[np.newaxis, :first], looked)
         distances, rows = distances[0], rows[0]
         if self._rest.shape[1]:

@@ -29,7 +29,7 @@ from gallery.record.schema import (
     TEMPLATES,
     VERSION,
 )
-from gallery.record.sealing import Facts, Held, Row, Sealer
+from gallery.record.sealing import Facts, Held, Keys, Row, Sealer
 from gallery.record.subject_key import SubjectKey
 from gallery.template import (
     Authorisation,
@@ -236,9 +236,9 @@ class RecordReader:
 
     def opened(self, held: Sequence[Held]) -> tuple[list[Row], list[Vector]]:
         """Those rows whose embeddings can be opened, and the embeddings."""
-        rows, embeddings = list[Row](), list[Vector]()
+        rows, embeddings, keys = list[Row](), list[Vector](), Keys()
         for each in held:
-            embedding = self.sealer.embedding(each)
+            embedding = self.sealer.embedding(each, keys)
             if embedding is None:
                 self.damaged.add(each.row.id)
             else:

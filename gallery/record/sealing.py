@@ -1,6 +1,5 @@
 """How templates lie in the record: encrypted, and bound to everything that is said of them."""
 
-import json
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -95,6 +94,9 @@ class Held(NamedTuple):
         return cls(Row(*columns[:cut]), *columns[cut:])
 
 
+Keys = dict[bytes | None, SubjectKey | None]
+
+
 class Sealer:
     """Opens and seals the templates of one gallery.
 
@@ -119,9 +121,17 @@ class Sealer:
         """A subject's key, wrapped."""
         return key.wrap(self.master, self._key_place(subject, key.id))
 
-    def embedding(self, held: Held) -> Vector | None:
-        """The embedding of a row, or None if any part of the row is not as it was written."""
-        key = self.unwrap(held.row.subject, held.key, held.wrapped)
+    def embedding(self, held: Held, keys: Keys | None = None) -> Vector | None:
+        """The embedding of a row, or None if any part of the row is not as it was written.
+
+        Args:
+            held: the row.
+            keys: unwrapped keys by wrapped ones, to be used again.
+        """
+        keys = {} if keys is None else keys
+        if held.wrapped not in keys:
+            keys[held.wrapped] = self.unwrap(held.row.subject, held.key, held.wrapped)
+        key = keys[held.wrapped]
         if key is None or held.sealed is None:
             return None
         plain = key.open(held.sealed, self._place(held.row))
@@ -144,7 +154,8 @@ class Sealer:
         return key.open(sealed, self._code_place(template, subject, modality))
 
     def _place(self, row: Row) -> bytes:
-        return json.dumps(["embedding", self._facts.gallery, self._facts.contract, *row]).encode()
+        fields = ("embedding", self._facts.gallery, self._facts.contract, *map(str, row))
+        return "\0".join(fields).encode()  # no text of a row holds a zero
 
     def _code_place(self, template: int, subject: int, modality: str) -> bytes:
         return f"code {self._facts.gallery} {template} {subject} {modality}".encode()
