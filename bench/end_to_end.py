@@ -19,9 +19,9 @@ from pathlib import Path
 
 import tyro
 
-from bench.found import NEAREST, Direction, Probe, summary, table
-from bench.found_page import write_page
-from bench.service import ServiceClient, clip_file, running_service
+from bench.demo.page import write_page
+from bench.demo.results import NEAREST, Direction, Probe, summary, table
+from bench.serving.service_process import ServiceClient, clip_file, running_service
 from gait.cli import run
 from gait.errors import DataError
 from gait.manifest import Manifest

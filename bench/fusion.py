@@ -20,8 +20,8 @@ import numpy as np
 import tyro
 from numpy.typing import NDArray
 
-from bench.rosters import Enrolled, People, Roster
-from bench.walks import embedded_walks
+from bench.accuracy.embedded_walks import embedded_walks
+from bench.accuracy.enrolment_draws import Enrolled, People, Roster
 from gait.cli import run
 from gait.modality import Modality
 from gait.progress import progress

@@ -1,6 +1,6 @@
 """What a gallery of any size costs: `python -m bench.gallery --bundle B --dataset D`.
 
-The embeddings are sampled (see bench/population.py) as a model spreads those of simulated people,
+The embeddings are sampled (see bench/search/sampled_people.py) as a model spreads those of simulated people,
 have 4,096 numbers, and are enrolled through the gallery itself, four a person. Every stage runs in
 a process of its own, so that memory and cold starts are its own; what is finished is in a JSON
 file, one for each `--index`, and is not run again; an enrolment that was interrupted goes on.
@@ -18,9 +18,9 @@ from typing import Any, Literal
 import numpy as np
 import tyro
 
-from bench import gallery_trial as stages
-from bench.gallery_trial import BLOCK, Results, Trial
-from bench.population import NUMBERS, PARTS
+from bench.search import stages
+from bench.search.sampled_people import NUMBERS, PARTS
+from bench.search.stages import BLOCK, Results, Trial
 from gait.cli import run
 from gait.errors import DataError
 from gait.golden import Golden

@@ -19,8 +19,8 @@ import torch
 import tyro
 from torch.utils.flop_counter import FlopCounterMode
 
-from bench.arithmetic_peak import peak
-from bench.engines import Engine, Worker
+from bench.serving.embedding_engines import Engine, Worker
+from bench.serving.onnxruntime_peak import peak
 from export.backbone import backbone
 from gait.cli import run
 from gait.manifest import Manifest

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 import tyro
 
-from bench.trainer import Trainer, make_machine, open_frames
+from bench.training.timed_training import Trainer, make_machine, open_frames
 from gait.cli import run
 from train.config import TrainConfig
 from train.distributed import Ranks, process_group

@@ -21,11 +21,17 @@ import httpx2
 import numpy as np
 import tyro
 
-from bench.load import Load, form, press
-from bench.rivals import PATH, Bare
-from bench.serve_table import Row, make_row, rows_table
-from bench.service import ServiceClient, ServiceError, clip_file, running, running_service
-from bench.soak import memory_text, soak
+from bench.serving.load import Load, form, press
+from bench.serving.plain_server import PATH, Bare
+from bench.serving.service_process import (
+    ServiceClient,
+    ServiceError,
+    clip_file,
+    running,
+    running_service,
+)
+from bench.serving.soak import memory_text, soak
+from bench.serving.table import Row, make_row, rows_table
 from gait.cli import run
 from gait.clip import Clip
 from gait.modality import Modality
@@ -99,12 +105,12 @@ def _servers(given: Arguments, folder: Path) -> Mapping[str, _Server]:
     rival = ["--bundle", str(given.bundle), "--people", str(_PEOPLE)]
     servers: dict[str, _Server] = {
         "service": running_service(given.bundle, folder / "data", folder / "service.log"),
-        "plain FastAPI": running(["bench.rivals", *rival], folder / "fastapi.log"),
+        "plain FastAPI": running(["bench.serving.plain_server", *rival], folder / "fastapi.log"),
     }
     if given.litserve is not None:
         path = {"PYTHONPATH": f"{given.litserve}:{Path.cwd()}"}
         servers["LitServe"] = running(
-            ["bench.rival_litserve", *rival], folder / "litserve.log", path
+            ["bench.serving.litserve_server", *rival], folder / "litserve.log", path
         )
     return servers
 

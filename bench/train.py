@@ -21,11 +21,11 @@ import numpy as np
 import torch
 import tyro
 
-from bench.cost import OpCost, Rates, copy_peak, count_step, matmul_peak
-from bench.step_table import Row, Seconds, make_row, ops_table, rows_table
-from bench.targets import targets_table
-from bench.trainer import Trainer, make_machine, open_frames, resident_bytes
-from bench.variants import BASE, DEFAULT, LESS, PLAIN, changed, chosen, variants
+from bench.training.step_cost import OpCost, Rates, copy_peak, count_step, matmul_peak
+from bench.training.step_table import Row, Seconds, make_row, ops_table, rows_table
+from bench.training.targets import targets_table
+from bench.training.timed_training import Trainer, make_machine, open_frames, resident_bytes
+from bench.training.variants import BASE, DEFAULT, LESS, PLAIN, changed, chosen, variants
 from gait.cli import run
 from gait.errors import ConfigError
 from gait.progress import progress

@@ -9,7 +9,7 @@ from string import Template
 
 import numpy as np
 
-from bench.found import Direction, Probe, table
+from bench.demo.results import Direction, Probe, table
 from gait.clip import Clip
 from gait.modality import Modality
 from gait.sustech1k import Sequence, load_clip
@@ -33,7 +33,7 @@ def write_page(path: Path, dataset: Path, directions: Items[Direction], simulate
     Returns:
         `path`.
     """
-    template = Template(files("bench").joinpath("found.html").read_text("utf-8"))
+    template = Template(files("bench.demo").joinpath("page.html").read_text("utf-8"))
     page = template.substitute(
         notice=SIMULATED if simulated else "",
         table=html.escape(table(directions, simulated)),

@@ -11,7 +11,7 @@ from typing import Self
 
 import numpy as np
 
-from bench.residence import Residence
+from bench.measuring.process_memory import Residence
 from gait.clip import Clip
 from gait.errors import GaitError
 from gait.modality import Modality

@@ -12,8 +12,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from bench.random_pack import random_pack
-from bench.stopwatch import PARTS, TimedLearner
+from bench.training.noise_pack import random_pack
+from bench.training.stopwatch import PARTS, TimedLearner
 from train.batches import TrainBatch, batches, place_frames
 from train.config import TrainConfig
 from train.data.pack import Pack

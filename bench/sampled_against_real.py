@@ -1,4 +1,4 @@
-"""How much sampled embeddings are like real ones: `python -m bench.likeness`.
+"""How much sampled embeddings are like real ones: `python -m bench.sampled_against_real`.
 
 For each pair of sensors, quantiles of the similarity of two clips of one person and of two people,
 and Rank-1 when everybody is enrolled with one random clip: of the embedded walks, and of as many
@@ -15,8 +15,8 @@ import numpy as np
 import tyro
 from numpy.typing import NDArray
 
-from bench.population import Matrix, Population
-from bench.walks import Walks, embedded_walks
+from bench.accuracy.embedded_walks import Walks, embedded_walks
+from bench.search.sampled_people import Matrix, Population
 from gait.cli import run
 from gait.modality import Modality
 
@@ -106,4 +106,4 @@ def _rank1(alike: Matrix, who: NDArray[np.intp], draw: int) -> float:
 
 
 if __name__ == "__main__":
-    run(lambda: tyro.cli(main, prog="python -m bench.likeness"))
+    run(lambda: tyro.cli(main, prog="python -m bench.sampled_against_real"))

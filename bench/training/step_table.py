@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.cost import OpCost
-from bench.stopwatch import PARTS
+from bench.training.step_cost import OpCost
+from bench.training.stopwatch import PARTS
 
 Seconds = NDArray[np.float64]
 """`(turns, steps, 4)` of data, forward, backward and optimiser."""

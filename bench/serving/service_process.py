@@ -27,7 +27,7 @@ READY_WITHIN = 60.0
 class ServiceError(GaitError):
     """The service did not start, or refused a request."""
 
-    code = "bench.service"
+    code = "bench.serving.service_process"
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from typing import Any
 import httpx2
 import numpy as np
 
-from bench.service import ServiceClient, ServiceError, clip_file
+from bench.serving.service_process import ServiceClient, ServiceError, clip_file
 from gait.clip import Clip
 from gait.modality import Modality
 

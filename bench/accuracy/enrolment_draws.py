@@ -6,7 +6,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.walks import Walks
+from bench.accuracy.embedded_walks import Walks
 from gait.errors import DataError
 from gait.modality import Modality
 

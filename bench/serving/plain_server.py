@@ -1,6 +1,6 @@
 """The same model behind a plain FastAPI handler, and without any server, to be compared with.
 
-python -m bench.rivals --bundle bundle --port 8001
+python -m bench.serving.plain_server --bundle bundle --port 8001
 
 It decodes the clip, embeds it and searches a matrix of embeddings; there are no keys, audit
 records, store, limits or deletion.
@@ -86,7 +86,7 @@ class Arguments:
 
 def main() -> None:
     """Serves until it is stopped."""
-    given = tyro.cli(Arguments, prog="python -m bench.rivals")
+    given = tyro.cli(Arguments, prog="python -m bench.serving.plain_server")
     app = plain(Bare(given.bundle, given.people))
     uvicorn.run(app, port=given.port, log_level="warning", access_log=False)
 

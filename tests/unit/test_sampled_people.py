@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from bench.population import NUMBERS, PARTS, Lift, Population
-from bench.walks import Walks
+from bench.accuracy.embedded_walks import Walks
+from bench.search.sampled_people import NUMBERS, PARTS, Lift, Population
 from gait.errors import DataError
 from gait.modality import Modality
 

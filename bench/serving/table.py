@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bench.load import Load
+from bench.serving.load import Load
 
 
 @dataclass(frozen=True)

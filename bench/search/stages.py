@@ -18,9 +18,9 @@ import numpy as np
 from gallery.index.rung import RungName
 from numpy.typing import NDArray
 
-from bench.population import Lift, Matrix, Population, Sample
-from bench.residence import Residence
-from bench.walks import embedded_walks
+from bench.accuracy.embedded_walks import embedded_walks
+from bench.measuring.process_memory import Residence
+from bench.search.sampled_people import Lift, Matrix, Population, Sample
 from gait.errors import GaitError
 from gait.modality import Modality
 from gallery.decision.fusion import Fusion

@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping
 
-from bench.step_table import Row
-from bench.variants import BASE, DEFAULT, LESS
+from bench.training.step_table import Row
+from bench.training.variants import BASE, DEFAULT, LESS
 
 STEP_MS = 40.0
 """Of an iteration in the steady state."""
