@@ -6,17 +6,14 @@ memory is its own; it includes the embeddings themselves (630 MB).
 """
 
 import json
-import resource
-import sys
 import time
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
-from multiprocessing import get_context
-from typing import Annotated
 
 import numpy as np
 import tyro
 
+from bench.measuring.options import Json
+from bench.measuring.process_memory import in_child, peak_bytes
 from gait.cli import run
 from train.evaluate import Labels, evaluate_sustech1k
 from train.protocols.outcomes import cores
@@ -54,7 +51,7 @@ def main(
     parts: int = 16,
     dimensions: int = 256,
     bootstrap: int = 1000,
-    as_json: Annotated[bool, tyro.conf.arg(name="json")] = False,
+    as_json: Json = False,
 ) -> None:
     """Measures one evaluation: four directions, both distances, nine conditions.
 
@@ -64,10 +61,8 @@ def main(
         parts: parts of an embedding.
         dimensions: numbers of a part.
         bootstrap: resamples of people.
-        as_json: print JSON instead of the table.
     """
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as child:
-        measured = child.submit(measure, subjects, probes, parts, dimensions, bootstrap).result()
+    measured = in_child(measure, subjects, probes, parts, dimensions, bootstrap)
     if as_json:
         print(json.dumps(asdict(measured), indent=2))
         return
@@ -90,8 +85,6 @@ def measure(subjects: int, probes: int, parts: int, dimensions: int, bootstrap: 
     start, cpu = time.perf_counter(), time.process_time()
     evaluate_sustech1k(silhouette, range_view, labels, bootstrap=bootstrap)
     seconds, cpu_seconds = time.perf_counter() - start, time.process_time() - cpu
-    unit = 1 if sys.platform == "darwin" else 1024
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
     return Measured(
         clips=len(labels),
         probes=probes,
@@ -100,7 +93,7 @@ def measure(subjects: int, probes: int, parts: int, dimensions: int, bootstrap: 
         cores=cores(),
         seconds=seconds,
         cpu_seconds=cpu_seconds,
-        peak_gb=peak / 1e9,
+        peak_gb=peak_bytes() / 1e9,
     )
 
 

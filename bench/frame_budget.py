@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
+from bench.measuring.options import Checkpoint, OutFile
 from gait.cli import run
 from gait.errors import ConfigError
 from gait.modality import Modality
@@ -63,16 +64,14 @@ RULES: dict[str, Callable[[int, int], Rows]] = {
 class Arguments:
     """Measures what fewer frames cost."""
 
-    checkpoint: Path
-    """Checkpoint of train.run."""
+    checkpoint: Checkpoint
     pack: Path
     """Packed dataset; its test people are used, whom the network was not trained on."""
     frames: tuple[int, ...] = (1, 2, 5, 10, 15, 20, 30)
     """Numbers of frames; a last row uses all."""
     people: int | None = None
     """Test people to use, the first; all if not given."""
-    out: Path | None = None
-    """A file that gets the rows as JSON."""
+    out: OutFile = None
 
 
 @dataclass(frozen=True)

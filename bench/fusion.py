@@ -13,7 +13,6 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from itertools import product
-from pathlib import Path
 from typing import Annotated
 
 import numpy as np
@@ -22,9 +21,11 @@ from numpy.typing import NDArray
 
 from bench.accuracy.embedded_walks import embedded_walks
 from bench.accuracy.enrolment_draws import Enrolled, People, Roster
+from bench.measuring.options import EMBEDDING_CACHE, Bundle, Dataset, EmbeddingCache, Json
 from gait.cli import run
 from gait.modality import Modality
 from gait.progress import progress
+from gallery.command_line.table import table
 from gallery.decision.fusion import DEFAULT, Fusion
 from gallery.enrolment.template_cap import Retention, leaving
 from train.protocols.resample import resampled_people
@@ -41,12 +42,9 @@ Hits = NDArray[np.float64]
 class Arguments:
     """Compares fusions, or with --keep what to keep of too many templates."""
 
-    bundle: Path
-    """Model bundle of export.onnx."""
-    dataset: Path
-    """Tree of simulated people the model was not trained on, with two walks or more."""
-    cache: Path = Path("work/bench")
-    """Folder for embeddings."""
+    bundle: Bundle
+    dataset: Dataset
+    cache: EmbeddingCache = EMBEDDING_CACHE
     subjects: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME …")] = ()
     """Only these people."""
     draws: int = 10
@@ -55,8 +53,7 @@ class Arguments:
     """Templates that may stay of eight; given, retentions are compared instead."""
     seed: int = 0
     """Of the draws and of the resamples."""
-    json: bool = False
-    """Print JSON."""
+    json: Json = False
 
 
 @dataclass(frozen=True)
@@ -91,7 +88,7 @@ def main() -> None:
         print(json.dumps([asdict(row) for row in rows], indent=1))
     else:
         print(f"{people.count} simulated people, {arguments.draws} draws, Rank-1 in percent")
-        print("\n".join(_table(rows)))
+        print(_table(rows))
 
 
 def _settings(arguments: Arguments, most: int) -> Iterator[tuple[Modality, Enrolled]]:
@@ -175,15 +172,14 @@ def retained(people: People, roster: Roster, retention: Retention, cap: int) -> 
     return Roster(rows, [s[:cap] for s in roster.modalities])
 
 
-def _table(rows: Sequence[Row]) -> list[str]:
+def _table(rows: Sequence[Row]) -> str:
     rules = list(dict.fromkeys(row.rule for row in rows))
-    cells = [["probe", "enrolled by", "faulty", "templates", *rules]]
+    cells = []
     for start in range(0, len(rows), len(rules)):
         first, *others = rows[start : start + len(rules)]
         changes = [f"{r.change:+.1f} [{r.low:+.1f}, {r.high:+.1f}]" for r in others]
         cells.append([*_setting(first), f"{first.rank1:.1f}", *changes])
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    return ["  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)) for row in cells]
+    return table(["probe", "enrolled by", "faulty", "templates", *rules], cells)
 
 
 def _setting(row: Row) -> tuple[str, ...]:

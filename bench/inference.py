@@ -19,6 +19,7 @@ import torch
 import tyro
 from torch.utils.flop_counter import FlopCounterMode
 
+from bench.measuring.options import Bundle, Checkpoint, OutFile
 from bench.serving.embedding_engines import Engine, Worker
 from bench.serving.onnxruntime_peak import peak
 from export.backbone import backbone
@@ -40,10 +41,8 @@ UNEQUAL = (10, 16, 22, 28, 32, 38, 44, 50)
 class Arguments:
     """Measures how fast clips are embedded."""
 
-    checkpoint: Path
-    """Checkpoint of train.run, for torch."""
-    bundle: Path
-    """Model bundle of the same checkpoint."""
+    checkpoint: Checkpoint
+    bundle: Bundle
     batches: tuple[int, ...] = (1, 8, 32)
     """Clips at once."""
     frames: tuple[int, ...] = (10, 30, 100)
@@ -58,8 +57,7 @@ class Arguments:
     """How often each size comes."""
     threads: int | None = None
     """Of one run; by default every core this process may use."""
-    out: Path | None = None
-    """A file that gets everything as JSON."""
+    out: OutFile = None
 
 
 @dataclass

@@ -11,13 +11,14 @@ import socket
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from multiprocessing import get_context
-from typing import Annotated
 
 import numpy as np
 import torch
 import tyro
 
-from bench.training.timed_training import Trainer, make_machine, open_frames
+from bench.measuring.options import Json, Preset
+from bench.training.machine import make_machine
+from bench.training.timed_training import Trainer, open_frames
 from gait.cli import run
 from train.config import TrainConfig
 from train.distributed import Ranks, process_group
@@ -45,18 +46,16 @@ class Measured:
 
 
 def main(
-    preset: Annotated[str, tyro.conf.Positional] = "demo",
+    preset: Preset = "demo",
     iterations: int = 10,
     turns: int = 3,
-    as_json: Annotated[bool, tyro.conf.arg(name="json")] = False,
+    as_json: Json = False,
 ) -> None:
     """Measures the three launches in turns.
 
     Args:
-        preset: of configs/, or a .yaml file; trained on noise.
         iterations: timed steps of each launch in a turn.
         turns: how often each launch comes.
-        as_json: print JSON instead of the table.
     """
     config = load_config(preset)
     taken: dict[Launch, list[float]] = {launch: [] for launch in LAUNCHES}
@@ -105,7 +104,7 @@ def train_rank(config: TrainConfig, ranks: Ranks, port: int, iterations: int) ->
 
 
 def _step_times(config: TrainConfig, ranks: Ranks, iterations: int) -> list[float]:
-    trainer = Trainer(config, open_frames(None, config), make_machine(config, ranks))
+    trainer = Trainer(config, open_frames(None, config), make_machine(config.run, ranks))
     steps: list[float] = trainer.turn(iterations).sum(axis=1).tolist()
     return steps
 

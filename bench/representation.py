@@ -1,30 +1,28 @@
 """Frames per second of both representations on one core: `python -m bench.representation`.
 
 The walkers are moving ellipses and ellipsoids, not people: the work per frame depends on the
-picture size and the number of points alone. Best of several rounds.
+picture size and the number of points alone. The quickest clip counts.
 """
 
 import json
 import os
 import platform
-import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from typing import Annotated
 
 import cv2
 import numpy as np
 import tyro
 from numpy.typing import NDArray
 
+from bench.measuring.clock import quickest
+from bench.measuring.options import Json
 from gait.cli import run
 from gait.range_view import project
 from gait.silhouette import align
 
 TARGET = 1000.0
 """Frames per second promised for each representation on one core."""
-
-ROUNDS = 5
 
 SIZES = ((64, 64), (240, 320), (480, 640))
 DISTANCES = (5.0, 10.0, 20.0)
@@ -43,14 +41,13 @@ class Row:
 def main(
     frames: int = 300,
     seed: int = 0,
-    as_json: Annotated[bool, tyro.conf.arg(name="json")] = False,
+    as_json: Json = False,
 ) -> None:
     """Measures silhouette alignment and range-view projection.
 
     Args:
         frames: frames of each clip.
         seed: of the synthetic input.
-        as_json: print JSON instead of the table.
     """
     cv2.setNumThreads(1)
     if hasattr(os, "sched_setaffinity"):
@@ -61,17 +58,9 @@ def main(
         *(_range_views(frames, distance, rng) for distance in DISTANCES),
     ]
     if as_json:
-        print(
-            json.dumps(
-                {
-                    "machine": platform.processor() or platform.machine(),
-                    "cores": 1,
-                    "target": TARGET,
-                    "rows": [asdict(row) for row in rows],
-                },
-                indent=2,
-            )
-        )
+        machine = platform.processor() or platform.machine()
+        facts = {"machine": machine, "cores": 1, "target": TARGET}
+        print(json.dumps(facts | {"rows": [asdict(row) for row in rows]}, indent=2))
         return
     print(f"{'representation':<16}{'input':<28}{'frames/s':>10}{'× target':>10}")
     for row in rows:
@@ -104,14 +93,8 @@ def _person(distance: float, rng: np.random.Generator) -> NDArray[np.float64]:
 
 
 def _row(representation: str, name: str, frames: int, work: Callable[[], object]) -> Row:
-    seconds = min(_seconds(work) for _ in range(ROUNDS))
+    seconds = quickest(work, 1.0)
     return Row(representation, name, frames / seconds, frames / seconds / TARGET)
-
-
-def _seconds(work: Callable[[], object]) -> float:
-    start = time.perf_counter()
-    work()
-    return time.perf_counter() - start
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ import json
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ import httpx2
 import numpy as np
 import tyro
 
+from bench.measuring.options import Bundle, Json
 from bench.serving.load import Load, form, press
 from bench.serving.plain_server import PATH, Bare
 from bench.serving.service_process import (
@@ -31,10 +33,10 @@ from bench.serving.service_process import (
     running_service,
 )
 from bench.serving.soak import memory_text, soak
-from bench.serving.table import Row, make_row, rows_table
 from gait.cli import run
 from gait.clip import Clip
 from gait.modality import Modality
+from gallery.command_line.table import table
 
 _PEOPLE = 64
 _FIELDS = {"modality": "silhouette", "top_k": "5", "purpose": "benchmark"}
@@ -48,24 +50,49 @@ class Arguments:
     """Measures the service beside the bare encoder and other ways to serve it.
 
     Args:
-        bundle: model bundle.
         clients: numbers of clients at the same time.
         frames: of each clip.
         seconds: of each measurement.
         rounds: measurements of each kind, taken in turns.
         litserve: folder made by `pip install --target FOLDER litserve`; left out if not given.
         minutes: of mixed traffic afterwards, with the memory watched.
-        json: print JSON instead of a table.
     """
 
-    bundle: Path
+    bundle: Bundle
     clients: tuple[int, ...] = (1, 8, 32, 128)
     frames: int = 30
     seconds: float = 2.0
     rounds: int = 3
     litserve: Path | None = None
     minutes: float = 0.0
-    json: bool = False
+    json: Json = False
+
+
+@dataclass(frozen=True)
+class Row:
+    """One way to serve under one number of clients; each figure is the median over rounds.
+
+    Args:
+        name: of the way.
+        clients: at the same time.
+        p50_ms, p95_ms, p99_ms: of a request, as its client saw it.
+        clips_per_second: answered.
+        share: of the clips a second of the bare loop in the same round.
+        extra_ms: p50 over that of the bare loop in the same round.
+        refused: requests not answered with 2xx, by status; 0 for a broken connection.
+        client_share: of one core that the clients took themselves.
+    """
+
+    name: str
+    clients: int
+    p50_ms: float
+    p95_ms: float
+    p99_ms: float
+    clips_per_second: float
+    share: float
+    extra_ms: float
+    refused: dict[int, int]
+    client_share: float
 
 
 def main() -> None:
@@ -128,9 +155,9 @@ def _rows(
                 loads[name, clients].append(_loop(bare, clips, given.seconds))
             else:
                 port = servers[name].port
-                asked = [form(port, PATH, {"clip": clip_file(clip)}, _FIELDS) for clip in clips]
-                press(port, asked, clients, 0.3)  # connections, threads, caches
-                loads[name, clients].append(press(port, asked, clients, given.seconds))
+                requests = [form(port, PATH, {"clip": clip_file(clip)}, _FIELDS) for clip in clips]
+                press(port, requests, clients, 0.3)  # connections, threads, caches
+                loads[name, clients].append(press(port, requests, clients, given.seconds))
     return [make_row(*kind, loads[kind], loads[BARE, 1]) for kind in kinds]
 
 
@@ -155,6 +182,42 @@ def _clips(frames: int, seed: int = 0, count: int = 8) -> list[Clip]:
         Clip(frames.astype(np.uint8) * 255, Modality.SILHOUETTE)
         for frames in rng.integers(0, 2, shape)
     ]
+
+
+def make_row(name: str, clients: int, loads: Sequence[Load], bare: Sequence[Load]) -> Row:
+    """A row from its rounds and those of the bare loop."""
+    pairs = list(zip(loads, bare, strict=True))
+    statuses: Counter[int] = sum((load.statuses for load in loads), Counter())
+    return Row(
+        name=name,
+        clients=clients,
+        p50_ms=_median([load.milliseconds(50) for load in loads]),
+        p95_ms=_median([load.milliseconds(95) for load in loads]),
+        p99_ms=_median([load.milliseconds(99) for load in loads]),
+        clips_per_second=_median([load.rate for load in loads]),
+        share=_median([load.rate / alone.rate for load, alone in pairs]),
+        extra_ms=_median([load.milliseconds(50) - a.milliseconds(50) for load, a in pairs]),
+        refused={status: n for status, n in statuses.items() if not 200 <= status < 300},
+        client_share=_median([load.cpu / load.seconds for load in loads]),
+    )
+
+
+def rows_table(rows: Sequence[Row]) -> str:
+    """A line for each row."""
+    head = ("", "clients", "p50 ms", "p95", "p99", "clips/s", "of bare", "extra ms",
+            "clients’ core", "refused")  # fmt: skip
+    return table(head, [_cells(row) for row in rows])
+
+
+def _cells(row: Row) -> tuple[object, ...]:
+    times = (round(value, 1) for value in (row.p50_ms, row.p95_ms, row.p99_ms))
+    refused = ", ".join(f"{n} × {status}" for status, n in row.refused.items()) or "–"
+    return (row.name, row.clients, *times, round(row.clips_per_second, 1), f"{row.share:.1%}",
+            round(row.extra_ms, 1), f"{row.client_share:.0%}", refused)  # fmt: skip
+
+
+def _median(values: Sequence[float]) -> float:
+    return float(np.median(values))
 
 
 if __name__ == "__main__":

@@ -10,14 +10,14 @@ import resource
 import sys
 import tempfile
 import time
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
-from multiprocessing import get_context
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
 import tyro
 
+from bench.measuring.options import Json
+from bench.measuring.process_memory import in_child
 from gait.cli import run
 from gait.sustech1k import find_sequences, load_silhouettes
 from train.simulate.config import SimulateConfig
@@ -51,7 +51,7 @@ def main(
     subjects: tuple[int, int] = (4, 16),
     workers: int = 2,
     body: Literal["anny", "capsules"] = "anny",
-    as_json: Annotated[bool, tyro.conf.arg(name="json")] = False,
+    as_json: Json = False,
 ) -> None:
     """Measures two sizes.
 
@@ -59,10 +59,11 @@ def main(
         subjects: of the small and of the larger dataset.
         workers: processes.
         body: as for `python -m train.simulate`.
-        as_json: print JSON instead of the table.
     """
     open_studio(SimulateConfig(body=body))  # a first build is not what is measured
-    rows = [_in_child(SimulateConfig(subjects=count, body=body), workers) for count in subjects]
+    rows = [
+        in_child(measure, SimulateConfig(subjects=count, body=body), workers) for count in subjects
+    ]
     if as_json:
         print(json.dumps([asdict(row) | {"rate": row.rate} for row in rows], indent=2))
         return
@@ -102,11 +103,6 @@ def measure(config: SimulateConfig, workers: int) -> Measured:
 
 def _bytes(root: Path, kind: str) -> int:
     return sum(path.stat().st_size for path in root.rglob(f"{kind}-*.pkl"))
-
-
-def _in_child(config: SimulateConfig, workers: int) -> Measured:
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as child:
-        return child.submit(measure, config, workers).result()
 
 
 if __name__ == "__main__":

@@ -21,10 +21,11 @@ import numpy as np
 import torch
 import tyro
 
+from bench.measuring.options import OutFile
+from bench.training.machine import make_machine
 from bench.training.step_cost import OpCost, Rates, copy_peak, count_step, matmul_peak
-from bench.training.step_table import Row, Seconds, make_row, ops_table, rows_table
-from bench.training.targets import targets_table
-from bench.training.timed_training import Trainer, make_machine, open_frames, resident_bytes
+from bench.training.step_table import Row, Seconds, make_row, ops_table, rows_table, targets_table
+from bench.training.timed_training import Trainer, memory_alone, open_frames
 from bench.training.variants import BASE, DEFAULT, LESS, PLAIN, changed, chosen, variants
 from gait.cli import run
 from gait.errors import ConfigError
@@ -49,7 +50,7 @@ def main(
     count: bool = False,
     tflops: float | None = None,
     tbytes: float | None = None,
-    out: Path | None = None,
+    out: OutFile = None,
 ) -> None:
     """Measures, and prints tables.
 
@@ -65,7 +66,6 @@ def main(
         precision: instead of the preset's.
         count: only count FLOPs and bytes, which computes nothing: full size goes anywhere.
         tflops, tbytes: with --count, a machine's best TFLOP/s and TB/s, to predict its steps.
-        out: a file that gets everything as JSON.
 
     Raises:
         ConfigError: there is no such preset or row, or there are more turns than iterations.
@@ -75,14 +75,14 @@ def main(
     config = load_config(preset or ("sustech1k" if torch.cuda.is_available() else "demo"))
     if precision is not None:
         config = changed(config, "run", {"precision": precision})
-    device = make_machine(config).device
+    device = make_machine(config.run).device
     picked = pick_rows(variants(config, device), rows, device)
     opened = open_frames(pack, config)
     if count:
         rates = Rates(tflops * 1e12, tbytes * 1e12) if tflops and tbytes else None
         print(counts(count_rows(picked, opened, rates)))
         return
-    trainers = {name: Trainer(c, opened, make_machine(c)) for name, c in picked.items()}
+    trainers = {name: Trainer(c, opened, make_machine(c.run)) for name, c in picked.items()}
     seconds = take_turns(trainers, iterations // turns, turns)
     costs = count_rows(picked, opened)
     peaks = {dtype: matmul_peak(device, dtype) for dtype in _precisions(picked)}
@@ -94,7 +94,7 @@ def main(
             seconds[DEFAULT],
             images,
             costs[name],
-            peaks[make_machine(c).precision],
+            peaks[make_machine(c.run).precision],
             peak_memory(trainers[name], c, pack) if memory else None,
         )
         for name, c in picked.items()
@@ -162,13 +162,13 @@ def count_rows(
     for name, config in picked.items():
         eager = changed(config, "run", {"compile": False, "graph": False})
         subjects = len(split_people(pack.records, config).classes)
-        found[name] = count_step(eager, subjects, make_machine(config).precision, rates)
+        found[name] = count_step(eager, subjects, make_machine(config.run).precision, rates)
     return found
 
 
 def peak_memory(trainer: Trainer, config: TrainConfig, pack: Path | None) -> int:
     """CUDA memory of a row, or on a CPU that of a whole process."""
-    return trainer.peak_bytes or resident_bytes(config, pack)
+    return trainer.peak_bytes or memory_alone(config, pack)
 
 
 def counts(costs: Costs) -> str:
@@ -199,7 +199,7 @@ def report(about: Mapping[str, object], rows: list[Row], costs: Costs) -> str:
 
 
 def _precisions(picked: Mapping[str, TrainConfig]) -> list[torch.dtype]:
-    return sorted({make_machine(c).precision for c in picked.values()}, key=str)
+    return sorted({make_machine(c.run).precision for c in picked.values()}, key=str)
 
 
 def _machine(device: torch.device) -> str:

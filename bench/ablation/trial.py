@@ -22,7 +22,7 @@ from bench.ablation.record import (
     comparable_data,
     config_hash,
 )
-from bench.ablation.rows import Row, configured
+from bench.ablation.rows import Row, chosen, configured
 from gait.errors import ConfigError, PackError
 from gait.metrics import Distance
 from train.checkpoint import load_network
@@ -32,7 +32,7 @@ from train.embed import embed_sequences
 from train.learner import Machine
 from train.loop import LAST, TrainingRun
 from train.metrics_log import read_metrics
-from train.presets import differences
+from train.presets import differences, load_config
 from train.protocols.outcomes import Lookup
 from train.protocols.people import scores_alone, weighted_scores
 from train.protocols.sustech1k import Comparison, compare_sustech1k
@@ -105,6 +105,41 @@ class Trial:
                 "restore them, or remove the file to run it again"
             )
         return record
+
+
+@dataclass(frozen=True, kw_only=True)
+class Selection:
+    """Runs chosen on a command line.
+
+    Args:
+        rows: names of rows or groups of rows of bench.ablation (see its --list).
+        seeds: of the runs; every row runs with each. 0 to 2 helped to choose the settings.
+        preset: the benchmark: benchmark (two CPU cores), benchmark_gpu, or a .yaml file.
+        results: folder of the records.
+        runs: folder of the unfinished and finished run folders.
+    """
+
+    rows: tuple[str, ...] = ("phases",)
+    seeds: tuple[int, ...] = SEEDS
+    preset: str = "benchmark"
+    results: Path = RESULTS
+    runs: Path = RUNS
+
+    def trials(self) -> list[Trial]:
+        """Every run chosen, seed by seed, so that the first table has every row once.
+
+        Raises:
+            ConfigError: no run is chosen, or there is no such row or preset.
+        """
+        preset = load_config(self.preset)
+        trials = [
+            Trial(preset, row, seed, self.runs, self.results)
+            for seed in self.seeds
+            for row in chosen(self.rows)
+        ]
+        if not trials:
+            raise ConfigError("got no row or no seed, need at least one of each (see --list)")
+        return trials
 
 
 def run_trial(trial: Trial, pack: Pack, machine: Machine) -> bool:

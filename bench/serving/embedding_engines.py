@@ -11,7 +11,7 @@ from typing import Self
 
 import numpy as np
 
-from bench.measuring.process_memory import Residence
+from bench.measuring.process_memory import ProcessMemory
 from gait.clip import Clip
 from gait.errors import GaitError
 from gait.modality import Modality
@@ -110,7 +110,7 @@ def clips_of(lengths: Sequence[int]) -> list[Clip]:
 
 
 def _serve(engine: Engine, pipe: Connection) -> None:
-    memory, began = Residence(), time.perf_counter()
+    memory, began = ProcessMemory(), time.perf_counter()
     try:
         embed = engine.load()
         embed(clips_of([3, 2]))

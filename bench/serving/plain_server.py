@@ -15,6 +15,7 @@ import tyro
 import uvicorn
 from fastapi import FastAPI, UploadFile
 
+from bench.measuring.options import Bundle
 from gait.cli import run
 from gait.clip import Clip
 from gait.decode import decode_clip
@@ -74,12 +75,11 @@ class Arguments:
     """Serves the model without anything around it, to be compared with.
 
     Args:
-        bundle: model bundle.
         port: TCP port on this machine.
         people: embeddings that are searched.
     """
 
-    bundle: Path
+    bundle: Bundle
     port: int
     people: int = 64
 

@@ -4,12 +4,12 @@ import time
 from collections import Counter
 from dataclasses import asdict, dataclass
 from http import HTTPStatus
-from pathlib import Path
 from typing import Any
 
 import httpx2
 import numpy as np
 
+from bench.measuring.process_memory import resident_mib
 from bench.serving.service_process import ServiceClient, ServiceError, clip_file
 from gait.clip import Clip
 from gait.modality import Modality
@@ -74,14 +74,6 @@ def memory_text(memory: dict[str, Any]) -> str:
         f"resident {memory['early_mib']:.1f} MiB after warm-up, {memory['late_mib']:.1f} MiB at "
         f"the end, {grown}\n"
     )
-
-
-def resident_mib(process: int) -> float:
-    """Resident memory of a process of this machine."""
-    for line in Path(f"/proc/{process}/status").read_text().splitlines():
-        if line.startswith("VmRSS:"):
-            return int(line.split()[1]) / 1024
-    raise ServiceError(f"process {process} has ended")
 
 
 def _one(http: httpx2.Client, rng: np.random.Generator, done: Counter[str]) -> None:

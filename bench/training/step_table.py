@@ -1,4 +1,4 @@
-"""What was measured of training steps, as rows of a table."""
+"""What was measured of training steps, as tables, beside what the full-size recipe is to reach."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -7,10 +7,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.training.step_cost import OpCost
-from bench.training.stopwatch import PARTS
+from bench.training.timed_training import PARTS
+from bench.training.variants import BASE, DEFAULT, LESS
 
 Seconds = NDArray[np.float64]
 """`(turns, steps, 4)` of data, forward, backward and optimiser."""
+
+STEP_MS = 40.0
+"""Target on one GPU of the H200's class: milliseconds of an iteration in the steady state."""
+
+DIFFUSION = 0.12
+"""Target: the most that the diffusion branch adds to the time of base."""
+
+WAITING = 0.02
+"""Target: the largest share of a step spent waiting for data."""
 
 
 @dataclass(frozen=True)
@@ -111,3 +121,29 @@ def ops_table(ops: Mapping[str, OpCost], most: int = 12) -> str:
         for name, op in kept.items()
     ]
     return "\n".join(lines)
+
+
+def targets_table(rows: Mapping[str, Row]) -> str:
+    """Each target beside what the default and the fastest row took.
+
+    Args:
+        rows: by name, with the default among them.
+    """
+    fastest = min((r for r in rows.values() if r.name not in LESS), key=lambda row: row.median)
+    lines = [f"{'target':<44}{'wanted':>10}{'found':>10}"]
+    for row in {DEFAULT: rows[DEFAULT], fastest.name: fastest}.values():
+        lines.append(_target(f"ms a step, {row.name}", STEP_MS, 1000 * row.median, "{:.1f}"))
+        lines.append(
+            _target(f"waiting for data, {row.name}", WAITING, row.shares["data"], "{:.1%}")
+        )
+    if BASE in rows:
+        added = 1 / rows[BASE].relative[0] - 1
+        lines.append(_target("the diffusion branch adds, default", DIFFUSION, added, "{:.1%}"))
+    if fastest.memory:
+        lines.append(f"peak memory, {fastest.name}: {fastest.memory / 1e9:.1f} GB")
+    return "\n".join(lines)
+
+
+def _target(what: str, most: float, found: float, shape: str) -> str:
+    verdict = "met" if found <= most else "missed"
+    return f"{what:<44}{'≤ ' + shape.format(most):>10}{shape.format(found):>10}  {verdict}"

@@ -53,7 +53,8 @@ def command(runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Comm
     monkeypatch.setattr(bench.recorded, "walkers_pack", lambda _: recorded)
     preset = str(write_tiny_yaml(tmp_path, optim=SHORT))
     results = tmp_path / "results" / "recorded"
-    return Command(tmp_path / "motion", seeds=(0,), preset=preset, runs=runs, results=results)
+    motion = tmp_path / "motion"
+    return Command(motion=motion, seeds=(0,), preset=preset, runs=runs, results=results)
 
 
 def test_every_run_leaves_a_record_of_the_recorded_people(

@@ -1,7 +1,6 @@
 """What was found of a full-size run, set beside what is wanted."""
 
-from bench.training.step_table import Row
-from bench.training.targets import targets_table
+from bench.training.step_table import Row, targets_table
 
 
 def row(name: str, median: float, relative: float, data: float = 0.01) -> Row:
