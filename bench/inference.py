@@ -9,7 +9,7 @@ import json
 import os
 import platform
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass, field
 from itertools import product
 from pathlib import Path
@@ -20,7 +20,7 @@ import tyro
 from torch.utils.flop_counter import FlopCounterMode
 
 from bench.measuring.options import Bundle, Checkpoint, OutFile
-from bench.serving.embedding_engines import Engine, Worker
+from bench.serving.embedding_engines import Engine, EngineProcess
 from bench.serving.onnxruntime_peak import peak
 from export.backbone import backbone
 from gait.cli import run
@@ -116,30 +116,30 @@ def measure(
     """Times every engine at every size, turn by turn."""
     with ExitStack() as stack, progress() as bar:
         task = bar.add_task("timing", total=len(asked) * (len(sizes) + 2), note="loading")
-        workers = [stack.enter_context(Worker(engine)) for engine in asked]
+        processes = [stack.enter_context(closing(EngineProcess(engine))) for engine in asked]
         rows = [
-            Measured(engine.label, worker.loaded.seconds, worker.loaded.problem)
-            for engine, worker in zip(asked, workers, strict=True)
+            Measured(engine.label, process.load_seconds, process.problem)
+            for engine, process in zip(asked, processes, strict=True)
         ]
-        ready = [(row, w) for row, w in zip(rows, workers, strict=True) if not row.problem]
+        ready = [(row, p) for row, p in zip(rows, processes, strict=True) if not row.problem]
 
-        def timed(lengths: Sequence[int]) -> dict[str, float]:
-            taken: dict[str, list[float]] = {row.engine: [] for row, _ in ready}
+        def timed(lengths: Sequence[int]) -> list[float]:
+            """Milliseconds a clip of each engine that is ready."""
+            taken: list[list[float]] = [[] for _ in ready]
             for _ in range(arguments.turns):
-                for row, worker in ready:
+                for (row, process), seconds in zip(ready, taken, strict=True):
                     bar.update(task, note=f"{len(lengths)} clips, {row.engine}")
-                    seconds, row.peak_mb = worker.times(lengths, arguments.seconds)
-                    taken[row.engine] += seconds
+                    more, row.peak_mb = process.times(lengths, arguments.seconds)
+                    seconds += more
             bar.advance(task, len(asked))
-            return {n: 1000 * float(np.median(s)) / len(lengths) for n, s in taken.items()}
+            return [1000 * float(np.median(seconds)) / len(lengths) for seconds in taken]
 
         for clips, frames in sizes:
-            for name, milliseconds in timed([frames] * clips).items():
-                _row(rows, name).milliseconds[f"{clips}×{frames}"] = milliseconds
-        for name, milliseconds in timed([30] * len(UNEQUAL)).items():
-            _row(rows, name).equal = milliseconds
-        for name, milliseconds in timed(UNEQUAL).items():
-            _row(rows, name).unequal = milliseconds
+            for (row, _), milliseconds in zip(ready, timed([frames] * clips), strict=True):
+                row.milliseconds[f"{clips}×{frames}"] = milliseconds
+        both = timed([30] * len(UNEQUAL)), timed(UNEQUAL)
+        for (row, _), equal, unequal in zip(ready, *both, strict=True):
+            row.equal, row.unequal = equal, unequal
         return rows
 
 
@@ -192,10 +192,6 @@ def _others(facts: dict[str, object], rows: Sequence[Measured], names: Sequence[
         cells.append((row.engine, f"{row.load_seconds:.2f}", f"{row.peak_mb:.0f}", cost,
                       f"{done:.0f}", share))  # fmt: skip
     return table(head, cells)
-
-
-def _row(rows: Sequence[Measured], name: str) -> Measured:
-    return next(row for row in rows if row.engine == name)
 
 
 if __name__ == "__main__":

@@ -18,7 +18,6 @@ from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-import httpx2
 import numpy as np
 import tyro
 
@@ -27,7 +26,6 @@ from bench.serving.load import Load, form, press
 from bench.serving.plain_server import PATH, Bare
 from bench.serving.service_process import (
     ServiceClient,
-    ServiceError,
     clip_file,
     running,
     running_service,
@@ -40,7 +38,6 @@ from gallery.command_line.table import table
 
 _PEOPLE = 64
 _FIELDS = {"modality": "silhouette", "top_k": "5", "purpose": "benchmark"}
-_AUTHORISED = {"authorisation": "none: random pixels", "expires": "2999-01-01"}
 BARE = "bare encoder + search"
 _Server = AbstractContextManager[ServiceClient]
 
@@ -118,14 +115,7 @@ def enrol(service: ServiceClient) -> None:
     """Enrols people of random pixels, so that there is something to search."""
     for person in range(_PEOPLE):
         (clip,) = _clips(8, seed=person + 1, count=1)
-        reply = httpx2.post(
-            f"{service.url}/v1/galleries/default/subjects/p{person:03}/templates",
-            files={"clips": ("clip.npy", clip_file(clip))},
-            data=_AUTHORISED | {"modality": "silhouette"},
-            timeout=60,
-        )
-        if reply.status_code != 201:
-            raise ServiceError(f"enrolment was answered {reply.status_code}: {reply.text[:300]}")
+        service.enrol(f"p{person:03}", clip_file(clip), clip.modality)
 
 
 def _servers(given: Arguments, folder: Path) -> Mapping[str, _Server]:
