@@ -75,7 +75,7 @@ class Arguments:
 
 
 @dataclass(frozen=True)
-class Found:
+class BudgetResult:
     """Rank-1 in percent in the four directions, and the frames of a clip in the mean."""
 
     rule: str
@@ -107,7 +107,7 @@ def main() -> None:
     rows = [_found(pack, records, plan, place, found) for place, plan in enumerate(plans)]
     kind = "simulated people" if pack.simulated else "people"
     print(f"{len(records)} walks of {len(people)} {kind}, at most {longest} frames; Rank-1 in %")
-    print(report(rows, longest))
+    print(budget_table(rows, longest))
     if arguments.out is not None:
         arguments.out.write_text(json.dumps([asdict(row) for row in rows], indent=1))
 
@@ -133,12 +133,12 @@ def _found(
     plan: tuple[str, int],
     place: int,
     found: Sequence[dict[Modality, Tensor]],
-) -> Found:
+) -> BudgetResult:
     rule, most = plan
     sides = (torch.stack([each[m][place] for each in found]).numpy() for m in Modality)
     result = score(pack, records, Embeddings(*sides), ranks=(1,), bootstrap=1)
     frames = float(np.mean([len(RULES[rule](record.length, most)) for record in records]))
-    return Found(
+    return BudgetResult(
         rule,
         most,
         frames,
@@ -146,7 +146,7 @@ def _found(
     )
 
 
-def report(rows: Sequence[Found], longest: int) -> str:
+def budget_table(rows: Sequence[BudgetResult], longest: int) -> str:
     """One line a rule and number of frames."""
     short = {Modality.SILHOUETTE: "sil", Modality.RANGE_VIEW: "range"}
     head = ["frames", "rule", *(f"{short[p]} → {short[g]}" for p, g in product(Modality, Modality))]

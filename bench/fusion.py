@@ -20,7 +20,7 @@ import tyro
 from numpy.typing import NDArray
 
 from bench.accuracy.embedded_walks import embedded_walks
-from bench.accuracy.enrolment_draws import Enrolled, People, Roster
+from bench.accuracy.enrolment_draws import EnrolmentDraw, EnrolmentPlan, People
 from bench.measuring.options import EMBEDDING_CACHE, Bundle, Dataset, EmbeddingCache, Json
 from gait.cli import run
 from gait.modality import Modality
@@ -57,7 +57,7 @@ class Arguments:
 
 
 @dataclass(frozen=True)
-class Row:
+class FusionResult:
     """Rank-1 in percent of one rule in one setting; `low` and `high` are of the change."""
 
     probe: Modality
@@ -80,7 +80,7 @@ def main() -> None:
         walks = walks.rows(np.isin(walks.subjects, arguments.subjects))
     people = People(walks)
     settings = list(_settings(arguments, people.most))
-    rows: list[Row] = []
+    rows: list[FusionResult] = []
     with progress() as bar:
         for probe, enrolled in bar.track(settings, description="settings"):
             rows += _compared(people, probe, enrolled, arguments)
@@ -91,16 +91,16 @@ def main() -> None:
         print(_table(rows))
 
 
-def _settings(arguments: Arguments, most: int) -> Iterator[tuple[Modality, Enrolled]]:
+def _settings(arguments: Arguments, most: int) -> Iterator[tuple[Modality, EnrolmentPlan]]:
     counts = [n for n in ([(8,)] if arguments.keep else COUNTS) if max(n) <= most]
     sensors = ("other",) if arguments.keep else ("other", "both")
     for probe, kind, (fault, share), n in product(Modality, sensors, FAULTS, counts):
-        yield probe, Enrolled(n, kind, fault, share)  # type: ignore[arg-type]
+        yield probe, EnrolmentPlan(n, kind, fault, share)  # type: ignore[arg-type]
 
 
 def _compared(
-    people: People, probe: Modality, enrolled: Enrolled, arguments: Arguments
-) -> Iterator[Row]:
+    people: People, probe: Modality, enrolled: EnrolmentPlan, arguments: Arguments
+) -> Iterator[FusionResult]:
     """One row for each rule, compared with the first."""
     names, found = _measured(people, probe, enrolled, arguments)
     first = found[0]
@@ -108,7 +108,7 @@ def _compared(
     for name, hits in zip(names, found, strict=True):
         changes = weights @ (hits - first) / people.count
         low, high = np.quantile(changes, [0.025, 0.975])
-        yield Row(
+        yield FusionResult(
             probe=probe,
             sensors=enrolled.sensors,
             fault=enrolled.fault,
@@ -123,27 +123,27 @@ def _compared(
 
 
 def _measured(
-    people: People, probe: Modality, enrolled: Enrolled, arguments: Arguments
+    people: People, probe: Modality, enrolled: EnrolmentPlan, arguments: Arguments
 ) -> tuple[list[str], list[Hits]]:
     rng = np.random.default_rng(arguments.seed)
-    rosters = [people.enrol(enrolled, probe, rng) for _ in range(arguments.draws)]
+    draws = [people.enrol(enrolled, probe, rng) for _ in range(arguments.draws)]
     if not arguments.keep:
-        rules = {str(f): [found(people, probe, r, f) for r in rosters] for f in Fusion}
+        rules = {str(f): [found(people, probe, r, f) for r in draws] for f in Fusion}
     else:
-        rules = {"all 8": [found(people, probe, r, DEFAULT) for r in rosters]}
+        rules = {"all 8": [found(people, probe, r, DEFAULT) for r in draws]}
         for cap, retention in product(arguments.keep, Retention):
-            kept = [retained(people, roster, retention, cap) for roster in rosters]
+            kept = [retained(people, draw, retention, cap) for draw in draws]
             rules[f"{cap} {retention}"] = [found(people, probe, r, DEFAULT) for r in kept]
     return list(rules), [np.mean(hits, axis=0) for hits in rules.values()]
 
 
-def found(people: People, probe: Modality, roster: Roster, fusion: Fusion) -> Hits:
+def found(people: People, probe: Modality, draw: EnrolmentDraw, fusion: Fusion) -> Hits:
     """How often each person is first, when everybody's templates are fused by a rule."""
     probes, whose = people.probes(probe)
     similarity = np.stack(
         [
             _fused(fusion, probes @ people.templates[rows].T, sensors)
-            for rows, sensors in zip(roster.rows, roster.modalities, strict=True)
+            for rows, sensors in zip(draw.rows, draw.modalities, strict=True)
         ],
         axis=1,
     )
@@ -159,20 +159,20 @@ def _fused(
     return np.asarray(np.max(kinds, axis=0))
 
 
-def retained(people: People, roster: Roster, retention: Retention, cap: int) -> Roster:
-    """The roster when every template beyond the cap made one leave at once."""
+def retained(people: People, draw: EnrolmentDraw, retention: Retention, cap: int) -> EnrolmentDraw:
+    """The draw when every template beyond the cap made one leave at once."""
     rows = []
-    for arriving in roster.rows:
+    for arriving in draw.rows:
         kept: list[int] = []
         for row in arriving.tolist():
             kept.append(row)
             if len(kept) > cap:
                 del kept[leaving(retention, people.templates[kept])]
         rows.append(np.array(kept))
-    return Roster(rows, [s[:cap] for s in roster.modalities])
+    return EnrolmentDraw(rows, [s[:cap] for s in draw.modalities])
 
 
-def _table(rows: Sequence[Row]) -> str:
+def _table(rows: Sequence[FusionResult]) -> str:
     rules = list(dict.fromkeys(row.rule for row in rows))
     cells = []
     for start in range(0, len(rows), len(rules)):
@@ -182,7 +182,7 @@ def _table(rows: Sequence[Row]) -> str:
     return table(["probe", "enrolled by", "faulty", "templates", *rules], cells)
 
 
-def _setting(row: Row) -> tuple[str, ...]:
+def _setting(row: FusionResult) -> tuple[str, ...]:
     faulty = f"{row.fault} {row.share:.0%}" if row.share else row.fault
     return str(row.probe), row.sensors, faulty, row.templates
 

@@ -50,7 +50,7 @@ class Arguments:
     most: int = 1000
     """Sizes of more frames in all are left out: they are several runs of the largest size."""
     engines: tuple[str, ...] = (TORCH, COMPILED, *Variant)
-    """Those to measure, of torch, torch compiled, fp32, fp16 and int8."""
+    """Those to time_engines, of torch, torch compiled, fp32, fp16 and int8."""
     seconds: float = 1.0
     """For how long each engine embeds at each size in each turn, once at least."""
     turns: int = 3
@@ -61,7 +61,7 @@ class Arguments:
 
 
 @dataclass
-class Measured:
+class EngineTimes:
     """What one engine took: `milliseconds` by size, per clip, the median over all turns."""
 
     engine: str
@@ -82,7 +82,7 @@ def main() -> None:
         for clips, frames in product(arguments.batches, arguments.frames)
         if clips * frames <= arguments.most
     ]
-    rows = measure(arguments, engines(arguments, threads), sizes)
+    rows = time_engines(arguments, engines(arguments, threads), sizes)
     facts = {
         "machine": f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores",
         "threads": threads,
@@ -91,13 +91,13 @@ def main() -> None:
             str(kind): peak(kind, threads) / 1e9 for kind in (Variant.FP32, Variant.INT8)
         },
     }
-    print(report(facts, rows, sizes))
+    print(engine_tables(facts, rows, sizes))
     if arguments.out is not None:
         arguments.out.write_text(json.dumps(facts | {"rows": [asdict(r) for r in rows]}, indent=1))
 
 
 def engines(arguments: Arguments, threads: int) -> list[Engine]:
-    """The engines asked for that the bundle has, on the CPU and where there is one on a GPU."""
+    """The chosen engines that the bundle has, on the CPU and where there is one on a GPU."""
     held = {str(variant) for variant in Manifest.load(arguments.bundle).variants}
     names = [n for n in arguments.engines if n in held or n in (TORCH, COMPILED)]
     devices = [Device.CPU]
@@ -110,16 +110,16 @@ def engines(arguments: Arguments, threads: int) -> list[Engine]:
     ]
 
 
-def measure(
-    arguments: Arguments, asked: Sequence[Engine], sizes: Sequence[tuple[int, int]]
-) -> list[Measured]:
+def time_engines(
+    arguments: Arguments, chosen: Sequence[Engine], sizes: Sequence[tuple[int, int]]
+) -> list[EngineTimes]:
     """Times every engine at every size, turn by turn."""
     with ExitStack() as stack, progress() as bar:
-        task = bar.add_task("timing", total=len(asked) * (len(sizes) + 2), note="loading")
-        processes = [stack.enter_context(closing(EngineProcess(engine))) for engine in asked]
+        task = bar.add_task("timing", total=len(chosen) * (len(sizes) + 2), note="loading")
+        processes = [stack.enter_context(closing(EngineProcess(engine))) for engine in chosen]
         rows = [
-            Measured(engine.label, process.load_seconds, process.problem)
-            for engine, process in zip(asked, processes, strict=True)
+            EngineTimes(engine.label, process.load_seconds, process.problem)
+            for engine, process in zip(chosen, processes, strict=True)
         ]
         ready = [(row, p) for row, p in zip(rows, processes, strict=True) if not row.problem]
 
@@ -131,7 +131,7 @@ def measure(
                     bar.update(task, note=f"{len(lengths)} clips, {row.engine}")
                     more, row.peak_mb = process.times(lengths, arguments.seconds)
                     seconds += more
-            bar.advance(task, len(asked))
+            bar.advance(task, len(chosen))
             return [1000 * float(np.median(seconds)) / len(lengths) for seconds in taken]
 
         for clips, frames in sizes:
@@ -152,10 +152,10 @@ def flops(checkpoint: Path) -> float:
     return float(counter.get_total_flops())
 
 
-def report(
-    facts: dict[str, object], rows: Sequence[Measured], sizes: Sequence[tuple[int, int]]
+def engine_tables(
+    facts: dict[str, object], rows: Sequence[EngineTimes], sizes: Sequence[tuple[int, int]]
 ) -> str:
-    """Tables of milliseconds and clips a second, and the ratios asked for."""
+    """Tables of milliseconds and clips a second, and ratios of engines."""
     names = [f"{clips}×{frames}" for clips, frames in sizes]
     lines = [f"{name}: {value}" for name, value in facts.items()]
     lines += [f"{row.engine}: not measured: {row.problem}" for row in rows if row.problem]
@@ -176,7 +176,7 @@ def report(
     return "\n".join(lines)
 
 
-def _others(facts: dict[str, object], rows: Sequence[Measured], names: Sequence[str]) -> str:
+def _others(facts: dict[str, object], rows: Sequence[EngineTimes], names: Sequence[str]) -> str:
     work, peaks = facts["gflop_per_frame"], facts["peak_gflops"]
     assert isinstance(work, float)
     assert isinstance(peaks, dict)

@@ -15,8 +15,9 @@ import tyro
 
 from bench.ablation.page import RECORDED, read_runs
 from bench.ablation.rows import BASE, FULL
+from bench.ablation.running import evaluate
 from bench.ablation.table import tables
-from bench.ablation.trial import RESULTS, Selection, Trial, evaluate
+from bench.ablation.trial import RESULTS, Selection, Trial
 from bench.training.machine import make_machine
 from gait.cli import run
 from gait.errors import ConfigError

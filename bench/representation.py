@@ -20,6 +20,7 @@ from bench.measuring.options import Json
 from gait.cli import run
 from gait.range_view import project
 from gait.silhouette import align
+from gallery.command_line.table import table
 
 TARGET = 1000.0
 """Frames per second promised for each representation on one core."""
@@ -29,7 +30,7 @@ DISTANCES = (5.0, 10.0, 20.0)
 
 
 @dataclass(frozen=True)
-class Row:
+class Speed:
     """Speed of one representation on one kind of input."""
 
     representation: str
@@ -62,15 +63,14 @@ def main(
         facts = {"machine": machine, "cores": 1, "target": TARGET}
         print(json.dumps(facts | {"rows": [asdict(row) for row in rows]}, indent=2))
         return
-    print(f"{'representation':<16}{'input':<28}{'frames/s':>10}{'× target':>10}")
-    for row in rows:
-        print(
-            f"{row.representation:<16}{row.input:<28}"
-            f"{row.frames_per_second:>10.0f}{row.times_target:>10.1f}"
-        )
+    cells = [
+        (r.representation, r.input, round(r.frames_per_second), round(r.times_target, 1))
+        for r in rows
+    ]
+    print(table(("representation", "input", "frames/s", "× target"), cells))
 
 
-def _silhouettes(frames: int, height: int, width: int, rng: np.random.Generator) -> Row:
+def _silhouettes(frames: int, height: int, width: int, rng: np.random.Generator) -> Speed:
     masks = np.zeros((frames, height, width), dtype=np.uint8)
     for mask, x in zip(masks, rng.integers(width // 3, 2 * width // 3, frames), strict=True):
         axes = (height // 8, int(height * 0.45))
@@ -78,7 +78,7 @@ def _silhouettes(frames: int, height: int, width: int, rng: np.random.Generator)
     return _row("silhouette", f"{height}×{width}", frames, lambda: align(masks))
 
 
-def _range_views(frames: int, distance: float, rng: np.random.Generator) -> Row:
+def _range_views(frames: int, distance: float, rng: np.random.Generator) -> Speed:
     clouds = [_person(distance, rng) for _ in range(frames)]
     name = f"{len(clouds[0])} points, {distance:.0f} m"
     return _row("range_view", name, frames, lambda: project(clouds))
@@ -92,9 +92,9 @@ def _person(distance: float, rng: np.random.Generator) -> NDArray[np.float64]:
     return np.stack([0.25 * np.cos(angle) - distance, 0.25 * np.sin(angle), height], axis=1)
 
 
-def _row(representation: str, name: str, frames: int, work: Callable[[], object]) -> Row:
+def _row(representation: str, name: str, frames: int, work: Callable[[], object]) -> Speed:
     seconds = quickest(work, 1.0)
-    return Row(representation, name, frames / seconds, frames / seconds / TARGET)
+    return Speed(representation, name, frames / seconds, frames / seconds / TARGET)
 
 
 if __name__ == "__main__":

@@ -66,7 +66,7 @@ class Arguments:
 
 
 @dataclass(frozen=True)
-class Row:
+class ServingResult:
     """One way to serve under one number of clients; each figure is the median over rounds.
 
     Args:
@@ -107,7 +107,7 @@ def main() -> None:
     if given.json:
         print(json.dumps({"rows": [vars(row) for row in rows], "memory": memory}, indent=1))
     else:
-        print(rows_table(rows))
+        print(results_table(rows))
         print("" if memory is None else memory_text(memory), end="")
 
 
@@ -134,7 +134,7 @@ def _servers(given: Arguments, folder: Path) -> Mapping[str, _Server]:
 
 def _rows(
     given: Arguments, servers: Mapping[str, ServiceClient], clips: Sequence[Clip]
-) -> list[Row]:
+) -> list[ServingResult]:
     bare = Bare(given.bundle, _PEOPLE)
     kinds = [(BARE, 1), *((name, clients) for clients in given.clients for name in servers)]
     loads: dict[tuple[str, int], list[Load]] = {kind: [] for kind in kinds}
@@ -148,7 +148,7 @@ def _rows(
                 requests = [form(port, PATH, {"clip": clip_file(clip)}, _FIELDS) for clip in clips]
                 press(port, requests, clients, 0.3)  # connections, threads, caches
                 loads[name, clients].append(press(port, requests, clients, given.seconds))
-    return [make_row(*kind, loads[kind], loads[BARE, 1]) for kind in kinds]
+    return [serving_result(*kind, loads[kind], loads[BARE, 1]) for kind in kinds]
 
 
 def _loop(bare: Bare, clips: Sequence[Clip], seconds: float) -> Load:
@@ -174,11 +174,13 @@ def _clips(frames: int, seed: int = 0, count: int = 8) -> list[Clip]:
     ]
 
 
-def make_row(name: str, clients: int, loads: Sequence[Load], bare: Sequence[Load]) -> Row:
+def serving_result(
+    name: str, clients: int, loads: Sequence[Load], bare: Sequence[Load]
+) -> ServingResult:
     """A row from its rounds and those of the bare loop."""
     pairs = list(zip(loads, bare, strict=True))
     statuses: Counter[int] = sum((load.statuses for load in loads), Counter())
-    return Row(
+    return ServingResult(
         name=name,
         clients=clients,
         p50_ms=_median([load.milliseconds(50) for load in loads]),
@@ -192,14 +194,14 @@ def make_row(name: str, clients: int, loads: Sequence[Load], bare: Sequence[Load
     )
 
 
-def rows_table(rows: Sequence[Row]) -> str:
+def results_table(rows: Sequence[ServingResult]) -> str:
     """A line for each row."""
     head = ("", "clients", "p50 ms", "p95", "p99", "clips/s", "of bare", "extra ms",
             "clients’ core", "refused")  # fmt: skip
     return table(head, [_cells(row) for row in rows])
 
 
-def _cells(row: Row) -> tuple[object, ...]:
+def _cells(row: ServingResult) -> tuple[object, ...]:
     times = (round(value, 1) for value in (row.p50_ms, row.p95_ms, row.p99_ms))
     refused = ", ".join(f"{n} × {status}" for status, n in row.refused.items()) or "–"
     return (row.name, row.clients, *times, round(row.clips_per_second, 1), f"{row.share:.1%}",

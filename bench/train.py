@@ -24,9 +24,17 @@ import tyro
 from bench.measuring.options import OutFile
 from bench.training.machine import make_machine
 from bench.training.step_cost import OpCost, Rates, copy_peak, count_step, matmul_peak
-from bench.training.step_table import Row, Seconds, make_row, ops_table, rows_table, targets_table
+from bench.training.step_table import (
+    Seconds,
+    StepResult,
+    counts_table,
+    ops_table,
+    step_result,
+    steps_table,
+    targets_table,
+)
 from bench.training.timed_training import Trainer, memory_alone, open_frames
-from bench.training.variants import BASE, DEFAULT, LESS, PLAIN, changed, chosen, variants
+from bench.training.variants import BASE, DEFAULT, LESS, PLAIN, changed, rows_named, variants
 from gait.cli import run
 from gait.errors import ConfigError
 from gait.progress import progress
@@ -80,7 +88,8 @@ def main(
     opened = open_frames(pack, config)
     if count:
         rates = Rates(tflops * 1e12, tbytes * 1e12) if tflops and tbytes else None
-        print(counts(count_rows(picked, opened, rates)))
+        costs = count_rows(picked, opened, rates)
+        print(f"{counts_table(costs)}\n\n{ops_table(costs[DEFAULT])}")
         return
     trainers = {name: Trainer(c, opened, make_machine(c.run)) for name, c in picked.items()}
     seconds = take_turns(trainers, iterations // turns, turns)
@@ -88,14 +97,14 @@ def main(
     peaks = {dtype: matmul_peak(device, dtype) for dtype in _precisions(picked)}
     images = 2 * config.batch.subjects * config.batch.sequences * config.batch.frames
     found = [
-        make_row(
+        step_result(
             name,
             seconds[name],
             seconds[DEFAULT],
             images,
             costs[name],
             peaks[make_machine(c.run).precision],
-            peak_memory(trainers[name], c, pack) if memory else None,
+            (trainers[name].peak_bytes or memory_alone(c, pack)) if memory else None,
         )
         for name, c in picked.items()
     ]
@@ -123,9 +132,9 @@ def main(
 def pick_rows(
     every: Mapping[str, TrainConfig], names: Iterable[str] | None, device: torch.device
 ) -> Mapping[str, TrainConfig]:
-    """The rows asked for; if none are named all, on a CPU without the minutes of torch.compile."""
+    """The rows of these names; if None all, on a CPU without the minutes of torch.compile."""
     if names is not None:
-        return chosen(every, names)
+        return rows_named(every, names)
     compiling = device.type == "cuda"
     return {name: c for name, c in every.items() if compiling or not c.run.compile}
 
@@ -166,29 +175,11 @@ def count_rows(
     return found
 
 
-def peak_memory(trainer: Trainer, config: TrainConfig, pack: Path | None) -> int:
-    """CUDA memory of a row, or on a CPU that of a whole process."""
-    return trainer.peak_bytes or memory_alone(config, pack)
-
-
-def counts(costs: Costs) -> str:
-    """What a step of each row costs, and the ops of the default."""
-    lines = [f"{'row':<18}{'ops':>7}{'TFLOP':>9}{'GB moved':>10}{'ms at best':>12}"]
-    for name, ops in costs.items():
-        calls, flops, moved, seconds = (
-            sum(getattr(op, what) for op in ops.values())
-            for what in ("calls", "flops", "bytes", "seconds")
-        )
-        predicted = f"{1000 * seconds:.1f}" if seconds else "–"
-        lines.append(f"{name:<18}{calls:>7}{flops / 1e12:>9.3f}{moved / 1e9:>10.2f}{predicted:>12}")
-    return "\n".join([*lines, "", ops_table(costs[DEFAULT])])
-
-
-def report(about: Mapping[str, object], rows: list[Row], costs: Costs) -> str:
-    """All tables, and the two ratios asked for."""
+def report(about: Mapping[str, object], rows: list[StepResult], costs: Costs) -> str:
+    """All tables, and the ratios of the default to plain and base."""
     found = {row.name: row for row in rows}
     lines = [f"{name}: {value}" for name, value in about.items()]
-    lines += ["", rows_table(rows), "", ops_table(costs[DEFAULT]), ""]
+    lines += ["", steps_table(rows), "", ops_table(costs[DEFAULT]), ""]
     if PLAIN in found:
         middle, low, high = found[PLAIN].relative
         lines.append(f"default against plain: {middle:.2f} times as fast ({low:.2f} to {high:.2f})")

@@ -1,6 +1,6 @@
 """What each part of the method is worth: `python -m bench.ablation [--rows ...] [--seeds ...]`.
 
-Runs what is missing of the rows asked for and prints their table. Killed, it goes on where it was;
+Runs what is missing of the chosen rows and prints their table. Killed, it goes on where it was;
 started twice, the two processes take different runs. Each finished run is one JSON in
 `results/PRESET`, and tables come from those alone: `--table` runs nothing, `--write` also puts the
 tables into results/tables.md and docs/evidence.md.
@@ -14,8 +14,9 @@ import tyro
 
 from bench.ablation.page import read_runs, write_pages
 from bench.ablation.rows import GROUPS, ROWS, chosen
+from bench.ablation.running import run_trial
 from bench.ablation.table import against_table, tables
-from bench.ablation.trial import Selection, run_trial
+from bench.ablation.trial import Selection
 from bench.measuring.options import OtherPeople
 from bench.training.machine import make_machine
 from gait.cli import run
@@ -32,7 +33,7 @@ class Command(Selection):
     Args:
         listing: print the rows, and which seeds are done, and stop.
         table: print the tables of what is done, and stop.
-        against: a row: print what the rows asked for score above or below it, and stop.
+        against: a row: print what the chosen rows score above or below it, and stop.
         write: also write them into results/tables.md and docs/evidence.md.
     """
 
@@ -63,7 +64,7 @@ def main() -> None:
 
 
 def against_text(command: Command, name: str) -> str:
-    """The paired differences of the rows asked for to any one row.
+    """The paired differences of the chosen rows to any one row.
 
     Raises:
         ConfigError: no such row, or its people are not theirs.
@@ -72,8 +73,8 @@ def against_text(command: Command, name: str) -> str:
         chosen([name])  # says which there are
         raise ConfigError(f"got the group {name}, need one row to compare with")
     runs = read_runs(load_config(command.preset), command.results)
-    asked = {row: {s: own[s] for s in command.seeds if s in own} for row, own in runs.items()}
-    return against_table(asked, ROWS[name], chosen(command.rows))
+    wanted = {row: {s: own[s] for s in command.seeds if s in own} for row, own in runs.items()}
+    return against_table(wanted, ROWS[name], chosen(command.rows))
 
 
 def rows_text(command: Command) -> str:
@@ -90,7 +91,7 @@ def rows_text(command: Command) -> str:
 
 
 def run_missing(command: Command) -> bool:
-    """Runs what is missing; whether all that was asked for is there now.
+    """Runs what is missing; whether every chosen run is finished now.
 
     Raises:
         ConfigError: no run is chosen, or a row does not go with the preset or the pack.

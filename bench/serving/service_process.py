@@ -32,7 +32,7 @@ class ServiceError(GaitError):
 
 
 @dataclass(frozen=True)
-class Found:
+class Candidates:
     """What `POST /v1/identify` answered, and how long it took as seen from here.
 
     Args:
@@ -70,14 +70,14 @@ class ServiceClient:
         except httpx2.TransportError:
             return False
 
-    def identify(self, clip: bytes, modality: Modality, top_k: int) -> Found:
+    def identify(self, clip: bytes, modality: Modality, top_k: int) -> Candidates:
         """Sends a clip file and waits for the candidates."""
         fields = {"modality": str(modality), "top_k": str(top_k), "purpose": "benchmark"}
         start = time.perf_counter()
         body = self.send("POST", "/v1/identify", {"clip": clip}, fields)
         took = 1000 * (time.perf_counter() - start)
         candidates = body["candidates"]
-        return Found(
+        return Candidates(
             [c["subject"] for c in candidates],
             [c["template"] for c in candidates],
             body["timings_ms"] | {"request": took},

@@ -18,11 +18,11 @@ _WARM = 0.2
 
 
 _KINDS = ("enrol", "identify", "verify", "identify", "damaged", "identify", "list", "identify")
-"""What is asked for, in turn. An enrolment is erased again; a damaged file is cut in half."""
+"""Requests, in turn. An enrolment is erased again; a damaged file is cut in half."""
 
 
 @dataclass(frozen=True)
-class Sample:
+class MemorySample:
     """Resident memory, in MiB, after some requests."""
 
     second: float
@@ -31,7 +31,7 @@ class Sample:
 
 
 def soak(service: ServiceClient, minutes: float) -> dict[str, Any]:
-    """Mixed traffic: clips of both modalities and many lengths, asked for in turn as in `_KINDS`.
+    """Mixed traffic: the requests of `_KINDS` in turn, clips of both modalities and many lengths.
 
     Args:
         service: with a gallery `default` that is not empty.
@@ -42,12 +42,12 @@ def soak(service: ServiceClient, minutes: float) -> dict[str, Any]:
         the end, each the median of a tenth of the samples; and that for 1,000 requests.
     """
     rng, done = np.random.default_rng(0), Counter[str]()
-    samples: list[Sample] = []
+    samples: list[MemorySample] = []
     began = time.monotonic()
     while (second := time.monotonic() - began) < 60 * minutes:
         _one(service, rng, done)
         if not samples or second - samples[-1].second >= minutes * 60 / 200:
-            samples.append(Sample(second, done.total(), resident_mib(service.process)))
+            samples.append(MemorySample(second, done.total(), resident_mib(service.process)))
     tenth = max(1, len(samples) // 10)
     start = int(_WARM * len(samples))
     first, last = samples[start : start + tenth], samples[-tenth:]

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from bench.training.step_cost import OpCost
 from bench.training.timed_training import PARTS
 from bench.training.variants import BASE, DEFAULT, LESS
+from gallery.command_line.table import table
 
 Seconds = NDArray[np.float64]
 """`(turns, steps, 4)` of data, forward, backward and optimiser."""
@@ -24,7 +25,7 @@ WAITING = 0.02
 
 
 @dataclass(frozen=True)
-class Row:
+class StepResult:
     """One way to train.
 
     Args:
@@ -50,7 +51,7 @@ class Row:
     memory: int | None
 
 
-def make_row(
+def step_result(
     name: str,
     seconds: Seconds,
     default: Seconds,
@@ -58,7 +59,7 @@ def make_row(
     ops: Mapping[str, OpCost],
     matmul: float,
     memory: int | None,
-) -> Row:
+) -> StepResult:
     """A row from its times and its costs.
 
     Args:
@@ -75,7 +76,7 @@ def make_row(
     middle, low, high = np.quantile(ratios, (0.5, 0.25, 0.75)).tolist()
     share = seconds.sum(axis=(0, 1)) / seconds.sum()
     flops = sum(op.flops for op in ops.values())
-    return Row(
+    return StepResult(
         name=name,
         median=median,
         p90=float(np.quantile(steps, 0.9)),
@@ -89,25 +90,32 @@ def make_row(
     )
 
 
-def rows_table(rows: Sequence[Row]) -> str:
+def steps_table(rows: Sequence[StepResult]) -> str:
     """A line for each row."""
-    head = (
-        f"{'row':<18}{'s/step':>9}{'p90':>9}{'× default':>11}{'(quartiles)':>14}{'images/s':>10}"
-        + "".join(f"{part:>11}" for part in PARTS)
-        + f"{'of peak':>9}{'GB moved':>10}{'memory':>9}"
-    )
-    return "\n".join([head, *map(_line, rows)])
+    head = ("row", "s/step", "p90", "× default", "(quartiles)", "images/s", *PARTS, "of peak",
+            "GB moved", "memory")  # fmt: skip
+    return table(head, [_cells(row) for row in rows])
 
 
-def _line(row: Row) -> str:
+def _cells(row: StepResult) -> tuple[object, ...]:
     middle, low, high = row.relative
     memory = "–" if row.memory is None else f"{row.memory / 1e9:.2f} GB"
-    return (
-        f"{row.name:<18}{row.median:>9.4f}{row.p90:>9.4f}{middle:>11.2f}"
-        f"{f'{low:.2f}–{high:.2f}':>14}{row.images:>10.0f}"
-        + "".join(f"{row.shares[part]:>11.1%}" for part in PARTS)
-        + f"{row.peak_share:>9.1%}{row.bytes / 1e9:>10.2f}{memory:>9}"
-    )
+    return (row.name, round(row.median, 4), round(row.p90, 4), f"{middle:.2f}",
+            f"{low:.2f}–{high:.2f}", round(row.images), *(f"{row.shares[p]:.1%}" for p in PARTS),
+            f"{row.peak_share:.1%}", round(row.bytes / 1e9, 2), memory)  # fmt: skip
+
+
+def counts_table(costs: Mapping[str, Mapping[str, OpCost]]) -> str:
+    """What a step of each row costs: calls of ops, arithmetic, traffic, predicted time."""
+    lines = []
+    for name, ops in costs.items():
+        calls, flops, moved, seconds = (
+            sum(getattr(op, what) for op in ops.values())
+            for what in ("calls", "flops", "bytes", "seconds")
+        )
+        predicted = round(1000 * seconds, 1) if seconds else "–"
+        lines.append((name, calls, round(flops / 1e12, 3), round(moved / 1e9, 2), predicted))
+    return table(("row", "ops", "TFLOP", "GB moved", "ms at best"), lines)
 
 
 def ops_table(ops: Mapping[str, OpCost], most: int = 12) -> str:
@@ -115,15 +123,14 @@ def ops_table(ops: Mapping[str, OpCost], most: int = 12) -> str:
     heaviest = sorted(ops.items(), key=lambda op: (op[1].flops, op[1].bytes), reverse=True)
     widest = sorted(ops.items(), key=lambda op: op[1].bytes, reverse=True)[:most]
     kept = dict([*heaviest[:4], *widest])
-    lines = [f"{'op':<44}{'calls':>7}{'GFLOP':>12}{'GB':>9}"]
-    lines += [
-        f"{name:<44}{op.calls:>7}{op.flops / 1e9:>12.3f}{op.bytes / 1e9:>9.3f}"
+    rows = [
+        (name, op.calls, round(op.flops / 1e9, 3), round(op.bytes / 1e9, 3))
         for name, op in kept.items()
     ]
-    return "\n".join(lines)
+    return table(("op", "calls", "GFLOP", "GB"), rows)
 
 
-def targets_table(rows: Mapping[str, Row]) -> str:
+def targets_table(rows: Mapping[str, StepResult]) -> str:
     """Each target beside what the default and the fastest row took.
 
     Args:

@@ -9,7 +9,8 @@ import torch
 import bench.recorded
 from bench.ablation.page import read_runs, results_text
 from bench.ablation.rows import ROWS
-from bench.ablation.trial import Trial, run_trial
+from bench.ablation.running import run_trial
+from bench.ablation.trial import Trial
 from bench.recorded import Command, main, recorded_walkers
 from gait.errors import CheckpointError, ConfigError, MotionFileError
 from tests.packs import write_pack
