@@ -28,7 +28,7 @@ READY_WITHIN = 60.0
 class ServiceError(GaitError):
     """The service did not start, or refused a request."""
 
-    code = "bench.serving.service_process"
+    code = "bench.service"
 
 
 @dataclass(frozen=True)
