@@ -67,8 +67,9 @@ def peak_bytes() -> int:
 
 def _read(what: str, process: int | str = "self") -> int:
     """Bytes, from a line such as `VmRSS:  1234 kB`, which a process that has ended lacks."""
-    status = Path(f"/proc/{process}/status").read_text()
-    match = re.search(rf"^{what}:\s+(\d+) kB", status, re.MULTILINE)
+    status = Path(f"/proc/{process}/status")
+    text = status.read_text() if status.exists() else ""
+    match = re.search(rf"^{what}:\s+(\d+) kB", text, re.MULTILINE)
     if match is None:
         raise DataError(f"process {process} has ended: its memory cannot be read")
     return int(match[1]) * 1024
