@@ -19,9 +19,9 @@ from pathlib import Path
 
 import tyro
 
-from bench.found import NEAREST, Direction, Probe, summary, table
-from bench.found_page import write_page
-from bench.service import ServiceClient, clip_file, running_service
+from bench.demo.report import NEAREST, Direction, Probe, summary, table, write_page
+from bench.measuring.options import Bundle, Json
+from bench.serving.service_process import ServiceClient, clip_file, running_service
 from gait.cli import run
 from gait.errors import DataError
 from gait.manifest import Manifest
@@ -42,8 +42,7 @@ ENROLLED, PROBED = "00-nm", "01-nm"
 class Arguments:
     """Enrols the test people by one sensor and finds them by the other, through the service."""
 
-    bundle: Path
-    """Model bundle of export.onnx."""
+    bundle: Bundle
     out: Path
     """Folder for galleries, results and the page."""
     checkpoint: Path | None = None
@@ -54,8 +53,7 @@ class Arguments:
     """Views enrolled; the others are probed."""
     probes: str = "*"
     """Whose clips are sent, of all the people enrolled: a pattern such as `mocap-*`."""
-    json: bool = False
-    """Print the results as JSON."""
+    json: Json = False
 
 
 def main() -> None:
@@ -82,15 +80,15 @@ def _dataset(arguments: Arguments) -> Path:
 
 
 def _direction(arguments: Arguments, dataset: Path, enrolled: Modality) -> Direction:
-    """One direction's results, from the file if the same was asked before."""
+    """One direction's results, from its file if the same was measured before."""
     contract = Manifest.load(arguments.bundle).contract
-    asked = f"{contract} {dataset} {arguments.enrol_views} {arguments.probes}"
+    made_with = f"{contract} {dataset} {arguments.enrol_views} {arguments.probes}"
     data = arguments.out / f"data-{enrolled}"
     gallery = data / "galleries" / "default"
-    results = arguments.out / f"found-{enrolled}.json"
+    results = arguments.out / f"results-{enrolled}.json"
     if results.exists():
         direction = Direction.model_validate_json(results.read_text())
-        if direction.asked == asked:
+        if direction.made_with == made_with:
             return direction
     people = sorted(load_partition(dataset / PARTITION).test)
     if gallery.exists() and Manifest.load(gallery / BUNDLE_FOLDER).contract != contract:
@@ -99,7 +97,7 @@ def _direction(arguments: Arguments, dataset: Path, enrolled: Modality) -> Direc
     with running_service(arguments.bundle, data, arguments.out / "service.log") as client:
         probes = _probe(client, dataset, enrolled.counterpart, people, arguments)
     direction = Direction(
-        asked=asked,
+        made_with=made_with,
         probe=enrolled.counterpart,
         enrolled=enrolled,
         people=len(people),

@@ -6,17 +6,13 @@ memory is its own; it includes the embeddings themselves (630 MB).
 """
 
 import json
-import resource
-import sys
 import time
-from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, dataclass
-from multiprocessing import get_context
-from typing import Annotated
 
 import numpy as np
 import tyro
 
+from bench.measuring.options import Json
+from bench.measuring.process_memory import in_child, peak_bytes
 from gait.cli import run
 from train.evaluate import Labels, evaluate_sustech1k
 from train.protocols.outcomes import cores
@@ -32,29 +28,13 @@ TARGET_SECONDS = 60.0
 TARGET_GB = 6.0
 
 
-@dataclass(frozen=True)
-class Measured:
-    """What one evaluation took."""
-
-    clips: int
-    probes: int
-    numbers: int
-    bootstrap: int
-    cores: int
-    seconds: float
-    cpu_seconds: float
-    peak_gb: float
-    target_seconds: float = TARGET_SECONDS
-    target_gb: float = TARGET_GB
-
-
 def main(
     subjects: int = 800,
     probes: int = 9628,
     parts: int = 16,
     dimensions: int = 256,
     bootstrap: int = 1000,
-    as_json: Annotated[bool, tyro.conf.arg(name="json")] = False,
+    as_json: Json = False,
 ) -> None:
     """Measures one evaluation: four directions, both distances, nine conditions.
 
@@ -64,24 +44,24 @@ def main(
         parts: parts of an embedding.
         dimensions: numbers of a part.
         bootstrap: resamples of people.
-        as_json: print JSON instead of the table.
     """
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as child:
-        measured = child.submit(measure, subjects, probes, parts, dimensions, bootstrap).result()
+    cost = in_child(evaluation_cost, subjects, probes, parts, dimensions, bootstrap)
     if as_json:
-        print(json.dumps(asdict(measured), indent=2))
+        print(json.dumps(cost, indent=2))
         return
     print(
-        f"{measured.clips} clips × {measured.numbers} numbers × 2 modalities, "
-        f"{measured.probes} probes, {measured.bootstrap} resamples, {measured.cores} cores"
+        f"{cost['clips']} clips × {cost['numbers']} numbers × 2 modalities, "
+        f"{cost['probes']} probes, {cost['bootstrap']} resamples, {cost['cores']} cores"
     )
-    print(f"time         {measured.seconds:6.1f} s   target {TARGET_SECONDS:.0f}")
-    print(f"CPU time     {measured.cpu_seconds:6.1f} s   over all cores")
-    print(f"peak memory  {measured.peak_gb:6.2f} GB  target {TARGET_GB:.0f}")
+    print(f"time         {cost['seconds']:6.1f} s   target {TARGET_SECONDS:.0f}")
+    print(f"CPU time     {cost['cpu_seconds']:6.1f} s   over all cores")
+    print(f"peak memory  {cost['peak_gb']:6.2f} GB  target {TARGET_GB:.0f}")
 
 
-def measure(subjects: int, probes: int, parts: int, dimensions: int, bootstrap: int) -> Measured:
-    """Evaluates random embeddings in this process."""
+def evaluation_cost(
+    subjects: int, probes: int, parts: int, dimensions: int, bootstrap: int
+) -> dict[str, float]:
+    """What evaluating random embeddings in this process takes, and of how many."""
     labels = random_labels(subjects, probes)
     rng = np.random.default_rng(0)
     shape = (len(labels), parts, dimensions)
@@ -89,19 +69,18 @@ def measure(subjects: int, probes: int, parts: int, dimensions: int, bootstrap: 
     range_view = rng.standard_normal(shape, dtype=np.float32)
     start, cpu = time.perf_counter(), time.process_time()
     evaluate_sustech1k(silhouette, range_view, labels, bootstrap=bootstrap)
-    seconds, cpu_seconds = time.perf_counter() - start, time.process_time() - cpu
-    unit = 1 if sys.platform == "darwin" else 1024
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
-    return Measured(
-        clips=len(labels),
-        probes=probes,
-        numbers=parts * dimensions,
-        bootstrap=bootstrap,
-        cores=cores(),
-        seconds=seconds,
-        cpu_seconds=cpu_seconds,
-        peak_gb=peak / 1e9,
-    )
+    return {
+        "seconds": time.perf_counter() - start,
+        "cpu_seconds": time.process_time() - cpu,
+        "peak_gb": peak_bytes() / 1e9,
+        "clips": len(labels),
+        "probes": probes,
+        "numbers": parts * dimensions,
+        "bootstrap": bootstrap,
+        "cores": cores(),
+        "target_seconds": TARGET_SECONDS,
+        "target_gb": TARGET_GB,
+    }
 
 
 def random_labels(subjects: int, probes: int) -> Labels:

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
+from bench.measuring.options import Checkpoint, OutFile
 from gait.cli import run
 from gait.errors import ConfigError
 from gait.modality import Modality
@@ -63,20 +64,18 @@ RULES: dict[str, Callable[[int, int], Rows]] = {
 class Arguments:
     """Measures what fewer frames cost."""
 
-    checkpoint: Path
-    """Checkpoint of train.run."""
+    checkpoint: Checkpoint
     pack: Path
     """Packed dataset; its test people are used, whom the network was not trained on."""
     frames: tuple[int, ...] = (1, 2, 5, 10, 15, 20, 30)
     """Numbers of frames; a last row uses all."""
     people: int | None = None
     """Test people to use, the first; all if not given."""
-    out: Path | None = None
-    """A file that gets the rows as JSON."""
+    out: OutFile = None
 
 
 @dataclass(frozen=True)
-class Found:
+class BudgetResult:
     """Rank-1 in percent in the four directions, and the frames of a clip in the mean."""
 
     rule: str
@@ -108,7 +107,7 @@ def main() -> None:
     rows = [_found(pack, records, plan, place, found) for place, plan in enumerate(plans)]
     kind = "simulated people" if pack.simulated else "people"
     print(f"{len(records)} walks of {len(people)} {kind}, at most {longest} frames; Rank-1 in %")
-    print(report(rows, longest))
+    print(budget_table(rows, longest))
     if arguments.out is not None:
         arguments.out.write_text(json.dumps([asdict(row) for row in rows], indent=1))
 
@@ -134,12 +133,12 @@ def _found(
     plan: tuple[str, int],
     place: int,
     found: Sequence[dict[Modality, Tensor]],
-) -> Found:
+) -> BudgetResult:
     rule, most = plan
     sides = (torch.stack([each[m][place] for each in found]).numpy() for m in Modality)
     result = score(pack, records, Embeddings(*sides), ranks=(1,), bootstrap=1)
     frames = float(np.mean([len(RULES[rule](record.length, most)) for record in records]))
-    return Found(
+    return BudgetResult(
         rule,
         most,
         frames,
@@ -147,7 +146,7 @@ def _found(
     )
 
 
-def report(rows: Sequence[Found], longest: int) -> str:
+def budget_table(rows: Sequence[BudgetResult], longest: int) -> str:
     """One line a rule and number of frames."""
     short = {Modality.SILHOUETTE: "sil", Modality.RANGE_VIEW: "range"}
     head = ["frames", "rule", *(f"{short[p]} → {short[g]}" for p, g in product(Modality, Modality))]

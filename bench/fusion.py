@@ -13,18 +13,19 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from itertools import product
-from pathlib import Path
 from typing import Annotated
 
 import numpy as np
 import tyro
 from numpy.typing import NDArray
 
-from bench.rosters import Enrolled, People, Roster
-from bench.walks import embedded_walks
+from bench.accuracy.embedded_walks import embedded_walks
+from bench.accuracy.enrolment_draws import EnrolmentDraw, EnrolmentPlan, People
+from bench.measuring.options import EMBEDDING_CACHE, Bundle, Dataset, EmbeddingCache, Json
 from gait.cli import run
 from gait.modality import Modality
 from gait.progress import progress
+from gallery.command_line.table import table
 from gallery.decision.fusion import DEFAULT, Fusion
 from gallery.enrolment.template_cap import Retention, leaving
 from train.protocols.resample import resampled_people
@@ -41,12 +42,9 @@ Hits = NDArray[np.float64]
 class Arguments:
     """Compares fusions, or with --keep what to keep of too many templates."""
 
-    bundle: Path
-    """Model bundle of export.onnx."""
-    dataset: Path
-    """Tree of simulated people the model was not trained on, with two walks or more."""
-    cache: Path = Path("work/bench")
-    """Folder for embeddings."""
+    bundle: Bundle
+    dataset: Dataset
+    cache: EmbeddingCache = EMBEDDING_CACHE
     subjects: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME …")] = ()
     """Only these people."""
     draws: int = 10
@@ -55,12 +53,11 @@ class Arguments:
     """Templates that may stay of eight; given, retentions are compared instead."""
     seed: int = 0
     """Of the draws and of the resamples."""
-    json: bool = False
-    """Print JSON."""
+    json: Json = False
 
 
 @dataclass(frozen=True)
-class Row:
+class FusionResult:
     """Rank-1 in percent of one rule in one setting; `low` and `high` are of the change."""
 
     probe: Modality
@@ -83,7 +80,7 @@ def main() -> None:
         walks = walks.rows(np.isin(walks.subjects, arguments.subjects))
     people = People(walks)
     settings = list(_settings(arguments, people.most))
-    rows: list[Row] = []
+    rows: list[FusionResult] = []
     with progress() as bar:
         for probe, enrolled in bar.track(settings, description="settings"):
             rows += _compared(people, probe, enrolled, arguments)
@@ -91,19 +88,19 @@ def main() -> None:
         print(json.dumps([asdict(row) for row in rows], indent=1))
     else:
         print(f"{people.count} simulated people, {arguments.draws} draws, Rank-1 in percent")
-        print("\n".join(_table(rows)))
+        print(_table(rows))
 
 
-def _settings(arguments: Arguments, most: int) -> Iterator[tuple[Modality, Enrolled]]:
+def _settings(arguments: Arguments, most: int) -> Iterator[tuple[Modality, EnrolmentPlan]]:
     counts = [n for n in ([(8,)] if arguments.keep else COUNTS) if max(n) <= most]
     sensors = ("other",) if arguments.keep else ("other", "both")
     for probe, kind, (fault, share), n in product(Modality, sensors, FAULTS, counts):
-        yield probe, Enrolled(n, kind, fault, share)  # type: ignore[arg-type]
+        yield probe, EnrolmentPlan(n, kind, fault, share)  # type: ignore[arg-type]
 
 
 def _compared(
-    people: People, probe: Modality, enrolled: Enrolled, arguments: Arguments
-) -> Iterator[Row]:
+    people: People, probe: Modality, enrolled: EnrolmentPlan, arguments: Arguments
+) -> Iterator[FusionResult]:
     """One row for each rule, compared with the first."""
     names, found = _measured(people, probe, enrolled, arguments)
     first = found[0]
@@ -111,7 +108,7 @@ def _compared(
     for name, hits in zip(names, found, strict=True):
         changes = weights @ (hits - first) / people.count
         low, high = np.quantile(changes, [0.025, 0.975])
-        yield Row(
+        yield FusionResult(
             probe=probe,
             sensors=enrolled.sensors,
             fault=enrolled.fault,
@@ -126,27 +123,27 @@ def _compared(
 
 
 def _measured(
-    people: People, probe: Modality, enrolled: Enrolled, arguments: Arguments
+    people: People, probe: Modality, enrolled: EnrolmentPlan, arguments: Arguments
 ) -> tuple[list[str], list[Hits]]:
     rng = np.random.default_rng(arguments.seed)
-    rosters = [people.enrol(enrolled, probe, rng) for _ in range(arguments.draws)]
+    draws = [people.enrol(enrolled, probe, rng) for _ in range(arguments.draws)]
     if not arguments.keep:
-        rules = {str(f): [found(people, probe, r, f) for r in rosters] for f in Fusion}
+        rules = {str(f): [found(people, probe, r, f) for r in draws] for f in Fusion}
     else:
-        rules = {"all 8": [found(people, probe, r, DEFAULT) for r in rosters]}
+        rules = {"all 8": [found(people, probe, r, DEFAULT) for r in draws]}
         for cap, retention in product(arguments.keep, Retention):
-            kept = [retained(people, roster, retention, cap) for roster in rosters]
+            kept = [retained(people, draw, retention, cap) for draw in draws]
             rules[f"{cap} {retention}"] = [found(people, probe, r, DEFAULT) for r in kept]
     return list(rules), [np.mean(hits, axis=0) for hits in rules.values()]
 
 
-def found(people: People, probe: Modality, roster: Roster, fusion: Fusion) -> Hits:
+def found(people: People, probe: Modality, draw: EnrolmentDraw, fusion: Fusion) -> Hits:
     """How often each person is first, when everybody's templates are fused by a rule."""
     probes, whose = people.probes(probe)
     similarity = np.stack(
         [
             _fused(fusion, probes @ people.templates[rows].T, sensors)
-            for rows, sensors in zip(roster.rows, roster.modalities, strict=True)
+            for rows, sensors in zip(draw.rows, draw.modalities, strict=True)
         ],
         axis=1,
     )
@@ -162,31 +159,30 @@ def _fused(
     return np.asarray(np.max(kinds, axis=0))
 
 
-def retained(people: People, roster: Roster, retention: Retention, cap: int) -> Roster:
-    """The roster when every template beyond the cap made one leave at once."""
+def retained(people: People, draw: EnrolmentDraw, retention: Retention, cap: int) -> EnrolmentDraw:
+    """The draw when every template beyond the cap made one leave at once."""
     rows = []
-    for arriving in roster.rows:
+    for arriving in draw.rows:
         kept: list[int] = []
         for row in arriving.tolist():
             kept.append(row)
             if len(kept) > cap:
                 del kept[leaving(retention, people.templates[kept])]
         rows.append(np.array(kept))
-    return Roster(rows, [s[:cap] for s in roster.modalities])
+    return EnrolmentDraw(rows, [s[:cap] for s in draw.modalities])
 
 
-def _table(rows: Sequence[Row]) -> list[str]:
+def _table(rows: Sequence[FusionResult]) -> str:
     rules = list(dict.fromkeys(row.rule for row in rows))
-    cells = [["probe", "enrolled by", "faulty", "templates", *rules]]
+    cells = []
     for start in range(0, len(rows), len(rules)):
         first, *others = rows[start : start + len(rules)]
         changes = [f"{r.change:+.1f} [{r.low:+.1f}, {r.high:+.1f}]" for r in others]
         cells.append([*_setting(first), f"{first.rank1:.1f}", *changes])
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    return ["  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)) for row in cells]
+    return table(["probe", "enrolled by", "faulty", "templates", *rules], cells)
 
 
-def _setting(row: Row) -> tuple[str, ...]:
+def _setting(row: FusionResult) -> tuple[str, ...]:
     faulty = f"{row.fault} {row.share:.0%}" if row.share else row.fault
     return str(row.probe), row.sensors, faulty, row.templates
 

@@ -1,26 +1,25 @@
 """What a gallery of any size costs: `python -m bench.gallery --bundle B --dataset D`.
 
-The embeddings are sampled (see bench/population.py) as a model spreads those of simulated people,
-have 4,096 numbers, and are enrolled through the gallery itself, four a person. Every stage runs in
-a process of its own, so that memory and cold starts are its own; what is finished is in a JSON
-file, one for each `--index`, and is not run again; an enrolment that was interrupted goes on.
+The embeddings are sampled (bench/search/sampled_people.py) as a model spreads those of simulated
+people, have 4,096 numbers, and are enrolled through the gallery itself, four a person. Every stage
+runs in a process of its own, so that memory and cold starts are its own; what is finished is in a
+JSON file, one for each `--index`, and is not run again; an enrolment that was interrupted goes on.
 """
 
 import json
 import os
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import tyro
 
-from bench import gallery_trial as stages
-from bench.gallery_trial import BLOCK, Results, Trial
-from bench.population import NUMBERS, PARTS
+from bench.measuring.process_memory import in_child
+from bench.search import stages
+from bench.search.sampled_people import NUMBERS, PARTS
+from bench.search.stages import BLOCK, Results, Trial
 from gait.cli import run
 from gait.errors import DataError
 from gait.golden import Golden
@@ -76,7 +75,7 @@ def main() -> None:
         for size, stage in bar.track(jobs, description="stages"):
             of_size = results.setdefault(str(size), {})
             if stage not in of_size:
-                of_size[stage] = _in_child(STAGES[stage], _trial(arguments, size))
+                of_size[stage] = in_child(STAGES[stage], _trial(arguments, size))
                 write_atomically(file, json.dumps(results, indent=1).encode())
     shown = {size: results[str(size)] for size in arguments.sizes}
     print(json.dumps(shown, indent=1) if arguments.json else "\n".join(_table(shown)))
@@ -116,11 +115,6 @@ def _trial(arguments: Arguments, size: int) -> Trial:
         arguments.dataset,
         None if arguments.index == "auto" else RungName(arguments.index),
     )
-
-
-def _in_child(stage: Callable[[Trial], Results], trial: Trial) -> Results:
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as child:
-        return child.submit(stage, trial).result()
 
 
 def _table(results: dict[int, dict[str, Results]]) -> list[str]:

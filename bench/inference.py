@@ -9,7 +9,7 @@ import json
 import os
 import platform
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass, field
 from itertools import product
 from pathlib import Path
@@ -19,8 +19,9 @@ import torch
 import tyro
 from torch.utils.flop_counter import FlopCounterMode
 
-from bench.arithmetic_peak import peak
-from bench.engines import Engine, Worker
+from bench.measuring.options import Bundle, Checkpoint, OutFile
+from bench.serving.embedding_engines import Engine, EngineProcess
+from bench.serving.onnxruntime_peak import peak
 from export.backbone import backbone
 from gait.cli import run
 from gait.manifest import Manifest
@@ -40,10 +41,8 @@ UNEQUAL = (10, 16, 22, 28, 32, 38, 44, 50)
 class Arguments:
     """Measures how fast clips are embedded."""
 
-    checkpoint: Path
-    """Checkpoint of train.run, for torch."""
-    bundle: Path
-    """Model bundle of the same checkpoint."""
+    checkpoint: Checkpoint
+    bundle: Bundle
     batches: tuple[int, ...] = (1, 8, 32)
     """Clips at once."""
     frames: tuple[int, ...] = (10, 30, 100)
@@ -51,19 +50,18 @@ class Arguments:
     most: int = 1000
     """Sizes of more frames in all are left out: they are several runs of the largest size."""
     engines: tuple[str, ...] = (TORCH, COMPILED, *Variant)
-    """Those to measure, of torch, torch compiled, fp32, fp16 and int8."""
+    """Those to time_engines, of torch, torch compiled, fp32, fp16 and int8."""
     seconds: float = 1.0
     """For how long each engine embeds at each size in each turn, once at least."""
     turns: int = 3
     """How often each size comes."""
     threads: int | None = None
     """Of one run; by default every core this process may use."""
-    out: Path | None = None
-    """A file that gets everything as JSON."""
+    out: OutFile = None
 
 
 @dataclass
-class Measured:
+class EngineTimes:
     """What one engine took: `milliseconds` by size, per clip, the median over all turns."""
 
     engine: str
@@ -84,7 +82,7 @@ def main() -> None:
         for clips, frames in product(arguments.batches, arguments.frames)
         if clips * frames <= arguments.most
     ]
-    rows = measure(arguments, engines(arguments, threads), sizes)
+    rows = time_engines(arguments, engines(arguments, threads), sizes)
     facts = {
         "machine": f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores",
         "threads": threads,
@@ -93,13 +91,13 @@ def main() -> None:
             str(kind): peak(kind, threads) / 1e9 for kind in (Variant.FP32, Variant.INT8)
         },
     }
-    print(report(facts, rows, sizes))
+    print(engine_tables(facts, rows, sizes))
     if arguments.out is not None:
         arguments.out.write_text(json.dumps(facts | {"rows": [asdict(r) for r in rows]}, indent=1))
 
 
 def engines(arguments: Arguments, threads: int) -> list[Engine]:
-    """The engines asked for that the bundle has, on the CPU and where there is one on a GPU."""
+    """The chosen engines that the bundle has, on the CPU and where there is one on a GPU."""
     held = {str(variant) for variant in Manifest.load(arguments.bundle).variants}
     names = [n for n in arguments.engines if n in held or n in (TORCH, COMPILED)]
     devices = [Device.CPU]
@@ -112,36 +110,36 @@ def engines(arguments: Arguments, threads: int) -> list[Engine]:
     ]
 
 
-def measure(
-    arguments: Arguments, asked: Sequence[Engine], sizes: Sequence[tuple[int, int]]
-) -> list[Measured]:
+def time_engines(
+    arguments: Arguments, chosen: Sequence[Engine], sizes: Sequence[tuple[int, int]]
+) -> list[EngineTimes]:
     """Times every engine at every size, turn by turn."""
     with ExitStack() as stack, progress() as bar:
-        task = bar.add_task("timing", total=len(asked) * (len(sizes) + 2), note="loading")
-        workers = [stack.enter_context(Worker(engine)) for engine in asked]
+        task = bar.add_task("timing", total=len(chosen) * (len(sizes) + 2), note="loading")
+        processes = [stack.enter_context(closing(EngineProcess(engine))) for engine in chosen]
         rows = [
-            Measured(engine.label, worker.loaded.seconds, worker.loaded.problem)
-            for engine, worker in zip(asked, workers, strict=True)
+            EngineTimes(engine.label, process.load_seconds, process.problem)
+            for engine, process in zip(chosen, processes, strict=True)
         ]
-        ready = [(row, w) for row, w in zip(rows, workers, strict=True) if not row.problem]
+        ready = [(row, p) for row, p in zip(rows, processes, strict=True) if not row.problem]
 
-        def timed(lengths: Sequence[int]) -> dict[str, float]:
-            taken: dict[str, list[float]] = {row.engine: [] for row, _ in ready}
+        def timed(lengths: Sequence[int]) -> list[float]:
+            """Milliseconds a clip of each engine that is ready."""
+            taken: list[list[float]] = [[] for _ in ready]
             for _ in range(arguments.turns):
-                for row, worker in ready:
+                for (row, process), seconds in zip(ready, taken, strict=True):
                     bar.update(task, note=f"{len(lengths)} clips, {row.engine}")
-                    seconds, row.peak_mb = worker.times(lengths, arguments.seconds)
-                    taken[row.engine] += seconds
-            bar.advance(task, len(asked))
-            return {n: 1000 * float(np.median(s)) / len(lengths) for n, s in taken.items()}
+                    more, row.peak_mb = process.times(lengths, arguments.seconds)
+                    seconds += more
+            bar.advance(task, len(chosen))
+            return [1000 * float(np.median(seconds)) / len(lengths) for seconds in taken]
 
         for clips, frames in sizes:
-            for name, milliseconds in timed([frames] * clips).items():
-                _row(rows, name).milliseconds[f"{clips}×{frames}"] = milliseconds
-        for name, milliseconds in timed([30] * len(UNEQUAL)).items():
-            _row(rows, name).equal = milliseconds
-        for name, milliseconds in timed(UNEQUAL).items():
-            _row(rows, name).unequal = milliseconds
+            for (row, _), milliseconds in zip(ready, timed([frames] * clips), strict=True):
+                row.milliseconds[f"{clips}×{frames}"] = milliseconds
+        both = timed([30] * len(UNEQUAL)), timed(UNEQUAL)
+        for (row, _), equal, unequal in zip(ready, *both, strict=True):
+            row.equal, row.unequal = equal, unequal
         return rows
 
 
@@ -154,10 +152,10 @@ def flops(checkpoint: Path) -> float:
     return float(counter.get_total_flops())
 
 
-def report(
-    facts: dict[str, object], rows: Sequence[Measured], sizes: Sequence[tuple[int, int]]
+def engine_tables(
+    facts: dict[str, object], rows: Sequence[EngineTimes], sizes: Sequence[tuple[int, int]]
 ) -> str:
-    """Tables of milliseconds and clips a second, and the ratios asked for."""
+    """Tables of milliseconds and clips a second, and ratios of engines."""
     names = [f"{clips}×{frames}" for clips, frames in sizes]
     lines = [f"{name}: {value}" for name, value in facts.items()]
     lines += [f"{row.engine}: not measured: {row.problem}" for row in rows if row.problem]
@@ -178,7 +176,7 @@ def report(
     return "\n".join(lines)
 
 
-def _others(facts: dict[str, object], rows: Sequence[Measured], names: Sequence[str]) -> str:
+def _others(facts: dict[str, object], rows: Sequence[EngineTimes], names: Sequence[str]) -> str:
     work, peaks = facts["gflop_per_frame"], facts["peak_gflops"]
     assert isinstance(work, float)
     assert isinstance(peaks, dict)
@@ -194,10 +192,6 @@ def _others(facts: dict[str, object], rows: Sequence[Measured], names: Sequence[
         cells.append((row.engine, f"{row.load_seconds:.2f}", f"{row.peak_mb:.0f}", cost,
                       f"{done:.0f}", share))  # fmt: skip
     return table(head, cells)
-
-
-def _row(rows: Sequence[Measured], name: str) -> Measured:
-    return next(row for row in rows if row.engine == name)
 
 
 if __name__ == "__main__":

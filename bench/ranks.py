@@ -11,14 +11,16 @@ import socket
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from multiprocessing import get_context
-from typing import Annotated
 
 import numpy as np
 import torch
 import tyro
 
-from bench.trainer import Trainer, make_machine, open_frames
+from bench.measuring.options import Json, Preset
+from bench.training.machine import make_machine
+from bench.training.timed_training import Trainer, open_frames
 from gait.cli import run
+from gallery.command_line.table import table
 from train.config import TrainConfig
 from train.distributed import Ranks, process_group
 from train.presets import load_config
@@ -36,7 +38,7 @@ LAUNCHES = (Launch(1, 1), Launch(1, 2), Launch(2, 1))
 
 
 @dataclass(frozen=True)
-class Measured:
+class LaunchTimes:
     """Seconds of a step of a launch: median and 90 % quantile over all turns, on rank 0."""
 
     launch: Launch
@@ -45,35 +47,33 @@ class Measured:
 
 
 def main(
-    preset: Annotated[str, tyro.conf.Positional] = "demo",
+    preset: Preset = "demo",
     iterations: int = 10,
     turns: int = 3,
-    as_json: Annotated[bool, tyro.conf.arg(name="json")] = False,
+    as_json: Json = False,
 ) -> None:
     """Measures the three launches in turns.
 
     Args:
-        preset: of configs/, or a .yaml file; trained on noise.
         iterations: timed steps of each launch in a turn.
         turns: how often each launch comes.
-        as_json: print JSON instead of the table.
     """
     config = load_config(preset)
     taken: dict[Launch, list[float]] = {launch: [] for launch in LAUNCHES}
     for _ in range(turns):
         for launch in LAUNCHES:
-            taken[launch] += measure(config, launch, iterations)
+            taken[launch] += step_seconds(config, launch, iterations)
     rows = [
-        Measured(launch, float(np.median(steps)), float(np.quantile(steps, 0.9)))
+        LaunchTimes(launch, float(np.median(steps)), float(np.quantile(steps, 0.9)))
         for launch, steps in taken.items()
     ]
     if as_json:
         print(json.dumps([asdict(row) for row in rows], indent=2))
         return
-    print(f"{'processes':>9}{'threads':>9}{'s/step':>9}{'p90':>9}")
-    for row in rows:
-        launch = row.launch
-        print(f"{launch.processes:>9}{launch.threads:>9}{row.median:>9.3f}{row.p90:>9.3f}")
+    cells = [
+        (r.launch.processes, r.launch.threads, round(r.median, 3), round(r.p90, 3)) for r in rows
+    ]
+    print(table(("processes", "threads", "s/step", "p90"), cells))
     one, _, two = (row.median for row in rows)
     print(
         f"two ranks take {two / one:.2f} of one rank's step; overhead per rank "
@@ -81,7 +81,7 @@ def main(
     )
 
 
-def measure(config: TrainConfig, launch: Launch, iterations: int) -> list[float]:
+def step_seconds(config: TrainConfig, launch: Launch, iterations: int) -> list[float]:
     """Seconds of each step on rank 0, in processes of their own."""
     changes = {"device": "cpu", "threads": launch.threads}
     config = config.model_copy(update={"run": config.run.model_copy(update=changes)})
@@ -101,12 +101,8 @@ def train_rank(config: TrainConfig, ranks: Ranks, port: int, iterations: int) ->
         "WORLD_SIZE": str(ranks.world),
     }
     with process_group(ranks, torch.device("cpu")):
-        return _step_times(config, ranks, iterations)
-
-
-def _step_times(config: TrainConfig, ranks: Ranks, iterations: int) -> list[float]:
-    trainer = Trainer(config, open_frames(None, config), make_machine(config, ranks))
-    steps: list[float] = trainer.turn(iterations).sum(axis=1).tolist()
+        trainer = Trainer(config, open_frames(None, config), make_machine(config.run, ranks))
+        steps: list[float] = trainer.turn(iterations).sum(axis=1).tolist()
     return steps
 
 

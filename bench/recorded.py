@@ -8,63 +8,39 @@ others: `python -m bench.ablation --table --write`.
 """
 
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import tyro
 
 from bench.ablation.page import RECORDED, read_runs
-from bench.ablation.rows import BASE, FULL, chosen
+from bench.ablation.rows import BASE, FULL
+from bench.ablation.running import evaluate
 from bench.ablation.table import tables
-from bench.ablation.trial import RESULTS, RUNS, SEEDS, Trial, evaluate
+from bench.ablation.trial import RESULTS, Selection, Trial
+from bench.training.machine import make_machine
 from gait.cli import run
 from gait.errors import ConfigError
 from train.checkpoint import load_checkpoint
-from train.device import pick_device, pick_precision, set_threads
-from train.distributed import Ranks
-from train.learner import Machine
 from train.loop import LAST
-from train.presets import differences, load_config
+from train.presets import differences
 from train.simulate.config import SimulateConfig
 from train.simulate.recorded import find_people
 from train.storage import write_atomically
 from train.walkers import walkers_pack
 
 
-@dataclass(frozen=True)
-class Command:
+@dataclass(frozen=True, kw_only=True)
+class Command(Selection):
     """What the command line asks for.
 
     Args:
         motion: folder or .tar.gz of ASF/AMC or BVH files.
-        rows: names of rows or groups of rows of bench.ablation.
-        seeds: of the runs.
-        preset: of the runs.
-        runs: folder of the run folders.
-        results: folder of the records.
     """
 
     motion: tyro.conf.Positional[Path]
     rows: tuple[str, ...] = (BASE, FULL)
-    seeds: tuple[int, ...] = SEEDS
-    preset: str = "benchmark"
-    runs: Path = RUNS
     results: Path = RESULTS / RECORDED
-
-    def trials(self) -> Iterator[Trial]:
-        """Every run asked for.
-
-        Raises:
-            ConfigError: one is not finished, or was trained with other settings.
-        """
-        preset = load_config(self.preset)
-        for row in chosen(self.rows):
-            for seed in self.seeds:
-                trial = Trial(preset, row, seed, self.runs, self.results)
-                if trial.record() is None:
-                    require_finished(trial)
-                yield trial
 
 
 def require_finished(trial: Trial) -> None:
@@ -87,14 +63,16 @@ def require_finished(trial: Trial) -> None:
 
 
 def main(command: Command) -> None:
-    """Evaluates what has no record yet, and prints the tables of all records."""
-    trials = list(command.trials())
-    if not trials:
-        raise ConfigError("got no row or no seed, need at least one of each")
-    run_config = trials[0].preset.run
-    set_threads(run_config)
-    device = pick_device(run_config, Ranks())
-    machine = Machine(device, pick_precision(run_config, device))
+    """Evaluates what has no record yet, and prints the tables of all records.
+
+    Raises:
+        ConfigError: a run is not finished, or was trained with other settings.
+    """
+    trials = command.trials()
+    for trial in trials:
+        if trial.record() is None:
+            require_finished(trial)
+    machine = make_machine(trials[0].preset.run)
     for trial in trials:
         pack = walkers_pack(recorded_walkers(trial.config.walkers, command.motion))
         if trial.record(pack) is None:

@@ -1,37 +1,36 @@
 """Frames per second of both representations on one core: `python -m bench.representation`.
 
 The walkers are moving ellipses and ellipsoids, not people: the work per frame depends on the
-picture size and the number of points alone. Best of several rounds.
+picture size and the number of points alone. The quickest clip counts.
 """
 
 import json
 import os
 import platform
-import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from typing import Annotated
 
 import cv2
 import numpy as np
 import tyro
 from numpy.typing import NDArray
 
+from bench.measuring.clock import quickest
+from bench.measuring.options import Json
 from gait.cli import run
 from gait.range_view import project
 from gait.silhouette import align
+from gallery.command_line.table import table
 
 TARGET = 1000.0
 """Frames per second promised for each representation on one core."""
-
-ROUNDS = 5
 
 SIZES = ((64, 64), (240, 320), (480, 640))
 DISTANCES = (5.0, 10.0, 20.0)
 
 
 @dataclass(frozen=True)
-class Row:
+class Speed:
     """Speed of one representation on one kind of input."""
 
     representation: str
@@ -43,14 +42,13 @@ class Row:
 def main(
     frames: int = 300,
     seed: int = 0,
-    as_json: Annotated[bool, tyro.conf.arg(name="json")] = False,
+    as_json: Json = False,
 ) -> None:
     """Measures silhouette alignment and range-view projection.
 
     Args:
         frames: frames of each clip.
         seed: of the synthetic input.
-        as_json: print JSON instead of the table.
     """
     cv2.setNumThreads(1)
     if hasattr(os, "sched_setaffinity"):
@@ -61,27 +59,18 @@ def main(
         *(_range_views(frames, distance, rng) for distance in DISTANCES),
     ]
     if as_json:
-        print(
-            json.dumps(
-                {
-                    "machine": platform.processor() or platform.machine(),
-                    "cores": 1,
-                    "target": TARGET,
-                    "rows": [asdict(row) for row in rows],
-                },
-                indent=2,
-            )
-        )
+        machine = platform.processor() or platform.machine()
+        facts = {"machine": machine, "cores": 1, "target": TARGET}
+        print(json.dumps(facts | {"rows": [asdict(row) for row in rows]}, indent=2))
         return
-    print(f"{'representation':<16}{'input':<28}{'frames/s':>10}{'× target':>10}")
-    for row in rows:
-        print(
-            f"{row.representation:<16}{row.input:<28}"
-            f"{row.frames_per_second:>10.0f}{row.times_target:>10.1f}"
-        )
+    cells = [
+        (r.representation, r.input, round(r.frames_per_second), round(r.times_target, 1))
+        for r in rows
+    ]
+    print(table(("representation", "input", "frames/s", "× target"), cells))
 
 
-def _silhouettes(frames: int, height: int, width: int, rng: np.random.Generator) -> Row:
+def _silhouettes(frames: int, height: int, width: int, rng: np.random.Generator) -> Speed:
     masks = np.zeros((frames, height, width), dtype=np.uint8)
     for mask, x in zip(masks, rng.integers(width // 3, 2 * width // 3, frames), strict=True):
         axes = (height // 8, int(height * 0.45))
@@ -89,7 +78,7 @@ def _silhouettes(frames: int, height: int, width: int, rng: np.random.Generator)
     return _row("silhouette", f"{height}×{width}", frames, lambda: align(masks))
 
 
-def _range_views(frames: int, distance: float, rng: np.random.Generator) -> Row:
+def _range_views(frames: int, distance: float, rng: np.random.Generator) -> Speed:
     clouds = [_person(distance, rng) for _ in range(frames)]
     name = f"{len(clouds[0])} points, {distance:.0f} m"
     return _row("range_view", name, frames, lambda: project(clouds))
@@ -103,15 +92,9 @@ def _person(distance: float, rng: np.random.Generator) -> NDArray[np.float64]:
     return np.stack([0.25 * np.cos(angle) - distance, 0.25 * np.sin(angle), height], axis=1)
 
 
-def _row(representation: str, name: str, frames: int, work: Callable[[], object]) -> Row:
-    seconds = min(_seconds(work) for _ in range(ROUNDS))
-    return Row(representation, name, frames / seconds, frames / seconds / TARGET)
-
-
-def _seconds(work: Callable[[], object]) -> float:
-    start = time.perf_counter()
-    work()
-    return time.perf_counter() - start
+def _row(representation: str, name: str, frames: int, work: Callable[[], object]) -> Speed:
+    seconds = quickest(work, 1.0)
+    return Speed(representation, name, frames / seconds, frames / seconds / TARGET)
 
 
 if __name__ == "__main__":

@@ -12,27 +12,32 @@ import json
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-import httpx2
 import numpy as np
 import tyro
 
-from bench.load import Load, form, press
-from bench.rivals import PATH, Bare
-from bench.serve_table import Row, make_row, rows_table
-from bench.service import ServiceClient, ServiceError, clip_file, running, running_service
-from bench.soak import memory_text, soak
+from bench.measuring.options import Bundle, Json
+from bench.serving.load import Load, form, press
+from bench.serving.plain_server import PATH, Bare
+from bench.serving.service_process import (
+    ServiceClient,
+    clip_file,
+    running,
+    running_service,
+)
+from bench.serving.soak import memory_text, soak
 from gait.cli import run
 from gait.clip import Clip
 from gait.modality import Modality
+from gallery.command_line.table import table
 
 _PEOPLE = 64
 _FIELDS = {"modality": "silhouette", "top_k": "5", "purpose": "benchmark"}
-_AUTHORISED = {"authorisation": "none: random pixels", "expires": "2999-01-01"}
 BARE = "bare encoder + search"
 _Server = AbstractContextManager[ServiceClient]
 
@@ -42,24 +47,49 @@ class Arguments:
     """Measures the service beside the bare encoder and other ways to serve it.
 
     Args:
-        bundle: model bundle.
         clients: numbers of clients at the same time.
         frames: of each clip.
         seconds: of each measurement.
         rounds: measurements of each kind, taken in turns.
         litserve: folder made by `pip install --target FOLDER litserve`; left out if not given.
         minutes: of mixed traffic afterwards, with the memory watched.
-        json: print JSON instead of a table.
     """
 
-    bundle: Path
+    bundle: Bundle
     clients: tuple[int, ...] = (1, 8, 32, 128)
     frames: int = 30
     seconds: float = 2.0
     rounds: int = 3
     litserve: Path | None = None
     minutes: float = 0.0
-    json: bool = False
+    json: Json = False
+
+
+@dataclass(frozen=True)
+class ServingResult:
+    """One way to serve under one number of clients; each figure is the median over rounds.
+
+    Args:
+        name: of the way.
+        clients: at the same time.
+        p50_ms, p95_ms, p99_ms: of a request, as its client saw it.
+        clips_per_second: answered.
+        share: of the clips a second of the bare loop in the same round.
+        extra_ms: p50 over that of the bare loop in the same round.
+        refused: requests not answered with 2xx, by status; 0 for a broken connection.
+        client_share: of one core that the clients took themselves.
+    """
+
+    name: str
+    clients: int
+    p50_ms: float
+    p95_ms: float
+    p99_ms: float
+    clips_per_second: float
+    share: float
+    extra_ms: float
+    refused: dict[int, int]
+    client_share: float
 
 
 def main() -> None:
@@ -77,7 +107,7 @@ def main() -> None:
     if given.json:
         print(json.dumps({"rows": [vars(row) for row in rows], "memory": memory}, indent=1))
     else:
-        print(rows_table(rows))
+        print(results_table(rows))
         print("" if memory is None else memory_text(memory), end="")
 
 
@@ -85,33 +115,26 @@ def enrol(service: ServiceClient) -> None:
     """Enrols people of random pixels, so that there is something to search."""
     for person in range(_PEOPLE):
         (clip,) = _clips(8, seed=person + 1, count=1)
-        reply = httpx2.post(
-            f"{service.url}/v1/galleries/default/subjects/p{person:03}/templates",
-            files={"clips": ("clip.npy", clip_file(clip))},
-            data=_AUTHORISED | {"modality": "silhouette"},
-            timeout=60,
-        )
-        if reply.status_code != 201:
-            raise ServiceError(f"enrolment was answered {reply.status_code}: {reply.text[:300]}")
+        service.enrol(f"p{person:03}", clip_file(clip), clip.modality)
 
 
 def _servers(given: Arguments, folder: Path) -> Mapping[str, _Server]:
     rival = ["--bundle", str(given.bundle), "--people", str(_PEOPLE)]
     servers: dict[str, _Server] = {
         "service": running_service(given.bundle, folder / "data", folder / "service.log"),
-        "plain FastAPI": running(["bench.rivals", *rival], folder / "fastapi.log"),
+        "plain FastAPI": running(["bench.serving.plain_server", *rival], folder / "fastapi.log"),
     }
     if given.litserve is not None:
         path = {"PYTHONPATH": f"{given.litserve}:{Path.cwd()}"}
         servers["LitServe"] = running(
-            ["bench.rival_litserve", *rival], folder / "litserve.log", path
+            ["bench.serving.litserve_server", *rival], folder / "litserve.log", path
         )
     return servers
 
 
 def _rows(
     given: Arguments, servers: Mapping[str, ServiceClient], clips: Sequence[Clip]
-) -> list[Row]:
+) -> list[ServingResult]:
     bare = Bare(given.bundle, _PEOPLE)
     kinds = [(BARE, 1), *((name, clients) for clients in given.clients for name in servers)]
     loads: dict[tuple[str, int], list[Load]] = {kind: [] for kind in kinds}
@@ -122,10 +145,10 @@ def _rows(
                 loads[name, clients].append(_loop(bare, clips, given.seconds))
             else:
                 port = servers[name].port
-                asked = [form(port, PATH, {"clip": clip_file(clip)}, _FIELDS) for clip in clips]
-                press(port, asked, clients, 0.3)  # connections, threads, caches
-                loads[name, clients].append(press(port, asked, clients, given.seconds))
-    return [make_row(*kind, loads[kind], loads[BARE, 1]) for kind in kinds]
+                requests = [form(port, PATH, {"clip": clip_file(clip)}, _FIELDS) for clip in clips]
+                press(port, requests, clients, 0.3)  # connections, threads, caches
+                loads[name, clients].append(press(port, requests, clients, given.seconds))
+    return [serving_result(*kind, loads[kind], loads[BARE, 1]) for kind in kinds]
 
 
 def _loop(bare: Bare, clips: Sequence[Clip], seconds: float) -> Load:
@@ -149,6 +172,44 @@ def _clips(frames: int, seed: int = 0, count: int = 8) -> list[Clip]:
         Clip(frames.astype(np.uint8) * 255, Modality.SILHOUETTE)
         for frames in rng.integers(0, 2, shape)
     ]
+
+
+def serving_result(
+    name: str, clients: int, loads: Sequence[Load], bare: Sequence[Load]
+) -> ServingResult:
+    """A row from its rounds and those of the bare loop."""
+    pairs = list(zip(loads, bare, strict=True))
+    statuses: Counter[int] = sum((load.statuses for load in loads), Counter())
+    return ServingResult(
+        name=name,
+        clients=clients,
+        p50_ms=_median([load.milliseconds(50) for load in loads]),
+        p95_ms=_median([load.milliseconds(95) for load in loads]),
+        p99_ms=_median([load.milliseconds(99) for load in loads]),
+        clips_per_second=_median([load.rate for load in loads]),
+        share=_median([load.rate / alone.rate for load, alone in pairs]),
+        extra_ms=_median([load.milliseconds(50) - a.milliseconds(50) for load, a in pairs]),
+        refused={status: n for status, n in statuses.items() if not 200 <= status < 300},
+        client_share=_median([load.cpu / load.seconds for load in loads]),
+    )
+
+
+def results_table(rows: Sequence[ServingResult]) -> str:
+    """A line for each row."""
+    head = ("", "clients", "p50 ms", "p95", "p99", "clips/s", "of bare", "extra ms",
+            "clients’ core", "refused")  # fmt: skip
+    return table(head, [_cells(row) for row in rows])
+
+
+def _cells(row: ServingResult) -> tuple[object, ...]:
+    times = (round(value, 1) for value in (row.p50_ms, row.p95_ms, row.p99_ms))
+    refused = ", ".join(f"{n} × {status}" for status, n in row.refused.items()) or "–"
+    return (row.name, row.clients, *times, round(row.clips_per_second, 1), f"{row.share:.1%}",
+            round(row.extra_ms, 1), f"{row.client_share:.0%}", refused)  # fmt: skip
+
+
+def _median(values: Sequence[float]) -> float:
+    return float(np.median(values))
 
 
 if __name__ == "__main__":

@@ -21,11 +21,20 @@ import numpy as np
 import torch
 import tyro
 
-from bench.cost import OpCost, Rates, copy_peak, count_step, matmul_peak
-from bench.step_table import Row, Seconds, make_row, ops_table, rows_table
-from bench.targets import targets_table
-from bench.trainer import Trainer, make_machine, open_frames, resident_bytes
-from bench.variants import BASE, DEFAULT, LESS, PLAIN, changed, chosen, variants
+from bench.measuring.options import OutFile
+from bench.training.machine import make_machine
+from bench.training.step_cost import OpCost, Rates, copy_peak, count_step, matmul_peak
+from bench.training.step_table import (
+    Seconds,
+    StepResult,
+    counts_table,
+    ops_table,
+    step_result,
+    steps_table,
+    targets_table,
+)
+from bench.training.timed_training import Trainer, memory_alone, open_frames
+from bench.training.variants import BASE, DEFAULT, LESS, PLAIN, changed, rows_named, variants
 from gait.cli import run
 from gait.errors import ConfigError
 from gait.progress import progress
@@ -49,7 +58,7 @@ def main(
     count: bool = False,
     tflops: float | None = None,
     tbytes: float | None = None,
-    out: Path | None = None,
+    out: OutFile = None,
 ) -> None:
     """Measures, and prints tables.
 
@@ -65,7 +74,6 @@ def main(
         precision: instead of the preset's.
         count: only count FLOPs and bytes, which computes nothing: full size goes anywhere.
         tflops, tbytes: with --count, a machine's best TFLOP/s and TB/s, to predict its steps.
-        out: a file that gets everything as JSON.
 
     Raises:
         ConfigError: there is no such preset or row, or there are more turns than iterations.
@@ -75,27 +83,28 @@ def main(
     config = load_config(preset or ("sustech1k" if torch.cuda.is_available() else "demo"))
     if precision is not None:
         config = changed(config, "run", {"precision": precision})
-    device = make_machine(config).device
+    device = make_machine(config.run).device
     picked = pick_rows(variants(config, device), rows, device)
     opened = open_frames(pack, config)
     if count:
         rates = Rates(tflops * 1e12, tbytes * 1e12) if tflops and tbytes else None
-        print(counts(count_rows(picked, opened, rates)))
+        costs = count_rows(picked, opened, rates)
+        print(f"{counts_table(costs)}\n\n{ops_table(costs[DEFAULT])}")
         return
-    trainers = {name: Trainer(c, opened, make_machine(c)) for name, c in picked.items()}
+    trainers = {name: Trainer(c, opened, make_machine(c.run)) for name, c in picked.items()}
     seconds = take_turns(trainers, iterations // turns, turns)
     costs = count_rows(picked, opened)
     peaks = {dtype: matmul_peak(device, dtype) for dtype in _precisions(picked)}
     images = 2 * config.batch.subjects * config.batch.sequences * config.batch.frames
     found = [
-        make_row(
+        step_result(
             name,
             seconds[name],
             seconds[DEFAULT],
             images,
             costs[name],
-            peaks[make_machine(c).precision],
-            peak_memory(trainers[name], c, pack) if memory else None,
+            peaks[make_machine(c.run).precision],
+            (trainers[name].peak_bytes or memory_alone(c, pack)) if memory else None,
         )
         for name, c in picked.items()
     ]
@@ -123,9 +132,9 @@ def main(
 def pick_rows(
     every: Mapping[str, TrainConfig], names: Iterable[str] | None, device: torch.device
 ) -> Mapping[str, TrainConfig]:
-    """The rows asked for; if none are named all, on a CPU without the minutes of torch.compile."""
+    """The rows of these names; if None all, on a CPU without the minutes of torch.compile."""
     if names is not None:
-        return chosen(every, names)
+        return rows_named(every, names)
     compiling = device.type == "cuda"
     return {name: c for name, c in every.items() if compiling or not c.run.compile}
 
@@ -162,33 +171,15 @@ def count_rows(
     for name, config in picked.items():
         eager = changed(config, "run", {"compile": False, "graph": False})
         subjects = len(split_people(pack.records, config).classes)
-        found[name] = count_step(eager, subjects, make_machine(config).precision, rates)
+        found[name] = count_step(eager, subjects, make_machine(config.run).precision, rates)
     return found
 
 
-def peak_memory(trainer: Trainer, config: TrainConfig, pack: Path | None) -> int:
-    """CUDA memory of a row, or on a CPU that of a whole process."""
-    return trainer.peak_bytes or resident_bytes(config, pack)
-
-
-def counts(costs: Costs) -> str:
-    """What a step of each row costs, and the ops of the default."""
-    lines = [f"{'row':<18}{'ops':>7}{'TFLOP':>9}{'GB moved':>10}{'ms at best':>12}"]
-    for name, ops in costs.items():
-        calls, flops, moved, seconds = (
-            sum(getattr(op, what) for op in ops.values())
-            for what in ("calls", "flops", "bytes", "seconds")
-        )
-        predicted = f"{1000 * seconds:.1f}" if seconds else "–"
-        lines.append(f"{name:<18}{calls:>7}{flops / 1e12:>9.3f}{moved / 1e9:>10.2f}{predicted:>12}")
-    return "\n".join([*lines, "", ops_table(costs[DEFAULT])])
-
-
-def report(about: Mapping[str, object], rows: list[Row], costs: Costs) -> str:
-    """All tables, and the two ratios asked for."""
+def report(about: Mapping[str, object], rows: list[StepResult], costs: Costs) -> str:
+    """All tables, and the ratios of the default to plain and base."""
     found = {row.name: row for row in rows}
     lines = [f"{name}: {value}" for name, value in about.items()]
-    lines += ["", rows_table(rows), "", ops_table(costs[DEFAULT]), ""]
+    lines += ["", steps_table(rows), "", ops_table(costs[DEFAULT]), ""]
     if PLAIN in found:
         middle, low, high = found[PLAIN].relative
         lines.append(f"default against plain: {middle:.2f} times as fast ({low:.2f} to {high:.2f})")
@@ -199,7 +190,7 @@ def report(about: Mapping[str, object], rows: list[Row], costs: Costs) -> str:
 
 
 def _precisions(picked: Mapping[str, TrainConfig]) -> list[torch.dtype]:
-    return sorted({make_machine(c).precision for c in picked.values()}, key=str)
+    return sorted({make_machine(c.run).precision for c in picked.values()}, key=str)
 
 
 def _machine(device: torch.device) -> str:

@@ -1,6 +1,6 @@
 """What each part of the method is worth: `python -m bench.ablation [--rows ...] [--seeds ...]`.
 
-Runs what is missing of the rows asked for and prints their table. Killed, it goes on where it was;
+Runs what is missing of the chosen rows and prints their table. Killed, it goes on where it was;
 started twice, the two processes take different runs. Each finished run is one JSON in
 `results/PRESET`, and tables come from those alone: `--table` runs nothing, `--write` also puts the
 tables into results/tables.md and docs/evidence.md.
@@ -8,61 +8,40 @@ tables into results/tables.md and docs/evidence.md.
 
 import sys
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated
 
 import tyro
 
 from bench.ablation.page import read_runs, write_pages
 from bench.ablation.rows import GROUPS, ROWS, chosen
+from bench.ablation.running import run_trial
 from bench.ablation.table import against_table, tables
-from bench.ablation.trial import RESULTS, RUNS, SEEDS, Trial, run_trial
+from bench.ablation.trial import Selection
+from bench.measuring.options import OtherPeople
+from bench.training.machine import make_machine
 from gait.cli import run
 from gait.errors import ConfigError
 from train.data.pack import Pack
-from train.device import pick_device, pick_precision, set_threads
-from train.distributed import Ranks
-from train.learner import Machine
 from train.presets import load_config
 from train.walkers import walkers_pack
 
 
 @dataclass(frozen=True)
-class Command:
+class Command(Selection):
     """What the command line asks for.
 
     Args:
-        rows: names of rows or groups of rows (see --list).
-        seeds: of the runs; every row runs with each. 0 to 2 helped to choose the settings.
-        preset: the benchmark: benchmark (two CPU cores), benchmark_gpu, or a .yaml file.
-        pack: other people than the preset's, packed by train.pack.
-        results: folder of the records.
-        runs: folder of the unfinished and finished run folders.
         listing: print the rows, and which seeds are done, and stop.
         table: print the tables of what is done, and stop.
-        against: a row: print what the rows asked for score above or below it, and stop.
+        against: a row: print what the chosen rows score above or below it, and stop.
         write: also write them into results/tables.md and docs/evidence.md.
     """
 
-    rows: tuple[str, ...] = ("phases",)
-    seeds: tuple[int, ...] = SEEDS
-    preset: str = "benchmark"
-    pack: Path | None = None
-    results: Path = RESULTS
-    runs: Path = RUNS
+    pack: OtherPeople = None
     listing: Annotated[bool, tyro.conf.arg(name="list")] = False
     table: bool = False
     against: str | None = None
     write: bool = False
-
-    def trials(self) -> list[Trial]:
-        """Every run asked for: seed by seed, so that the first table has every row once."""
-        preset = load_config(self.preset)
-        return [
-            Trial(preset, row, seed, self.runs, self.results)
-            for seed in self.seeds
-            for row in chosen(self.rows)
-        ]
 
 
 def main() -> None:
@@ -85,7 +64,7 @@ def main() -> None:
 
 
 def against_text(command: Command, name: str) -> str:
-    """The paired differences of the rows asked for to any one row.
+    """The paired differences of the chosen rows to any one row.
 
     Raises:
         ConfigError: no such row, or its people are not theirs.
@@ -94,8 +73,8 @@ def against_text(command: Command, name: str) -> str:
         chosen([name])  # says which there are
         raise ConfigError(f"got the group {name}, need one row to compare with")
     runs = read_runs(load_config(command.preset), command.results)
-    asked = {row: {s: own[s] for s in command.seeds if s in own} for row, own in runs.items()}
-    return against_table(asked, ROWS[name], chosen(command.rows))
+    wanted = {row: {s: own[s] for s in command.seeds if s in own} for row, own in runs.items()}
+    return against_table(wanted, ROWS[name], chosen(command.rows))
 
 
 def rows_text(command: Command) -> str:
@@ -112,23 +91,18 @@ def rows_text(command: Command) -> str:
 
 
 def run_missing(command: Command) -> bool:
-    """Runs what is missing; whether all that was asked for is there now.
+    """Runs what is missing; whether every chosen run is finished now.
 
     Raises:
-        ConfigError: nothing is asked for, or a row does not go with the preset or the pack.
+        ConfigError: no run is chosen, or a row does not go with the preset or the pack.
     """
     trials = command.trials()
-    if not trials:
-        raise ConfigError("got no row or no seed, need at least one of each (see --list)")
     for trial in trials:
         _ = trial.config  # one that does not go with the preset is an error before any work
     missing = [trial for trial in trials if trial.record() is None]
     if command.pack and any("walkers" in trial.row.changes for trial in missing):
         raise ConfigError("got a pack and rows that have people of their own: give no --pack")
-    run_config = trials[0].preset.run
-    set_threads(run_config)
-    device = pick_device(run_config, Ranks())
-    machine = Machine(device, pick_precision(run_config, device))
+    machine = make_machine(trials[0].preset.run)
     finished = True
     for number, trial in enumerate(missing, 1):
         print(f"run {number} of {len(missing)}: {trial.name}", file=sys.stderr, flush=True)

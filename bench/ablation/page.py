@@ -164,16 +164,9 @@ def evidence_text(results: Path) -> str:
     for row in PHASES:
         if row.name in runs:
             own = runs[row.name]
-            found = [f"{e.value:.1f}" for e in (score(own, [pair]) for pair in ACROSS)]
-            lines.append(
-                [
-                    row.what,
-                    " ".join(map(str, own)),
-                    *found,
-                    _against(runs, row.name),
-                    row.paper or "–",
-                ]
-            )
+            found = [f"{score(own, [pair]).value:.1f}" for pair in ACROSS]
+            seeds, gained = " ".join(map(str, own)), _against(runs, row.name)
+            lines.append([row.what, seeds, *found, gained, row.paper or "–"])
     return f"{markdown(lines)}\n\n{_of_what(preset, runs)}"
 
 

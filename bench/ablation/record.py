@@ -13,6 +13,7 @@ from gait.errors import EvaluationError
 from gait.metrics import Distance
 from gait.modality import Modality
 from train.config import TrainConfig
+from train.data.pack import Index
 
 
 class Part(BaseModel):
@@ -53,6 +54,7 @@ class PeopleScores(Part):
 
 
 Data = tuple[str, str]
+"""What tells the people of comparable runs apart: the walks, and the frames where they are real."""
 
 
 def comparable_data(walks: str, frames: str, simulated: bool) -> Data:
@@ -62,6 +64,22 @@ def comparable_data(walks: str, frames: str, simulated: bool) -> Data:
     another processor rounds otherwise.
     """
     return walks, "" if simulated else frames
+
+
+def walks_hash(index: Index) -> str:
+    """sha256 of who is in a pack, in which walks and in which split."""
+    walks = [(r.subject, r.type, r.view, r.split) for r in index.records]
+    return hashlib.sha256(json.dumps(walks).encode()).hexdigest()
+
+
+def frames_hash(index: Index) -> str:
+    """sha256 of a pack's frames, by the hashes of its stores."""
+    return hashlib.sha256(index.model_dump_json(include={"stores"}).encode()).hexdigest()
+
+
+def pack_data(index: Index) -> Data:
+    """The people of a pack."""
+    return comparable_data(walks_hash(index), frames_hash(index), index.simulated)
 
 
 class RunRecord(Part):

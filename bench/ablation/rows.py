@@ -2,7 +2,7 @@
 
 import difflib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from gait.errors import ConfigError
@@ -34,156 +34,97 @@ class Row:
     full: str = "full"
 
 
-def _diffusion(**fields: Any) -> Changes:
-    return {"diffusion": fields}
+def _row(name: str, what: str, paper: str | None = None, **diffusion: Any) -> Row:
+    """A row that changes the diffusion branch alone."""
+    return Row(name, what, {"diffusion": diffusion} if diffusion else {}, paper)
+
+
+def _pair(suffix: str, what: str, changes: Changes, *, apart: bool = False) -> tuple[Row, Row]:
+    """Base and full with the same further changes; full is compared with this base.
+
+    Args:
+        suffix: of both names.
+        what: in a table, after "no diffusion" and "all three phases".
+        changes: of both, in other sections than the diffusion branch.
+        apart: whether they are of other people, and compared with each other alone.
+    """
+    base, full = f"{BASE}-{suffix}", f"{FULL}-{suffix}"
+    own = {"base": base, "full": full} if apart else {}
+    return (
+        Row(base, f"no diffusion, {what}", {**NO_DIFFUSION, **changes}, **own),
+        Row(full, f"all three phases, {what}", changes, **{"base": base, **own}),
+    )
 
 
 BASE, FULL, FIRST = "base", "full", "p1"
-NO_DIFFUSION = _diffusion(phases=[])
+NO_DIFFUSION: Changes = {"diffusion": {"phases": []}}
 
 PHASES = (
-    Row(BASE, "no diffusion", NO_DIFFUSION, "54.7"),
-    Row(FIRST, "phase 1", _diffusion(phases=[1]), "60.6"),
-    Row("p12", "phases 1, 2", _diffusion(phases=[1, 2]), "63.1"),
-    Row("p13", "phases 1, 3", _diffusion(phases=[1, 3]), "62.5"),
-    Row("p3", "phase 3", _diffusion(phases=[3])),
-    Row("p23", "phases 2, 3", _diffusion(phases=[2, 3]), "61.8"),
-    Row(FULL, "all three phases", paper="63.8"),
+    _row(BASE, "no diffusion", "54.7", phases=[]),
+    _row(FIRST, "phase 1", "60.6", phases=[1]),
+    _row("p12", "phases 1, 2", "63.1", phases=[1, 2]),
+    _row("p13", "phases 1, 3", "62.5", phases=[1, 3]),
+    _row("p3", "phase 3", phases=[3]),
+    _row("p23", "phases 2, 3", "61.8", phases=[2, 3]),
+    _row(FULL, "all three phases", "63.8"),
 )
 PARTS = (
-    Row("no-shared-noise", "without shared noise", _diffusion(shared_noise=False), "61.8"),
-    Row("no-heads", "without decoupled heads", _diffusion(decoupled_heads=False), "62.7"),
-    Row("no-token", "without the modal token", _diffusion(modal_token=False), "60.3"),
-    Row("no-attention", "without axial attention", _diffusion(axial_attention=False), "62.0"),
-    Row("independent", "a denoiser for each modality", _diffusion(denoiser="independent"), "63.3"),
-    Row("heavy", "a heavy denoiser", _diffusion(denoiser="heavy"), "59.1"),
-    Row("no-denoiser", "no denoiser: clean latents aligned", _diffusion(denoiser="none")),
+    _row("no-shared-noise", "without shared noise", "61.8", shared_noise=False),
+    _row("no-heads", "without decoupled heads", "62.7", decoupled_heads=False),
+    _row("no-token", "without the modal token", "60.3", modal_token=False),
+    _row("no-attention", "without axial attention", "62.0", axial_attention=False),
+    _row("independent", "a denoiser for each modality", "63.3", denoiser="independent"),
+    _row("heavy", "a heavy denoiser", "59.1", denoiser="heavy"),
+    _row("no-denoiser", "no denoiser: clean latents aligned", denoiser="none"),
 )
 SETTINGS = (
-    Row("scaled", "β scaled by 1000/T", _diffusion(schedule="linear_scaled")),
-    Row("cosine", "cosine schedule", _diffusion(schedule="cosine")),
-    Row("t50", "T = 50, β scaled", _diffusion(schedule="linear_scaled", steps=50), "58.2 of 58.7"),
-    Row(
-        "t200", "T = 200, β scaled", _diffusion(schedule="linear_scaled", steps=200), "58.6 of 58.7"
-    ),
-    Row("tau1-90", "τ1 = 0.90", _diffusion(tau1=0.90), "58.3 of 58.7"),
-    Row("tau1-98", "τ1 = 0.98", _diffusion(tau1=0.98), "58.5 of 58.7"),
-    Row("tau2-40", "τ2 = 0.40", _diffusion(tau2=0.40), "58.1 of 58.7"),
-    Row("tau2-60", "τ2 = 0.60", _diffusion(tau2=0.60), "58.4 of 58.7"),
-    Row("lambda1-03", "λ1 = 0.3", _diffusion(lambda1=0.3)),
-    Row("lambda1-1", "λ1 = 1", _diffusion(lambda1=1.0)),
-    Row("lambda23-1", "λ2 = λ3 = 1", _diffusion(lambda2=1.0, lambda3=1.0)),
-    Row("lambda23-10", "λ2 = λ3 = 10", _diffusion(lambda2=10.0, lambda3=10.0)),
-    Row("detached", "targets detached", _diffusion(detach_targets=True)),
-    Row("as-they-are", "latents not standardised", _diffusion(standardise_latent=False)),
-    Row(
-        "ill-posed",
-        "detached, not standardised, λ1 = 1, λ2 = λ3 = 0.1",
-        _diffusion(
-            detach_targets=True,
-            standardise_latent=False,
-            lambda1=1.0,
-            lambda2=0.1,
-            lambda3=0.1,
-        ),
-    ),
-    Row(
-        "unbounded",
-        "β scaled, 1/√ᾱ not bounded",
-        _diffusion(schedule="linear_scaled", max_inverse_signal=None),
-    ),
-)
+    _row("scaled", "β scaled by 1000/T", schedule="linear_scaled"),
+    _row("cosine", "cosine schedule", schedule="cosine"),
+    _row("t50", "T = 50, β scaled", "58.2 of 58.7", schedule="linear_scaled", steps=50),
+    _row("t200", "T = 200, β scaled", "58.6 of 58.7", schedule="linear_scaled", steps=200),
+    _row("tau1-90", "τ1 = 0.90", "58.3 of 58.7", tau1=0.90),
+    _row("tau1-98", "τ1 = 0.98", "58.5 of 58.7", tau1=0.98),
+    _row("tau2-40", "τ2 = 0.40", "58.1 of 58.7", tau2=0.40),
+    _row("tau2-60", "τ2 = 0.60", "58.4 of 58.7", tau2=0.60),
+    _row("lambda1-03", "λ1 = 0.3", lambda1=0.3),
+    _row("lambda1-1", "λ1 = 1", lambda1=1.0),
+    _row("lambda23-1", "λ2 = λ3 = 1", lambda2=1.0, lambda3=1.0),
+    _row("lambda23-10", "λ2 = λ3 = 10", lambda2=10.0, lambda3=10.0),
+    _row("detached", "targets detached", detach_targets=True),
+    _row("as-they-are", "latents not standardised", standardise_latent=False),
+    _row("ill-posed", "detached, not standardised, λ1 = 1, λ2 = λ3 = 0.1", detach_targets=True,
+         standardise_latent=False, lambda1=1.0, lambda2=0.1, lambda3=0.1),
+    _row("unbounded", "β scaled, 1/√ᾱ not bounded", schedule="linear_scaled",
+         max_inverse_signal=None),
+)  # fmt: skip
 UNDECAYED = tuple(
-    Row(
-        f"{name}-undecayed",
-        f"{what}, no weight decay on the branch",
-        _diffusion(phases=phases, weight_decay=0.0),
-        full=FULL if len(phases) == 3 else "full-undecayed",
+    replace(
+        _row(f"{row.name}-undecayed", f"{row.what}, no weight decay on the branch",
+             phases=row.changes.get("diffusion", {}).get("phases", [1, 2, 3]), weight_decay=0.0),
+        full=FULL if row.name == FULL else "full-undecayed",
     )
-    for name, what, phases in (
-        ("p1", "phase 1", [1]),
-        ("p13", "phases 1, 3", [1, 3]),
-        ("p23", "phases 2, 3", [2, 3]),
-        (FULL, "all three phases", [1, 2, 3]),
-    )
-)
-TRIPLETS = (
-    Row(
-        "base-within",
-        "no diffusion, triplets within modalities",
-        {**NO_DIFFUSION, "model": {"within_modality_triplets": True}},
-        full="full-within",
-    ),
-    Row(
-        "full-within",
-        "all three phases, triplets within modalities",
-        {"model": {"within_modality_triplets": True}},
-        base="base-within",
-    ),
-)
-SHORTER = tuple(
-    row
-    for n in (2000, 3000)
-    for shorter in ({"optim": {"iterations": n}},)
-    for row in (
-        Row(f"base-{n}", f"no diffusion, {n} iterations", {**NO_DIFFUSION, **shorter}),
-        Row(f"full-{n}", f"all three phases, {n} iterations", shorter, base=f"base-{n}"),
-    )
-)
+    for row in PHASES
+    if row.name in ("p1", "p13", "p23", FULL)
+)  # fmt: skip
+WITHIN: Changes = {"model": {"within_modality_triplets": True}}
+_BASE_WITHIN, _FULL_WITHIN = _pair("within", "triplets within modalities", WITHIN)
+TRIPLETS = (replace(_BASE_WITHIN, full=_FULL_WITHIN.name), _FULL_WITHIN)
+SHORTER: Changes = {"optim": {"iterations": 3000}}
 RIVALS = (
-    *SHORTER,
-    Row(
-        "no-denoiser-3000",
-        "no denoiser, 3000 iterations",
-        {**_diffusion(denoiser="none"), "optim": {"iterations": 3000}},
-        base="base-3000",
-        full="full-3000",
-    ),
-    Row(
-        "base-decay-002",
-        "no diffusion, weight decay 0.002",
-        {**NO_DIFFUSION, "optim": {"weight_decay": 2e-3}},
-    ),
-    Row(
-        "base-lr-0015",
-        "no diffusion, learning rate 0.0015",
-        {**NO_DIFFUSION, "optim": {"lr": 1.5e-3}},
-    ),
-    Row(
-        "full-lr-0015",
-        "all three phases, learning rate 0.0015",
-        {"optim": {"lr": 1.5e-3}},
-        base="base-lr-0015",
-    ),
-)
-OTHERS = (
-    Row(
-        "base-others",
-        "no diffusion, other people",
-        {**NO_DIFFUSION, "walkers": {"seed": 7}},
-        base="base-others",
-        full="full-others",
-    ),
-    Row(
-        "full-others",
-        "all three phases, other people",
-        {"walkers": {"seed": 7}},
-        base="base-others",
-        full="full-others",
-    ),
-)
+    *_pair("2000", "2000 iterations", {"optim": {"iterations": 2000}}),
+    *_pair("3000", "3000 iterations", SHORTER),
+    Row("no-denoiser-3000", "no denoiser, 3000 iterations",
+        {"diffusion": {"denoiser": "none"}, **SHORTER}, base="base-3000", full="full-3000"),
+    Row("base-decay-002", "no diffusion, weight decay 0.002",
+        {**NO_DIFFUSION, "optim": {"weight_decay": 2e-3}}),
+    *_pair("lr-0015", "learning rate 0.0015", {"optim": {"lr": 1.5e-3}}),
+)  # fmt: skip
+OTHERS = _pair("others", "other people", {"walkers": {"seed": 7}}, apart=True)
 CONTROLS = tuple(
-    Row(
-        f"{name}-{carrier}",
-        f"{what}, identity from {carrier} only",
-        {"diffusion": {"phases": phases}, "walkers": {"identity": carrier}},
-        base=f"base-{carrier}",
-        full=f"full-{carrier}",
-    )
+    row
     for carrier in ("shape", "motion")
-    for name, what, phases in (
-        ("base", "no diffusion", []),
-        ("full", "all three phases", [1, 2, 3]),
+    for row in _pair(
+        carrier, f"identity from {carrier} only", {"walkers": {"identity": carrier}}, apart=True
     )
 )
 GROUPS: Mapping[str, Sequence[Row]] = {

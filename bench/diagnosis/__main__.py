@@ -8,6 +8,7 @@ the most room to spare and the worst failures.
 
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,15 +20,15 @@ from bench.ablation.table import ACROSS
 from bench.diagnosis.gaps import Gaps, measure_gaps
 from bench.diagnosis.plots import draw_conditions, draw_gaps, draw_people
 from bench.diagnosis.retrievals import extremes
-from bench.diagnosis.runs import common_config
+from bench.measuring.options import OtherPeople
+from bench.training.machine import make_machine
 from gait.cli import run
-from gait.errors import PackError
+from gait.errors import ConfigError, PackError
 from gait.metrics import Distance
 from gait.modality import Modality
-from train.checkpoint import load_network
+from train.checkpoint import load_checkpoint, load_network
+from train.config import TrainConfig
 from train.data.pack import Pack, Record
-from train.device import pick_device, pick_precision, set_threads
-from train.distributed import Ranks
 from train.embed import Embeddings, embed_sequences
 from train.learner import Machine
 from train.loop import LAST
@@ -59,7 +60,7 @@ class Seen(NamedTuple):
 def main(
     runs: tyro.conf.Positional[tuple[Path, ...]],
     out: Path = Path("diagnosis"),
-    pack: Path | None = None,
+    pack: OtherPeople = None,
     walks: int = 600,
     strips: int = 6,
 ) -> None:
@@ -68,15 +69,12 @@ def main(
     Args:
         runs: run folders, of one benchmark; the first is the one looked at.
         out: folder of the pictures.
-        pack: other people than those the first run's configuration describes.
         walks: test walks, drawn by chance, in the gaps and in the map of people.
         strips: probes in each picture of retrievals.
     """
     config = common_config(runs)
     people = Pack.open(pack) if pack else walkers_pack(config.walkers)
-    set_threads(config.run)
-    device = pick_device(config.run, Ranks())
-    machine = Machine(device, pick_precision(config.run, device))
+    machine = make_machine(config.run)
     records = [record for record in people.records if record.split == "test"]
     if not records:
         raise PackError(f"{people.path} has no test people to look at")
@@ -93,6 +91,22 @@ def main(
     for name, picture in pictures.items():
         write_atomically(out / name, picture)
         print(out / name)
+
+
+def common_config(folders: Sequence[Path]) -> TrainConfig:
+    """The configuration of the first of some runs, whose people are those of all.
+
+    Raises:
+        ConfigError: no folder, or runs of other people than the first's.
+        CheckpointError: a folder without a readable last checkpoint.
+    """
+    if not folders:
+        raise ConfigError("got no run folder, need at least one, such as runs/benchmark/full-0")
+    first, *others = (load_checkpoint(folder / LAST).config for folder in folders)
+    for folder, other in zip(folders[1:], others, strict=True):
+        if other.walkers != first.walkers:
+            raise ConfigError(f"{folder} is of other people than {folders[0]}: look at it alone")
+    return first
 
 
 def _look(folder: Path, pack: Pack, records: list[Record], machine: Machine) -> Seen:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.soak import resident_mib
+from bench.measuring.process_memory import resident_mib
 from gallery.identity import Identity
 from serve.key_file import KeyFile
 from serve.keyring import Grant

@@ -17,7 +17,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from bench.service import ServiceClient, ServiceError, running_service
+from bench.serving.service_process import ServiceClient, ServiceError, running_service
 from gait.modality import Modality
 from gallery.record import clock
 from tests import services

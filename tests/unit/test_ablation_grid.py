@@ -10,13 +10,14 @@ import torch
 from filelock import FileLock
 
 import train.loop
-from bench.ablation import trial as trials
+from bench.ablation import running
 from bench.ablation.__main__ import main
 from bench.ablation.page import read_runs
 from bench.ablation.record import RunRecord
 from bench.ablation.rows import ROWS
+from bench.ablation.running import commit, run_trial
 from bench.ablation.table import tables
-from bench.ablation.trial import Trial, commit, run_trial
+from bench.ablation.trial import Trial
 from gait.errors import ConfigError, EvaluationError
 from tests.packs import write_pack
 from tests.training_setup import tiny_config, write_tiny_yaml
@@ -74,7 +75,7 @@ def test_killed_and_started_again_the_records_and_the_table_are_the_same(
             with pytest.raises(KeyboardInterrupt):
                 run_trial(again[1], pack, MACHINE)
     with monkeypatch.context() as patch:
-        patch.setattr(trials, "evaluate", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        patch.setattr(running, "evaluate", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             run_trial(again[0], pack, MACHINE)
     assert not list((tmp_path / "again" / "results").rglob("*.json"))
@@ -92,7 +93,7 @@ def test_a_finished_run_is_not_made_again(
 ) -> None:
     trial = some_trials(tmp_path)[0]
     assert run_trial(trial, pack, MACHINE)
-    monkeypatch.setattr(trials, "_train", lambda *_: pytest.fail("trained again"))
+    monkeypatch.setattr(running, "_train", lambda *_: pytest.fail("trained again"))
     assert run_trial(trial, pack, MACHINE)
 
 

@@ -127,3 +127,17 @@ def test_frame_budget(tmp_path: Path) -> None:
     rows = json.loads(out.read_text())
     assert len(rows) == 2 * 5 + 1
     assert rows[-1]["frames"] > rows[5]["frames"] > rows[0]["frames"] == 1
+
+
+def test_serving_cost() -> None:
+    words = ("--clients", "2", "--frames", "3", "--seconds", "0.2", "--rounds", "1")
+    text = output("bench.serve", "--bundle", str(TINY), *words, "--minutes", "0.03", "--json")
+    found = json.loads(text)
+    names = ["bare encoder + search", "service", "plain FastAPI"]
+    assert [row["name"] for row in found["rows"]] == names
+    for row in found["rows"]:
+        assert row["refused"] == {}
+        assert 0 < row["p50_ms"] <= row["p99_ms"]
+    kinds = found["memory"]["kinds"]
+    assert kinds["enrol"] == kinds["erase"] > 0
+    assert found["memory"]["early_mib"] > 10

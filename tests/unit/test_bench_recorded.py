@@ -9,7 +9,8 @@ import torch
 import bench.recorded
 from bench.ablation.page import read_runs, results_text
 from bench.ablation.rows import ROWS
-from bench.ablation.trial import Trial, run_trial
+from bench.ablation.running import run_trial
+from bench.ablation.trial import Trial
 from bench.recorded import Command, main, recorded_walkers
 from gait.errors import CheckpointError, ConfigError, MotionFileError
 from tests.packs import write_pack
@@ -53,7 +54,8 @@ def command(runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Comm
     monkeypatch.setattr(bench.recorded, "walkers_pack", lambda _: recorded)
     preset = str(write_tiny_yaml(tmp_path, optim=SHORT))
     results = tmp_path / "results" / "recorded"
-    return Command(tmp_path / "motion", seeds=(0,), preset=preset, runs=runs, results=results)
+    motion = tmp_path / "motion"
+    return Command(motion=motion, seeds=(0,), preset=preset, runs=runs, results=results)
 
 
 def test_every_run_leaves_a_record_of_the_recorded_people(

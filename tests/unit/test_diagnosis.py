@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from bench.ablation.rows import ROWS
-from bench.ablation.trial import Trial, run_trial
+from bench.ablation.running import run_trial
+from bench.ablation.trial import Trial
 from bench.diagnosis.__main__ import main
 from bench.diagnosis.gaps import clean_latents, measure_gaps
 from bench.diagnosis.plots import draw_gaps

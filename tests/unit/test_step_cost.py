@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from bench.cost import OpCounter, Rates, count_step
+from bench.training.step_cost import OpCounter, Rates, count_step
 from tests.training_setup import tiny_config
 
 

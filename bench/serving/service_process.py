@@ -20,6 +20,7 @@ from gait.clip import Clip
 from gait.errors import GaitError
 from gait.modality import Modality
 
+SUBJECTS = "/v1/galleries/default/subjects"
 READY_WITHIN = 60.0
 """Seconds in which a service must have warmed its model."""
 
@@ -31,7 +32,7 @@ class ServiceError(GaitError):
 
 
 @dataclass(frozen=True)
-class Found:
+class Candidates:
     """What `POST /v1/identify` answered, and how long it took as seen from here.
 
     Args:
@@ -69,18 +70,14 @@ class ServiceClient:
         except httpx2.TransportError:
             return False
 
-    def identify(self, clip: bytes, modality: Modality, top_k: int) -> Found:
+    def identify(self, clip: bytes, modality: Modality, top_k: int) -> Candidates:
         """Sends a clip file and waits for the candidates."""
+        fields = {"modality": str(modality), "top_k": str(top_k), "purpose": "benchmark"}
         start = time.perf_counter()
-        reply = self._http.post(
-            "/v1/identify",
-            files={"clip": ("clip.npy", clip, "application/octet-stream")},
-            data={"modality": str(modality), "top_k": str(top_k), "purpose": "benchmark"},
-        )
+        body = self.send("POST", "/v1/identify", {"clip": clip}, fields)
         took = 1000 * (time.perf_counter() - start)
-        body = self._checked(reply)
         candidates = body["candidates"]
-        return Found(
+        return Candidates(
             [c["subject"] for c in candidates],
             [c["template"] for c in candidates],
             body["timings_ms"] | {"request": took},
@@ -88,17 +85,45 @@ class ServiceClient:
 
     def sources(self, subject: str) -> dict[int, str]:
         """Where each template of a subject came from, by template id."""
-        body = self._checked(self._http.get(f"/v1/galleries/default/subjects/{subject}"))
+        body = self.send("GET", f"{SUBJECTS}/{subject}")
         return {t["template"]: t["source"] for t in body["templates"]}
+
+    def enrol(self, subject: str, clip: bytes, modality: Modality) -> None:
+        """Enrols one clip of random pixels."""
+        fields = {"modality": str(modality), "authorisation": "none: random pixels"}
+        fields |= {"expires": "2999-01-01"}
+        self.send("POST", f"{SUBJECTS}/{subject}/templates", {"clips": clip}, fields)
+
+    def send(
+        self,
+        method: str,
+        path: str,
+        files: Mapping[str, bytes] | None = None,
+        fields: Mapping[str, str] | None = None,
+        refused: int | None = None,
+    ) -> Any:
+        """Sends a request.
+
+        Args:
+            method, path: of it.
+            files, fields: of a multipart form.
+            refused: the status of the refusal that is expected; if None, success is.
+
+        Returns:
+            The reply's JSON; None if it is empty.
+
+        Raises:
+            ServiceError: another status came back.
+        """
+        sent = {name: (f"{name}.npy", data) for name, data in (files or {}).items()}
+        reply = self._http.request(method, path, files=sent or None, data=dict(fields or {}))
+        if reply.status_code != refused and (refused or not reply.is_success):
+            raise ServiceError(f"{reply.url} answered {reply.status_code}: {reply.text[:300]}")
+        return reply.json() if reply.content else None
 
     def close(self) -> None:
         """Closes the connection."""
         self._http.close()
-
-    def _checked(self, reply: httpx2.Response) -> Any:
-        if reply.is_success:
-            return reply.json()
-        raise ServiceError(f"{self.url} answered {reply.status_code}: {reply.text[:300]}")
 
 
 @contextmanager

@@ -1,24 +1,22 @@
 """The most arithmetic that ONNX Runtime gets out of this machine: large matrix products."""
 
-import time
-
 import numpy as np
 import onnx
 import onnxruntime
 from onnx import TensorProto, helper
 
+from bench.measuring.clock import quickest
 from gait.variant import Variant
 
 _SIDE = 1024
 
 
-def peak(variant: Variant, threads: int, times: int = 20) -> float:
+def peak(variant: Variant, threads: int) -> float:
     """Operations a second, two for each multiply-add, of square products of 1024 × 1024.
 
     Args:
         variant: int8 is uint8 times int8 into int32; the others are in float32, as a CPU computes.
         threads: of the product.
-        times: the best of so many.
     """
     integer = variant is Variant.INT8
     kinds = (TensorProto.UINT8, TensorProto.INT8) if integer else (TensorProto.FLOAT,) * 2
@@ -41,10 +39,4 @@ def peak(variant: Variant, threads: int, times: int = 20) -> float:
         model.SerializeToString(), options, ["CPUExecutionProvider"]
     )
     first = np.ones(sides, types[0])
-    return 2 * _SIDE**3 / min(_seconds(session, first) for _ in range(times))
-
-
-def _seconds(session: onnxruntime.InferenceSession, first: object) -> float:
-    began = time.perf_counter()
-    session.run(None, {"a": first})
-    return time.perf_counter() - began
+    return 2 * _SIDE**3 / quickest(lambda: session.run(None, {"a": first}), 1.0)

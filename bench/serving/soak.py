@@ -4,13 +4,12 @@ import time
 from collections import Counter
 from dataclasses import asdict, dataclass
 from http import HTTPStatus
-from pathlib import Path
 from typing import Any
 
-import httpx2
 import numpy as np
 
-from bench.service import ServiceClient, ServiceError, clip_file
+from bench.measuring.process_memory import resident_mib
+from bench.serving.service_process import SUBJECTS, ServiceClient, clip_file
 from gait.clip import Clip
 from gait.modality import Modality
 
@@ -19,11 +18,11 @@ _WARM = 0.2
 
 
 _KINDS = ("enrol", "identify", "verify", "identify", "damaged", "identify", "list", "identify")
-"""What is asked for, in turn. An enrolment is erased again; a damaged file is cut in half."""
+"""Requests, in turn. An enrolment is erased again; a damaged file is cut in half."""
 
 
 @dataclass(frozen=True)
-class Sample:
+class MemorySample:
     """Resident memory, in MiB, after some requests."""
 
     second: float
@@ -31,27 +30,24 @@ class Sample:
     mib: float
 
 
-def soak(service: ServiceClient, minutes: float, pause: float = 0.0) -> dict[str, Any]:
-    """Mixed traffic: clips of both modalities and many lengths, asked for in turn as in `_KINDS`.
+def soak(service: ServiceClient, minutes: float) -> dict[str, Any]:
+    """Mixed traffic: the requests of `_KINDS` in turn, clips of both modalities and many lengths.
 
     Args:
         service: with a gallery `default` that is not empty.
         minutes: of traffic.
-        pause: seconds between requests.
 
     Returns:
         `kinds`, how many requests of each; `samples`; `growth_mib`, from the end of the warm-up to
         the end, each the median of a tenth of the samples; and that for 1,000 requests.
     """
     rng, done = np.random.default_rng(0), Counter[str]()
-    samples: list[Sample] = []
+    samples: list[MemorySample] = []
     began = time.monotonic()
-    with httpx2.Client(base_url=service.url, timeout=60) as http:
-        while (second := time.monotonic() - began) < 60 * minutes:
-            _one(http, rng, done)
-            if not samples or second - samples[-1].second >= minutes * 60 / 200:
-                samples.append(Sample(second, done.total(), resident_mib(service.process)))
-            time.sleep(pause)
+    while (second := time.monotonic() - began) < 60 * minutes:
+        _one(service, rng, done)
+        if not samples or second - samples[-1].second >= minutes * 60 / 200:
+            samples.append(MemorySample(second, done.total(), resident_mib(service.process)))
     tenth = max(1, len(samples) // 10)
     start = int(_WARM * len(samples))
     first, last = samples[start : start + tenth], samples[-tenth:]
@@ -76,15 +72,7 @@ def memory_text(memory: dict[str, Any]) -> str:
     )
 
 
-def resident_mib(process: int) -> float:
-    """Resident memory of a process of this machine."""
-    for line in Path(f"/proc/{process}/status").read_text().splitlines():
-        if line.startswith("VmRSS:"):
-            return int(line.split()[1]) / 1024
-    raise ServiceError(f"process {process} has ended")
-
-
-def _one(http: httpx2.Client, rng: np.random.Generator, done: Counter[str]) -> None:
+def _one(service: ServiceClient, rng: np.random.Generator, done: Counter[str]) -> None:
     """The next request, or for an enrolment two."""
     modality = list(Modality)[int(rng.integers(2))]
     shape = (int(rng.integers(3, 60)), modality.channels, 64, 64)
@@ -92,24 +80,17 @@ def _one(http: httpx2.Client, rng: np.random.Generator, done: Counter[str]) -> N
     kind = _KINDS[done.total() % len(_KINDS)]
     fields = {"modality": str(modality), "purpose": "soak"}
     if kind == "enrol":
-        path = f"/v1/galleries/default/subjects/soak{done.total() % 50}"
-        fields |= {"authorisation": "none: random pixels", "expires": "2999-01-01"}
-        _checked(http.post(f"{path}/templates", files={"clips": ("c", clip)}, data=fields))
-        _checked(http.delete(path))
+        subject = f"soak{done.total() % 50}"
+        service.enrol(subject, clip, modality)
+        service.send("DELETE", f"{SUBJECTS}/{subject}")
         done["erase"] += 1
     elif kind == "list":
-        _checked(http.get("/v1/galleries/default/subjects"))
+        service.send("GET", SUBJECTS)
     elif kind == "verify":
-        sent = {"clip": ("c", clip), "other": ("c", clip)}
-        _checked(http.post("/v1/verify", files=sent, data=fields))
+        service.send("POST", "/v1/verify", {"clip": clip, "other": clip}, fields)
+    elif kind == "identify":
+        service.send("POST", "/v1/identify", {"clip": clip}, fields)
     else:
-        whole = kind == "identify"
-        sent = {"clip": ("c", clip if whole else clip[: len(clip) // 2])}
-        reply = http.post("/v1/identify", files=sent, data=fields)
-        _checked(reply, HTTPStatus.OK if whole else HTTPStatus.UNPROCESSABLE_ENTITY)
+        half = {"clip": clip[: len(clip) // 2]}
+        service.send("POST", "/v1/identify", half, fields, HTTPStatus.UNPROCESSABLE_ENTITY)
     done[kind] += 1
-
-
-def _checked(reply: httpx2.Response, status: int | None = None) -> None:
-    if reply.status_code != status and (status or not reply.is_success):
-        raise ServiceError(f"{reply.url} answered {reply.status_code}: {reply.text[:300]}")

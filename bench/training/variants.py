@@ -66,8 +66,8 @@ def changed(config: TrainConfig, section: str, changes: Mapping[str, object]) ->
     return config.model_copy(update={section: fields})
 
 
-def chosen(rows: Mapping[str, TrainConfig], names: Iterable[str]) -> dict[str, TrainConfig]:
-    """The rows asked for, and the default, which all are compared with.
+def rows_named(rows: Mapping[str, TrainConfig], names: Iterable[str]) -> dict[str, TrainConfig]:
+    """The rows of some names, and the default, which all are compared with.
 
     Raises:
         ConfigError: there is no such row.

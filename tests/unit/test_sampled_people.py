@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from bench.population import NUMBERS, PARTS, Lift, Population
-from bench.walks import Walks
+from bench.accuracy.embedded_walks import Walks
+from bench.sampled_against_real import likeness, sampled
+from bench.search.sampled_people import NUMBERS, PARTS, Lift, Population
 from gait.errors import DataError
 from gait.modality import Modality
 
@@ -90,3 +91,13 @@ def test_walks_must_be_balanced() -> None:
     walks = made(3)
     with pytest.raises(DataError, match="equally many"):
         Population.of(walks.rows(np.arange(len(walks)) > 0))
+
+
+def test_likeness_of_people_who_are_told_apart_without_fail() -> None:
+    walks = made(6, noise=0.0)
+    who = np.unique(walks.subjects, return_inverse=True)[1]
+    own = np.eye(6, P * D, dtype=np.float32)[who]
+    row = likeness("real", dict.fromkeys(Modality, own), who, *Modality)
+    assert (row.same, row.different, row.rank1) == ([1, 1, 1], [0, 0, 0], 100)
+    drawn = sampled(walks, who)
+    assert {found.shape for found in drawn.values()} == {(len(walks), P * D)}

@@ -1,6 +1,6 @@
 """The same model behind a plain FastAPI handler, and without any server, to be compared with.
 
-python -m bench.rivals --bundle bundle --port 8001
+python -m bench.serving.plain_server --bundle bundle --port 8001
 
 It decodes the clip, embeds it and searches a matrix of embeddings; there are no keys, audit
 records, store, limits or deletion.
@@ -15,6 +15,7 @@ import tyro
 import uvicorn
 from fastapi import FastAPI, UploadFile
 
+from bench.measuring.options import Bundle
 from gait.cli import run
 from gait.clip import Clip
 from gait.decode import decode_clip
@@ -74,19 +75,18 @@ class Arguments:
     """Serves the model without anything around it, to be compared with.
 
     Args:
-        bundle: model bundle.
         port: TCP port on this machine.
         people: embeddings that are searched.
     """
 
-    bundle: Path
+    bundle: Bundle
     port: int
     people: int = 64
 
 
 def main() -> None:
     """Serves until it is stopped."""
-    given = tyro.cli(Arguments, prog="python -m bench.rivals")
+    given = tyro.cli(Arguments, prog="python -m bench.serving.plain_server")
     app = plain(Bare(given.bundle, given.people))
     uvicorn.run(app, port=given.port, log_level="warning", access_log=False)
 

@@ -1,11 +1,10 @@
 """What was found of a full-size run, set beside what is wanted."""
 
-from bench.step_table import Row
-from bench.targets import targets_table
+from bench.training.step_table import StepResult, targets_table
 
 
-def row(name: str, median: float, relative: float, data: float = 0.01) -> Row:
-    return Row(
+def row(name: str, median: float, relative: float, data: float = 0.01) -> StepResult:
+    return StepResult(
         name=name,
         median=median,
         p90=median,

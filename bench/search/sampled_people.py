@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.walks import Walks
+from bench.accuracy.embedded_walks import Walks
 from gait.errors import DataError
 from gait.modality import Modality
 

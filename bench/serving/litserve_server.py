@@ -10,7 +10,7 @@ from typing import Any
 import litserve  # type: ignore[import-not-found]
 import tyro
 
-from bench.rivals import PATH, Arguments, Bare
+from bench.serving.plain_server import PATH, Arguments, Bare
 from gait.cli import run
 from gait.clip import Clip
 from gait.decode import decode_clip
@@ -47,7 +47,7 @@ class Identify(litserve.LitAPI):  # type: ignore[misc]
 
 def main() -> None:
     """Serves until it is stopped."""
-    given = tyro.cli(Arguments, prog="python -m bench.rival_litserve")
+    given = tyro.cli(Arguments, prog="python -m bench.serving.litserve_server")
     server = litserve.LitServer(
         Identify(given.bundle, given.people),
         accelerator="cpu",

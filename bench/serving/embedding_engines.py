@@ -2,16 +2,16 @@
 
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from multiprocessing import get_context
-from multiprocessing.connection import Connection
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import numpy as np
 
-from bench.residence import Residence
+from bench.measuring.clock import seconds
+from bench.measuring.process_memory import ProcessMemory
 from gait.clip import Clip
 from gait.errors import GaitError
 from gait.modality import Modality
@@ -51,51 +51,34 @@ class Engine:
         return _torch(self) if self.name.startswith("torch") else _variant(self)
 
 
-@dataclass(frozen=True)
-class Loaded:
-    """How it went: seconds until it was ready, or why it is not."""
+class EngineProcess:
+    """An engine in a process of its own, which does nothing while it is not measured.
 
-    seconds: float
-    problem: str = ""
-
-
-class Worker:
-    """An engine in a process that waits quietly when it is not asked."""
+    Attributes:
+        load_seconds: until it was ready.
+        problem: why it cannot be used; empty if it can.
+    """
 
     def __init__(self, engine: Engine) -> None:
-        context = get_context("spawn")
-        self._pipe, end = context.Pipe()
-        self._process = context.Process(target=_serve, args=(engine, end), daemon=True)
-        self._process.start()
-        end.close()
+        self._process = ProcessPoolExecutor(1, mp_context=get_context("spawn"))
         try:
-            self.loaded: Loaded = self._pipe.recv()
-        except EOFError:
-            self.loaded = Loaded(0.0, "its process ended")
+            self.load_seconds, self.problem = self._process.submit(_load, engine).result()
+        except BrokenProcessPool:
+            self.load_seconds, self.problem = 0.0, "its process ended"
 
-    def times(self, lengths: Sequence[int], seconds: float) -> tuple[list[float], float]:
+    def times(self, lengths: Sequence[int], during: float) -> tuple[list[float], float]:
         """Seconds of each of several embeddings of clips of these lengths, and the peak memory in
         MB beyond what the process had with its model and libraries not yet loaded.
 
         Args:
             lengths: frames of each clip.
-            seconds: go on for as long, once at least.
+            during: go on for so many seconds, once at least.
         """
-        self._pipe.send((tuple(lengths), seconds))
-        taken, peak = self._pipe.recv()
-        return taken, peak
+        return self._process.submit(_times, lengths, during).result()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._process.terminate()
-        self._process.join()
+    def close(self) -> None:
+        """Ends the process."""
+        self._process.shutdown()
 
 
 def clips_of(lengths: Sequence[int]) -> list[Clip]:
@@ -109,26 +92,33 @@ def clips_of(lengths: Sequence[int]) -> list[Clip]:
     return found
 
 
-def _serve(engine: Engine, pipe: Connection) -> None:
-    memory, began = Residence(), time.perf_counter()
+_loaded: tuple[Embed, ProcessMemory] | None = None
+"""The engine of this process, and its memory since before it was loaded."""
+
+
+def _load(engine: Engine) -> tuple[float, str]:
+    """Seconds that it took, and what went wrong as text: not every error can leave a process."""
+    global _loaded
+    memory, began = ProcessMemory(), time.perf_counter()
     try:
         embed = engine.load()
         embed(clips_of([3, 2]))
     except (GaitError, RuntimeError) as error:
-        pipe.send(Loaded(0.0, str(error).splitlines()[0]))
-        return
-    pipe.send(Loaded(time.perf_counter() - began))
-    while True:
-        lengths, seconds = pipe.recv()
-        clips = clips_of(lengths)
-        embed(clips)
-        taken: list[float] = []
-        until = time.perf_counter() + seconds
-        while not taken or time.perf_counter() < until:
-            began = time.perf_counter()
-            embed(clips)
-            taken.append(time.perf_counter() - began)
-        pipe.send((taken, memory.peak()))
+        return 0.0, str(error).splitlines()[0]
+    _loaded = embed, memory
+    return time.perf_counter() - began, ""
+
+
+def _times(lengths: Sequence[int], during: float) -> tuple[list[float], float]:
+    assert _loaded is not None
+    embed, memory = _loaded
+    clips = clips_of(lengths)
+    embed(clips)
+    taken: list[float] = []
+    until = time.perf_counter() + during
+    while not taken or time.perf_counter() < until:
+        taken.append(seconds(lambda: embed(clips)))
+    return taken, memory.peak()
 
 
 def _variant(engine: Engine) -> Embed:

@@ -18,9 +18,9 @@ import numpy as np
 from gallery.index.rung import RungName
 from numpy.typing import NDArray
 
-from bench.population import Lift, Matrix, Population, Sample
-from bench.residence import Residence
-from bench.walks import embedded_walks
+from bench.accuracy.embedded_walks import embedded_walks
+from bench.measuring.process_memory import ProcessMemory
+from bench.search.sampled_people import Lift, Matrix, Population, Sample
 from gait.errors import GaitError
 from gait.modality import Modality
 from gallery.decision.fusion import Fusion
@@ -93,7 +93,7 @@ def fill(trial: Trial) -> Results:
     population = trial.population()
     lift = Lift.of(population.parts, population.dimension // population.parts)
     authorisation = Authorisation("benchmark", datetime.now(UTC) + timedelta(days=365))
-    residence = Residence()
+    memory = ProcessMemory()
     seconds, made = 0.0, 0
     with _opened(trial) as gallery:
         for number in range(gallery.counts().templates // BLOCK, trial.blocks()):
@@ -108,7 +108,7 @@ def fill(trial: Trial) -> Results:
         "templates": made,
         "seconds": seconds,
         "templates_per_second": made / seconds if made else float("nan"),
-        "peak_mb": residence.peak(),
+        "peak_mb": memory.peak(),
         "disk_mb": _bytes(Path(trial.gallery)) / 1e6,
     }
 
@@ -139,7 +139,7 @@ def start_cold(trial: Trial) -> Results:
     lift = Lift.of(population.parts, population.dimension // population.parts)
     (probe,) = lift(trial.probes(population).embeddings[:1])
     _drop_from_cache(Path(trial.gallery))
-    residence = Residence()
+    memory = ProcessMemory()
     start = time.perf_counter()
     with open_gallery(Path(trial.gallery), index=trial.index) as gallery:
         opened = time.perf_counter() - start
@@ -147,14 +147,14 @@ def start_cold(trial: Trial) -> Results:
         ready = time.perf_counter() - start
         gallery.identify(probe)
         found = time.perf_counter() - start
-        rung, steady = gallery.rung, residence.steady()
+        rung, steady = gallery.rung, memory.steady()
     return {
         "opened_s": opened,
         "ready_s": ready,
         "first_answer_s": found,
         "rung": rung,
         "steady_mb": steady,
-        "peak_mb": residence.peak(),
+        "peak_mb": memory.peak(),
     }
 
 
@@ -163,7 +163,7 @@ def search(trial: Trial) -> Results:
     population = trial.population()
     lift = Lift.of(population.parts, population.dimension // population.parts)
     probes = lift(trial.probes(population).embeddings)
-    residence = Residence()
+    memory = ProcessMemory()
     with open_gallery(Path(trial.gallery), index=trial.index) as gallery:
         gallery.refresh()
         for probe in probes[:20]:
@@ -181,7 +181,7 @@ def search(trial: Trial) -> Results:
         together, rate = _in_flight(gallery, probes)
         health = gallery.health()
         facts: Results = {"rung": gallery.rung, "self_hit": health.self_hit}
-        steady = residence.steady()
+        steady = memory.steady()
     exact = np.load(_answers(trial))
     return (
         facts
@@ -190,7 +190,7 @@ def search(trial: Trial) -> Results:
         | _quantiles("of_32", together)
         | {"of_32_per_second": rate}
         | {"recall_1": recall(found, exact, 1), "recall_10": recall(found, exact, DEEP)}
-        | {"steady_mb": steady, "peak_mb": residence.peak()}
+        | {"steady_mb": steady, "peak_mb": memory.peak()}
     )
 
 

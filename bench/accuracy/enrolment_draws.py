@@ -6,7 +6,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.walks import Walks
+from bench.accuracy.embedded_walks import Walks
 from gait.errors import DataError
 from gait.modality import Modality
 
@@ -17,7 +17,7 @@ ENROLLED_VIEWS = ("045", "135", "225", "315")
 
 
 @dataclass(frozen=True)
-class Enrolled:
+class EnrolmentPlan:
     """How people are enrolled.
 
     Args:
@@ -35,7 +35,7 @@ class Enrolled:
 
 
 @dataclass(frozen=True)
-class Roster:
+class EnrolmentDraw:
     """One draw: each person's templates, in the order of enrolment.
 
     Args:
@@ -82,13 +82,15 @@ class People:
         """Probe embeddings `(q, dimension)`, and `(q,)` whose they are."""
         return self._walks.whole[modality][self._probes], self._who[self._probes]
 
-    def enrol(self, enrolled: Enrolled, probe: Modality, rng: np.random.Generator) -> Roster:
+    def enrol(
+        self, enrolled: EnrolmentPlan, probe: Modality, rng: np.random.Generator
+    ) -> EnrolmentDraw:
         """Draws everybody's templates."""
         people = [self._templates(person, enrolled, probe, rng) for person in range(self.count)]
-        return Roster(*map(list, zip(*people, strict=True)))
+        return EnrolmentDraw(*map(list, zip(*people, strict=True)))
 
     def _templates(
-        self, person: int, enrolled: Enrolled, probe: Modality, rng: np.random.Generator
+        self, person: int, enrolled: EnrolmentPlan, probe: Modality, rng: np.random.Generator
     ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
         n, walks = int(rng.choice(enrolled.counts)), len(self._walks)
         walk = rng.choice(self._enrolled[self._who[self._enrolled] == person], n, replace=False)

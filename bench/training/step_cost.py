@@ -6,7 +6,6 @@ every op's arguments and results, as if no op shared a cache or a kernel with th
 and the rates of a machine follows the time that it needs at best, one op after the other.
 """
 
-import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import flop_registry
 
+from bench.measuring.clock import quickest
 from gait.modality import SIZE, Modality
 from train.batches import TrainBatch
 from train.config import TrainConfig
@@ -154,22 +154,13 @@ def copy_peak(device: torch.device) -> float:
     return 2 * count / _best(lambda: target.copy_(source), device)
 
 
-def _best(work: Callable[[], object], device: torch.device, long: float = 2.0) -> float:
-    """Seconds of the quickest of all calls that `long` seconds have room for."""
-    end, quickest = time.perf_counter() + long, _seconds(work, device)
-    while time.perf_counter() < end:
-        quickest = min(quickest, _seconds(work, device))
-    return quickest
+def _best(work: Callable[[], object], device: torch.device) -> float:
+    """Seconds of the quickest of many calls, each until the device is done."""
 
+    def finished() -> None:
+        work()
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
 
-def _seconds(work: Callable[[], object], device: torch.device) -> float:
-    _wait(device)
-    before = time.perf_counter()
-    work()
-    _wait(device)
-    return time.perf_counter() - before
-
-
-def _wait(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
+    finished()
+    return quickest(finished, 2.0)

@@ -1,34 +1,99 @@
-"""One way to train, ready to be timed in turns with others."""
+"""Training that is timed: the parts of each step, and the memory it needs."""
 
-import resource
 import sys
+import time
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
 from itertools import count, islice
-from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from bench.random_pack import random_pack
-from bench.stopwatch import PARTS, TimedLearner
+from bench.measuring.process_memory import in_child, peak_bytes
+from bench.training.machine import make_machine
+from bench.training.noise_pack import noise_pack
 from train.batches import TrainBatch, batches, place_frames
 from train.config import TrainConfig
 from train.data.pack import Pack
 from train.data.sampler import PKSampler
-from train.device import pick_device, pick_precision, set_threads
-from train.distributed import Ranks
+from train.diffusion.trajectory import Noise
 from train.graph import WARM_UP
-from train.learner import Machine
+from train.learner import Learner, Machine
+from train.losses import Losses
 from train.split import split_people
 
-SETTLE = WARM_UP + 2
+UNTIMED = WARM_UP + 2
 """Steps before the first that is timed: allocation, autotuning, compilation, recording."""
 
 SUBJECTS = 250
 """People trained on where the preset does not say: those of SUSTech1K."""
+
+PARTS = ("data", "forward", "backward", "optimiser")
+
+
+class Stopwatch:
+    """Moments in a stream of work: CUDA events on a GPU, which wait for nothing, else the clock."""
+
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
+        self._events: list[torch.cuda.Event] = []
+        self._times: list[float] = []
+
+    def mark(self) -> None:
+        """Notes the moment at which the work given so far is done."""
+        if self._device.type == "cuda":
+            event = torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]
+            event.record()
+            self._events.append(event)
+        else:
+            self._times.append(time.perf_counter())
+
+    def read(self) -> NDArray[np.float64]:
+        """Seconds of every moment after the first; waits for the device and begins anew."""
+        if self._device.type == "cuda":
+            torch.cuda.synchronize(self._device)
+            first = self._events[0]
+            moments = [first.elapsed_time(event) / 1000 for event in self._events]
+        else:
+            moments = [moment - self._times[0] for moment in self._times]
+        self._events, self._times = [], []
+        return np.array(moments)
+
+
+class TimedLearner(Learner):
+    """The learner of training itself, with a stopwatch between the parts of its step.
+
+    A recorded step has no parts: all of it counts as forward.
+    """
+
+    def __init__(self, config: TrainConfig, classes: list[str], machine: Machine) -> None:
+        super().__init__(config, classes, machine)
+        self.watch = Stopwatch(machine.device)
+
+    def step(self, iteration: int, batch: TrainBatch) -> tuple[float, Losses]:
+        done = super().step(iteration, batch)
+        if self.config.run.graph:
+            for _ in PARTS[1:]:
+                self.watch.mark()
+        return done
+
+    def losses(self, batch: TrainBatch, noise: Noise) -> Losses:
+        losses = super().losses(batch, noise)
+        self._mark()
+        return losses
+
+    def backward(self, losses: Losses) -> None:
+        super().backward(losses)
+        self._mark()
+
+    def update(self) -> None:
+        super().update()
+        self._mark()
+
+    def _mark(self) -> None:
+        if not self.config.run.graph:
+            self.watch.mark()
 
 
 def open_frames(pack: Path | None, config: TrainConfig) -> Pack:
@@ -36,7 +101,7 @@ def open_frames(pack: Path | None, config: TrainConfig) -> Pack:
     if pack is not None:
         return Pack.open(pack)
     people = config.walkers.train if config.data.simulated else None
-    return random_pack(people or SUBJECTS, config.batch.frames + 2)
+    return noise_pack(people or SUBJECTS, config.batch.frames + 2)
 
 
 class Trainer:
@@ -65,7 +130,7 @@ class Trainer:
         device, _, ranks = machine
         self._stream: Iterator[TrainBatch] = batches(frames, sampler, ranks, device, 1, sys.maxsize)
         self._peak = 0
-        self._watched(SETTLE, before)  # a recorded step takes its memory while it is recorded
+        self._watched(UNTIMED, before)  # a recorded step takes its memory while it is recorded
         self._held = self._allocated() - before
 
     def turn(self, steps: int) -> NDArray[np.float64]:
@@ -106,29 +171,11 @@ class Trainer:
         return torch.cuda.memory_allocated(device) if device.type == "cuda" else 0
 
 
-def make_machine(config: TrainConfig, ranks: Ranks = Ranks()) -> Machine:  # noqa: B008
-    """What the configuration trains on here."""
-    device = pick_device(config.run, ranks)
-    set_threads(config.run)
-    return Machine(device, pick_precision(config.run, device), ranks)
-
-
-def resident_bytes(config: TrainConfig, pack: Path | None) -> int:
-    """The most memory that a process of its own held which did nothing but train a few steps."""
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as child:
-        return child.submit(_train_alone, config, pack).result()
+def memory_alone(config: TrainConfig, pack: Path | None) -> int:
+    """The most bytes that a process held which did nothing but train a few steps."""
+    return in_child(_train_alone, config, pack)
 
 
 def _train_alone(config: TrainConfig, pack: Path | None) -> int:
-    Trainer(config, open_frames(pack, config), make_machine(config))
-    return _most_held()
-
-
-def _most_held() -> int:
-    """The most memory of this process; on Linux not from getrusage, which passes on a parent's."""
-    status = Path("/proc/self/status")
-    if status.exists():
-        peak = next(s for s in status.read_text().splitlines() if s.startswith("VmHWM"))
-        return int(peak.split()[1]) * 1024
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+    Trainer(config, open_frames(pack, config), make_machine(config.run))
+    return peak_bytes()

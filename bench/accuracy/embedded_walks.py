@@ -70,8 +70,8 @@ def embedded_walks(dataset: Path, bundle: Path, cache: Path, threads: int | None
     """
     manifest, walks = Manifest.load(bundle), find_sequences(dataset)
     names = [walk.name for walk in walks]
-    asked = "\n".join([manifest.contract, str(dataset.resolve()), *names])
-    file = cache / f"walks-{hashlib.sha256(asked.encode()).hexdigest()[:12]}.npz"
+    source = "\n".join([manifest.contract, str(dataset.resolve()), *names])
+    file = cache / f"walks-{hashlib.sha256(source.encode()).hexdigest()[:12]}.npz"
     if not file.exists():
         found = _embed(walks, Encoder.load(bundle, variant=Variant.FP32, threads=threads))
         cache.mkdir(parents=True, exist_ok=True)

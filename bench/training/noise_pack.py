@@ -12,7 +12,7 @@ WALKS = 2
 """Walks of each person."""
 
 
-def random_pack(subjects: int, frames: int) -> Pack:
+def noise_pack(subjects: int, frames: int) -> Pack:
     """A pack of people who walk twice, for so many frames, and look like noise."""
     records = tuple(
         Record(f"{i // WALKS:04d}", f"{i % WALKS:02d}-nm", "000", "train", i * frames, frames)

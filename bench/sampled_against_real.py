@@ -1,4 +1,4 @@
-"""How much sampled embeddings are like real ones: `python -m bench.likeness`.
+"""How much sampled embeddings are like real ones: `python -m bench.sampled_against_real`.
 
 For each pair of sensors, quantiles of the similarity of two clips of one person and of two people,
 and Rank-1 when everybody is enrolled with one random clip: of the embedded walks, and of as many
@@ -8,17 +8,17 @@ people and clips that were sampled.
 import json
 from dataclasses import asdict, dataclass
 from itertools import product
-from pathlib import Path
-from typing import Annotated
 
 import numpy as np
 import tyro
 from numpy.typing import NDArray
 
-from bench.population import Matrix, Population
-from bench.walks import Walks, embedded_walks
+from bench.accuracy.embedded_walks import Walks, embedded_walks
+from bench.measuring.options import EMBEDDING_CACHE, Bundle, Dataset, EmbeddingCache, Json
+from bench.search.sampled_people import Matrix, Population
 from gait.cli import run
 from gait.modality import Modality
+from gallery.command_line.table import table
 
 LEVELS = (0.05, 0.5, 0.95)
 DRAWS = 10
@@ -37,19 +37,12 @@ class Likeness:
 
 
 def main(
-    bundle: Path,
-    dataset: Path,
-    cache: Path = Path("work/bench"),
-    as_json: Annotated[bool, tyro.conf.arg(name="json")] = False,
+    bundle: Bundle,
+    dataset: Dataset,
+    cache: EmbeddingCache = EMBEDDING_CACHE,
+    as_json: Json = False,
 ) -> None:
-    """Compares sampled embeddings with real ones.
-
-    Args:
-        bundle: model bundle of export.onnx.
-        dataset: tree of simulated people that the model was not trained on.
-        cache: folder for embeddings.
-        as_json: print JSON.
-    """
+    """Compares sampled embeddings with real ones."""
     walks = embedded_walks(dataset, bundle, cache)
     who = np.unique(walks.subjects, return_inverse=True)[1]
     rows = [
@@ -60,11 +53,13 @@ def main(
     if as_json:
         print(json.dumps([asdict(row) for row in rows], indent=1))
         return
-    print(f"{'':<9}{'probe':<12}{'gallery':<12}{'one person':<22}{'two people':<22}Rank-1, %")
-    for row in rows:
-        cells = [" ".join(f"{value:.3f}" for value in q) for q in (row.same, row.different)]
-        words = f"{row.kind:<9}{row.probe:<12}{row.gallery:<12}"
-        print(f"{words}{cells[0]:<22}{cells[1]:<22}{row.rank1:.1f}")
+    head = ("", "probe", "gallery", "one person", "two people", "Rank-1, %")
+    print(table(head, [_cells(row) for row in rows]))
+
+
+def _cells(row: Likeness) -> tuple[object, ...]:
+    alike = (" ".join(f"{value:.3f}" for value in q) for q in (row.same, row.different))
+    return row.kind, row.probe, row.gallery, *alike, round(row.rank1, 1)
 
 
 def sampled(walks: Walks, who: NDArray[np.intp]) -> dict[Modality, Matrix]:
@@ -106,4 +101,4 @@ def _rank1(alike: Matrix, who: NDArray[np.intp], draw: int) -> float:
 
 
 if __name__ == "__main__":
-    run(lambda: tyro.cli(main, prog="python -m bench.likeness"))
+    run(lambda: tyro.cli(main, prog="python -m bench.sampled_against_real"))

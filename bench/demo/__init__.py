@@ -1,0 +1,1 @@
+"""Results and page of bench.end_to_end."""

@@ -1,0 +1,1 @@
+"""What every measurement needs: options, timing, memory, a process of its own."""

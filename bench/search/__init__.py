@@ -1,0 +1,1 @@
+"""Galleries of sampled people, for bench.gallery."""

@@ -1,0 +1,1 @@
+"""Timing and counting training steps, for bench.train and bench.ranks."""
