@@ -3,8 +3,10 @@
 from gait.errors import ConfigError
 from gallery.index.interface import CodeSource, Index
 from gallery.index.memory import MemoryIndex
+from gallery.index.milvus import MilvusIndex
 
 MEMORY = "memory"
+MILVUS = ("milvus", "milvuss")
 
 
 def open_index(address: str | None, source: CodeSource, gallery: str) -> Index:
@@ -16,9 +18,11 @@ def open_index(address: str | None, source: CodeSource, gallery: str) -> Index:
         gallery: its id.
 
     Raises:
-        ConfigError: not an address.
-        StorageError: the server cannot be reached.
+        ConfigError: not an address, or the extra for Milvus is not installed.
     """
     if address in (None, MEMORY):
         return MemoryIndex(source)
+    assert address is not None
+    if address.split("://", 1)[0] in MILVUS:
+        return MilvusIndex(source, address, gallery)
     raise ConfigError(f"got the index {address!r}, need `memory` or milvus://HOST:PORT")
