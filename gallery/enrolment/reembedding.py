@@ -7,7 +7,7 @@ from datetime import datetime
 from gait.errors import ConfigError, GaitError
 from gallery.enrolment.bulk import Item, Outcome, Rejection, embedded
 from gallery.enrolment.sources import Source
-from gallery.exchange.transfer import every_template
+from gallery.exchange.templates import every_template
 from gallery.gallery import Gallery
 from gallery.network.encoder import Encoder
 from gallery.record import clock
