@@ -11,7 +11,6 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-import tyro
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import (
@@ -26,6 +25,7 @@ from pyrage import RecipientError, ssh
 
 from gait.cli import run
 from gait.errors import ConfigError, StorageError, TransferError
+from gallery.command_line import options
 
 _FILE_LIMIT = 4096
 
@@ -166,7 +166,7 @@ class Arguments:
 
 def main() -> None:
     """Makes the files."""
-    arguments = tyro.cli(Arguments, prog="python -m gallery.identity")
+    arguments = options.parse(Arguments, "gallery.identity")
     key, public = Identity.make().save(arguments.out)
     print(f"private   {key}\npublic    {public}")
 
