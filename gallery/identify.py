@@ -38,8 +38,7 @@ class Arguments:
     gallery: str
     """Folder or URL of the gallery, or https://host/GALLERY at a service; without a GALLERY, the
     service's default one."""
-    bundle: Path | None = None
-    """Model bundle, for a gallery in Milvus, which keeps none."""
+    bundle: options.BundleOfUrl = None
     purpose: str | None = None
     """Why you ask; a service wants to know, and records it."""
     key_file: Path | None = None

@@ -7,7 +7,6 @@ import json
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 from gait.cli import run
 from gait.manifest import Manifest
@@ -27,8 +26,7 @@ class Arguments:
     """Describes a gallery and the model it was made with."""
 
     gallery: options.Location
-    bundle: Path | None = None
-    """Model bundle, for a gallery in Milvus, which keeps none."""
+    bundle: options.BundleOfUrl = None
     json: options.AsJson = False
 
 

@@ -10,6 +10,9 @@ from tyro.conf import arg
 T = TypeVar("T")
 
 Location = Annotated[str, arg(help="Folder or URL of the gallery.")]
+BundleOfUrl = Annotated[
+    Path | None, arg(help="Model bundle, for a gallery in PostgreSQL, which keeps none.")
+]
 AsJson = Annotated[bool, arg(help="Print the outcome as JSON.")]
 NewReceipt = Annotated[Path | None, arg(help="Keep the receipts in this new file.")]
 PassphraseFile = Annotated[
