@@ -44,7 +44,7 @@ pytestmark = pytest.mark.serving
 ALICE, BOB = Identity.make(), Identity.make()
 SOON = 2_000_000_000
 BRIEF = Authorisation("warrant 5", datetime.fromtimestamp(SOON, UTC))
-NO_MILVUS = importlib.util.find_spec("pymilvus") is None
+NO_POSTGRES = importlib.util.find_spec("psycopg") is None
 
 
 def people() -> list[Enrolment]:
@@ -108,11 +108,12 @@ def test_everything_travels_and_twice_changes_nothing(tmp_path: Path) -> None:
         assert new.revision == revision
 
 
-@pytest.mark.skipif(NO_MILVUS, reason="needs pymilvus and milvus-lite, the extra `milvus`")
-def test_people_move_to_milvus_and_back(tmp_path: Path) -> None:
+@pytest.mark.skipif(NO_POSTGRES, reason="needs psycopg, the extra `postgres`")
+def test_people_move_to_postgresql_and_back(tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    location = f"{request.getfixturevalue('postgres_url')}?gallery=people"
     with (
         made(tmp_path) as local,
-        create_gallery(f"milvus+lite:{tmp_path}/m.db/people", TINY) as remote,
+        create_gallery(location, TINY) as remote,
         create_gallery(str(tmp_path / "back"), TINY) as back,
     ):
         assert loaded(remote, exported(local)).templates == 12
