@@ -18,12 +18,12 @@ from gait.errors import ConfigError, GalleryError
 from gait.modality import Modality
 from gait.progress import progress
 from gait.range_view import Forward
-from gait.variant import Variant
+from gallery.command_line import options
+from gallery.command_line.network import Axis, Batch, Network
 from gallery.enrolment.bulk import Outcome, enrol_sources
 from gallery.enrolment.sources import Selection, Source, find_sources
 from gallery.gallery import Gallery, open_or_create
-from gallery.network.encoder import FRAMES, Encoder
-from gallery.network.session import Device
+from gallery.network.encoder import Encoder
 from gallery.template import Authorisation
 
 
@@ -36,8 +36,7 @@ class Arguments:
     columns path, subject and, if wanted, modality."""
     bundle: Path
     """Model bundle of export.onnx."""
-    out: str
-    """Folder or URL of the gallery."""
+    out: options.Location
     authorisation: str
     """Consent or order that allows the enrolment: a reference in your words."""
     expires: str
@@ -51,39 +50,21 @@ class Arguments:
     """Views, of a tree."""
     modality: Modality | None = None
     """Enrol this modality only."""
-    forward: Forward = Forward.PLUS_X
-    """Sensor axis that points at the walker, for files of point clouds."""
+    forward: Axis = Forward.PLUS_X
     cap: int | None = None
     """Templates of a person and modality to keep; beyond it those least like the others are erased.
     By default all are kept."""
-    batch: Annotated[int, tyro.conf.arg(metavar="N")] = 32
-    """Clips embedded and made durable together."""
-    device: Device = Device.AUTO
-    """Where the network runs; cuda fails where CUDA cannot be used."""
-    variant: Variant | None = None
-    """The network's arithmetic; by default the best of the bundle for this hardware."""
-    frames: int = FRAMES
-    """Frames of a clip to look at, spread evenly over it."""
-    threads: int | None = None
-    """Threads of the network; by default every core this process may use."""
-    json: bool = False
-    """Print the outcome as JSON."""
+    batch: Batch = 32
+    network: Network = Network()  # noqa: RUF009  (frozen)
+    json: options.AsJson = False
 
 
 def main() -> None:
     """Enrols as the command line says."""
-    arguments = tyro.cli(
-        Arguments, prog="python -m gallery.build", config=(tyro.conf.EnumChoicesFromValues,)
-    )
+    arguments = options.parse(Arguments, "gallery.build")
     authorisation = Authorisation(arguments.authorisation, _expiry(arguments.expires))
     sources = find_sources(arguments.root, _selection(arguments))
-    encoder = Encoder.load(
-        arguments.bundle,
-        device=arguments.device,
-        variant=arguments.variant,
-        threads=arguments.threads,
-        frames=arguments.frames,
-    )
+    encoder = arguments.network.encoder(arguments.bundle)
     with closing(open_or_create(arguments.out, arguments.bundle)) as gallery:
         outcome = _enrol(gallery, encoder, sources, authorisation, arguments)
         counts = gallery.counts()

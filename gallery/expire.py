@@ -5,11 +5,9 @@ python -m gallery.expire --gallery gallery --receipt receipts.json
 
 from contextlib import closing
 from dataclasses import dataclass
-from pathlib import Path
-
-import tyro
 
 from gait.cli import run
+from gallery.command_line import options
 from gallery.command_line.receipts import as_json, as_text, kept_in
 from gallery.gallery import open_gallery
 
@@ -18,17 +16,14 @@ from gallery.gallery import open_gallery
 class Arguments:
     """Erases every template whose authorisation has expired. No search finds them anyway."""
 
-    gallery: str
-    """Folder or URL of the gallery."""
-    receipt: Path | None = None
-    """Keep the receipts in this new file."""
-    json: bool = False
-    """Print JSON."""
+    gallery: options.Location
+    receipt: options.NewReceipt = None
+    json: options.AsJson = False
 
 
 def main() -> None:
     """Erases as the command line says."""
-    arguments = tyro.cli(Arguments, prog="python -m gallery.expire")
+    arguments = options.parse(Arguments, "gallery.expire")
     with closing(open_gallery(arguments.gallery)) as gallery, kept_in(arguments.receipt) as kept:
         kept += gallery.erase_expired()
     if arguments.json:

@@ -6,53 +6,85 @@ python -m gallery.export --gallery gallery --out people.gallery --key alice.key 
 import json
 import os
 import tempfile
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from itertools import islice
 from pathlib import Path
-
-import tyro
+from typing import IO
 
 from gait.cli import run
-from gait.errors import ConfigError, StorageError
+from gait.errors import ConfigError, StorageError, TemplateNotFoundError
 from gait.progress import progress
-from gallery.exchange.envelope import Passphrase
-from gallery.exchange.passphrase import read_passphrase
-from gallery.exchange.transfer import Moved, export_gallery
+from gallery.command_line import options
+from gallery.exchange.sealed_file import key_or_passphrase, write_sealed
+from gallery.exchange.templates import MOST_ROWS, ROWS, Head, Moved, Row, every_template
 from gallery.gallery import Gallery, open_gallery
 from gallery.identity import Identity, Party
+from gallery.record import clock
+from gallery.template import Template, iso_time
+
+_PIECE_BYTES = 8 * 1024 * 1024
+"""Of the embeddings in a piece."""
 
 
-@dataclass(frozen=True)
-class Arguments:
-    """Writes the templates of a gallery that have not expired, encrypted and signed."""
+def export_gallery(
+    gallery: Gallery,
+    file: IO[bytes],
+    *,
+    sender: Identity,
+    to: str | Party,
+    advance: Callable[[int], None] = lambda _: None,
+) -> Moved:
+    """Writes every template that has not expired, in the memory of one piece.
 
-    gallery: str
-    """Folder or URL of the gallery."""
-    out: Path
-    """File to write; must not exist."""
-    key: Path
-    """Your private identity (gallery.identity), which signs."""
-    to: Path | None = None
-    """Public identity of the receiver, who alone can open the file."""
-    passphrase_file: Path | None = None
-    """Instead: a file whose first line is a passphrase that the receiver knows."""
-    json: bool = False
-    """Print the outcome as JSON."""
+    What is enrolled or erased meanwhile may or may not be in it.
 
+    Args:
+        gallery: open, if only for reading.
+        file: empty.
+        sender: signs.
+        to: who can open it.
+        advance: called with a number of templates when they are written.
 
-def main() -> None:
-    """Exports as the command line says."""
-    arguments = tyro.cli(Arguments, prog="python -m gallery.export")
-    sender, to = Identity.load(arguments.key), _receiver(arguments)
-    with open_gallery(arguments.gallery, readonly=True) as gallery:
-        moved = export_file(gallery, arguments.out, sender, to)
-    if arguments.json:
-        print(json.dumps({"file": str(arguments.out)} | asdict(moved)))
-    else:
-        print(f"file      {arguments.out}")
-        print(f"templates {moved.templates} written, {moved.expired} expired left out")
+    Raises:
+        GalleryCorruptError: an embedding is damaged.
+    """
+    moved = Moved()
+    write_sealed(file, _pieces(gallery, moved, advance), sender=sender, to=to)
+    return moved
 
 
-def export_file(gallery: Gallery, out: Path, sender: Identity, to: Passphrase | Party) -> Moved:
+def _pieces(gallery: Gallery, moved: Moved, advance: Callable[[int], None]) -> Iterator[bytes]:
+    head = Head(contract=gallery.contract, dimension=gallery.dimension)
+    yield head.model_dump_json().encode()
+    templates = _unexpired(gallery, moved)
+    size = min(MOST_ROWS, max(1, _PIECE_BYTES // (4 * gallery.dimension)))
+    while portion := list(islice(templates, size)):
+        if rows := _rows(gallery, portion):
+            yield ROWS.dump_json(rows)
+            moved.templates += len(rows)
+            advance(len(rows))
+
+
+def _unexpired(gallery: Gallery, moved: Moved) -> Iterator[Template]:
+    for template in every_template(gallery):
+        if template.expires <= iso_time(clock.now()):
+            moved.expired += 1
+        else:
+            yield template
+
+
+def _rows(gallery: Gallery, templates: list[Template]) -> list[Row]:
+    try:
+        embeddings = gallery.embeddings([template.id for template in templates])
+    except TemplateNotFoundError:  # one was erased just now
+        if len(templates) == 1:
+            return []
+        return [row for template in templates for row in _rows(gallery, [template])]
+    return [Row.of(each, embedding) for each, embedding in zip(templates, embeddings, strict=True)]
+
+
+def export_file(gallery: Gallery, out: Path, sender: Identity, to: str | Party) -> Moved:
     """Writes an export, readable by its owner only; the file appears when it is whole.
 
     Raises:
@@ -62,33 +94,47 @@ def export_file(gallery: Gallery, out: Path, sender: Identity, to: Passphrase | 
     if out.exists():
         raise ConfigError(f"{out} exists already: choose another file")
     try:
-        with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-") as folder:
-            part = Path(folder) / "part"
-            with os.fdopen(os.open(part, os.O_RDWR | os.O_CREAT, 0o600), "wb") as file:
-                with progress() as bar:
-                    task = bar.add_task("export", total=gallery.counts().templates, note="")
-                    moved = export_gallery(
-                        gallery,
-                        file,
-                        sender=sender,
-                        to=to,
-                        advance=lambda n: bar.advance(task, n),
-                    )
-                file.flush()
-                os.fsync(file.fileno())
-            os.link(part, out)  # unlike a rename, it refuses to replace a file
+        with tempfile.NamedTemporaryFile(dir=out.parent, prefix=f".{out.name}-") as file:  # 0600
+            with progress() as bar:
+                task = bar.add_task("export", total=gallery.counts().templates, note="")
+                moved = export_gallery(
+                    gallery, file, sender=sender, to=to, advance=lambda n: bar.advance(task, n)
+                )
+            file.flush()
+            os.fsync(file.fileno())
+            os.link(file.name, out)  # unlike a rename, it refuses to replace a file
     except OSError as error:
         raise StorageError(f"cannot write {out}: {error}") from error
     return moved
 
 
-def _receiver(arguments: Arguments) -> Passphrase | Party:
-    if (arguments.to is None) == (arguments.passphrase_file is None):
-        raise ConfigError("name either the receiver (--to) or a passphrase (--passphrase-file)")
-    if arguments.to is not None:
-        return Party.load(arguments.to)
-    assert arguments.passphrase_file is not None
-    return read_passphrase(arguments.passphrase_file)
+@dataclass(frozen=True)
+class Arguments:
+    """Writes the templates of a gallery that have not expired, encrypted and signed."""
+
+    gallery: options.Location
+    out: Path
+    """File to write; must not exist."""
+    key: Path
+    """Your private identity (gallery.identity), which signs."""
+    to: Path | None = None
+    """Public identity of the receiver, who alone can open the file."""
+    passphrase_file: options.PassphraseFile = None
+    json: options.AsJson = False
+
+
+def main() -> None:
+    """Exports as the command line says."""
+    arguments = options.parse(Arguments, "gallery.export")
+    sender = Identity.load(arguments.key)
+    to = key_or_passphrase(Party.load, arguments.to, arguments.passphrase_file)
+    with open_gallery(arguments.gallery, readonly=True) as gallery:
+        moved = export_file(gallery, arguments.out, sender, to)
+    if arguments.json:
+        print(json.dumps({"file": str(arguments.out)} | asdict(moved)))
+    else:
+        print(f"file      {arguments.out}")
+        print(f"templates {moved.templates} written, {moved.expired} expired left out")
 
 
 if __name__ == "__main__":

@@ -19,13 +19,12 @@ from gait.errors import ConfigError
 from gait.modality import Modality
 from gait.range_view import Forward
 from gait.sampling import passed_over
-from gait.variant import Variant
+from gallery.command_line import options
+from gallery.command_line.network import Axis, Network
 from gallery.command_line.table import table
 from gallery.decision.fusion import DEFAULT, Fusion
 from gallery.enrolment.sources import decode_file, read_file
 from gallery.gallery import open_gallery
-from gallery.network.encoder import FRAMES, Encoder
-from gallery.network.session import Device
 from gallery.remote.client import Client
 from gallery.remote.requests import is_url
 
@@ -37,10 +36,9 @@ class Arguments:
     clip: Annotated[Path, tyro.conf.Positional]
     """A clip file: arrays, zip of pictures or point clouds, or a silhouette video."""
     gallery: str
-    """Folder of the gallery, its URL in Milvus, or https://host/GALLERY at a service; without
-    a GALLERY, the service's default one."""
-    bundle: Path | None = None
-    """Model bundle, for a gallery in Milvus, which keeps none."""
+    """Folder or URL of the gallery, or https://host/GALLERY at a service; without a GALLERY, the
+    service's default one."""
+    bundle: options.BundleOfUrl = None
     purpose: str | None = None
     """Why you ask; a service wants to know, and records it."""
     key_file: Path | None = None
@@ -52,27 +50,16 @@ class Arguments:
     gallery_modality: Modality | None = None
     """Compare with templates of this modality only."""
     fusion: Fusion = DEFAULT
-    """How the similarities of a person's templates become one. Not with a URL."""
-    forward: Forward = Forward.PLUS_X
-    """Sensor axis that points at the walker, for point clouds."""
-    device: Device = Device.AUTO
-    """Where the network runs; cuda fails where CUDA cannot be used. Not with a URL."""
-    variant: Variant | None = None
-    """The network's arithmetic; by default the best of the bundle for this hardware. Not with a
-    URL."""
-    frames: int = FRAMES
-    """Frames of a clip to look at, spread evenly over it. Not with a URL."""
-    threads: int | None = None
-    """Threads of the network; by default every core this process may use."""
-    json: bool = False
-    """Print JSON."""
+    """How the similarities of a person's templates become one. Not for a service."""
+    forward: Axis = Forward.PLUS_X
+    network: Network = Network()  # noqa: RUF009  (frozen)
+    """Not for a service, which has a network of its own."""
+    json: options.AsJson = False
 
 
 def main() -> None:
     """Identifies as the command line says."""
-    arguments = tyro.cli(
-        Arguments, prog="python -m gallery.identify", config=(tyro.conf.EnumChoicesFromValues,)
-    )
+    arguments = options.parse(Arguments, "gallery.identify")
     facts = _asked(arguments) if is_url(arguments.gallery) else _searched(arguments)
     print(json.dumps(facts) if arguments.json else _table(facts))
 
@@ -82,13 +69,7 @@ def _searched(arguments: Arguments) -> dict[str, Any]:
     with closing(
         open_gallery(arguments.gallery, bundle=arguments.bundle, readonly=True)
     ) as gallery:
-        encoder = Encoder.load(
-            gallery.bundle,
-            device=arguments.device,
-            variant=arguments.variant,
-            threads=arguments.threads,
-            frames=arguments.frames,
-        )
+        encoder = arguments.network.encoder(gallery.bundle)
         (embedding,) = encoder.embed([decoded.clip])
         left = passed_over(decoded.clip, encoder.frames)
         candidates = gallery.identify(

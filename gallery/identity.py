@@ -1,72 +1,79 @@
-"""Command: make the key pair with which galleries are exchanged.
+"""Command: make an identity, the key pair with which a party exchanges galleries.
 
 python -m gallery.identity --out alice
 
-`alice.key` signs exports (Ed25519) and opens those made for it (X25519): keep it secret.
-`alice.pub` is given to the others: it checks the signature, and seals an export for its owner.
+`alice.key` signs exports and opens those made for it: keep it secret. `alice.pub` is given to the
+others: it checks the signature, and encrypts for its owner. Both are Ed25519 keys as OpenSSH writes
+them, so that `ssh-keygen -t ed25519 -N ""` makes an identity as well.
 """
 
-import base64
-import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
 
-import tyro
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+    load_ssh_private_key,
+    load_ssh_public_key,
+)
+from pyrage import RecipientError, ssh
 
 from gait.cli import run
 from gait.errors import ConfigError, StorageError, TransferError
+from gallery.command_line import options
 
-PRIVATE, PUBLIC = "diffcrossgait private identity", "diffcrossgait public identity"
-KEY_BYTES = 32
 _FILE_LIMIT = 4096
 
 
 @dataclass(frozen=True)
 class Party:
-    """The public half: whose signature to trust, or for whom to seal.
+    """The public half of an identity: whose signature to trust, or for whom to encrypt.
 
     Args:
-        verify: raw Ed25519 public key, 32 bytes.
-        receive: raw X25519 public key, 32 bytes.
+        key: raw Ed25519 public key, 32 bytes.
     """
 
-    verify: bytes
-    receive: bytes
+    key: bytes
 
     @classmethod
-    def load(cls, path: Path) -> Self:
-        """Reads a `.pub` file.
+    def parse(cls, content: bytes, name: str = "what was sent") -> "Party":
+        """Reads the content of a `.pub` file, which is called `name` if it is refused.
 
         Raises:
-            ConfigError: there is none, or it is something else.
+            TransferError: it is something else.
         """
-        return cls(*_read(path, PUBLIC))
-
-    @classmethod
-    def parse(cls, content: bytes) -> Self:
-        """Reads what somebody sent as a `.pub` file.
-
-        Raises:
-            TransferError: it is something else, or nothing can be sealed for it.
-        """
-        keys = _parsed(content[:_FILE_LIMIT], PUBLIC)
-        if keys is None:
-            raise TransferError(f"what was sent is not a {PUBLIC}: make one with gallery.identity")
         try:
-            X25519PrivateKey.generate().exchange(X25519PublicKey.from_public_bytes(keys[1]))
-        except ValueError as error:  # a degenerate point
-            raise TransferError("nothing can be sealed for this public identity") from error
-        return cls(*keys)
+            key = load_ssh_public_key(content)
+            if not isinstance(key, Ed25519PublicKey):
+                raise ValueError("another kind of key")
+            party = cls(key.public_bytes_raw())
+            ssh.Recipient.from_str(party.text)  # fails unless it is a point of the curve
+        except (ValueError, UnsupportedAlgorithm, RecipientError) as error:
+            raise TransferError(
+                f"{name} is not a public identity (Ed25519): make one with gallery.identity"
+            ) from error
+        return party
+
+    @classmethod
+    def load(cls, path: Path) -> "Party":
+        """Reads a `.pub` file; raises as `parse`, and ConfigError if it cannot be read."""
+        return cls.parse(read_file(path), str(path))
+
+    @property
+    def text(self) -> str:
+        """The content of a `.pub` file, which is also an age recipient."""
+        key = Ed25519PublicKey.from_public_bytes(self.key)
+        return key.public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).decode()
 
     def signed(self, signature: bytes, message: bytes) -> bool:
         """Whether the signature of a message is this party's."""
         try:
-            Ed25519PublicKey.from_public_bytes(self.verify).verify(signature, message)
+            Ed25519PublicKey.from_public_bytes(self.key).verify(signature, message)
         except InvalidSignature:
             return False
         return True
@@ -74,35 +81,42 @@ class Party:
 
 @dataclass(frozen=True)
 class Identity:
-    """The private half. Its parts never appear in a message or a log."""
+    """A party's key pair. Its secret appears in no message and no log."""
 
-    signing: Ed25519PrivateKey
-    receiving: X25519PrivateKey
+    key: Ed25519PrivateKey
 
     @classmethod
-    def make(cls) -> Self:
+    def make(cls) -> "Identity":
         """A fresh one."""
-        return cls(Ed25519PrivateKey.generate(), X25519PrivateKey.generate())
+        return cls(Ed25519PrivateKey.generate())
 
     @classmethod
-    def load(cls, path: Path) -> Self:
+    def load(cls, path: Path) -> "Identity":
         """Reads a `.key` file.
 
         Raises:
-            ConfigError: there is none, or it is something else.
+            ConfigError: there is none, or it is something else, or has a passphrase.
         """
-        sign, receive = _read(path, PRIVATE)
-        return cls(
-            Ed25519PrivateKey.from_private_bytes(sign), X25519PrivateKey.from_private_bytes(receive)
-        )
+        try:
+            key = load_ssh_private_key(read_file(path), None)
+        except (ValueError, TypeError, UnsupportedAlgorithm):
+            key = None  # said without a word of what the file holds
+        if not isinstance(key, Ed25519PrivateKey):
+            raise ConfigError(
+                f"{path} is not a private identity (Ed25519, without a passphrase): "
+                "make one with gallery.identity"
+            )
+        return cls(key)
 
     @property
     def party(self) -> Party:
         """Its public half."""
-        return Party(
-            self.signing.public_key().public_bytes_raw(),
-            self.receiving.public_key().public_bytes_raw(),
-        )
+        return Party(self.key.public_key().public_bytes_raw())
+
+    @property
+    def text(self) -> bytes:
+        """The content of a `.key` file, which is also an age identity."""
+        return self.key.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption())
 
     def save(self, stem: Path) -> tuple[Path, Path]:
         """Writes `<stem>.key`, readable by its owner only, and `<stem>.pub`.
@@ -112,19 +126,34 @@ class Identity:
             StorageError: they cannot be written.
         """
         key, public = stem.with_name(stem.name + ".key"), stem.with_name(stem.name + ".pub")
-        private = (self.signing.private_bytes_raw(), self.receiving.private_bytes_raw())
-        party = self.party
-        _write(key, PRIVATE, private, 0o600)
-        _write(public, PUBLIC, (party.verify, party.receive), 0o644)
+        _write(key, self.text, 0o600)
+        _write(public, self.party.text.encode() + b"\n", 0o644)
         return key, public
 
-    def shared(self, ephemeral: bytes) -> bytes:
-        """The secret shared with the holder of an X25519 public key, 32 bytes.
 
-        Raises:
-            ValueError: the public key is a degenerate point.
-        """
-        return self.receiving.exchange(X25519PublicKey.from_public_bytes(ephemeral))
+def read_file(path: Path) -> bytes:
+    """The beginning of a file of keys, however large it is.
+
+    Raises:
+        ConfigError: it cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            return file.read(_FILE_LIMIT)
+    except OSError as error:
+        raise ConfigError(f"cannot read {path}: {error}") from error
+
+
+def _write(path: Path, content: bytes, mode: int) -> None:
+    try:
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+    except FileExistsError as error:
+        raise ConfigError(f"{path} exists already: choose another name") from error
+    except OSError as error:
+        raise StorageError(f"cannot write {path}: {error}") from error
 
 
 @dataclass(frozen=True)
@@ -137,45 +166,9 @@ class Arguments:
 
 def main() -> None:
     """Makes the files."""
-    arguments = tyro.cli(Arguments, prog="python -m gallery.identity")
+    arguments = options.parse(Arguments, "gallery.identity")
     key, public = Identity.make().save(arguments.out)
     print(f"private   {key}\npublic    {public}")
-
-
-def _write(path: Path, kind: str, keys: tuple[bytes, bytes], mode: int) -> None:
-    text = json.dumps({"kind": kind, "keys": [base64.b64encode(key).decode() for key in keys]})
-    try:
-        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "w") as file:
-            file.write(text + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-    except FileExistsError as error:
-        raise ConfigError(f"{path} exists already: choose another name") from error
-    except OSError as error:
-        raise StorageError(f"cannot write {path}: {error}") from error
-
-
-def _read(path: Path, kind: str) -> tuple[bytes, bytes]:
-    try:
-        with path.open("rb") as file:
-            keys = _parsed(file.read(_FILE_LIMIT), kind)
-    except OSError as error:
-        raise ConfigError(f"cannot read {path}: {error}") from error
-    if keys is None:  # said without a word of what it holds
-        raise ConfigError(f"{path} is not a {kind}: make one with gallery.identity")
-    return keys
-
-
-def _parsed(text: bytes, kind: str) -> tuple[bytes, bytes] | None:
-    """The two keys of an identity; None if this is none."""
-    try:
-        content = json.loads(text)
-        if content["kind"] != kind:
-            return None
-        first, second = (base64.b64decode(key, validate=True) for key in content["keys"])
-    except (ValueError, TypeError, KeyError, RecursionError):
-        return None
-    return (first, second) if len(first) == len(second) == KEY_BYTES else None
 
 
 if __name__ == "__main__":

@@ -7,12 +7,10 @@ import json
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
-
-import tyro
 
 from gait.cli import run
 from gait.manifest import Manifest
+from gallery.command_line import options
 from gallery.gallery import Gallery, open_gallery
 from gallery.network.encoder import chosen
 from gallery.network.session import Device, expected_provider
@@ -27,17 +25,14 @@ SOON = timedelta(days=30)
 class Arguments:
     """Describes a gallery and the model it was made with."""
 
-    gallery: str
-    """Folder or URL of the gallery."""
-    bundle: Path | None = None
-    """Model bundle, for a gallery in Milvus, which keeps none."""
-    json: bool = False
-    """Print JSON."""
+    gallery: options.Location
+    bundle: options.BundleOfUrl = None
+    json: options.AsJson = False
 
 
 def main() -> None:
     """Describes as the command line says."""
-    arguments = tyro.cli(Arguments, prog="python -m gallery.info")
+    arguments = options.parse(Arguments, "gallery.info")
     with closing(
         open_gallery(arguments.gallery, bundle=arguments.bundle, readonly=True)
     ) as gallery:

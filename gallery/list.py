@@ -8,9 +8,8 @@ from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, fields
 
-import tyro
-
 from gait.cli import run
+from gallery.command_line import options
 from gallery.command_line.table import table
 from gallery.gallery import Gallery, open_gallery
 from gallery.template import Subject, Template
@@ -20,19 +19,17 @@ from gallery.template import Subject, Template
 class Arguments:
     """Lists the subjects of a gallery, the templates of one of them, or one template."""
 
-    gallery: str
-    """Folder or URL of the gallery."""
+    gallery: options.Location
     subject: str | None = None
     """List this subject's templates."""
     template: int | None = None
     """Show the template with this id, and whose it is."""
-    json: bool = False
-    """Print JSON."""
+    json: options.AsJson = False
 
 
 def main() -> None:
     """Lists as the command line says."""
-    arguments = tyro.cli(Arguments, prog="python -m gallery.list")
+    arguments = options.parse(Arguments, "gallery.list")
     with closing(open_gallery(arguments.gallery, readonly=True)) as gallery:
         rows = [asdict(row) for row in _rows(gallery, arguments)]
     of_subjects = arguments.subject is None and arguments.template is None

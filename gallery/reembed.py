@@ -4,23 +4,129 @@ python -m gallery.reembed --gallery gallery --bundle new --clips data/clips --ou
 """
 
 import json
+from collections.abc import Callable, Iterable
 from contextlib import closing
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
 from pathlib import Path
-from typing import Annotated
-
-import tyro
 
 from gait.cli import run
-from gait.errors import ConfigError
+from gait.errors import ConfigError, GaitError
 from gait.progress import progress
 from gait.range_view import Forward
-from gait.variant import Variant
-from gallery.enrolment.reembedding import Remade, reembed
-from gallery.enrolment.sources import Selection, find_sources
-from gallery.gallery import open_gallery, open_or_create
-from gallery.network.encoder import FRAMES, Encoder
-from gallery.network.session import Device
+from gallery.command_line import options
+from gallery.command_line.network import Axis, Batch, Network
+from gallery.enrolment.bulk import Item, Outcome, Rejection, embedded
+from gallery.enrolment.sources import Selection, Source, find_sources
+from gallery.exchange.templates import every_template
+from gallery.gallery import Gallery, open_gallery, open_or_create
+from gallery.network.encoder import Encoder
+from gallery.record import clock
+from gallery.template import Authorisation, Enrolment, Template, clip_digest, iso_time
+
+Wanted = dict[str, list[Template]]
+
+
+@dataclass(frozen=True)
+class Missing:
+    """A template whose clip was not found, or could not be embedded."""
+
+    template: int
+    subject: str
+    source: str
+
+
+@dataclass
+class Remade:
+    """What became of the templates, and of the clips that could not be used."""
+
+    enrolled: int = 0
+    present: int = 0
+    expired: int = 0
+    missing: list[Missing] = field(default_factory=list)
+    rejected: list[Rejection] = field(default_factory=list)
+
+
+def reembed(
+    old: Gallery,
+    new: Gallery,
+    encoder: Encoder,
+    sources: Iterable[Source],
+    *,
+    batch: int = 32,
+    advance: Callable[[int], None] = lambda _: None,
+) -> Remade:
+    """Enrols each template's clip, found by its digest whatever its name is now.
+
+    Subject, source, authorisation and expiry are those of the old template. What the new gallery
+    has already is not embedded again; what has expired is left out.
+
+    Args:
+        old: only read.
+        new: open for writing.
+        encoder: of the new gallery's model.
+        sources: clips, in any order; those of nobody are passed over.
+        batch: clips embedded and made durable together, at least 1.
+        advance: called with 1 for each clip that is read.
+
+    Raises:
+        ConfigError: `batch` is below 1.
+        StorageError: the disk is full; the batches before are enrolled.
+    """
+    if batch < 1:
+        raise ConfigError(f"got batches of {batch} clips, need at least 1")
+    remade, outcome = Remade(), Outcome()
+    wanted = _wanted(old, new, remade)
+    waiting = list[Item]()
+    sought = set(wanted)
+    for source in sources:
+        advance(1)
+        try:
+            clip = source.read()
+        except GaitError as error:
+            outcome.reject(source, error)
+            continue
+        digest = clip_digest(clip)
+        if digest in sought:
+            sought.remove(digest)
+            waiting.append((source, clip))
+        if len(waiting) == batch:
+            remade.enrolled += _enrol(new, encoder, waiting, wanted, outcome)
+            waiting = []
+    remade.enrolled += _enrol(new, encoder, waiting, wanted, outcome)
+    left = sorted((t for some in wanted.values() for t in some), key=lambda t: t.id)
+    remade.missing = [Missing(t.id, t.subject, t.source) for t in left]
+    remade.rejected = outcome.rejected
+    return remade
+
+
+def _wanted(old: Gallery, new: Gallery, remade: Remade) -> Wanted:
+    wanted: Wanted = {}
+    for template in every_template(old):
+        if template.expires <= iso_time(clock.now()):
+            remade.expired += 1
+        elif new.holds(template.subject, template.digest, _authorisation(template)):
+            remade.present += 1
+        else:
+            wanted.setdefault(template.digest, []).append(template)
+    return wanted
+
+
+def _enrol(
+    new: Gallery, encoder: Encoder, items: list[Item], wanted: Wanted, outcome: Outcome
+) -> int:
+    enrolments = [
+        Enrolment.of(t.subject, clip, embedding, t.source, _authorisation(t))
+        for _, clip, embedding in (embedded(encoder, items, outcome) if items else [])
+        for t in wanted.pop(clip_digest(clip))
+    ]
+    if enrolments:
+        new.enrol(enrolments)
+    return len(enrolments)
+
+
+def _authorisation(template: Template) -> Authorisation:
+    return Authorisation(template.authorisation, datetime.fromisoformat(template.expires))
 
 
 @dataclass(frozen=True)
@@ -35,37 +141,19 @@ class Arguments:
     """Where the clips are: what gallery.build was given, or anything with the same clips in it."""
     out: str
     """Folder or URL of the new gallery."""
-    forward: Forward = Forward.PLUS_X
-    """Sensor axis that points at the walker, for files of point clouds."""
-    batch: Annotated[int, tyro.conf.arg(metavar="N")] = 32
-    """Clips embedded and made durable together."""
-    device: Device = Device.AUTO
-    """Where the network runs; cuda fails where CUDA cannot be used."""
-    variant: Variant | None = None
-    """The network's arithmetic; by default the best of the bundle for this hardware."""
-    frames: int = FRAMES
-    """Frames of a clip to look at, spread evenly over it."""
-    threads: int | None = None
-    """Threads of the network; by default every core this process may use."""
-    json: bool = False
-    """Print the outcome as JSON."""
+    forward: Axis = Forward.PLUS_X
+    batch: Batch = 32
+    network: Network = Network()  # noqa: RUF009  (frozen)
+    json: options.AsJson = False
 
 
 def main() -> None:
     """Embeds again as the command line says."""
-    arguments = tyro.cli(
-        Arguments, prog="python -m gallery.reembed", config=(tyro.conf.EnumChoicesFromValues,)
-    )
+    arguments = options.parse(Arguments, "gallery.reembed")
     if arguments.gallery == arguments.out:
         raise ConfigError("the new gallery must be another than the old one")
     sources = find_sources(arguments.clips, Selection(forward=arguments.forward))
-    encoder = Encoder.load(
-        arguments.bundle,
-        device=arguments.device,
-        variant=arguments.variant,
-        threads=arguments.threads,
-        frames=arguments.frames,
-    )
+    encoder = arguments.network.encoder(arguments.bundle)
     with (
         closing(open_gallery(arguments.gallery, readonly=True)) as old,
         closing(open_or_create(arguments.out, arguments.bundle)) as new,

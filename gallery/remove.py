@@ -5,13 +5,13 @@ python -m gallery.remove --gallery gallery --receipt receipt.json SUBJECT
 
 from contextlib import closing
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated
 
 import tyro
 
 from gait.cli import run
 from gait.errors import ConfigError
+from gallery.command_line import options
 from gallery.command_line.receipts import as_json, as_text, kept_in
 from gallery.gallery import Gallery, open_gallery
 from gallery.template import Receipt
@@ -21,21 +21,18 @@ from gallery.template import Receipt
 class Arguments:
     """Erases a subject from a gallery, with all templates, or one template, and says so."""
 
-    gallery: str
-    """Folder or URL of the gallery."""
+    gallery: options.Location
     subject: Annotated[str | None, tyro.conf.Positional] = None
     """Name."""
     template: int | None = None
     """Erase the template with this id only, instead of a subject."""
-    receipt: Path | None = None
-    """Keep the receipt in this new file."""
-    json: bool = False
-    """Print JSON."""
+    receipt: options.NewReceipt = None
+    json: options.AsJson = False
 
 
 def main() -> None:
     """Erases as the command line says."""
-    arguments = tyro.cli(Arguments, prog="python -m gallery.remove")
+    arguments = options.parse(Arguments, "gallery.remove")
     if (arguments.subject is None) == (arguments.template is None):
         raise ConfigError("need either the name of a subject or --template ID")
     with closing(open_gallery(arguments.gallery)) as gallery, kept_in(arguments.receipt) as kept:

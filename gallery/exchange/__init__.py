@@ -1,1 +1,1 @@
-"""A gallery as one signed and encrypted file."""
+"""How a gallery travels: one signed and encrypted file, and templates in it."""

@@ -6,7 +6,7 @@ found = client.identify(Path("clip.npz").read_bytes(), purpose="entrance 3")
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import IO, Any, TypeVar
 from urllib.parse import quote, urlencode
 
 from pydantic import TypeAdapter, ValidationError
@@ -14,9 +14,16 @@ from pydantic import TypeAdapter, ValidationError
 from gait.errors import ConfigError, RemoteUnreachableError
 from gait.modality import Modality
 from gait.range_view import Forward
-from gallery.remote.multipart import Field, form
-from gallery.remote.replies import Enrolled, EnrolledTemplate, Erased, Found, Person, Verified
-from gallery.remote.requests import Address, Remote
+from gallery.remote.replies import (
+    Enrolled,
+    EnrolledTemplate,
+    Erased,
+    Found,
+    Loaded,
+    Person,
+    Verified,
+)
+from gallery.remote.requests import Fields, Files, Remote
 
 T = TypeVar("T")
 
@@ -25,8 +32,8 @@ class Client:
     """Asks a service. Threads may share one; every request has a connection of its own.
 
     Reading, identifying and verifying are tried again, three times in all, when the service is
-    busy (429, 503). Enrolling and removing are not: whether they were done is for the caller to
-    look up.
+    busy (429, 503). Enrolling, removing, exporting and loading are not: whether they were done is
+    for the caller to look up.
 
     Every method raises `RemoteError` with the service's `problem`, `status` and `request_id`, and
     `RemoteUnreachableError` if no service answers.
@@ -45,16 +52,7 @@ class Client:
     def __init__(
         self, url: str, key: str | None = None, timeout: float = 60.0, *, insecure_key: bool = False
     ) -> None:
-        address = Address.parse(url)
-        if key is not None and not (key.isascii() and key.isprintable() and key.split() == [key]):
-            raise ConfigError("the access key is empty, or holds spaces or other characters")
-        if not timeout > 0:
-            raise ConfigError(f"got a timeout of {timeout} s, need more than 0")
-        if key and not (address.secure or address.on_loopback or insecure_key):
-            raise ConfigError(
-                "refusing to send the key over plain http to another machine: use https"
-            )
-        self._remote = Remote(address, key, timeout)
+        self._remote = Remote(url, key, timeout, insecure_key=insecure_key)
 
     def identify(
         self,
@@ -69,13 +67,16 @@ class Client:
         forward: Forward = Forward.PLUS_X,
     ) -> Found:
         """The people most like the one in a clip file; `gallery` None is the service's default."""
-        fields = [
-            *_given(purpose=purpose, gallery=gallery, top_k=str(top_k), modality=modality),
-            *_given(gallery_modality=gallery_modality, forward=forward),
-            *(("subjects", each) for each in subjects),
-            ("clip", clip),
-        ]
-        return _as(Found, self._remote.ask("POST", "/v1/identify", form(fields), repeat=True))
+        fields = _given(
+            purpose=purpose,
+            gallery=gallery,
+            top_k=str(top_k),
+            modality=modality,
+            gallery_modality=gallery_modality,
+            forward=forward,
+            subjects=subjects,
+        )
+        return _as(Found, self._post("/v1/identify", fields, [("clip", clip)], repeat=True))
 
     def verify(
         self,
@@ -89,11 +90,15 @@ class Client:
         gallery_modality: Modality | None = None,
     ) -> Verified:
         """Compares a clip file with an enrolled `subject` or with an `other` clip file."""
-        fields = [
-            *_given(purpose=purpose, subject=subject, gallery=gallery, modality=modality),
-            *_given(gallery_modality=gallery_modality, clip=clip, other=other),
-        ]
-        return _as(Verified, self._remote.ask("POST", "/v1/verify", form(fields), repeat=True))
+        fields = _given(
+            purpose=purpose,
+            subject=subject,
+            gallery=gallery,
+            modality=modality,
+            gallery_modality=gallery_modality,
+        )
+        clips = [("clip", clip)] if other is None else [("clip", clip), ("other", other)]
+        return _as(Verified, self._post("/v1/verify", fields, clips, repeat=True))
 
     def enrol(
         self,
@@ -109,13 +114,14 @@ class Client:
         """Enrols clip files of one person; `expires` has a time zone."""
         if expires.tzinfo is None:
             raise ConfigError("the expiry has no time zone")
-        fields = [
-            *_given(authorisation=authorisation, expires=expires.isoformat()),
-            *_given(modality=modality, forward=forward),
-            *(("clips", each) for each in clips),
-        ]
+        fields = _given(
+            authorisation=authorisation,
+            expires=expires.isoformat(),
+            modality=modality,
+            forward=forward,
+        )
         path = f"{_subject(gallery, subject)}/templates"
-        return _as(Enrolled, self._remote.ask("POST", path, form(fields), repeat=False))
+        return _as(Enrolled, self._post(path, fields, [("clips", clip) for clip in clips]))
 
     def galleries(self) -> Iterator[str]:
         """Names of the galleries, in order."""
@@ -133,14 +139,26 @@ class Client:
         """Erases a person, or one template, and returns the receipt."""
         path = _subject(gallery, subject)
         path += "" if template is None else f"/templates/{template}"
-        reply = self._remote.ask("DELETE", path, repeat=False)
+        reply = self._remote.request("DELETE", path)
         return _as(Erased, _member(reply, "receipt"))
+
+    def export(self, gallery: str, to: bytes, out: IO[bytes]) -> None:
+        """Writes an export of a gallery; `to` is the `.pub` file of the receiver."""
+        self._remote.download(f"{_gallery(gallery)}:export", out, files=[("to", to)])
+
+    def load(self, gallery: str, file: IO[bytes], sender: bytes) -> Loaded:
+        """Enrols what an export holds; `sender` is the `.pub` file of who must have signed it."""
+        files: Files = [("file", file), ("sender", sender)]
+        return _as(Loaded, self._post(f"{_gallery(gallery)}:import", {}, files))
+
+    def _post(self, path: str, fields: Fields, files: Files, *, repeat: bool = False) -> Any:
+        return self._remote.request("POST", path, fields=fields, files=files, repeat=repeat)
 
     def _pages(self, path: str, member: str, kind: type[T]) -> Iterator[T]:
         cursor: str | None = ""
         while cursor is not None:
             query = urlencode({"limit": 1000} | ({"cursor": cursor} if cursor else {}))
-            page = self._remote.ask("GET", f"{path}?{query}", repeat=True)
+            page = self._remote.request("GET", f"{path}?{query}", repeat=True)
             for each in _member(page, member):
                 yield _as(kind, each)
             cursor = _member(page, "next_cursor")
@@ -154,8 +172,8 @@ def _subject(gallery: str, subject: str) -> str:
     return f"{_gallery(gallery)}/subjects/{quote(subject, safe='')}"
 
 
-def _given(**fields: str | bytes | None) -> list[Field]:
-    return [(name, value) for name, value in fields.items() if value is not None]
+def _given(**fields: str | Sequence[str] | None) -> Fields:
+    return {name: value for name, value in fields.items() if value is not None}
 
 
 def _member(reply: Any, name: str) -> Any:

@@ -123,3 +123,16 @@ class Erased:
     key: str
     gallery_revision: int
     erased: str
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """What became of the templates of an export that was loaded."""
+
+    request_id: str
+    audit_id: str | None
+    gallery: str
+    templates_enrolled: int
+    templates_present: int
+    templates_expired: int
+    gallery_revision: int

@@ -1,27 +1,34 @@
-"""Requests to a service: where it is, who asks, and what a refusal becomes.
+"""Requests to a service, and what a refusal becomes.
 
-`http.client` takes no proxy from the environment and follows no redirect, so a key goes to the
-host it was meant for and to no other.
+No proxy of the environment is used and no redirect is followed, so that a key goes to the host it
+was meant for and to no other.
 """
 
-import http.client
 import ipaddress
-import json
+import logging
 import ssl
 import time
-from dataclasses import dataclass, field
-from typing import Any
-from urllib.parse import urlsplit
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import IO, Any
+
+import httpx2
 
 from gait.errors import ConfigError, RemoteError, RemoteUnreachableError
-from gallery.remote.multipart import Form
 
 ATTEMPTS = 3
 """Requests sent at most for one call that may be repeated."""
 LONGEST_WAIT = 30.0
 """Seconds; who is told to come back later than that gets the refusal instead."""
 
+Fields = Mapping[str, str | Sequence[str]]
+Files = Sequence[tuple[str, bytes | IO[bytes]]]
+"""Name of the field, and content. Files are all sent as `clip`: their names may tell people."""
+
 _TRY_AGAIN = (429, 503)
+
+# httpx2 logs the address of each request, and some addresses name people.
+logging.getLogger("httpx2").addFilter(lambda record: "/subjects/" not in record.getMessage())
 
 
 def is_url(location: str) -> bool:
@@ -29,74 +36,57 @@ def is_url(location: str) -> bool:
     return location.startswith(("http://", "https://"))
 
 
-@dataclass(frozen=True)
-class Address:
-    """Where a service listens."""
-
-    secure: bool
-    host: str
-    port: int | None
-    prefix: str
-
-    @classmethod
-    def parse(cls, url: str) -> "Address":
-        """The address in an http or https URL.
-
-        Raises:
-            ConfigError: it is no such URL, or it has a user, a query or a fragment.
-        """
-        try:
-            parts = urlsplit(url)
-            port = parts.port
-        except ValueError as error:
-            raise ConfigError(f"the address of the service is no URL: {error}") from error
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ConfigError("the address of a service begins with http:// or https:// and a host")
-        if "@" in parts.netloc or parts.query or parts.fragment:
-            raise ConfigError("the address of a service has no user, no `?` and no `#`")
-        return cls(parts.scheme == "https", parts.hostname, port, parts.path.rstrip("/"))
-
-    @property
-    def on_loopback(self) -> bool:
-        """Whether what is sent there stays on this machine."""
-        if self.host == "localhost":
-            return True
-        try:
-            return ipaddress.ip_address(self.host).is_loopback
-        except ValueError:
-            return False
-
-    def connect(self, timeout: float) -> http.client.HTTPConnection:
-        """A connection, made when it is first used; certificates are checked."""
-        if self.secure:
-            context = ssl.create_default_context()
-            return http.client.HTTPSConnection(
-                self.host, self.port, timeout=timeout, context=context
-            )
-        return http.client.HTTPConnection(self.host, self.port, timeout=timeout)
-
-
-@dataclass(frozen=True)
 class Remote:
-    """A service as requests see it.
+    """A service as requests see it. Threads may share one; no connection is kept.
 
     Args:
-        address: of the service.
+        url: `http://host:port` or `https://host`, whose certificate is checked.
         key: access key, or None.
         timeout: seconds for the connection, and for each wait for data.
+        insecure_key: sends the key over plain http to another machine, where others can read it.
+
+    Raises:
+        ConfigError: the address, the key or the timeout cannot be used, or the key would be sent
+            unencrypted to another machine.
     """
 
-    address: Address
-    key: str | None = field(repr=False)
-    timeout: float
+    def __init__(self, url: str, key: str | None, timeout: float, *, insecure_key: bool) -> None:
+        address = _address(url)
+        if key is not None and not (key.isascii() and key.isprintable() and key.split() == [key]):
+            raise ConfigError("the access key is empty, or holds spaces or other characters")
+        if not timeout > 0:
+            raise ConfigError(f"got a timeout of {timeout} s, need more than 0")
+        if key and not (address.scheme == "https" or insecure_key or _on_loopback(address.host)):
+            raise ConfigError(
+                "refusing to send the key over plain http to another machine: use https"
+            )
+        self.host = address.host
+        self._http = httpx2.Client(
+            base_url=address,
+            headers={"Authorization": f"Bearer {key}"} if key else {},
+            timeout=timeout,
+            verify=ssl.create_default_context(),
+            trust_env=False,
+            follow_redirects=False,
+            limits=httpx2.Limits(max_keepalive_connections=0),
+        )
 
-    def ask(self, method: str, path: str, form: Form | None = None, *, repeat: bool) -> Any:
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        fields: Fields | None = None,
+        files: Files = (),
+        repeat: bool = False,
+    ) -> Any:
         """The JSON of the reply.
 
         Args:
             method: of HTTP.
-            path: below the address, quoted.
-            form: body, if any.
+            path: below the address, quoted, with the query.
+            fields: of a form, beside its `files`.
+            files: which are read once: no request with open ones may be repeated.
             repeat: the call changes nothing, so that after 429 and 503 it is made again, at most
                 `ATTEMPTS` times in all, when the service says.
 
@@ -104,36 +94,60 @@ class Remote:
             RemoteError: the service refused or failed.
             RemoteUnreachableError: nothing that is such a service answered.
         """
-        left = ATTEMPTS if repeat else 1
-        while True:
-            left -= 1
-            status, headers, body = self._exchange(method, path, form)
-            if 200 <= status < 300:
-                return _json(status, body)
-            wait = _wait(headers.get("Retry-After"))
-            if not left or status not in _TRY_AGAIN or wait > LONGEST_WAIT:
-                raise _refusal(status, body)
+        for left in reversed(range(ATTEMPTS if repeat else 1)):
+            with self._reply(method, path, fields, files) as reply:
+                reply.read()
+            wait = _wait(reply.headers.get("Retry-After"))
+            if not left or reply.status_code not in _TRY_AGAIN or wait > LONGEST_WAIT:
+                break
             time.sleep(wait)
+        return _json(_accepted(reply))
 
-    def _exchange(
-        self, method: str, path: str, form: Form | None
-    ) -> tuple[int, http.client.HTTPMessage, bytes]:
-        headers = {"Accept": "application/json"}
-        if self.key is not None:
-            headers["Authorization"] = f"Bearer {self.key}"
-        if form is not None:
-            headers["Content-Type"] = form.content_type
-        connection = self.address.connect(self.timeout)
+    def download(self, path: str, out: IO[bytes], *, files: Files) -> None:
+        """Writes what the service sends in reply to a POST, in the memory of a piece of it.
+
+        Raises:
+            RemoteError: the service refused or failed.
+            RemoteUnreachableError: nothing that is such a service answered, or it stopped before
+                all was sent.
+        """
+        with self._reply("POST", path, None, files) as reply:
+            if not reply.is_success:
+                reply.read()
+            for piece in _accepted(reply).iter_bytes():
+                out.write(piece)
+
+    @contextmanager
+    def _reply(
+        self, method: str, path: str, fields: Fields | None, files: Files
+    ) -> Iterator[httpx2.Response]:
+        named = [(name, ("clip", content)) for name, content in files]
         try:
-            sent = None if form is None else form.body
-            connection.request(method, self.address.prefix + path, sent, headers)
-            reply = connection.getresponse()
-            return reply.status, reply.headers, reply.read()
-        except (OSError, http.client.HTTPException) as error:
+            with self._http.stream(method, path, data=fields, files=named) as reply:
+                yield reply
+        except httpx2.RequestError as error:
             why = str(error) or type(error).__name__
-            raise RemoteUnreachableError(f"{self.address.host} does not answer: {why}") from error
-        finally:
-            connection.close()
+            raise RemoteUnreachableError(f"{self.host} does not answer: {why}") from error
+
+
+def _address(url: str) -> httpx2.URL:
+    try:
+        address = httpx2.URL(url)
+    except httpx2.InvalidURL as error:
+        raise ConfigError(f"the address of the service is no URL: {error}") from error
+    if address.scheme not in ("http", "https") or not address.host:
+        raise ConfigError("the address of a service begins with http:// or https:// and a host")
+    if set("@?#") & set(url):
+        raise ConfigError("the address of a service has no user, no `?` and no `#`")
+    return address
+
+
+def _on_loopback(host: str) -> bool:
+    """Whether what is sent there stays on this machine."""
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def _wait(after: str | None) -> float:
@@ -142,23 +156,27 @@ def _wait(after: str | None) -> float:
     return float(after) if after.isascii() and after.isdigit() else LONGEST_WAIT + 1
 
 
-def _json(status: int, body: bytes) -> Any:
+def _json(reply: httpx2.Response) -> Any:
     try:
-        return json.loads(body)
+        return reply.json()
     except ValueError as error:
         raise RemoteUnreachableError(
-            f"got a reply ({status}) that is not JSON: is this the service's address?",
-            status=status,
+            f"got a reply ({reply.status_code}) that is not JSON: is this the service's address?",
+            status=reply.status_code,
         ) from error
 
 
-def _refusal(status: int, body: bytes) -> RemoteError:
-    told = _json(status, body)
+def _accepted(reply: httpx2.Response) -> httpx2.Response:
+    """The reply; a refusal is raised."""
+    status = reply.status_code
+    if reply.is_success:
+        return reply
+    told = _json(reply)
     if not isinstance(told, dict) or "code" not in told:
-        return RemoteUnreachableError(
+        raise RemoteUnreachableError(
             f"got {status} without a problem report: is this the service's address?", status=status
         )
-    return RemoteError(
+    raise RemoteError(
         str(told.get("detail", "")),
         problem=str(told["code"]),
         status=status,

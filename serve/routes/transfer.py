@@ -1,20 +1,28 @@
 """`/v1/galleries/{g}:export` and `:import`: a gallery as a signed and encrypted file."""
 
 import os
+import tempfile
 from collections.abc import Iterator
+from contextlib import ExitStack
+from functools import partial
 from http import HTTPStatus
-from typing import Annotated, Any, BinaryIO
+from pathlib import Path
+from typing import IO, Annotated, Any
 
 from fastapi import APIRouter, File, UploadFile
 from fastapi.responses import StreamingResponse
 
-from gait.errors import AuditUnavailableError
-from gallery.identity import Party
+from gait.errors import AuditUnavailableError, StorageError, TransferError
+from gallery.exchange.templates import Moved
+from gallery.export import export_gallery
+from gallery.gallery import Gallery
+from gallery.identity import Identity, Party
+from gallery.load import Export
 from serve.audit.use import Used
 from serve.routes.asked import GalleryPath, RequestId, Serving, problems
 from serve.schemas.galleries import ImportReply
 from serve.scopes import Guarded, Scope, needs
-from serve.transferring import export, load
+from serve.service import Service
 
 router = APIRouter(prefix="/v1/galleries/{g}", tags=["galleries"], route_class=Guarded)
 _PIECE = 1 << 20
@@ -31,7 +39,7 @@ _IDENTITY = "`.pub` file made by `python -m gallery.identity`: the public identi
     response_class=StreamingResponse,
     responses=problems(400, 404, 409, 413, 507) | _SENT,
 )
-async def export_gallery(
+async def export_to(
     service: Serving,
     use: Used,
     g: GalleryPath,
@@ -41,9 +49,11 @@ async def export_gallery(
 
     The file is biometric data that erasing people here does not reach.
     """
-    receiver = Party.parse(await to.read())
-    file, moved, use.revision = await export(service, g, receiver)
-    use.detail = f"{moved.templates} templates for {receiver.verify.hex()}"
+    receiver, sender = Party.parse(await to.read()), _identity(service)
+    file, moved, use.revision = await service.on(
+        g, partial(_exported, sender, receiver, service.settings.data)
+    )
+    use.detail = f"{moved.templates} templates for {receiver.key.hex()}"
     try:
         await use.done()
     except AuditUnavailableError:
@@ -63,7 +73,7 @@ async def export_gallery(
     dependencies=[needs(Scope.ADMIN)],
     responses=problems(400, 404, 409, 413, 507),
 )
-async def import_gallery(
+async def import_from(
     service: Serving,
     request_id: RequestId,
     use: Used,
@@ -76,9 +86,11 @@ async def import_gallery(
     Sent again, it goes on where it was cut short.
     """
     trusted = Party.parse(await sender.read())
-    use.detail = f"signed by {trusted.verify.hex()}"
-    moved, use.revision = await load(service, g, file.file, trusted)
-    use.detail = f"{moved.templates} templates {use.detail}"
+    use.detail = f"signed by {trusted.key.hex()}"
+    moved, revision = await service.on(
+        g, partial(_imported, file.file, trusted, _identity(service))
+    )
+    use.revision, use.detail = revision, f"{moved.templates} templates {use.detail}"
     audit_id = await use.done()
     return ImportReply(
         request_id=request_id,
@@ -87,11 +99,47 @@ async def import_gallery(
         templates_enrolled=moved.templates,
         templates_present=moved.present,
         templates_expired=moved.expired,
-        gallery_revision=use.revision,
+        gallery_revision=revision,
     )
 
 
-def _pieces(file: BinaryIO) -> Iterator[bytes]:
+def _identity(service: Service) -> Identity:
+    """Who the service is to those it exchanges galleries with.
+
+    Raises:
+        TransferError: nobody yet.
+        ConfigError: the file is something else.
+    """
+    path = service.settings.identity_file
+    if not path.is_file():
+        raise TransferError(
+            "this service has no identity: make one with `python -m gallery.identity --out "
+            "DATA/identity`, and give `identity.pub` to those you exchange galleries with"
+        )
+    return Identity.load(path)
+
+
+def _exported(
+    sender: Identity, to: Party, folder: Path, gallery: Gallery
+) -> tuple[IO[bytes], Moved, int]:
+    """The file, which has no name so that nothing stays behind, and the revision before."""
+    try:
+        with ExitStack() as stack:
+            file = stack.enter_context(tempfile.TemporaryFile(dir=folder))
+            revision = gallery.revision
+            moved = export_gallery(gallery, file, sender=sender, to=to)
+            file.seek(0)
+            stack.pop_all()  # closed once it was sent
+    except OSError as error:
+        raise StorageError(f"cannot write to {folder} ({error.strerror})") from error
+    return file, moved, revision
+
+
+def _imported(file: IO[bytes], sender: Party, to: Identity, gallery: Gallery) -> tuple[Moved, int]:
+    return Export(file, sender, to).enrol(gallery), gallery.revision
+
+
+def _pieces(file: IO[bytes]) -> Iterator[bytes]:
     with file:
         while piece := file.read(_PIECE):
             yield piece

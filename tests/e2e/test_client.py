@@ -1,6 +1,7 @@
 """The client against a service process that asks for keys."""
 
 import json
+import logging
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ import pytest
 
 from gait.errors import RemoteError, RemoteUnreachableError
 from gait.modality import Modality
+from gallery.identity import Identity
 from gallery.remote.client import Client
 from serve.key_file import KeyFile
 from serve.keyring import Grant
@@ -32,6 +34,7 @@ class Keyed:
     address: str
     token: str
     powerless: str
+    data: Path
 
 
 @pytest.fixture(scope="module")
@@ -41,11 +44,11 @@ def keyed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Keyed]:
     file = KeyFile(data / "keys.json")
     token, powerless = (file.new(Grant(scopes=s)).token for s in (tuple(Scope), ()))
     with running("--bundle", TINY, "--data", data) as (_, address):
-        keyed = Keyed(address, token, powerless)
+        keyed = Keyed(address, token, powerless, data)
         client = Client(address, token)
         for person in range(3):
             clip = probe(person, Modality.RANGE_VIEW, seed=0)
-            _enrol(client, f"p {person}?ä", [clip])
+            _enrol(client, f"p {person}?%41ä", [clip])
         yield keyed
 
 
@@ -58,13 +61,13 @@ def test_who_was_enrolled_is_found_and_verified(keyed: Keyed) -> None:
     client = Client(keyed.address, keyed.token)
     clip = probe(2, Modality.RANGE_VIEW)
     found = client.identify(clip, "test", gallery="default", top_k=2)
-    assert found.candidates[0].subject == "p 2?ä"
+    assert found.candidates[0].subject == "p 2?%41ä"
     assert len(found.candidates) == 2
     assert found.probe.modality is Modality.RANGE_VIEW
     assert found.audit_id
-    narrowed = client.identify(clip, "test", subjects=["p 0?ä", "p 1?ä"])
-    assert {each.subject for each in narrowed.candidates} == {"p 0?ä", "p 1?ä"}
-    same = client.verify(clip, "test", subject="p 2?ä").similarity
+    narrowed = client.identify(clip, "test", subjects=["p 0?%41ä", "p 1?%41ä"])
+    assert {each.subject for each in narrowed.candidates} == {"p 0?%41ä", "p 1?%41ä"}
+    same = client.verify(clip, "test", subject="p 2?%41ä").similarity
     assert same == pytest.approx(found.candidates[0].similarity, abs=1e-5)
     assert client.verify(clip, "test", other=clip).similarity == pytest.approx(1, abs=1e-5)
 
@@ -102,6 +105,34 @@ def test_a_clip_without_content_is_the_callers_fault(keyed: Keyed) -> None:
     assert (refused.value.problem, refused.value.status) == ("decode.format", 415)
 
 
+def test_a_gallery_leaves_and_enters_again(keyed: Keyed, tmp_path: Path) -> None:
+    _, public = Identity.make().save(keyed.data / "identity")
+    client, file = Client(keyed.address, keyed.token), tmp_path / "people.gallery"
+    with file.open("wb") as out:
+        client.export("default", public.read_bytes(), out)
+    with file.open("rb") as sent:
+        loaded = client.load("default", sent, public.read_bytes())
+    assert (loaded.templates_enrolled, loaded.templates_present) == (0, 3)
+    with file.open("rb") as sent, pytest.raises(RemoteError) as refused:
+        client.load("default", sent, Identity.make().party.text.encode())
+    assert (refused.value.problem, refused.value.status) == ("gallery.transfer", 422)
+    with file.open("wb") as out, pytest.raises(RemoteError) as refused:
+        client.export("nowhere", public.read_bytes(), out)
+    assert (refused.value.problem, file.stat().st_size) == ("gallery.not_found", 0)
+
+
+def test_neither_keys_nor_names_of_people_are_logged(
+    keyed: Keyed, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    client = Client(keyed.address, keyed.token)
+    assert list(client.templates("default", "p 0?%41ä"))
+    list(client.galleries())
+    assert "/v1/galleries" in caplog.text, "nothing was logged that could have held them"
+    for secret in (keyed.token, "p 0?%41ä", "p%200"):
+        assert secret not in caplog.text + repr(client.__dict__)
+
+
 def test_nobody_there_is_said() -> None:
     with pytest.raises(RemoteUnreachableError, match="does not answer"):
         list(Client(f"http://127.0.0.1:{free_port()}").galleries())
@@ -120,7 +151,7 @@ def test_the_command_asks_a_service(keyed: Keyed, tmp_path: Path) -> None:
     done = _identify(keyed, tmp_path, "--purpose", "test", "--json")
     assert done.returncode == 0, done.stderr
     candidates = json.loads(done.stdout)["candidates"]
-    assert {each["subject"] for each in candidates} == {"p 0?ä", "p 1?ä", "p 2?ä"}
+    assert {each["subject"] for each in candidates} == {"p 0?%41ä", "p 1?%41ä", "p 2?%41ä"}
     table = _identify(keyed, tmp_path, "--purpose", "test").stdout.splitlines()
     assert table[0] == "silhouette clip, 6 of 6 frames, npz"
     assert len(table) >= 5

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from gait.modality import Modality
+from gallery.exchange.sealed_file import MAGIC
 from gallery.identity import Identity
 from serve.key_file import KeyFile
 from serve.keyring import Grant
@@ -87,4 +88,4 @@ def test_examples_of_moving_a_gallery(tmp_path: Path) -> None:
     assert len(examples) == 2
     with running("--bundle", TINY, "--data", data) as (_, address):
         _run(tmp_path, address, examples, ADMIN=admin)
-    assert (tmp_path / "people.gallery").read_bytes().startswith(b"DCGAIT1")
+    assert (tmp_path / "people.gallery").read_bytes().startswith(MAGIC)

@@ -13,11 +13,11 @@ import pytest
 
 from gait.errors import ConfigError
 from gait.modality import Modality
-from gallery.enrolment.reembedding import Missing, reembed
 from gallery.enrolment.sources import Selection, find_sources
 from gallery.gallery import Gallery, create_gallery, open_gallery
 from gallery.network.encoder import Encoder
 from gallery.record import clock
+from gallery.reembed import Missing, reembed
 from gallery.template import Authorisation, Enrolment
 from tests.galleries import AUTHORISATION, TINY, enrolments, other_bundle, walk
 
