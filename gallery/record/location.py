@@ -92,7 +92,7 @@ def parse_location(text: str) -> Location:
         ConfigError: not a URL that can be used.
     """
     if not is_postgres(text):
-        if "://" in text:
+        if re.match(r"[a-z][a-z0-9+.-]+:/", text):
             raise ConfigError(
                 f"got the location {text!r}, need a folder or postgresql://HOST/DATABASE?gallery=NAME"
             )
