@@ -18,6 +18,7 @@ HERE = Path(__file__).parent
 
 os.environ["DIFFCROSSGAIT_MASTER_KEY"] = base64.b64encode(bytes(range(32))).decode()
 os.environ.pop("DIFFCROSSGAIT_MASTER_KEY_FILE", None)
+os.environ["PGPASSWORD"] = servers.PASSWORD
 
 collect_ignore = (
     [

@@ -26,7 +26,6 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import quote
 
 import psycopg
 import pytest
@@ -81,13 +80,16 @@ def of_session(kind: str, folders: pytest.TempPathFactory) -> Facts:
 
 
 def postgres_address(server: Facts, database: str, user: str = "postgres") -> str:
-    """URL of a database, by the name that the server's certificate is for."""
-    return f"postgresql://{user}:{quote(PASSWORD)}@localhost:{server['port']}/{database}"
+    """URL of a database, by the name that the server's certificate is for.
+
+    The password is not in it: `PGPASSWORD` gives it (`tests/conftest.py`).
+    """
+    return f"postgresql://{user}@localhost:{server['port']}/{database}"
 
 
 @contextmanager
 def database(server: Facts) -> Iterator[str]:
-    """A new database, removed afterwards: `postgresql://USER:PASSWORD@HOST:PORT/DATABASE`."""
+    """A new database, removed afterwards: `postgresql://USER@HOST:PORT/DATABASE`."""
     name = f"test_{uuid.uuid4().hex}"
     execute(server, f"CREATE DATABASE {name}")
     yield postgres_address(server, name)
@@ -97,7 +99,7 @@ def database(server: Facts) -> Iterator[str]:
 def execute(server: Facts, statement: str) -> None:
     """Runs one statement in PostgreSQL as its administrator, outside a transaction."""
     address = postgres_address(server, "postgres")
-    with closing(psycopg.connect(address, autocommit=True)) as connection:
+    with closing(psycopg.connect(address, password=PASSWORD, autocommit=True)) as connection:
         connection.execute(statement.encode())
 
 

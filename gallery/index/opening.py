@@ -4,9 +4,9 @@ from gait.errors import ConfigError
 from gallery.index.interface import CodeSource, Index
 from gallery.index.memory import MemoryIndex
 from gallery.index.milvus import MilvusIndex
+from gallery.index.milvus_address import SCHEMES
 
 MEMORY = "memory"
-MILVUS = ("milvus", "milvuss")
 
 
 def open_index(address: str | None, source: CodeSource, gallery: str) -> Index:
@@ -18,11 +18,10 @@ def open_index(address: str | None, source: CodeSource, gallery: str) -> Index:
         gallery: its id.
 
     Raises:
-        ConfigError: not an address, or the extra for Milvus is not installed.
+        ConfigError: not an address, or pymilvus is not installed.
     """
-    if address in (None, MEMORY):
+    if address is None or address == MEMORY:
         return MemoryIndex(source)
-    assert address is not None
-    if address.split("://", 1)[0] in MILVUS:
+    if address.split(":", 1)[0] in SCHEMES:
         return MilvusIndex(source, address, gallery)
     raise ConfigError(f"got the index {address!r}, need `memory` or milvus://HOST:PORT")

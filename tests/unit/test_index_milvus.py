@@ -17,7 +17,7 @@ from gallery.index import milvus as milvus_index
 from gallery.index import milvus_server
 from gallery.index.interface import CodeMatrix, Codes, CodeSource, Ids, Index
 from gallery.index.milvus import MilvusIndex
-from gallery.index.milvus_address import CA, PASSWORD, USER
+from gallery.index.milvus_address import CA, PASSWORD, USER, MilvusAddress
 from tests import servers
 from tests.code_sources import CODE_BYTES, MemorySource
 
@@ -90,7 +90,7 @@ def _written(index: MilvusIndex) -> None:
 
 
 def _client(uri: str) -> milvus_server.MilvusServer:
-    return milvus_server.MilvusServer(milvus_index.MilvusAddress.parse(uri))
+    return milvus_server.MilvusServer(MilvusAddress.parse(uri))
 
 
 def _collections(uri: str, gallery: str) -> list[str]:

@@ -25,11 +25,12 @@ def _ask(
     return row[0]
 
 
-def test_postgres_asks_for_a_password(postgres_url: str) -> None:
-    with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
-        _ask(postgres_url.replace("scram", "plain"))
+def test_postgres_asks_for_a_password(postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     hashed = "SELECT rolpassword FROM pg_authid WHERE rolname = 'postgres'"
     assert str(_ask(postgres_url, hashed)).startswith("SCRAM-SHA-256$")
+    monkeypatch.setenv("PGPASSWORD", "another")
+    with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
+        _ask(postgres_url)
 
 
 def test_postgres_over_tls_is_verified(postgres: servers.Facts, tmp_path: Path) -> None:
