@@ -3,6 +3,7 @@
 python -m gallery.expire --gallery gallery --receipt receipts.json
 """
 
+import sys
 from contextlib import closing
 from dataclasses import dataclass
 
@@ -14,9 +15,16 @@ from gallery.gallery import open_gallery
 
 @dataclass(frozen=True)
 class Arguments:
-    """Erases every template whose authorisation has expired. No search finds them anyway."""
+    """Erases every template whose authorisation has expired. No search finds them anyway.
+
+    If the clock is far ahead of the time that the gallery's record knows, only what expires within
+    a day of that time is erased: a wrong clock must not destroy people. Look at the clock, then
+    say --trust-clock.
+    """
 
     gallery: options.Location
+    trust_clock: bool = False
+    """Somebody has looked at the clock of this machine, and it is right."""
     receipt: options.NewReceipt = None
     json: options.AsJson = False
 
@@ -25,7 +33,13 @@ def main() -> None:
     """Erases as the command line says."""
     arguments = options.parse(Arguments, "gallery.expire")
     with closing(open_gallery(arguments.gallery)) as gallery, kept_in(arguments.receipt) as kept:
-        kept += gallery.erase_expired()
+        kept += gallery.erase_expired(trust_clock=arguments.trust_clock)
+        if ahead := gallery.clock_ahead():
+            print(
+                f"the clock is {ahead / 86400:.1f} days ahead of the gallery's record: what "
+                "expired since is not erased; look at the clock, then say --trust-clock",
+                file=sys.stderr,
+            )
     if arguments.json:
         print(as_json(kept))
     else:

@@ -155,8 +155,9 @@ class Galleries:
             erase(opened.gallery)
             with self._state:
                 del self._open[name]
+            self._root.remove(name)  # first: from a record another replica makes an index again
+            opened.gallery.drop_index()
             opened.gallery.close()
-            self._root.remove(name)
 
     def names(self) -> list[str]:
         """Names of all galleries, open or not, in order."""

@@ -13,6 +13,7 @@ the record at any time. Whatever they are, a gallery keeps the same promises:
 - A damaged template is left out and reported; everybody else is found as before.
 """
 
+import logging
 import os
 import tempfile
 from collections.abc import Collection, Sequence
@@ -54,6 +55,9 @@ from gallery.template import (
     Vector,
 )
 
+log = logging.getLogger("gallery")
+
+INDEX_VARIABLE = "DIFFCROSSGAIT_INDEX"
 _SAMPLE = 16
 """Templates that are looked for when the index is checked."""
 _DEEPER = 8
@@ -99,6 +103,10 @@ class Gallery:
         """Lets go of everything that is held. No method may be called afterwards."""
         self._index.close()
         self._record.close()
+
+    def drop_index(self) -> None:
+        """Removes what the index holds outside this process, once the record is gone."""
+        self._index.drop()
 
     def __enter__(self) -> Self:
         return self
@@ -201,7 +209,7 @@ class Gallery:
             StorageError: it cannot be stored. Nothing was enrolled.
         """
         numbers = self._record.enrol(enrolments)
-        self._index.follow()
+        self._catch_up()
         return numbers
 
     def remove_subject(self, subject: str) -> Receipt:
@@ -212,7 +220,7 @@ class Gallery:
             StorageError: it cannot be erased.
         """
         receipt = self._record.remove_subject(subject)
-        self._index.follow()
+        self._catch_up()
         return receipt
 
     def remove_template(self, template: int) -> Receipt:
@@ -224,7 +232,7 @@ class Gallery:
             StorageError: it cannot be erased.
         """
         receipt = self._record.remove_template(template)
-        self._index.follow()
+        self._catch_up()
         return receipt
 
     def erase_expired(self, *, trust_clock: bool = False) -> list[Receipt]:
@@ -234,7 +242,7 @@ class Gallery:
         `Record.erase_expired`, and `clock_ahead`.
         """
         receipts = self._record.erase_expired(trust_clock=trust_clock)
-        self._index.follow()
+        self._catch_up()
         return receipts
 
     def clock_ahead(self) -> int:
@@ -252,7 +260,7 @@ class Gallery:
             GalleryCorruptError: one of them has a damaged template.
         """
         moved = self._record.merge(subject, into)
-        self._index.follow()
+        self._catch_up()
         return moved
 
     def rotate(self, new: MasterKey) -> int:
@@ -365,6 +373,20 @@ class Gallery:
         """Subjects and templates."""
         return self._record.counts()
 
+    def _catch_up(self) -> None:
+        """Brings the index to the record after a change, unless nobody has searched yet.
+
+        The change is durable by then, so an index that cannot be reached is no reason to say that
+        it failed: the next search follows, or says what is wrong.
+        """
+        if self.ready:
+            try:
+                self._index.follow()
+            except StorageError as error:
+                log.warning(
+                    "the index of %s does not know the last change: %s", self.location, error
+                )
+
     def _search(self, embedding: Vector, modality: Modality | None) -> Identification:
         probe = checked_probe(embedding, self.dimension)
         return Identification(self._record, self._index, probe, modality, clock.now())
@@ -386,7 +408,8 @@ def open_gallery(
         contract: identity of the model that will make the probes; None for the bundle's.
         bundle: the model bundle; None for the copy in the gallery's folder.
         readonly: refuse every change.
-        index: where the index is: `memory`, which None means too, or `milvus://HOST:PORT`.
+        index: where the index is: `memory` or `milvus://HOST:PORT`; None for what the variable
+            DIFFCROSSGAIT_INDEX says, and for memory if it says nothing.
         master: the key that the gallery was made with; None for the configured one.
 
     Raises:
@@ -408,7 +431,7 @@ def open_gallery(
     record = Record(where, master or MasterKey.load(), readonly=readonly)
     try:
         _check_contract(record, contract)
-        opened = open_index(index, record, record.facts.gallery)
+        opened = open_index(index or os.environ.get(INDEX_VARIABLE), record, record.facts.gallery)
     except BaseException:
         record.close()
         raise

@@ -13,10 +13,14 @@ from gallery.template import Receipt
 def as_text(receipt: Receipt) -> str:
     """A receipt in a few lines."""
     ids = ", ".join(map(str, receipt.templates))
-    key = f"{receipt.key} destroyed" if receipt.key else "none: this gallery was not encrypted"
+    how = {
+        "overwritten": "destroyed: overwritten in the record and its log",
+        "deleted": "destroyed: deleted from the record; the database's log may keep it, wrapped by "
+        "the master key, until that is recycled",
+    }[receipt.destruction]
     return (
         f"removed   {receipt.subject}: {len(receipt.templates)} templates ({ids})\n"
-        f"key       {key}\n"
+        f"key       {receipt.key} {how}\n"
         f"gallery   {receipt.gallery}, revision {receipt.revision}\n"
         f"erased    {receipt.erased}"
     )

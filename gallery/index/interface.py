@@ -121,6 +121,10 @@ class Index(Protocol):
         """How it is, without a search."""
         ...
 
+    def drop(self) -> None:
+        """Removes what lies outside this process, once the record is gone."""
+        ...
+
     def close(self) -> None:
         """Lets go of what is held. No method may be called afterwards."""
         ...

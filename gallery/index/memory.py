@@ -89,6 +89,9 @@ class MemoryIndex:
         held = sum(int(segment.alive.sum()) for segment in self._segments)
         return IndexHealth("memory", self._revision, held)
 
+    def drop(self) -> None:
+        """Nothing lies outside this process."""
+
     def close(self) -> None:
         """Ends the threads. No method may be called afterwards."""
         if self._pool is not None:

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 from sqlalchemy import ColumnElement, Connection, delete, insert, select, true, update
+from sqlalchemy.dialects import postgresql, sqlite
 
 from gait.errors import GalleryCorruptError, GalleryError, StorageError
 from gallery.index.codes import codes_of
@@ -244,18 +245,15 @@ class Record(RecordReader):
 
     def set_index_revision(self, name: str, revision: int) -> None:
         """Notes up to which revision an index is complete; it never goes back."""
+        upsert = (sqlite if self.engine.dialect.name == "sqlite" else postgresql).insert(INDEXES)
         with transaction(self.engine) as connection:
-            where = INDEXES.c.name == name
-            found = connection.execute(select(INDEXES.c.revision).where(where)).all()
-            if not found:
-                connection.execute(insert(INDEXES).values(name=name, revision=revision))
-            elif found[0][0] < revision:
-                connection.execute(update(INDEXES).where(where).values(revision=revision))
-
-    def forget_index(self, name: str) -> None:
-        """Forgets what was noted of an index that is no more."""
-        with transaction(self.engine) as connection:
-            connection.execute(delete(INDEXES).where(INDEXES.c.name == name))
+            connection.execute(
+                upsert.values(name=name, revision=revision).on_conflict_do_update(
+                    index_elements=[INDEXES.c.name],
+                    set_={"revision": upsert.excluded.revision},
+                    where=INDEXES.c.revision < upsert.excluded.revision,
+                )
+            )
 
     @contextmanager
     def _change(self) -> Iterator[_Change]:

@@ -218,9 +218,7 @@ def test_a_template_is_removed_and_its_receipt_kept(
     assert code == 0
     assert json.loads(kept.read_text()) == [receipt]
     assert (receipt["subject"], receipt["templates"]) == ("p1", [3])
-    assert (
-        receipt["gallery"] == json.loads(command(info, "--gallery", built, "--json")[1])["identity"]
-    )
+    assert receipt["gallery"] == json.loads(command(info, "--gallery", built, "--json")[1])["id"]
     code, _, err = command(remove, "--gallery", built, "p2", "--receipt", kept)
     assert code == 1
     assert "cannot write the receipt" in err
@@ -243,7 +241,9 @@ def test_what_has_expired_is_erased_by_command(
     monkeypatch.setattr(clock, "now", lambda: 2**35)
     facts = json.loads(command(info, "--gallery", built, "--json")[1])
     assert (facts["silhouettes"], facts["expired"]) == (4, 8)
-    receipts = json.loads(command(expire, "--gallery", built, "--json")[1])
+    _, out, err = command(expire, "--gallery", built)
+    assert (out, "days ahead" in err) == ("nothing has expired\n", True)
+    receipts = json.loads(command(expire, "--gallery", built, "--trust-clock", "--json")[1])
     assert [r["subject"] for r in receipts] == ["p0", "p1", "p2", "p3"]
     assert json.loads(command(listing, "--gallery", built, "--json")[1]) == []
 
