@@ -188,7 +188,8 @@ class MilvusIndex:
                 break
             self._source.set_index_revision(counter, number + 1)
         self._server.make(name, length)
-        self._source.set_index_revision(f"{name} made", 1)
+        if not made:  # a record that is open for reading only takes no notes
+            self._source.set_index_revision(f"{name} made", 1)
         with suppress(StorageError):
             for old in there:
                 if old < number:
