@@ -61,7 +61,8 @@ class MemorySource:
             for number, (_, place, row) in self.rows.items()
             if place in wanted
         )
-        return [number for _, number in ranked[:count]]
+        last = ranked[:count][-1][0] if ranked else 0
+        return [number for distance, number in ranked if distance <= last]
 
     def revision(self) -> int:
         return self._revision
@@ -75,7 +76,6 @@ class MemorySource:
             yield Codes(
                 np.array(found[some], dtype=np.int64),
                 np.array([place for _, place, _ in rows[some]], dtype=np.uint8),
-                np.full(len(found[some]), 2**40, dtype=np.int64),
                 np.stack([code for _, _, code in rows[some]]),
             )
 

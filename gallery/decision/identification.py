@@ -85,11 +85,11 @@ class Identification:
 
     def _templates(self, count: int) -> list[int]:
         code = codes_of(self.probe[np.newaxis])[0]
-        proposed: list[int] = self.index.propose(code, count, self.modality, self.now).tolist()
+        proposed: list[int] = self.index.propose(code, count, self.modality).tolist()
         return proposed
 
     def _enough(self, top_k: int, further: int) -> list[Rated]:
-        """Templates of at least `top_k` subjects, the most similar first.
+        """Templates of at least `top_k` subjects, and of further ones, the most similar first.
 
         The list that is compared grows until it holds so many subjects, and the last of them
         stands clearly before its end: by then a template further down could not matter.
@@ -104,13 +104,13 @@ class Identification:
                 return compared
             asked *= _GROWTH
 
-    def _sure(self, compared: Sequence[Rated], proposed: Sequence[int], top_k: int) -> bool:
+    def _sure(self, compared: Sequence[Rated], proposed: Sequence[int], wanted: int) -> bool:
         firsts = dict[int, float]()
         for each in compared:
             firsts.setdefault(each.row.subject, each.similarity)
-        if len(firsts) < top_k:
+        if len(firsts) < wanted:
             return False
-        last, later = list(firsts.values())[top_k - 1], set(proposed[len(proposed) // 2 :])
+        last, later = list(firsts.values())[wanted - 1], set(proposed[len(proposed) // 2 :])
         return not any(e.similarity >= last and e.row.id in later for e in compared)
 
 

@@ -20,18 +20,16 @@ CodeMatrix = NDArray[np.uint8]
 
 
 class Codes(NamedTuple):
-    """Some templates as an index sees them, in arrays of equal length `n`.
+    """Some templates as an index sees them, in arrays of equal length `n`. None of it changes.
 
     Attributes:
         templates: their numbers, `(n,)` int64, increasing; never given twice.
-        modalities: places in `list(Modality)`, `(n,)` uint8; never change.
-        expires: seconds since 1970, `(n,)` int64; may change.
-        codes: `(n, bytes)` uint8; never change.
+        modalities: places in `list(Modality)`, `(n,)` uint8.
+        codes: `(n, bytes)` uint8.
     """
 
     templates: Ids
     modalities: NDArray[np.uint8]
-    expires: Ids
     codes: CodeMatrix
 
 
@@ -101,16 +99,17 @@ class Index(Protocol):
         """
         ...
 
-    def propose(
-        self, code: NDArray[np.uint8], count: int, modality: Modality | None, now: int
-    ) -> Ids:
+    def propose(self, code: NDArray[np.uint8], count: int, modality: Modality | None) -> Ids:
         """The `count` templates whose codes differ least from a probe's, the nearest first.
+
+        All that differ as little as the last of them are proposed too, so that what is proposed
+        does not depend on the order in which an index holds its templates. Expired templates are
+        among them: when a template expires is the record's affair.
 
         Args:
             code: `(bytes,)` of the probe.
             count: templates wanted, at least 1; fewer are returned if there are fewer.
             modality: of the templates; None for both.
-            now: seconds since 1970; templates that expired by then need not be proposed.
 
         Raises:
             StorageError: the index cannot be reached.
@@ -128,3 +127,18 @@ class Index(Protocol):
     def close(self) -> None:
         """Lets go of what is held. No method may be called afterwards."""
         ...
+
+
+def nearest(distances: NDArray[np.int32], templates: Ids, count: int) -> Ids:
+    """The templates with the `count` smallest distances and those as near as the last of them.
+
+    Args:
+        distances: `(n,)`.
+        templates: `(n,)`, their numbers.
+        count: at least 1.
+    """
+    if len(templates) > count:
+        last = np.partition(distances, count - 1)[count - 1]
+        kept = distances <= last
+        distances, templates = distances[kept], templates[kept]
+    return templates[np.lexsort((templates, distances))]

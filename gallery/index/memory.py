@@ -6,7 +6,7 @@ undisturbed on those that it started with, and a code is copied O(log n) times.
 
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
 
@@ -15,7 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gait.modality import Modality
-from gallery.index.interface import CodeMatrix, Codes, CodeSource, Ids, IndexHealth
+from gallery.index.interface import (
+    CodeMatrix,
+    Codes,
+    CodeSource,
+    Ids,
+    IndexHealth,
+    nearest,
+)
 
 FIRST_BYTES = 64
 """Bytes of a code that are compared for all templates; the others for those that look best."""
@@ -69,20 +76,18 @@ class MemoryIndex:
                 self._erase(self._source.removed(before))
             self._revision = revision
 
-    def propose(
-        self, code: NDArray[np.uint8], count: int, modality: Modality | None, now: int
-    ) -> Ids:
+    def propose(self, code: NDArray[np.uint8], count: int, modality: Modality | None) -> Ids:
         """The templates whose codes differ least from a probe's. See `Index.propose`."""
         wanted = None if modality is None else list(Modality).index(modality)
         segments = [s for s in self._segments if wanted in (None, s.modality)]
-        total = sum(map(len, segments))
-        asked = count
-        while True:
-            distances, templates = self._nearest(segments, code, asked, now, total)
-            if len(templates) >= count or asked >= total:
-                order = np.lexsort((templates, distances))[:count]
-                return templates[order]
-            asked *= 4  # many have expired
+        if not segments:
+            return np.empty(0, np.int64)
+        found = self._near(segments, code, count)
+        return nearest(
+            np.concatenate([distances for distances, _ in found]),
+            np.concatenate([templates for _, templates in found]),
+            count,
+        )
 
     def health(self) -> IndexHealth:
         """How it is, without a search."""
@@ -97,37 +102,28 @@ class MemoryIndex:
         if self._pool is not None:
             self._pool.shutdown()
 
-    def _nearest(
-        self,
-        segments: Sequence["_Segment"],
-        code: NDArray[np.uint8],
-        count: int,
-        now: int,
-        total: int,
-    ) -> tuple[Distances, Ids]:
+    def _near(
+        self, segments: Sequence["_Segment"], code: NDArray[np.uint8], count: int
+    ) -> list[tuple[Distances, Ids]]:
         def near(segment: "_Segment") -> tuple[Distances, Ids]:
-            return segment.near(code, count, now)
+            return segment.near(code, count)
 
         self._searching += 1  # not exact under threads, and need not be
         try:
-            alone = self._searching <= 1 and total > _ALONE
-            each: Callable[..., object] = self._pool.map if self._pool and alone else map
-            found = list(each(near, segments))  # type: ignore[call-overload]
+            alone = self._searching <= 1 and sum(map(len, segments)) > _ALONE
+            return list((self._pool.map if self._pool and alone else map)(near, segments))
         finally:
             self._searching -= 1
-        if not found:
-            return np.empty(0, np.int32), np.empty(0, np.int64)
-        return np.concatenate([d for d, _ in found]), np.concatenate([t for _, t in found])
 
     def _take(self, codes: Codes) -> None:
-        """Adds what is new, and notes other expiries of what is known."""
+        """Adds what is new."""
         known = np.zeros(len(codes.templates), np.bool_)
         for segment in self._segments:
-            known |= segment.note_expiries(codes)
+            known |= segment.holds(codes.templates)
         for place in range(len(Modality)):
             rows = np.flatnonzero(~known & (codes.modalities == place))
             if len(rows):
-                new = _Segment(place, codes.templates[rows], codes.expires[rows], codes.codes[rows])
+                new = _Segment(place, codes.templates[rows], codes.codes[rows])
                 mine = [s for s in self._segments if s.modality == place]
                 others = (s for s in self._segments if s.modality != place)
                 self._segments = (*others, *_joined([*mine, new]))
@@ -143,12 +139,12 @@ class MemoryIndex:
 class _Segment:
     """Templates of one modality in order of number.
 
-    The arrays never change, but for `expires`, `alive` and the codes of what was erased: a search
-    that runs meanwhile finds it or not.
+    The arrays never change, but for `alive` and the codes of what was erased: a search that runs
+    meanwhile finds it or not.
     """
 
-    def __init__(self, modality: int, templates: Ids, expires: Ids, codes: CodeMatrix) -> None:
-        self.modality, self.templates, self.expires = modality, templates, expires.copy()
+    def __init__(self, modality: int, templates: Ids, codes: CodeMatrix) -> None:
+        self.modality, self.templates = modality, templates
         self.alive = np.ones(len(templates), np.bool_)
         first = min(FIRST_BYTES, codes.shape[1])
         self._binary = faiss.IndexBinaryFlat(8 * first)
@@ -165,8 +161,8 @@ class _Segment:
         """All codes, whole."""
         return np.concatenate([self._first, self._rest], axis=1)
 
-    def near(self, code: NDArray[np.uint8], count: int, now: int) -> tuple[Distances, Ids]:
-        """Bits in which the nearest templates differ from a code, and their numbers."""
+    def near(self, code: NDArray[np.uint8], count: int) -> tuple[Distances, Ids]:
+        """Bits in which the likely nearest templates differ from a code, and their numbers."""
         first = self._first.shape[1]
         looked = min(len(self), max(LEAST, SPARE * count, int(SHARE * len(self))))
         faiss.omp_set_num_threads(1)  # of this thread: a team for one query costs more than it does
@@ -175,18 +171,12 @@ class _Segment:
         if self._rest.shape[1]:
             differ = self._rest[rows].view(np.uint64) ^ code[first:].view(np.uint64)
             distances = distances + np.bitwise_count(differ).sum(1, dtype=np.int32)
-        found = self.alive[rows] & (self.expires[rows] > now)
-        distances, templates = distances[found], self.templates[rows[found]]
-        if len(templates) > count:
-            best = np.lexsort((templates, distances))[:count]
-            distances, templates = distances[best], templates[best]
-        return distances, templates
+        alive = self.alive[rows]
+        return distances[alive], self.templates[rows[alive]]
 
-    def note_expiries(self, codes: Codes) -> NDArray[np.bool_]:
-        """Takes over expiries; which of the templates `(n,)` are held here."""
-        rows, here = self._rows(codes.templates)
-        self.expires[rows[here]] = codes.expires[here]
-        return here
+    def holds(self, templates: Ids) -> NDArray[np.bool_]:
+        """Which of the templates `(n,)` are here."""
+        return self._rows(templates)[1]
 
     def erase(self, templates: Ids) -> None:
         """Takes templates out of every search, and overwrites their codes."""
@@ -206,15 +196,13 @@ class _Segment:
     def joined_with(self, other: "_Segment") -> "_Segment":
         """Both in one, without what was erased."""
         parts = [part._of(part.alive) for part in (self, other)]
-        arrays = ("templates", "expires", "codes")
-        templates, expires, codes = (
-            np.concatenate([getattr(part, name) for part in parts]) for name in arrays
-        )
+        templates = np.concatenate([part.templates for part in parts])
+        codes = np.concatenate([part.codes for part in parts])
         order = np.argsort(templates)
-        return _Segment(self.modality, templates[order], expires[order], codes[order])
+        return _Segment(self.modality, templates[order], codes[order])
 
     def _of(self, rows: NDArray[np.bool_]) -> "_Segment":
-        return _Segment(self.modality, self.templates[rows], self.expires[rows], self.codes[rows])
+        return _Segment(self.modality, self.templates[rows], self.codes[rows])
 
     def _rows(self, templates: Ids) -> tuple[Ids, NDArray[np.bool_]]:
         """Rows of templates, and which of them are held and alive."""

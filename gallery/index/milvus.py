@@ -21,9 +21,9 @@ from numpy.typing import NDArray
 
 from gait.errors import ConfigError, GaitError, StorageError
 from gait.modality import Modality
-from gallery.index.interface import Codes, CodeSource, Ids, IndexHealth
+from gallery.index.interface import Codes, CodeSource, Ids, IndexHealth, nearest
 from gallery.index.milvus_address import MilvusAddress
-from gallery.index.milvus_known import Known, Piece, nearest, tail_distances
+from gallery.index.milvus_known import Known, Piece, tail_distances, together
 from gallery.index.milvus_server import LARGEST_ANSWER, MilvusServer, is_unusable
 
 LOGGER = logging.getLogger(__name__)
@@ -31,6 +31,8 @@ LOGGER = logging.getLogger(__name__)
 TAIL_ROWS: Final = 32_768
 """More than this in memory is written before more is read, as when a collection is made anew."""
 REMOVED_ROWS: Final = 4_096
+TIES: Final = 16
+"""More than is wanted is asked for, to see whether others are as near as the last."""
 PATIENCE: Final = 30.0
 """Seconds a search waits for a collection that is being made anew."""
 
@@ -86,34 +88,39 @@ class MilvusIndex:
                 pass
         self._wake.set()
 
-    def propose(
-        self,
-        code: NDArray[np.uint8],
-        count: int,
-        modality: Modality | None,
-        now: int,  # noqa: ARG002
-    ) -> Ids:
-        """The `count` templates whose codes differ least from a probe's, the nearest first.
-
-        Args:
-            code: `(bytes,)` of the probe.
-            count: templates wanted, 1 to 8,192; fewer are returned if there are fewer.
-            modality: of the templates; None for both.
-            now: not used: when a template expires is not stored.
+    def propose(self, code: NDArray[np.uint8], count: int, modality: Modality | None) -> Ids:
+        """The templates whose codes differ least from a probe's. See `Index.propose`.
 
         Raises:
             StorageError: Milvus cannot be reached, or the collection is being made anew.
         """
         while True:
             known = self._ready()
-            wanted = min(count + len(known.removed), LARGEST_ANSWER)
             try:
-                found = self._server.search(known.name, code, wanted, modality, known.time)
-                return nearest([found, *tail_distances(known, code, modality)], known, count)
+                found = self._nearest(known, code, count + len(known.removed), modality)
             except StorageError as error:
                 if not is_unusable(error):
                     raise
                 self._lose(known.name)
+            else:
+                parts = [found, *tail_distances(known, code, modality)]
+                distances, templates = together(parts, known)
+                return nearest(distances.astype(np.int32), templates, count)
+
+    def _nearest(
+        self, known: Known, code: NDArray[np.uint8], count: int, modality: Modality | None
+    ) -> tuple[Ids, Ids]:
+        """Numbers and distances of the nearest in Milvus, and of those as near as the last."""
+        wanted = count + TIES
+        while True:
+            wanted = min(wanted, LARGEST_ANSWER)
+            found = self._server.search(known.name, code, wanted, modality, known.time)
+            _, distances = found
+            if len(distances) < wanted or wanted == LARGEST_ANSWER:
+                return found
+            if distances[count - 1] < distances[-1]:
+                return found
+            wanted *= 2
 
     def drop(self) -> None:
         """Deletes the gallery from Milvus. Afterwards there is only `close` to be called.
@@ -261,8 +268,8 @@ class MilvusIndex:
         for piece in known.tail:
             if piece.revision > noted:  # else another replica has written it
                 kept = ~np.isin(piece.templates.templates, removed)
-                numbers, modalities, expires, codes = piece.templates
-                rows = Codes(numbers[kept], modalities[kept], expires[kept], codes[kept])
+                numbers, modalities, codes = piece.templates
+                rows = Codes(numbers[kept], modalities[kept], codes[kept])
                 self._server.write(known.name, rows)
         if removed:
             self._server.delete(known.name, removed)

@@ -50,7 +50,7 @@ def tail_distances(
     found = []
     width = np.uint64 if len(code) % 8 == 0 else np.uint8
     for piece in known.tail:
-        templates, modalities, _, codes = piece.templates
+        templates, modalities, codes = piece.templates
         if modality is not None:
             chosen = modalities == list(Modality).index(modality)
             templates, codes = templates[chosen], codes[chosen]
@@ -59,11 +59,11 @@ def tail_distances(
     return found
 
 
-def nearest(found: list[tuple[Ids, Ids]], known: Known, count: int) -> Ids:
-    """The nearest of what Milvus and the tail found, each once, without what was removed."""
+def together(found: list[tuple[Ids, Ids]], known: Known) -> tuple[Ids, Ids]:
+    """What Milvus and the tail found, each once, without what was removed."""
     templates, first = np.unique(np.concatenate([ids for ids, _ in found]), return_index=True)
     distances = np.concatenate([distance for _, distance in found])[first]
     if known.removed:
         kept = ~np.isin(templates, list(known.removed))
         templates, distances = templates[kept], distances[kept]
-    return templates[np.lexsort((templates, distances))][:count]
+    return distances, templates

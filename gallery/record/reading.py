@@ -277,7 +277,7 @@ class RecordReader:
         """Templates that were added or changed after a revision, by number. See `CodeSource`."""
         query = (
             select(
-                *(_T.id, _T.subject, _T.modality, _T.expires, _T.code),
+                *(_T.id, _T.subject, _T.modality, _T.code),
                 *(SUBJECT_KEYS.c.id, SUBJECT_KEYS.c.wrapped),
             )
             .select_from(TEMPLATES.outerjoin(SUBJECT_KEYS, SUBJECT_KEYS.c.subject == _T.subject))
@@ -323,7 +323,7 @@ class RecordReader:
     def _codes(self, rows: Sequence[Any], keys: Codings) -> Codes:
         opened, kept = list[bytes](), list[Any]()
         for row in rows:
-            template, subject, modality, _, sealed, key_id, wrapped = row
+            template, subject, modality, sealed, key_id, wrapped = row
             if subject not in keys:
                 keys[subject] = self.sealer.unwrap(subject, key_id, wrapped)
             key = keys[subject]
@@ -338,7 +338,6 @@ class RecordReader:
         return Codes(
             np.array([row[0] for row in kept], np.int64),
             np.array([_PLACES[row[2]] for row in kept], np.uint8),
-            np.array([row[3] for row in kept], np.int64),
             np.frombuffer(b"".join(opened), np.uint8).reshape(len(kept), self.code_bytes),
         )
 

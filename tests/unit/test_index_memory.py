@@ -1,0 +1,120 @@
+"""The index in memory: proposes what a naive ranking of codes does, and follows its record."""
+
+import threading
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gait.modality import Modality
+from gallery.index import memory
+from gallery.index.codes import code_bytes, codes_of
+from gallery.index.memory import MemoryIndex
+from tests.code_sources import CODE_BYTES, MemorySource
+from tests.galleries import random_embeddings
+
+pytestmark = pytest.mark.serving
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    seed=st.integers(0, 2**31),
+    sizes=st.lists(st.integers(1, 60), min_size=1, max_size=8),
+    count=st.integers(1, 40),
+    length=st.sampled_from([8, 64, 128]),
+    modality=st.sampled_from([None, *Modality]),
+)
+def test_it_proposes_what_a_ranking_of_all_codes_does(
+    seed: int, sizes: list[int], count: int, length: int, modality: Modality | None
+) -> None:
+    rng = np.random.default_rng(seed)
+    source = MemorySource(length)
+    index = MemoryIndex(source)
+    assert index.revision < 0
+    for size in sizes:
+        numbers = source.add(size)
+        source.remove(rng.choice(numbers, len(numbers) // 3, replace=False).tolist())
+        if rng.random() < 0.5:
+            index.follow()
+    index.follow()
+    assert index.revision == source.revision()
+    assert index.health().templates == len(source.rows)
+    code = rng.integers(0, 256, length, dtype=np.uint8)
+    proposed = index.propose(code, count, modality).tolist()
+    assert proposed == source.nearest(code, count, modality)
+
+
+def test_two_stages_find_the_near_among_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory, "LEAST", 32)
+    source = MemorySource(4 * CODE_BYTES)
+    numbers = source.add(4000)
+    index = MemoryIndex(source)
+    index.follow()
+    for number in numbers[::97]:
+        code = source.rows[number][2].copy()
+        code[::16] ^= 0x0F  # every thirty-second bit differs
+        assert index.propose(code, 1, None).tolist() == [number]
+
+
+def test_what_was_erased_is_overwritten_in_memory() -> None:
+    source = MemorySource()
+    numbers = source.add(10)
+    index = MemoryIndex(source)
+    index.follow()
+    gone = source.rows[numbers[0]][2].copy()
+    held = [segment.codes for segment in index._segments]
+    assert any((codes == gone).all(axis=1).any() for codes in held)
+    segments = index._segments
+    source.remove(numbers[:1])
+    index.follow()
+    assert not any((segment.codes == gone).all(axis=1).any() for segment in segments)
+
+
+def test_segments_stay_few_while_templates_come_one_by_one() -> None:
+    source = MemorySource()
+    index = MemoryIndex(source)
+    for _ in range(200):
+        source.add(1)
+        index.follow()
+    assert len(index._segments) <= 2 * 8
+    source.remove(list(source.rows)[:180])
+    index.follow()
+    assert sum(len(segment) for segment in index._segments) <= 2 * 20
+
+
+def test_searches_go_on_while_it_follows() -> None:
+    source = MemorySource()
+    index = MemoryIndex(source)
+    first = source.add(50)
+    index.follow()
+    stop, wrong = threading.Event(), list[int]()
+
+    def search() -> None:
+        while not stop.is_set():
+            number = first[0]
+            if index.propose(source.rows[number][2], 1, None).tolist()[:1] != [number]:
+                wrong.append(number)
+
+    threads = [threading.Thread(target=search) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for _ in range(60):
+        source.remove(source.add(20)[::2])
+        index.follow()
+    stop.set()
+    for thread in threads:
+        thread.join()
+    assert not wrong
+
+
+def test_codes_differ_by_the_angle_between_embeddings() -> None:
+    one, other = random_embeddings(2, seed=3)
+    for share in (0.0, 0.1, 0.5, 1.0):
+        mixed = (1 - share) * one + share * other
+        mixed /= np.linalg.norm(mixed)
+        codes = codes_of(np.stack([one, mixed.astype(np.float32)]))
+        assert codes.shape == (2, code_bytes(256)) == (2, 32)
+        different = int(np.bitwise_count(codes[0] ^ codes[1]).sum()) / 256
+        angle = np.arccos(np.clip(one @ mixed, -1, 1)) / np.pi
+        assert abs(different - angle) < 0.12  # four deviations of 256 coins
