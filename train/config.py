@@ -233,7 +233,8 @@ class RunConfig(Config):
     compile: bool = False
     """Whether torch.compile translates the forward pass."""
     channels_last: bool = True
-    """Whether weights and maps lie channels last in memory, as matrix units want them."""
+    """Whether weights and maps lie channels last in memory, as matrix units want them; narrow
+    networks on a processor do not (`model/layout.py`)."""
     one_call: bool = True
     """Whether the denoiser takes all phases and modalities as one batch; if not, one by one."""
     fused: bool = True

@@ -18,6 +18,7 @@ from train.diffusion.trajectory import Noise, draw_noise
 from train.distributed import Ranks, gather, synchronise_batch_norm
 from train.graph import RecordedStep, Step, refuse_graph
 from train.losses import Losses
+from train.model.layout import lay_channels_last
 from train.model.network import GaitNetwork
 from train.optimiser import learning_rate, make_optimiser, set_learning_rate
 
@@ -49,7 +50,7 @@ class Learner:
         torch.manual_seed(config.seed)
         network = GaitNetwork(config.model, config.diffusion, len(classes)).to(machine.device)
         if config.run.channels_last:
-            network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+            network = lay_channels_last(network, machine.device)
         if network.regularizer is not None:
             network.regularizer.one_call = config.run.one_call
         self.network = cast(GaitNetwork, synchronise_batch_norm(network, machine.device))

@@ -41,7 +41,7 @@ def test_bones_turn_about_their_own_axes_and_with_their_parents() -> None:
 
 def test_the_root_moves_in_metres() -> None:
     recording = parse_amc(Source("a.amc", WALK), actor(), rate=60)
-    np.testing.assert_allclose(recording.root[0], np.array([1, 2, 3]) * 0.0254 / 0.45)
+    np.testing.assert_allclose(recording.joints[0, 0], np.array([1, 2, 3]) * 0.0254 / 0.45)
     assert recording.rate == 60
 
 
@@ -63,7 +63,7 @@ def test_radians() -> None:
 
 def test_a_cut_out_take_may_start_at_any_number() -> None:
     text = WALK.replace("\n1\n", "\n10\n").replace("\n2\n", "\n11\n")
-    assert len(parse_amc(Source("a.amc", text), actor()).root) == 2
+    assert len(parse_amc(Source("a.amc", text), actor()).joints) == 2
 
 
 @pytest.mark.parametrize(

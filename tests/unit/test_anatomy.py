@@ -3,7 +3,7 @@ import pytest
 
 from gait.errors import MotionFileError
 from tests import walking_files
-from train.simulate.mocap.anatomy import find_segments, guess_unit
+from train.simulate.mocap.anatomy import USUAL_LEG, find_segments, guess_unit
 from train.simulate.mocap.asf import parse_asf
 from train.simulate.mocap.bvh import parse_bvh
 from train.simulate.mocap.recording import Skeleton
@@ -98,19 +98,17 @@ def test_a_bone_that_hangs_elsewhere_is_refused() -> None:
 
 def test_optional_segments_may_be_missing() -> None:
     bones = skeleton("unity")
-    names = tuple(name.replace("Toes", "Strut").replace("Neck", "Rod") for name in bones.names)
+    names = tuple(name.replace("Toes", "Strut") for name in bones.names)
     segments = find_segments(Skeleton(names, bones.parents, bones.heads, bones.tails), "a.bvh")
-    assert set(SEGMENTS) - set(segments) == {"toes.L", "toes.R", "neck"}
+    assert set(SEGMENTS) - set(segments) == {"toes.L", "toes.R"}
 
 
-def test_a_segment_without_length_is_left_out_or_refused() -> None:
+def test_only_limbs_must_have_a_length() -> None:
     bones = skeleton("unity")
-    tails = bones.tails.copy()
-    hand = bones.names.index("LeftHand")
-    tails[hand] = bones.heads[hand]
-    changed = Skeleton(bones.names, bones.parents, bones.heads, tails)
-    assert set(SEGMENTS) - set(find_segments(changed, "a.bvh")) == {"hand.L"}
     heads = bones.heads.copy()
+    heads[bones.names.index("Neck")] = heads[bones.names.index("UpperChest")]
+    changed = Skeleton(bones.names, bones.parents, heads, bones.tails)
+    assert set(find_segments(changed, "a.bvh")) == set(SEGMENTS)
     heads[bones.names.index("LeftFoot")] = heads[bones.names.index("LeftLowerLeg")]
     with pytest.raises(MotionFileError, match=r"shank\.L has no length"):
         find_segments(Skeleton(bones.names, bones.parents, heads, bones.tails), "a.bvh")
@@ -119,10 +117,11 @@ def test_a_segment_without_length_is_left_out_or_refused() -> None:
 @pytest.mark.parametrize("metres", [1.0, 0.01, 0.001, 0.0254, 0.0254 / 0.45])
 def test_the_unit_is_guessed_from_the_legs(metres: float) -> None:
     bones = parse_bvh(Source("a.bvh", walking_files.bvh(frames=2, unit=metres))).skeleton
-    assert guess_unit(find_segments(bones, "a.bvh"), "a.bvh") == pytest.approx(metres)
+    assert guess_unit(find_segments(bones, "a.bvh")) == pytest.approx(metres)
 
 
-def test_legs_of_no_adult_in_any_unit_are_refused() -> None:
+def test_legs_of_no_adult_in_any_unit_are_taken_for_usual_ones() -> None:
     bones = parse_bvh(Source("a.bvh", walking_files.bvh(frames=2, unit=0.3))).skeleton
-    with pytest.raises(MotionFileError, match="say how many metres"):
-        guess_unit(find_segments(bones, "a.bvh"), "a.bvh")
+    segments = find_segments(bones, "a.bvh")
+    leg = sum(np.linalg.norm(segments[key].along) for key in ("thigh.L", "shank.L"))
+    assert leg * guess_unit(segments) == pytest.approx(USUAL_LEG)

@@ -30,9 +30,14 @@ def stream(tmp_path_factory: pytest.TempPathFactory) -> list[TrainBatch]:
     return list(batches(MappedFrames(pack, records), sampler, Ranks(), CPU, 1, STEPS))
 
 
+WIDE = {"channels": [16, 16, 16, 16]}
+"""Narrower networks keep the plain layout on a processor."""
+
+
 def learner(run: dict[str, bool], **diffusion: float) -> Learner:
     classes = [f"{i:04d}" for i in range(10)]
-    config = tiny_config(run=run, optim={"lr": LR, "schedule": "steps"}, diffusion=diffusion)
+    optim = {"lr": LR, "schedule": "steps"}
+    config = tiny_config(model=WIDE, run=run, optim=optim, diffusion=diffusion)
     return Learner(config, classes, Machine(CPU))
 
 

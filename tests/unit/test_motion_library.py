@@ -7,9 +7,11 @@ import pytest
 
 from gait.errors import MotionFileError
 from tests import walking_files
+from train.simulate.config import SimulateConfig
 from train.simulate.mocap.archive import find_files
 from train.simulate.motion import SEGMENTS
 from train.simulate.motion_library import MotionLibrary
+from train.simulate.recorded import find_people
 
 
 @pytest.fixture
@@ -98,11 +100,32 @@ def test_too_little_walking_names_the_subject(folder: Path) -> None:
         MotionLibrary.open(folder).walks("05")
 
 
-def test_a_malformed_file_is_named_with_its_line(folder: Path) -> None:
+def test_a_malformed_file_is_left_out_and_named_with_its_line(folder: Path) -> None:
     path = folder / "02" / "02_02.amc"
     path.write_text(path.read_text().replace("ltibia 30.000000", "ltibia nan", 1))
-    with pytest.raises(MotionFileError, match=r"02_02\.amc:\d+: NaN"):
-        MotionLibrary.open(folder).walks("02")
+    library = MotionLibrary.open(folder)
+    assert len(library.walks("02")) == 2
+    assert [error.fields["file"] for error in library.skipped] == ["02_02.amc"]
+    assert "NaN" in str(library.skipped[0])
+
+
+def test_people_whose_files_are_all_bad_do_not_end_a_simulation(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "anna" / "walk.bvh").write_text("no motion")
+    config = SimulateConfig(motion=folder)
+    assert find_people(config).people == ("02", "05")
+    said = capsys.readouterr().err
+    assert "walk.bvh:1: got 'no'" in said
+    assert "subject 'anna' has 0.0 s" in said
+    with pytest.raises(MotionFileError, match="subject 'anna'"):
+        find_people(config.model_copy(update={"people": ("anna", "02")}))
+
+
+def test_nobody_left_ends_a_simulation(tmp_path: Path) -> None:
+    (tmp_path / "walk.bvh").write_text("no motion")
+    with pytest.raises(MotionFileError, match="nobody has walks"):
+        find_people(SimulateConfig(motion=tmp_path))
 
 
 def test_motion_without_its_skeleton_is_refused(folder: Path) -> None:

@@ -90,7 +90,7 @@ def test_any_world_and_rest_axes_will_do(tilt: NDArray[np.float64]) -> None:
         plain,
         skeleton=replace(rest, heads=rest.heads @ tilt.T, tails=rest.tails @ tilt.T),
         rotations=tilt @ plain.rotations @ tilt.T,
-        root=plain.root @ tilt.T,
+        joints=plain.joints @ tilt.T,
     )
     one, other = retarget(plain), retarget(tilted)
     heading = other.rotations[0, 0]  # which level axis is forward is free

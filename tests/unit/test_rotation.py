@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from train.simulate.rotation import about, align, euler, nearest
+from train.simulate.rotation import about, align, euler, from_vector, nearest, to_vector
 
 ANGLES = st.floats(-7, 7)
 
@@ -59,3 +59,16 @@ def test_align_of_opposite_directions_is_half_a_turn() -> None:
     turn = align(np.array([0.0, 0, 2]), np.array([0.0, 0, -1]))
     np.testing.assert_allclose(turn @ [0, 0, 1], [0, 0, -1])
     assert np.linalg.det(turn) == pytest.approx(1)
+
+
+@given(st.tuples(st.floats(-1.7, 1.7), st.floats(-1.7, 1.7), st.floats(-1.7, 1.7)))
+def test_a_vector_and_its_rotation_are_one(vector: tuple[float, float, float]) -> None:
+    turn = from_vector(np.array(vector))
+    np.testing.assert_allclose(to_vector(turn), vector, atol=1e-6)
+
+
+def test_a_vector_is_axis_and_angle() -> None:
+    for index, axis in enumerate("xyz"):
+        np.testing.assert_allclose(
+            from_vector(0.7 * np.eye(3)[index]), about(axis, np.array(0.7)), atol=1e-15
+        )

@@ -6,7 +6,7 @@ from typing import Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from train.simulate.conditions import Condition
-from train.simulate.identity import Carrier
+from train.simulate.identity import Carrier, GaitSource
 from train.simulate.scene import CLOSEST, VIEWS
 
 CONDITIONS = tuple(condition.value for condition in Condition)
@@ -37,6 +37,9 @@ class SimulateConfig(BaseModel):
     """Nearest and farthest, metres."""
     identity: Carrier = Carrier.BOTH
     """What tells people apart: both, or as a control only their motion or only their shape."""
+    gait: GaitSource = GaitSource.CURVES
+    """How people walk who were not recorded: by published curves, or by the statistics of recorded
+    people's joint angles."""
     body: Literal["anny", "capsules"] = "anny"
     """Anny's people, or stick figures that need no build."""
     motion: Path | None = None

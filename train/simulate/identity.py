@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from train.simulate.basis import BodyBasis
 from train.simulate.body import RestBody
 from train.simulate.gait_curves import sample_style
+from train.simulate.gait_statistics import GaitStatistics, gait_statistics, sample_gait, walk_like
 from train.simulate.motion import RATE, Motion
 from train.simulate.walking import stand, walk
 
@@ -22,6 +23,15 @@ class Carrier(StrEnum):
     """Everybody has the same body."""
     SHAPE = "shape"
     """Nobody moves."""
+
+
+class GaitSource(StrEnum):
+    """Where the gait of people who were not recorded comes from."""
+
+    CURVES = "curves"
+    """Published mean curves, varied."""
+    STATISTICS = "statistics"
+    """Principal components of recorded people's joint angles, by speed."""
 
 
 Walker = Callable[[int, int, np.random.Generator], Motion]
@@ -41,14 +51,23 @@ class Identity:
     move: Walker
 
 
-def sample_identity(basis: BodyBasis, seed: np.random.SeedSequence, carrier: Carrier) -> Identity:
+def sample_identity(
+    basis: BodyBasis,
+    seed: np.random.SeedSequence,
+    carrier: Carrier,
+    gait: GaitSource = GaitSource.CURVES,
+) -> Identity:
     """Draws a person. Body and style come from separate streams of the same seed."""
     shape, style = (np.random.default_rng(child) for child in seed.spawn(2))
     phenotypes, changes = sample_shape(shape, len(basis.local_changes))
     if carrier is Carrier.MOTION:
         phenotypes, changes = average_shape(len(basis.local_changes))
     body = basis.shape(phenotypes, changes)
-    return Identity(body, standing if carrier is Carrier.SHAPE else stylist(body, style))
+    if carrier is Carrier.SHAPE:
+        return Identity(body, standing)
+    if gait is GaitSource.STATISTICS:
+        return Identity(body, drawn_walker(body, style, gait_statistics()))
+    return Identity(body, stylist(body, style))
 
 
 def stylist(body: RestBody, rng: np.random.Generator) -> Walker:
@@ -57,6 +76,16 @@ def stylist(body: RestBody, rng: np.random.Generator) -> Walker:
 
     def move(number: int, frames: int, rng: np.random.Generator) -> Motion:  # noqa: ARG001
         return walk(style, rng, frames=frames, rate=RATE, leg_length=leg_length)
+
+    return move
+
+
+def drawn_walker(body: RestBody, rng: np.random.Generator, statistics: GaitStatistics) -> Walker:
+    """Walks by the statistics of recorded people, in a gait drawn from `rng`."""
+    gait, leg_length = sample_gait(statistics, rng), body.leg_length
+
+    def move(number: int, frames: int, rng: np.random.Generator) -> Motion:  # noqa: ARG001
+        return walk_like(gait, statistics, rng, frames=frames, rate=RATE, leg_length=leg_length)
 
     return move
 

@@ -38,10 +38,12 @@ class MotionLibrary:
         walks: stretches of a subject, at least two, which share no frame: the longest of each
             trial; of a subject with one trial, its stretches, the longest cut in two if even a
             half of it is longer than the others. Raises `MotionFileError`.
+        skipped: why files that cannot be read were left out, of the subjects read so far.
     """
 
     subjects: tuple[str, ...]
     walks: Callable[[str], tuple[Stretch, ...]]
+    skipped: list[MotionFileError]
 
     @staticmethod
     def open(path: Path, *, rate: float = 120.0, metres: float | None = None) -> "MotionLibrary":
@@ -61,9 +63,11 @@ class MotionLibrary:
         """
         files = find_files(path)
         takes = _find_takes(files, rate, metres)
+        skipped: list[MotionFileError] = []
         return MotionLibrary(
             tuple(sorted(takes)),
-            lru_cache(maxsize=_KEPT)(lambda subject: _walks(subject, takes[subject])),
+            lru_cache(maxsize=_KEPT)(lambda subject: _walks(subject, takes[subject], skipped)),
+            skipped,
         )
 
     def walk(self, subject: str, number: int, frames: int, rng: np.random.Generator) -> Motion:
@@ -78,7 +82,7 @@ class MotionLibrary:
             rng: chooses the stretch and the moment, and so the phase within a stride.
 
         Raises:
-            MotionFileError: a file is malformed, or the subject has too little walking.
+            MotionFileError: the subject has too little walking in files that can be read.
         """
         walks = self.walks(subject)
         stretch = walks[0 if number == 0 else rng.integers(1, len(walks))]
@@ -132,12 +136,17 @@ def _read_amc(asf: Callable[[], Source], amc: Callable[[], Source], rate: float)
 def _read_bvh(bvh: Callable[[], Source], metres: float | None) -> Recording:
     recording = parse_bvh(bvh())
     if metres is None:
-        metres = guess_unit(find_segments(recording.skeleton, recording.name), recording.name)
+        metres = guess_unit(find_segments(recording.skeleton, recording.name))
     return recording.scaled(metres)
 
 
-def _walks(subject: str, takes: list[Take]) -> tuple[Stretch, ...]:
-    found = [find_stretches(retarget(take()), SHORTEST) for take in takes]
+def _walks(subject: str, takes: list[Take], skipped: list[MotionFileError]) -> tuple[Stretch, ...]:
+    found: list[list[Stretch]] = []
+    for take in takes:
+        try:
+            found.append(find_stretches(retarget(take()), SHORTEST))
+        except MotionFileError as error:
+            skipped.append(error)
     trials = [max(stretches, key=_seconds) for stretches in found if stretches]
     if len(trials) > 1:
         return tuple(trials)

@@ -1,5 +1,7 @@
 """Recorded people: their own walks, in a simulated body with their limbs."""
 
+import sys
+from collections.abc import Iterator
 from functools import partial
 
 import numpy as np
@@ -25,34 +27,55 @@ _DRAWS = 32
 def find_people(config: SimulateConfig) -> SimulateConfig:
     """Names the recorded people of a simulation and reads all their walks once.
 
+    Files that cannot be read, and people without walks unless they were named, are left out; a
+    line on stderr says of each why.
+
     Returns:
         The config with `people` filled in; itself when there is no recorded motion.
 
     Raises:
-        MotionFileError: an unknown name, a malformed file, or somebody with too little walking.
+        MotionFileError: an unknown name, somebody named with too little walking, or nobody left.
         ConfigError: more people to train on than there are.
     """
     if config.motion is None:
         return config
     library = library_at(config.motion)
-    people = config.people or library.subjects
+    unknown = [name for name in config.people if name not in library.subjects]
+    if unknown:
+        raise MotionFileError(
+            f"{config.motion} has nobody called {unknown[0]!r}, only {', '.join(library.subjects)}",
+            file=config.motion.name,
+        )
+    people = tuple(_walkers(library, config.people))
+    while library.skipped:  # said once, however often people are looked for
+        print(f"skipped: {library.skipped.pop(0)}", file=sys.stderr)
+    if not people:
+        raise MotionFileError(
+            f"{config.motion}: nobody has walks that can be read; the reasons are above",
+            file=config.motion.name,
+        )
     found = config.model_copy(update={"people": people})
     if config.train is not None and config.train > len(found.subject_names):
         raise ConfigError(
             f"got {config.train} to train on, but only {len(found.subject_names)} subjects"
         )
+    return found
+
+
+def _walkers(library: MotionLibrary, named: tuple[str, ...]) -> Iterator[str]:
+    """Reads the walks of the people named, or of all, and yields who has some."""
+    people = named or library.subjects
     with progress() as display:
         bar = display.add_task("reading recorded walks", total=len(people), note="")
         for name in people:
-            if name not in library.subjects:
-                raise MotionFileError(
-                    f"{config.motion} has nobody called {name!r}, only "
-                    f"{', '.join(library.subjects)}",
-                    file=config.motion.name,
-                )
-            library.walks(name)
+            try:
+                library.walks(name)
+                yield name
+            except MotionFileError as error:
+                if named:
+                    raise
+                library.skipped.append(error)
             display.advance(bar)
-    return found
 
 
 def recorded_identity(

@@ -83,3 +83,37 @@ def align(source: Array, target: Array) -> Array:
     x, y, z = np.cross(a, b)
     skew = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
     return np.asarray(np.eye(3) + skew + skew @ skew / (1 + cosine))
+
+
+def from_vector(vectors: Array) -> Array:
+    """Rotations by `|v|` radians about the axis `v` (Rodrigues' formula).
+
+    Args:
+        vectors: `(..., 3)`.
+
+    Returns:
+        `(..., 3, 3)`.
+    """
+    angle = np.linalg.norm(vectors, axis=-1)[..., None, None]
+    skew = np.zeros((*vectors.shape[:-1], 3, 3))
+    for axis, (row, column) in enumerate(((2, 1), (0, 2), (1, 0))):
+        skew[..., row, column] = vectors[..., axis]
+        skew[..., column, row] = -vectors[..., axis]
+    bend = np.sinc(angle / (2 * np.pi)) ** 2 / 2  # (1 − cos a) / a²
+    return np.asarray(np.eye(3) + np.sinc(angle / np.pi) * skew + bend * (skew @ skew))
+
+
+def to_vector(turns: Array) -> Array:
+    """The inverse of `from_vector` for rotations by less than half a turn.
+
+    Args:
+        turns: `(..., 3, 3)`.
+
+    Returns:
+        `(..., 3)`.
+    """
+    cosine = np.clip((np.trace(turns, axis1=-2, axis2=-1) - 1) / 2, -1, 1)
+    angle = np.arccos(cosine)[..., None]
+    sides = ((2, 1), (0, 2), (1, 0))
+    twice = np.stack([turns[..., a, b] - turns[..., b, a] for a, b in sides], axis=-1)
+    return np.asarray(twice / (2 * np.sinc(angle / np.pi)))

@@ -55,7 +55,7 @@ class Studio:
         seed = np.random.SeedSequence(config.seed, spawn_key=key)
         recorded = index - config.built_in
         if recorded < 0 or config.motion is None:
-            return sample_identity(self.basis, seed, config.identity)
+            return sample_identity(self.basis, seed, config.identity, config.gait)
         library, name = library_at(config.motion), config.people[recorded]
         return recorded_identity(self.basis, seed, config.identity, library, name)
 

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from train.simulate.mocap.asf import Actor
-from train.simulate.mocap.recording import Recording, accumulate
+from train.simulate.mocap.recording import Recording, accumulate, place
 from train.simulate.mocap.source import MAX_FRAMES, Source
 from train.simulate.rotation import euler
 
@@ -33,7 +33,9 @@ def parse_amc(source: Source, actor: Actor, rate: float = 120.0) -> Recording:
     values = _frames(source, body, actor)
     local = np.empty((len(values), len(actor.channels), 3, 3))
     start = 0
-    root = np.zeros((len(values), 3))
+    rest = actor.skeleton
+    steps = rest.heads - rest.heads[np.maximum(rest.parents, 0)]
+    steps = np.broadcast_to(steps, (len(values), *steps.shape)).copy()
     for bone, channels in enumerate(actor.channels):
         part = values[:, start : start + len(channels)]
         start += len(channels)
@@ -42,9 +44,9 @@ def parse_amc(source: Source, actor: Actor, rate: float = 120.0) -> Recording:
         local[:, bone] = actor.axes[bone] @ motion @ actor.axes[bone].T
         for index, channel in enumerate(channels):
             if channel[0] == "t":
-                root[:, "xyz".index(channel[1])] = part[:, index] * actor.metres
-    world = accumulate(actor.skeleton.parents, local)
-    return Recording(source.name, actor.skeleton, rate, world, root)
+                steps[:, bone, "xyz".index(channel[1])] = part[:, index] * actor.metres
+    world = accumulate(rest.parents, local)
+    return Recording(source.name, rest, rate, world, place(rest.parents, world, steps))
 
 
 def _body(source: Source) -> Iterator[tuple[int, list[str]]]:

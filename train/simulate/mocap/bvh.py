@@ -1,140 +1,213 @@
-"""Biovision hierarchy files (BVH).
+"""Biovision hierarchy files (BVH), as the programs that write them do.
 
 Joints turn about the axes of their parents; a `CHANNELS` line gives the order of the rotations,
-the last one applied first: `Zrotation Xrotation Yrotation` is `R = R_z R_x R_y`.
+the last one applied first: `Zrotation Xrotation Yrotation` is `R = R_z R_x R_y`. Position channels
+say where a joint is in its parent's axes.
 """
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
-from train.simulate.mocap.recording import Recording, Skeleton, accumulate
+from train.simulate.mocap.recording import Recording, Skeleton, accumulate, place
 from train.simulate.mocap.source import MAX_BONES, MAX_FRAMES, Source
 from train.simulate.rotation import euler
 
 Array = NDArray[np.float64]
-Line = tuple[int, list[str]]
+Word = tuple[int, str]
+"""A word of the hierarchy and its line."""
 
-CHANNEL = re.compile(r"([xyz])(position|rotation)")
+CHANNEL = re.compile(r"([xyz])(position|rotation|scale)")
+COUNT = re.compile(r"frames\s*:\s*(\S+)", re.IGNORECASE)
+INTERVAL = re.compile(r"frame\s*time\s*:\s*(\S+)", re.IGNORECASE)
+
+JUMP = 30.0
+"""Degrees by which no joint turns from a frame to the next, unless the first is a bind pose."""
+
+FASTEST = 600.0
+"""Degrees a second of the fastest joint of a walker, for files of few frames a second."""
 
 
 @dataclass
 class _Joint:
     name: str
     parent: int
-    offset: list[float]
-    channels: list[tuple[str, str]]
-    tip: list[float]
-    """From the joint to the end of its bone: its first child's offset, or its End Site's."""
+    offset: list[float] = field(default_factory=list)
+    channels: list[tuple[str, str]] = field(default_factory=list)
+    tip: list[float] = field(default_factory=lambda: [0.0, 0.0, 0.0])
+    """From the joint to its `End Site`, if it has one."""
 
 
 def parse_bvh(source: Source) -> Recording:
     """Reads a skeleton and its take, in the file's own unit of length.
 
-    A bone ends where its first child starts, or at its `End Site`. Position channels move the
-    root only: other joints keep their offsets, as in a rigid body.
+    A bone ends where its first child starts, or at its `End Site`. Where a joint has positions,
+    they take the place of its offset (as Blender and MotionBuilder have it), or are added to it if
+    they are smaller than what they differ from it; the rest pose has their median. A first frame
+    from which a joint jumps to the second is a bind pose and left out.
 
     Raises:
         MotionFileError: malformed; names the file and the line.
     """
-    lines = source.lines()
-    joints = _Hierarchy(source, lines).read()
-    rate, values = _motion(source, lines, sum(len(joint.channels) for joint in joints))
+    words, motion = _split(source)
+    joints = _Hierarchy(source, words).read()
+    rate, values = _motion(source, motion, sum(len(joint.channels) for joint in joints))
     local = np.empty((len(values), len(joints), 3, 3))
-    root = np.zeros((len(values), 3))
+    steps = np.empty((len(values), len(joints), 3))
     start = 0
     for index, joint in enumerate(joints):
         part = values[:, start : start + len(joint.channels)]
         start += len(joint.channels)
-        turns = [at for at, (_, kind) in enumerate(joint.channels) if kind == "rotation"][::-1]
-        order = [joint.channels[at][0] for at in turns]
-        local[:, index] = euler(order, np.radians(part[:, turns]))
-        for at, (axis, kind) in enumerate(joint.channels):
-            if index == 0 and kind == "position":
-                root[:, "xyz".index(axis)] = part[:, at]
-    skeleton = _skeleton(joints)
-    return Recording(source.name, skeleton, rate, accumulate(skeleton.parents, local), root)
+        local[:, index] = _turns(joint, part)
+        steps[:, index] = _steps(joint, part)
+    keep = slice(1 if _starts_with_a_bind_pose(local, rate) else 0, None)
+    skeleton = _skeleton(joints, np.median(steps[keep], axis=0))
+    world = accumulate(skeleton.parents, local[keep])
+    joints_in_world = place(skeleton.parents, world, steps[keep])
+    return Recording(source.name, skeleton, rate, world, joints_in_world)
 
 
-def _skeleton(joints: list[_Joint]) -> Skeleton:
-    heads: list[Array] = []
-    for joint in joints:
-        base = np.zeros(3) if joint.parent < 0 else heads[joint.parent]
-        heads.append(base + np.array(joint.offset))
-    tips = np.array([joint.tip for joint in joints])
+def _turns(joint: _Joint, values: Array) -> Array:
+    turns = [at for at, (_, kind) in enumerate(joint.channels) if kind == "rotation"][::-1]
+    return euler([joint.channels[at][0] for at in turns], np.radians(values[:, turns]))
+
+
+def _steps(joint: _Joint, values: Array) -> Array:
+    """`(t, 3)` from the parent to the joint, in the parent's axes."""
+    offset = np.array(joint.offset)
+    steps = np.tile(offset, (len(values), 1))
+    for at, (axis, kind) in enumerate(joint.channels):
+        if kind == "position":
+            steps[:, "xyz".index(axis)] = values[:, at]
+    moved = np.median(steps, axis=0)
+    if joint.parent >= 0 and np.linalg.norm(moved) < np.linalg.norm(moved - offset):
+        for axis, kind in joint.channels:
+            if kind == "position":
+                steps[:, "xyz".index(axis)] += offset["xyz".index(axis)]
+    return steps
+
+
+def _starts_with_a_bind_pose(local: Array, rate: float) -> bool:
+    if len(local) < 3:
+        return False
+    cosines = (np.einsum("bij,bij->b", local[0], local[1]) - 1) / 2
+    return bool(np.degrees(np.arccos(np.clip(cosines.min(), -1, 1))) > max(JUMP, FASTEST / rate))
+
+
+def _skeleton(joints: list[_Joint], steps: Array) -> Skeleton:
+    heads = np.zeros((len(joints), 3))
+    tails = np.zeros((len(joints), 3))
+    for index, joint in enumerate(joints):
+        if joint.parent >= 0:
+            heads[index] = heads[joint.parent] + steps[index]
+        tails[index] = heads[index] + joint.tip
+    for index in range(len(joints) - 1, 0, -1):  # the first child comes last, and stays
+        tails[joints[index].parent] = heads[index]
     return Skeleton(
         tuple(joint.name for joint in joints),
         tuple(joint.parent for joint in joints),
-        np.stack(heads),
-        np.stack(heads) + tips,
+        heads,
+        tails,
     )
 
 
-class _Hierarchy:
-    """Reads the joints up to and including the `MOTION` line, parents before children."""
+def _split(source: Source) -> tuple[list[Word], list[tuple[int, list[str]]]]:
+    """The words of the hierarchy up to `MOTION`, and the lines after it.
 
-    def __init__(self, source: Source, lines: Iterator[Line]) -> None:
+    Braces are words wherever they stand; `\\n` closes each line, since names may have blanks.
+    """
+    words: list[Word] = []
+    lines = source.lines()
+    for number, line in lines:
+        if line[0].upper() == "MOTION":
+            words.append((number, "MOTION"))
+            return words, [(number, line[1:]), *lines] if line[1:] else list(lines)
+        spaced = re.sub(r"([{}])", r" \1 ", " ".join(line)).split()
+        words += [(number, word) for word in (*spaced, "\n")]
+    return words, []
+
+
+class _Hierarchy:
+    """Reads the joints up to and including `MOTION`, parents before children."""
+
+    def __init__(self, source: Source, words: list[Word]) -> None:
         self.source = source
-        self.lines = lines
+        self.words = words
+        self.at = 0
         self.line = 1
         self.joints: list[_Joint] = []
 
     def read(self) -> list[_Joint]:
         self._expect("HIERARCHY", "is this a BVH file?")
-        words = self._next()
-        if words[0] != "ROOT":
-            self.source.fail(self.line, f"got {words[0][:20]!r}, want 'ROOT'")
-        self._joint(words, parent=-1)
+        self._expect("ROOT", "the first joint")
+        self._joint(parent=-1)
         self._expect("MOTION", "one root only")
         return self.joints
 
-    def _next(self) -> list[str]:
-        self.line, words = next(self.lines, (self.line, []))
-        return words or self.source.fail(self.line, "the file ends inside the hierarchy")
+    def _next(self) -> str:
+        while self.at < len(self.words):
+            self.line, word = self.words[self.at]
+            self.at += 1
+            if word != "\n":
+                return word
+        return self.source.fail(self.line, "the file ends inside the hierarchy")
+
+    def _rest_of_line(self) -> list[str]:
+        """Words up to the line's end or a brace."""
+        start = self.at
+        while self.at < len(self.words) and self.words[self.at][1] not in ("\n", "{", "}"):
+            self.at += 1
+        return [word for _, word in self.words[start : self.at]]
 
     def _expect(self, word: str, hint: str) -> None:
-        if (words := self._next()) != [word]:
-            self.source.fail(self.line, f"got {words[0][:20]!r}, want {word!r}; {hint}")
+        if (found := self._next()).upper() != word:
+            self.source.fail(self.line, f"got {found[:20]!r}, want {word!r}; {hint}")
 
-    def _joint(self, words: list[str], parent: int) -> list[float]:
-        """Reads one joint and those below it; returns its offset."""
-        name, opened = " ".join(words[1:]), self.line
-        if not name or any(joint.name == name for joint in self.joints):
-            self.source.fail(self.line, f"a joint wants a name of its own, got {name!r}")
+    def _joint(self, parent: int) -> None:
+        """Reads one joint and those below it."""
+        name = " ".join(self._rest_of_line())
+        if not name:
+            self.source.fail(self.line, "a joint wants a name")
         if len(self.joints) == MAX_BONES:
             self.source.fail(self.line, f"more than {MAX_BONES} joints")
-        index = len(self.joints)
-        joint = _Joint(name, parent, [], [], [])
+        index, opened = len(self.joints), self.line
+        joint = _Joint(name, parent)
         self.joints.append(joint)
-        self._expect("{", "braces have lines of their own")
-        while (words := self._next()) != ["}"]:
-            if words[0] == "OFFSET" and not joint.offset:
-                joint.offset = self.source.numbers(self.line, words[1:], 3)
-            elif words[0] == "CHANNELS" and not joint.channels:
-                joint.channels = self._channels(words[1:])
-            elif words[0] == "JOINT" or words == ["End", "Site"]:
-                tip = self._joint(words, index) if words[0] == "JOINT" else self._end_site()
-                joint.tip = joint.tip or tip
-            else:
-                self.source.fail(self.line, f"{words[0][:20]!r} is unknown here, or a second one")
-        if not joint.offset or not joint.tip:
-            self.source.fail(opened, f"joint {name!r} wants an OFFSET and a JOINT or End Site")
-        return joint.offset
+        self._expect("{", f"it opens joint {name!r}")
+        while (word := self._next()) != "}":
+            self._statement(word.upper(), joint, index)
+        if not joint.offset:
+            self.source.fail(opened, f"joint {name!r} wants an OFFSET")
+
+    def _statement(self, keyword: str, joint: _Joint, index: int) -> None:
+        if keyword == "OFFSET" and not joint.offset:
+            joint.offset = self.source.numbers(self.line, self._rest_of_line(), 3)
+        elif keyword == "CHANNELS" and not joint.channels:
+            joint.channels = self._channels(self._rest_of_line())
+        elif keyword == "JOINT":
+            self._joint(index)
+        elif keyword in ("END", "ENDSITE"):
+            self._rest_of_line()
+            joint.tip = self._end_site()
+        else:
+            self.source.fail(self.line, f"{keyword[:20]!r} is unknown here, or a second one")
 
     def _end_site(self) -> list[float]:
-        self._expect("{", "braces have lines of their own")
-        words = self._next()
-        if words[0] != "OFFSET":
-            self.source.fail(self.line, f"got {words[0][:20]!r}, want 'OFFSET'")
-        tip = self.source.numbers(self.line, words[1:], 3)
-        self._expect("}", "an End Site has an OFFSET only")
+        self._expect("{", "it opens an End Site")
+        self._expect("OFFSET", "an End Site has an OFFSET only")
+        tip = self.source.numbers(self.line, self._rest_of_line(), 3)
+        if (word := self._next()).upper() == "CHANNELS":
+            self._channels(self._rest_of_line())
+            word = self._next()
+        if word != "}":
+            self.source.fail(self.line, f"got {word[:20]!r}, want '}}'; it closes an End Site")
         return tip
 
     def _channels(self, words: list[str]) -> list[tuple[str, str]]:
-        count = self.source.integer(self.line, words[0] if words else "", 1, 6)
+        count = self.source.integer(self.line, words[0] if words else "", 0, 9)
         found = [CHANNEL.fullmatch(word.lower()) for word in words[1:]]
         channels = [(match[1], match[2]) for match in found if match]
         if not len(set(channels)) == len(found) == count:
@@ -144,19 +217,45 @@ class _Hierarchy:
         return channels
 
 
-def _motion(source: Source, lines: Iterator[Line], width: int) -> tuple[float, Array]:
-    """Rate in Hz and `(t, width)` values as written."""
-    line, words = next(lines, (1, []))
-    if len(words) != 2 or words[0] != "Frames:":
-        source.fail(line, "want 'Frames: <count>' after 'MOTION'")
-    count = source.integer(line, words[1], 1, MAX_FRAMES)
-    line, words = next(lines, (line, []))
-    if len(words) != 3 or words[:2] != ["Frame", "Time:"]:
-        source.fail(line, "want 'Frame Time: <seconds>' after the frame count")
-    (seconds,) = source.numbers(line, words[2:], 1)
+def _motion(source: Source, lines: list[tuple[int, list[str]]], width: int) -> tuple[float, Array]:
+    """Rate in Hz and `(t, width)` values as written: as many whole frames as said, or there are."""
+    rows = iter(lines)
+    line, said = _header(source, rows, COUNT, "Frames: <count>", 1)
+    count = source.integer(line, said, 1, MAX_FRAMES)
+    line, said = _header(source, rows, INTERVAL, "Frame Time: <seconds>", line)
+    (seconds,) = source.numbers(line, [said], 1)
     if not 1e-4 <= seconds <= 0.1:
         source.fail(line, f"got a frame time of {seconds:g} s, want 0.0001 to 0.1 (10 Hz or more)")
-    values = [source.numbers(line := number, words, width) for number, words in lines]
-    if len(values) != count:
-        source.fail(line, f"got {len(values)} frames, the header says {count}")
-    return 1 / seconds, np.array(values)
+    return 1 / seconds, np.array(_frames(source, rows, width, count))
+
+
+def _header(
+    source: Source,
+    rows: Iterator[tuple[int, list[str]]],
+    form: re.Pattern[str],
+    want: str,
+    last: int,
+) -> tuple[int, str]:
+    line, words = next(rows, (last, []))
+    match = form.fullmatch(" ".join(words))
+    return (line, match[1]) if match else source.fail(line, f"want {want!r}")
+
+
+def _frames(
+    source: Source, rows: Iterator[tuple[int, list[str]]], width: int, count: int
+) -> list[list[float]]:
+    """Whole frames, at most `count`; one may run over several lines, the last may be cut off."""
+    frames: list[list[float]] = []
+    pending: list[float] = []
+    line = opened = 1
+    for line, words in rows:
+        opened = opened if pending else line
+        pending += source.numbers(line, words, len(words))
+        if len(pending) > width:
+            source.fail(opened, f"got {len(pending)} numbers, want {width}")
+        if len(pending) == width:
+            frames.append(pending)
+            pending = []
+        if len(frames) == count:
+            break
+    return frames or source.fail(line, f"got {len(pending)} numbers, want {width} for a frame")

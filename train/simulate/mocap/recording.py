@@ -35,20 +35,20 @@ class Recording:
         rate: frames a second, Hz.
         rotations: `(t, b, 3, 3)` each bone's turn from the rest pose, in the world: a bone that
             points along `d` at rest points along `rotations[t, b] @ d` in frame `t`.
-        root: `(t, 3)` metres, where the root is.
+        joints: `(t, b, 3)` metres, where each bone starts in the world.
     """
 
     name: str
     skeleton: Skeleton
     rate: float
     rotations: Array
-    root: Array
+    joints: Array
 
     def scaled(self, metres: float) -> "Recording":
         """The same with `metres` to the unit."""
         rest = self.skeleton
         scaled = replace(rest, heads=rest.heads * metres, tails=rest.tails * metres)
-        return replace(self, skeleton=scaled, root=self.root * metres)
+        return replace(self, skeleton=scaled, joints=self.joints * metres)
 
 
 def accumulate(parents: tuple[int, ...], local: Array) -> Array:
@@ -65,3 +65,25 @@ def accumulate(parents: tuple[int, ...], local: Array) -> Array:
     for bone, parent in enumerate(parents):
         world[:, bone] = local[:, bone] if parent < 0 else world[:, parent] @ local[:, bone]
     return world
+
+
+def place(parents: tuple[int, ...], world: Array, steps: Array) -> Array:
+    """Where bones start: `p_b = p_parent(b) + G_parent(b) s_b`.
+
+    Args:
+        parents: index of each bone's parent, before the bone; -1 for the root.
+        world: `(t, b, 3, 3)` as `accumulate` returns it.
+        steps: `(t, b, 3)` from the start of each bone's parent to its own, in the parent's axes;
+            the root's is its place in the world.
+
+    Returns:
+        `(t, b, 3)`.
+    """
+    joints = np.empty_like(steps)
+    for bone, parent in enumerate(parents):
+        joints[:, bone] = steps[:, bone]
+        if parent >= 0:
+            joints[:, bone] = (
+                joints[:, parent] + (world[:, parent] @ steps[:, bone, :, None])[..., 0]
+            )
+    return joints

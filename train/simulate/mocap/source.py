@@ -1,6 +1,5 @@
 """A motion file's text, with errors that name the file and the line."""
 
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NoReturn
@@ -9,6 +8,9 @@ from gait.errors import MotionFileError
 
 MAX_BYTES = 32 * 2**20
 """Size cap of one file; a minute of 31 bones at 120 Hz is about 4 MB."""
+
+LARGEST = 1e9
+"""What the numbers of a line may add up to: more is damage, and squares of it overflow."""
 
 MAX_BONES = 256
 MAX_FRAMES = 200_000
@@ -39,7 +41,7 @@ class Source:
                 file=name,
             )
         try:
-            return Source(name, data.decode("utf-8"))
+            return Source(name, data.decode("utf-8-sig"))
         except UnicodeDecodeError as error:
             line = data.count(b"\n", 0, error.start) + 1
             raise MotionFileError(
@@ -71,9 +73,9 @@ class Source:
             values = [float(word) for word in words]
         except ValueError as error:
             self.fail(line, f"{error}".replace("string to float", "to a number"))
-        # One test for the whole line: a sum is finite only when every term is.
-        if not math.isfinite(sum(values)):
-            self.fail(line, "NaN and infinite values are refused")
+        # One test for the whole line: NaN is not below anything.
+        if not sum(map(abs, values)) < LARGEST:
+            self.fail(line, f"NaN and infinite values are refused, and such above {LARGEST:g}")
         return values
 
     def integer(self, line: int, word: str, low: int, high: int) -> int:
