@@ -6,16 +6,16 @@ from typing import Any
 from fastapi import Depends, FastAPI, Security
 from fastapi.security import HTTPBearer
 
-from serve import problems
-from serve.access import Access
+from serve.access.key_file import KeyFile
+from serve.access.rates import Rates
 from serve.audit.recording import Recording
 from serve.audit.use import intend
-from serve.body import BodyLimit
-from serve.draining import Draining
-from serve.key_file import KeyFile
-from serve.observe import Observe
-from serve.presence import Presence
-from serve.rates import Rates
+from serve.middleware import problems
+from serve.middleware.access import Access
+from serve.middleware.body_limit import BodyLimit
+from serve.middleware.client_disconnect import Presence
+from serve.middleware.draining import Draining
+from serve.middleware.request_log import Observe
 from serve.routes import (
     audit,
     embed,
@@ -31,7 +31,7 @@ from serve.routes import (
 )
 from serve.routes import keys as key_routes
 from serve.schemas.operations import Problem
-from serve.service import Service
+from serve.work.service import Service
 
 _DESCRIPTION = """
 Finds people by the way they walk, across camera silhouettes and LiDAR range views.

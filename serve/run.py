@@ -14,13 +14,13 @@ from gait import cli
 from gait.errors import ConfigError
 from gait.variant import Variant
 from gallery.network.session import Device
+from serve.access.key_file import KeyFile
 from serve.app import create_app
-from serve.draining import Server
-from serve.expiry import Expiry
-from serve.heads import HeadDeadline
-from serve.key_file import KeyFile
-from serve.service import Service
+from serve.middleware.draining import Server
+from serve.middleware.header_timeout import HeadDeadline
 from serve.settings import Settings, load_settings
+from serve.work.erasure_rounds import Expiry
+from serve.work.service import Service
 
 log = logging.getLogger("serve")
 CUT_OFF = 1

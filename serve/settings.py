@@ -13,7 +13,7 @@ from gait.variant import Variant
 from gallery.galleries import NAME
 from gallery.network.encoder import FRAMES
 from gallery.network.session import Device
-from serve.rates import Rate
+from serve.access.rates import Rate
 
 PREFIX = "DIFFCROSSGAIT_"
 KEYS, IDENTITY = "keys.json", "identity.key"

@@ -10,10 +10,10 @@ from fastapi.testclient import TestClient
 
 from gait.modality import Modality
 from gallery.network.encoder import Encoder
+from serve.access.key_file import KeyFile
 from serve.app import create_app
-from serve.key_file import KeyFile
-from serve.service import Service
 from serve.settings import Settings
+from serve.work.service import Service
 from tests import clip_files as files
 from tests.galleries import TINY, walk
 

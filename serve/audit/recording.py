@@ -13,7 +13,7 @@ from gait.errors import AuditUnavailableError
 from serve.audit.record import Entry, Outcome
 from serve.audit.trail import Audit
 from serve.audit.use import Use
-from serve.problems import gait_problem
+from serve.middleware.problems import gait_problem
 
 log = logging.getLogger("serve")
 AUDIT_ID = "X-Audit-ID"

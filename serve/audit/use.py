@@ -9,10 +9,10 @@ from starlette.types import Scope
 
 from gait.errors import ClosingError
 from gallery.template import Candidate, Receipt
+from serve.access.scopes import GALLERY
 from serve.audit.actions import ACTS, action_of
 from serve.audit.record import Entry, Outcome, Record, Seen
 from serve.audit.trail import Audit
-from serve.scopes import GALLERY
 
 
 class Use:

@@ -6,13 +6,13 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from starlette.exceptions import HTTPException
 
-from serve import cursor as cursors
+from serve.access.scopes import Guarded, Scope, needs
 from serve.audit.record import Action
 from serve.audit.search import Filter
 from serve.audit.use import Used
-from serve.routes.asked import After, Calling, Limit, RequestId, Serving, problems
+from serve.routes import cursor as cursors
+from serve.routes.parameters import After, Calling, Limit, RequestId, Serving, problems
 from serve.schemas.audit import AuditEntry, AuditPage
-from serve.scopes import Guarded, Scope, needs
 
 router = APIRouter(tags=["audit"], route_class=Guarded)
 

@@ -7,10 +7,10 @@ from fastapi import APIRouter, File, UploadFile
 from fastapi.responses import JSONResponse
 
 from gait.errors import GaitError
+from serve.access.scopes import Guarded, Scope, needs
 from serve.audit.use import Used
-from serve.enrolling import embed
-from serve.problems import problem
-from serve.routes.asked import (
+from serve.middleware.problems import problem
+from serve.routes.parameters import (
     CLIP_FILE,
     HowToRead,
     Purpose,
@@ -22,7 +22,7 @@ from serve.routes.asked import (
 )
 from serve.schemas.fields import ClipRejected, ClipReport, Model
 from serve.schemas.search import Embedding, EmbedReply
-from serve.scopes import Guarded, Scope, needs
+from serve.work.enrolment import embed
 
 router = APIRouter(tags=["embed"], route_class=Guarded)
 

@@ -9,9 +9,11 @@ from fastapi import APIRouter
 from gait.modality import Modality
 from gallery.gallery import Gallery
 from gallery.template import Counts, Receipt
-from serve import cursor as cursors
+from serve.access.scopes import Guarded, Scope, needs
 from serve.audit.use import Used
-from serve.routes.asked import (
+from serve.routes import cursor as cursors
+from serve.routes.erasure import receipt_report
+from serve.routes.parameters import (
     After,
     Calling,
     GalleryPath,
@@ -20,9 +22,7 @@ from serve.routes.asked import (
     Serving,
     problems,
 )
-from serve.routes.erasure import receipt_report
 from serve.schemas.galleries import GalleryDeleted, GalleryPage, GalleryReply, NewGallery
-from serve.scopes import Guarded, Scope, needs
 
 router = APIRouter(prefix="/v1/galleries", tags=["galleries"], route_class=Guarded)
 

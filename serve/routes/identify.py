@@ -4,9 +4,9 @@ from typing import Annotated
 
 from fastapi import APIRouter, File, Form, UploadFile
 
+from serve.access.scopes import Guarded, Scope, needs
 from serve.audit.use import Used
-from serve.identifying import Found, Search, identify
-from serve.routes.asked import (
+from serve.routes.parameters import (
     CLIP_FILE,
     CLIP_PROBLEMS,
     GivenGallery,
@@ -19,7 +19,7 @@ from serve.routes.asked import (
 )
 from serve.schemas.fields import ClipReport, Model
 from serve.schemas.search import CandidateReport, IdentifyReply
-from serve.scopes import Guarded, Scope, needs
+from serve.work.comparison import Found, Search, identify
 
 router = APIRouter(tags=["identify"], route_class=Guarded)
 _ASKS = [needs(Scope.IDENTIFY)]

@@ -7,11 +7,11 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Path, Request, Response
 
 from gait.errors import AccessError
-from serve.key_file import KeyFile
-from serve.keyring import Grant, Issued
-from serve.routes.asked import Calling, RequestId, problems
+from serve.access.key_file import KeyFile
+from serve.access.keyring import Grant, Issued
+from serve.access.scopes import Guarded, Scope, needs
+from serve.routes.parameters import Calling, RequestId, problems
 from serve.schemas.keys import KeyIssued, KeyList, KeyReply, KeyReport, Rotation
-from serve.scopes import Guarded, Scope, needs
 
 log = logging.getLogger("serve")
 router = APIRouter(

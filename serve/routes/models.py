@@ -2,9 +2,9 @@
 
 from fastapi import APIRouter
 
-from serve.routes.asked import RequestId, Serving, problems
+from serve.access.scopes import Guarded, needs
+from serve.routes.parameters import RequestId, Serving, problems
 from serve.schemas.operations import ModelReport, ModelsReply
-from serve.scopes import Guarded, needs
 
 router = APIRouter(tags=["models"], route_class=Guarded)
 

@@ -8,9 +8,9 @@ from fastapi.responses import HTMLResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.exceptions import HTTPException
 
-from serve.routes.asked import Serving, problems
+from serve.access.scopes import Guarded, needs
+from serve.routes.parameters import Serving, problems
 from serve.schemas.operations import GalleryReadiness, Health, Readiness
-from serve.scopes import Guarded, needs
 
 _PAGE = files("serve").joinpath("page", "index.html").read_text(encoding="utf-8")
 _PAGE_MAY = (

@@ -6,15 +6,15 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from serve import cursor as cursors
+from serve.access.scopes import Guarded, Scope, needs
 from serve.audit.record import Action, Outcome
 from serve.audit.search import Filter
 from serve.audit.use import Used
-from serve.reviews import judged, review_of
-from serve.routes.asked import After, Calling, Limit, RequestId, Serving, problems
+from serve.routes import cursor as cursors
 from serve.routes.audit import place
+from serve.routes.parameters import After, Calling, Limit, RequestId, Serving, problems
 from serve.schemas.audit import NewReview, ReviewPage, ReviewReply
-from serve.scopes import Guarded, Scope, needs
+from serve.work.reviews import judged, review_of
 
 router = APIRouter(prefix="/v1/reviews", tags=["audit"], route_class=Guarded)
 

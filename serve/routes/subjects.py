@@ -7,9 +7,11 @@ from fastapi import APIRouter
 from gait.modality import Modality
 from gallery.gallery import Gallery
 from gallery.template import Receipt, Subject, Template
-from serve import cursor as cursors
+from serve.access.scopes import Guarded, Scope, needs
 from serve.audit.use import Used
-from serve.routes.asked import (
+from serve.routes import cursor as cursors
+from serve.routes.erasure import receipt_report
+from serve.routes.parameters import (
     After,
     GalleryPath,
     Limit,
@@ -18,7 +20,6 @@ from serve.routes.asked import (
     SubjectPath,
     problems,
 )
-from serve.routes.erasure import receipt_report
 from serve.schemas.subjects import (
     ErasureReply,
     MergeInto,
@@ -28,7 +29,6 @@ from serve.schemas.subjects import (
     SubjectReport,
     TemplateReport,
 )
-from serve.scopes import Guarded, Scope, needs
 
 router = APIRouter(prefix="/v1/galleries/{g}/subjects", tags=["subjects"], route_class=Guarded)
 

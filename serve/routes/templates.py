@@ -11,10 +11,12 @@ from starlette.exceptions import HTTPException
 from gait.errors import TemplateNotFoundError
 from gallery.gallery import Gallery
 from gallery.template import Receipt, Template
-from serve import cursor as cursors
+from serve.access.scopes import Guarded, Scope, needs
 from serve.audit.use import Used
-from serve.enrolling import Person, enrol
-from serve.routes.asked import (
+from serve.routes import cursor as cursors
+from serve.routes.embed import none_usable, rejected_clips
+from serve.routes.erasure import receipt_report
+from serve.routes.parameters import (
     CLIP_FILE,
     After,
     Authorised,
@@ -29,8 +31,6 @@ from serve.routes.asked import (
     problems,
     read_clips,
 )
-from serve.routes.embed import none_usable, rejected_clips
-from serve.routes.erasure import receipt_report
 from serve.routes.subjects import template_report, templates_of
 from serve.schemas.fields import ClipReport
 from serve.schemas.subjects import (
@@ -40,7 +40,7 @@ from serve.schemas.subjects import (
     TemplatePage,
     TemplateReply,
 )
-from serve.scopes import Guarded, Scope, needs
+from serve.work.enrolment import Person, enrol
 
 router = APIRouter(
     prefix="/v1/galleries/{g}/subjects/{subject}/templates",

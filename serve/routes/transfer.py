@@ -18,11 +18,11 @@ from gallery.export import export_gallery
 from gallery.gallery import Gallery
 from gallery.identity import Identity, Party
 from gallery.load import Export
+from serve.access.scopes import Guarded, Scope, needs
 from serve.audit.use import Used
-from serve.routes.asked import GalleryPath, RequestId, Serving, problems
+from serve.routes.parameters import GalleryPath, RequestId, Serving, problems
 from serve.schemas.galleries import ImportReply
-from serve.scopes import Guarded, Scope, needs
-from serve.service import Service
+from serve.work.service import Service
 
 router = APIRouter(prefix="/v1/galleries/{g}", tags=["galleries"], route_class=Guarded)
 _PIECE = 1 << 20

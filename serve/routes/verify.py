@@ -4,9 +4,9 @@ from typing import Annotated
 
 from fastapi import APIRouter, File, Form, UploadFile
 
+from serve.access.scopes import Guarded, Scope, needs
 from serve.audit.use import Used
-from serve.identifying import Compared, Search, verify_clips, verify_subject
-from serve.routes.asked import (
+from serve.routes.parameters import (
     CLIP_FILE,
     CLIP_PROBLEMS,
     GivenGallery,
@@ -21,8 +21,8 @@ from serve.routes.asked import (
 )
 from serve.schemas.fields import ClipReport, Model
 from serve.schemas.search import Enrolled, VerifyReply
-from serve.scopes import Guarded, Scope, needs
-from serve.service import Reading
+from serve.work.comparison import Compared, Search, verify_clips, verify_subject
+from serve.work.service import Reading
 
 router = APIRouter(tags=["verify"], route_class=Guarded)
 

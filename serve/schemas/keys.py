@@ -1,12 +1,20 @@
-"""Access keys: requests and replies. Those of a new key are `serve.keyring.Grant`."""
+"""Access keys: requests and replies. Those of a new key are `serve.access.keyring.Grant`."""
 
 from datetime import datetime
 
 from pydantic import Field
 
-from serve.keyring import DAYS, MAX_DAYS, MAX_OVERLAP_HOURS, OVERLAP_HOURS, Key, State, utc_now
+from serve.access.keyring import (
+    DAYS,
+    MAX_DAYS,
+    MAX_OVERLAP_HOURS,
+    OVERLAP_HOURS,
+    Key,
+    State,
+    utc_now,
+)
+from serve.access.scopes import Scope
 from serve.schemas.fields import Asked, Reply, RequestId
-from serve.scopes import Scope
 
 
 class Rotation(Asked):

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from serve.key_file import KeyFile
-from serve.problems import MEDIA_TYPE
+from serve.access.key_file import KeyFile
+from serve.middleware.problems import MEDIA_TYPE
 from serve.schemas.search import IdentifyReply, VerifyReply
 from serve.schemas.subjects import EnrolReply
 from tests import services

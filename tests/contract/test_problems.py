@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from gait import errors
-from serve.problems import HTTP_CODES, STATUS, gait_problem
+from serve.middleware.problems import HTTP_CODES, STATUS, gait_problem
 from serve.settings import Settings
 from tests import services
 from tests.services import identify
@@ -28,7 +28,7 @@ EVERY = sorted(set(_tree(errors.GaitError)), key=lambda error: error.__name__)
 
 @pytest.mark.parametrize("error", EVERY)
 def test_every_error_is_mapped(error: type[errors.GaitError]) -> None:
-    assert error in STATUS, f"{error.__name__} has no status in serve/problems.py"
+    assert error in STATUS, f"{error.__name__} has no status in serve/middleware/problems.py"
 
 
 def test_nothing_is_mapped_that_does_not_exist() -> None:

@@ -16,7 +16,7 @@ from serve.audit.record import Action, Entry, Outcome
 from serve.audit.search import search
 from serve.audit.trail import Audit
 from serve.audit.verify import verify
-from serve.service import Service
+from serve.work.service import Service
 from tests import services
 from tests.services import AUTHORISATION, PURPOSE, SUBJECTS, add, enrol, identify, probe
 

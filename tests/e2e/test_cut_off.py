@@ -9,7 +9,7 @@ import pytest
 
 from gait.modality import Modality
 from serve.app import create_app
-from serve.service import Service
+from serve.work.service import Service
 from tests import services
 from tests.services import AUTHORISATION, SUBJECTS, probe
 

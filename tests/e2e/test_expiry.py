@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from gallery.record import clock
-from serve.expiry import Expiry
+from serve.work.erasure_rounds import Expiry
 from tests import services
 from tests.services import enrol
 
@@ -30,6 +30,6 @@ def test_a_clock_that_jumped_erases_nobody(tmp_path: Path, monkeypatch: pytest.M
     with services.opened(tmp_path) as service:
         enrol(services.client(service), 1)
         expiry = Expiry(service)
-        monkeypatch.setattr("serve.expiry.time.time", lambda: float(LATER))
+        monkeypatch.setattr("serve.work.erasure_rounds.time.time", lambda: float(LATER))
         assert expiry.round() == 0
         assert service.metrics.registry.get_sample_value("gait_clock_jumps_total") == 1

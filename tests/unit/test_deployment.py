@@ -9,7 +9,7 @@ import pytest
 import yaml
 from prometheus_client import Metric
 
-from serve.observe import Metrics
+from serve.middleware.request_log import Metrics
 from serve.settings import PREFIX, Settings
 
 pytestmark = pytest.mark.serving

@@ -9,8 +9,8 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from gait.errors import RateError
-from serve import rates
-from serve.rates import Rate, Rates, rate_headers
+from serve.access import rates
+from serve.access.rates import Rate, Rates, rate_headers
 
 pytestmark = pytest.mark.serving
 

@@ -6,8 +6,8 @@ import pytest
 
 from gait.decode import Limits
 from gait.errors import ConfigError
-from serve.key_file import KeyFile
-from serve.keyring import Grant
+from serve.access.key_file import KeyFile
+from serve.access.keyring import Grant
 from serve.settings import KEYS, Settings, is_loopback, load_settings
 
 pytestmark = pytest.mark.serving

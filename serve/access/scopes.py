@@ -91,7 +91,7 @@ def needs(scope: Scope | None = None) -> Any:
 
 
 def caller_of(request: Request) -> Caller:
-    """Who sent a request, as `serve.access.Access` found out."""
+    """Who sent a request, as `serve.middleware.access.Access` found out."""
     caller = request.state.caller
     assert isinstance(caller, Caller)
     return caller

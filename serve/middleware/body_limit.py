@@ -6,7 +6,7 @@ from http import HTTPStatus
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from serve.problems import problem
+from serve.middleware.problems import problem
 
 
 class BodyLimit:

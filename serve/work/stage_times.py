@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
-from serve.observe import Metrics
+from serve.middleware.request_log import Metrics
 
 Result = TypeVar("Result")
 

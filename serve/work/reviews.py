@@ -1,10 +1,10 @@
 """Human verdicts on matches: audit records of their own, about an earlier one."""
 
 from gait.errors import AuditError, AuditNotFoundError
+from serve.access.scopes import Caller
 from serve.audit.record import Action, Entry, Outcome
 from serve.audit.trail import Audit
 from serve.schemas.audit import Review, Verdict
-from serve.scopes import Caller
 
 
 def judged(audit: Audit, audit_id: str, subject: str | None, caller: Caller) -> tuple[Entry, str]:

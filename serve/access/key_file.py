@@ -14,8 +14,8 @@ from filelock import FileLock, Timeout
 from pydantic import ValidationError
 
 from gait.errors import ConfigError, StorageError
-from serve.keyring import DAYS, OVERLAP_HOURS, Grant, Issued, Key, Keyring, utc_now
-from serve.scopes import Caller
+from serve.access.keyring import DAYS, OVERLAP_HOURS, Grant, Issued, Key, Keyring, utc_now
+from serve.access.scopes import Caller
 
 log = logging.getLogger("serve")
 Result = TypeVar("Result")

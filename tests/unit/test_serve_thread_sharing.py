@@ -12,9 +12,9 @@ from gait.errors import EncoderError
 from gait.modality import Modality
 from gallery.network.encoder import Encoder
 from gallery.template import Matrix
-from serve.cores import Shared, batch_of, runs_of
-from serve.service import Service
 from serve.settings import load_settings
+from serve.work.service import Service
+from serve.work.thread_sharing import Shared, batch_of, runs_of
 from tests.galleries import TINY
 
 pytestmark = pytest.mark.serving

@@ -15,8 +15,8 @@ from gait.clip import Clip
 from gait.errors import BusyError, ClosingError, DeadlineError, EncoderError
 from gait.modality import Modality
 from gallery.template import Matrix
-from serve.batching import Batcher
-from serve.observe import Metrics
+from serve.middleware.request_log import Metrics
+from serve.work.batching import Batcher
 
 pytestmark = pytest.mark.serving
 

@@ -9,8 +9,8 @@ from gait.clip import Clip
 from gallery.network.encoder import Encoder
 from gallery.network.session import CPU
 from gallery.template import Matrix
-from serve.batching import Embedder
 from serve.settings import Settings
+from serve.work.batching import Embedder
 
 MOST_RUNS = 4
 """Runs at the same time on a CPU, unless told otherwise: each holds its own working memory."""

@@ -9,7 +9,7 @@ import uvicorn
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gait.errors import ClosingError
-from serve.problems import gait_problem
+from serve.middleware.problems import gait_problem
 
 log = logging.getLogger("serve")
 RETRY = 5

@@ -6,7 +6,7 @@ import pytest
 from starlette.types import Message, Receive, Scope, Send
 
 from gait.errors import ClientLeftError
-from serve.presence import Presence, while_present
+from serve.middleware.client_disconnect import Presence, while_present
 
 pytestmark = pytest.mark.serving
 

@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.types import Message, Receive, Scope, Send
 
-from serve.body import BodyLimit
+from serve.middleware.body_limit import BodyLimit
 
 pytestmark = pytest.mark.serving
 

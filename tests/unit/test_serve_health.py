@@ -7,8 +7,8 @@ import pytest
 from prometheus_client import generate_latest
 
 from gallery.gallery import Gallery, Health
-from serve import condition
-from serve.condition import Condition, Conditions
+from serve.work import health as condition
+from serve.work.health import Condition, Conditions
 from tests.services import client, enrol, opened
 
 pytestmark = pytest.mark.serving

@@ -7,10 +7,10 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gait.errors import ConfigError
-from serve.key_file import KeyFile
-from serve.problems import gait_problem, problem
-from serve.rates import Allowance, Rates, rate_headers
-from serve.scopes import LOCAL, Caller
+from serve.access.key_file import KeyFile
+from serve.access.rates import Allowance, Rates, rate_headers
+from serve.access.scopes import LOCAL, Caller
+from serve.middleware.problems import gait_problem, problem
 from serve.settings import is_loopback
 
 OPEN = frozenset({"/", "/healthz", "/readyz", "/openapi.json"})
@@ -24,7 +24,7 @@ class Access:
       still sends that name.
     - A browser's `Origin` must be this service: another site's form could enrol people otherwise.
     - With keys, `Authorization: Bearer id.secret` is needed everywhere but in `OPEN`. What the key
-      is for is checked by the routes, see `serve.scopes`.
+      is for is checked by the routes, see `serve.access.scopes`.
     - With keys, requests are counted, and refused above a limit.
 
     Args:

@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gait.modality import Modality
 from gallery.template import Counts
-from serve.condition import Condition
+from serve.work.health import Condition
 
 log = logging.getLogger("serve")
 _SECONDS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10)

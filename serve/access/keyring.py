@@ -16,7 +16,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validato
 
 from gait.errors import KeyNotFoundError, KeyStateError
 from gallery.galleries import NAME
-from serve.scopes import Caller, Scope
+from serve.access.scopes import Caller, Scope
 
 DAYS, OVERLAP_HOURS = 90, 24
 """Until a new key expires; while a rotated key's old secret is still taken."""

@@ -10,12 +10,12 @@ from starlette.exceptions import HTTPException
 from gait.modality import Modality
 from gait.range_view import Forward
 from gallery.template import Authorisation
-from serve import cursor as cursors
+from serve.access.scopes import Caller, caller_of, reach
 from serve.audit.use import Used
-from serve.problems import MEDIA_TYPE, request_id_of
-from serve.scopes import Caller, caller_of, reach
-from serve.service import Reading, Service
-from serve.stages import Stages
+from serve.middleware.problems import MEDIA_TYPE, request_id_of
+from serve.routes import cursor as cursors
+from serve.work.service import Reading, Service
+from serve.work.stage_times import Stages
 
 _STATED = {
     400: "The request cannot be read.",

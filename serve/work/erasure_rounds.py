@@ -10,7 +10,7 @@ import time
 from gait.errors import GaitError
 from gallery.gallery import Gallery
 from serve.audit.record import Action, Outcome, Record
-from serve.service import Service
+from serve.work.service import Service
 
 log = logging.getLogger("serve")
 EVERY = 3600.0

@@ -11,8 +11,8 @@ from gait.modality import Modality
 from gallery.decision.fusion import DEFAULT
 from gallery.gallery import Gallery
 from gallery.template import Candidate, Vector
-from serve.service import Reading, Service
-from serve.stages import Stages
+from serve.work.service import Reading, Service
+from serve.work.stage_times import Stages
 
 
 @dataclass(frozen=True)

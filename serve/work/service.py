@@ -38,14 +38,14 @@ from gallery.record.master_key import MasterKey
 from gallery.template import Matrix
 from serve.audit.record import Keys
 from serve.audit.trail import Audit
-from serve.batching import Batcher, Embedder
-from serve.condition import Conditions
-from serve.cores import Shared, batch_of, runs_of
-from serve.draining import Drain
-from serve.observe import Metrics
-from serve.presence import while_present
+from serve.middleware.client_disconnect import while_present
+from serve.middleware.draining import Drain
+from serve.middleware.request_log import Metrics
 from serve.settings import Settings
-from serve.stages import Stages
+from serve.work.batching import Batcher, Embedder
+from serve.work.health import Conditions
+from serve.work.stage_times import Stages
+from serve.work.thread_sharing import Shared, batch_of, runs_of
 
 Result = TypeVar("Result")
 
