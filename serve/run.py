@@ -19,7 +19,7 @@ from serve.app import create_app
 from serve.middleware.draining import Server
 from serve.middleware.header_timeout import HeadDeadline
 from serve.settings import Settings, load_settings
-from serve.work.erasure_rounds import Expiry
+from serve.work.erasure_rounds import ErasureRounds
 from serve.work.service import Service
 
 log = logging.getLogger("serve")
@@ -74,8 +74,8 @@ def main() -> None:
     if keys is not None:
         keys.load()  # a damaged file is better known now
     service = Service.open(settings)
-    expiry = Expiry(service)
-    expiry.start()
+    rounds = ErasureRounds(service)
+    rounds.start()
     try:
         server = Server(
             uvicorn.Config(
@@ -97,7 +97,7 @@ def main() -> None:
             signal.signal(number, lambda *_: service.drain.begin())
         server.run([listening])
     finally:
-        expiry.close()
+        rounds.close()
         service.close()
 
 

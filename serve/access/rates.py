@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Annotated
 
-from limits import RateLimitItem, parse
+from limits import parse
 from limits.storage import MemoryStorage
 from limits.strategies import MovingWindowRateLimiter
 from pydantic import Field
@@ -74,20 +74,16 @@ class Rates:
         self._latest, self._lock = 0.0, threading.Lock()
         self._forget()
 
-    def key(self, key_id: str) -> Allowance:
-        """Counts a request of a key."""
-        return self._use("key", key_id)
+    def count(self, policy: str, name: str) -> Allowance:
+        """Counts a request.
 
-    def gallery(self, name: str) -> Allowance:
-        """Counts a request for a gallery."""
-        return self._use("gallery", name)
-
-    def stranger(self, address: str) -> Allowance:
-        """Counts a request without a valid key."""
-        return self._use("address", _network(address))
-
-    def _use(self, policy: str, name: str) -> Allowance:
+        Args:
+            policy: `key`, `gallery` or `address`.
+            name: id of the key, name of the gallery, or address of a client without a valid key.
+        """
         limit = self._limits[policy]
+        if policy == "address":
+            name = _network(name)
         with self._lock:
             now = time.time()
             # What was counted before the clock was set back counts until it is as late again.
@@ -95,11 +91,8 @@ class Rates:
                 self._forget()
             self._latest = now
             spent = not self._limiter.hit(limit, policy, name)
-            return self._allowance(policy, limit, name, spent=spent)
-
-    def _allowance(self, policy: str, limit: RateLimitItem, name: str, *, spent: bool) -> Allowance:
-        stats = self._limiter.get_window_stats(limit, policy, name)
-        reset = max(0, int(stats.reset_time - time.time())) + 1  # never too early
+            stats = self._limiter.get_window_stats(limit, policy, name)
+        reset = max(0, int(stats.reset_time - now)) + 1  # never too early
         return Allowance(policy, limit.amount, limit.get_expiry(), stats.remaining, reset, spent)
 
     def _forget(self) -> None:

@@ -1,10 +1,10 @@
-"""What a key may do: scopes, and the galleries it is for.
+"""What a key may do: scopes, and the galleries it is for; and what its use is recorded as.
 
 A route says what it needs, and is refused before its body is read:
 
     router = APIRouter(prefix="/v1/galleries/{g}/subjects", route_class=Guarded)
 
-    @router.delete("/{subject}", dependencies=[needs(Scope.GALLERY_DELETE)])
+    @router.delete("/{subject}", dependencies=[needs(Scope.GALLERY_DELETE, Action.REMOVE)])
 """
 
 from collections.abc import Callable, Coroutine
@@ -16,6 +16,7 @@ from fastapi import Depends, Request, Response
 from fastapi.routing import APIRoute
 
 from gait.errors import GalleryAccessError, ScopeError
+from serve.audit.record import Action
 
 GALLERY = "g"
 """Name of the path parameter that holds a gallery's name."""
@@ -59,22 +60,28 @@ LOCAL = Caller("local", frozenset(Scope))
 
 @dataclass(frozen=True)
 class Needs:
-    """A dependency of a route: the caller's key has this scope, and is for the gallery in the path.
+    """What a route asks of a key, and the action that its use is recorded as.
+
+    Before the body is read, `check` refuses callers whose key does not do. As a dependency, which
+    FastAPI calls once the body is there, it records what is about to be changed.
 
     Args:
         scope: None for any key that is valid.
+        action: None for a use that is not recorded: it only lists what there is.
     """
 
     scope: Scope | None
+    action: Action | None
 
-    async def __call__(self, request: Request) -> None:
-        """Refuses callers whose key does not do.
+    def check(self, request: Request) -> None:
+        """Refuses callers whose key has not this scope, or is not for the gallery in the path.
 
         Raises:
             ScopeError: the key lacks the scope.
             GalleryAccessError, RateError: see `reach`.
         """
-        caller = caller_of(request)
+        request.state.use.action = self.action
+        caller: Caller = request.state.caller
         if self.scope is not None and self.scope not in caller.scopes:
             raise ScopeError(
                 f"this needs a key with the scope {self.scope}, and key {caller.key_id} has "
@@ -84,17 +91,18 @@ class Needs:
         if GALLERY in request.path_params:
             reach(request, request.path_params[GALLERY])
 
+    async def __call__(self, request: Request) -> None:
+        """Records what is about to be changed.
 
-def needs(scope: Scope | None = None) -> Any:
-    """Declares what a route asks of a key: `dependencies=[needs(Scope.IDENTIFY)]`."""
-    return Depends(Needs(scope))
+        Raises:
+            AuditUnavailableError: it could not be written; nothing must happen.
+        """
+        await request.state.use.intend()
 
 
-def caller_of(request: Request) -> Caller:
-    """Who sent a request, as `serve.middleware.access.Access` found out."""
-    caller = request.state.caller
-    assert isinstance(caller, Caller)
-    return caller
+def needs(scope: Scope | None = None, action: Action | None = None) -> Any:
+    """Declares what a route needs: `dependencies=[needs(Scope.IDENTIFY, Action.IDENTIFY)]`."""
+    return Depends(Needs(scope, action))
 
 
 def reach(request: Request, gallery: str) -> None:
@@ -106,13 +114,13 @@ def reach(request: Request, gallery: str) -> None:
         GalleryAccessError: the key is for other galleries.
         RateError: too many requests for this gallery.
     """
-    caller, rates = caller_of(request), request.app.state.rates
+    caller: Caller = request.state.caller
     if not caller.reaches(gallery):
         raise GalleryAccessError(f"key {caller.key_id} is not for the gallery {gallery!r}")
     counted = request.state.allowances
     if caller is LOCAL or gallery in counted:
         return
-    counted[gallery] = rates.gallery(gallery)
+    counted[gallery] = request.app.state.rates.count("gallery", gallery)
     if counted[gallery].spent:
         raise counted[gallery].error()
 
@@ -127,7 +135,7 @@ class Guarded(APIRoute):
 
         async def guarded(request: Request) -> Response:
             for each in needed:
-                await each(request)
+                each.check(request)
             return await handle(request)
 
         return guarded

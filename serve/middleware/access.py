@@ -57,7 +57,7 @@ class Access:
     def _from_elsewhere(self, scope: Scope) -> JSONResponse | None:
         headers, request_id = Headers(scope=scope), scope["state"]["request_id"]
         host = headers.get("host", "")
-        if self.loopback and not is_loopback(_host_name(host)):
+        if self.loopback and not _names_loopback(host):
             detail = "this service answers to localhost and 127.0.0.1 only"
             return problem(request_id, HTTPStatus.MISDIRECTED_REQUEST, "access.host", detail)
         origin = headers.get("origin")
@@ -73,24 +73,20 @@ class Access:
             return ANYBODY
         request_id = scope["state"]["request_id"]
         try:
-            caller = self.keys.admits(_token(scope))
+            scheme, _, token = Headers(scope=scope).get("authorization", "").partition(" ")
+            caller = self.keys.admits(token.strip() if scheme.lower() == "bearer" else "")
         except ConfigError:  # logged by the key file
             detail = "the server cannot read its keys; its log says why"
             status = HTTPStatus.SERVICE_UNAVAILABLE
             return problem(request_id, status, "access.unavailable", detail)
-        allowance = self._count(scope, caller)
+        if caller is not None:
+            allowance = self.rates.count("key", caller.key_id)
+        else:
+            allowance = self.rates.count("address", (scope.get("client") or ("unknown", 0))[0])
+        scope["state"]["allowances"][""] = allowance  # galleries' names are never empty
         if allowance.spent:
             return gait_problem(request_id, allowance.error())
         return caller or _stranger(request_id)
-
-    def _count(self, scope: Scope, caller: Caller | None) -> Allowance:
-        if caller is not None:
-            allowance = self.rates.key(caller.key_id)
-        else:
-            address, _ = scope.get("client") or ("unknown", 0)
-            allowance = self.rates.stranger(address)
-        scope["state"]["allowances"][""] = allowance  # galleries' names are never empty
-        return allowance
 
 
 ANYBODY = Caller("anybody", frozenset())
@@ -108,13 +104,7 @@ def _stranger(request_id: str) -> JSONResponse:
     )
 
 
-def _token(scope: Scope) -> str:
-    scheme, _, token = Headers(scope=scope).get("authorization", "").partition(" ")
-    return token.strip() if scheme.lower() == "bearer" else ""
-
-
-def _host_name(host: str) -> str:
-    """Host without its port; an IPv6 address without its brackets."""
-    if host.startswith("["):
-        return host[1:].partition("]")[0]
-    return host.partition(":")[0]
+def _names_loopback(host: str) -> bool:
+    """Whether a `Host` header, port included, names this machine's own loopback."""
+    name = host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]
+    return is_loopback(name)

@@ -3,18 +3,18 @@
 from fastapi import APIRouter
 
 from serve.access.scopes import Guarded, needs
-from serve.routes.parameters import RequestId, Serving, problems
+from serve.routes.parameters import CurrentCall, problems
 from serve.schemas.operations import ModelReport, ModelsReply
 
 router = APIRouter(tags=["models"], route_class=Guarded)
 
 
 @router.get("/v1/models", dependencies=[needs()], responses=problems())
-async def models(service: Serving, request_id: RequestId) -> ModelsReply:
+async def models(call: CurrentCall) -> ModelsReply:
     """Lists the models that the service runs: one."""
-    encoder = service.encoder
+    encoder = call.service.encoder
     return ModelsReply(
-        request_id=request_id,
+        request_id=call.request_id,
         models=[
             ModelReport(
                 contract=encoder.contract,

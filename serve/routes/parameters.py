@@ -1,21 +1,21 @@
 """What routes are given: the service, the caller, and the fields that several forms have."""
 
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from fastapi import Depends, Form, Path, Query, Request, UploadFile
+from fastapi import Depends, Form, Path, Request, UploadFile
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from gait.modality import Modality
 from gait.range_view import Forward
 from gallery.template import Authorisation
-from serve.access.scopes import Caller, caller_of, reach
-from serve.audit.use import Used
-from serve.middleware.problems import MEDIA_TYPE, request_id_of
-from serve.routes import cursor as cursors
+from serve.access.scopes import Caller, reach
+from serve.audit.use import Use
+from serve.middleware.problems import MEDIA_TYPE
+from serve.work.metrics import Stages
 from serve.work.service import Reading, Service
-from serve.work.stage_times import Stages
 
 _STATED = {
     400: "The request cannot be read.",
@@ -42,29 +42,39 @@ def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
 CLIP_PROBLEMS = problems(400, 404, 409, 413, 415)
 
 
+@dataclass(frozen=True)
+class Call:
+    """One request, and what its route works with.
+
+    Args:
+        request: as it came.
+        service: does the work.
+        request_id: given on arrival.
+        caller: who sent it.
+        use: its audit record in the making.
+        stages: times of its stages.
+    """
+
+    request: Request
+    service: Service
+    request_id: str
+    caller: Caller
+    use: Use
+    stages: Stages
+
+
 # FastAPI runs dependencies that are not `async` in a thread each, at 0.3 ms or more.
-async def _service(request: Request) -> Service:
-    service = request.app.state.service
-    assert isinstance(service, Service)
-    return service
+async def _call(request: Request) -> Call:
+    state, service = request.state, request.app.state.service
+    stages = Stages(service.metrics)
+    return Call(request, service, state.request_id, state.caller, state.use, stages)
 
 
-async def _request_id(request: Request) -> str:
-    return request_id_of(request)
-
-
-async def _caller(request: Request) -> Caller:
-    return caller_of(request)
-
-
-Serving = Annotated[Service, Depends(_service)]
-RequestId = Annotated[str, Depends(_request_id)]
-Calling = Annotated[Caller, Depends(_caller)]
+CurrentCall = Annotated[Call, Depends(_call)]
 
 GalleryPath = Annotated[str, Path(description="Name of the gallery.", examples=["default"])]
 SubjectPath = Annotated[str, Path(description="The person's name or number.", examples=["0042"])]
 TemplatePath = Annotated[int, Path(description="Id of the template.", ge=1, le=2**63 - 1)]
-Limit = Annotated[int, Query(ge=1, le=1000, description="Entries on a page.")]
 
 CLIP_FILE = (
     ".npy/.npz frames, zip of PNG/JPEG, mp4/avi/gif of silhouettes, or zip of .pcd/.bin/.npy point "
@@ -82,23 +92,17 @@ GivenForward = Annotated[
 ]
 
 
-async def _stages(service: Serving) -> Stages:
-    return Stages(service.metrics)
-
-
 async def _reading(
     modality: GivenModality = None, forward: GivenForward = Forward.PLUS_X
 ) -> Reading:
     return Reading(modality, forward)
 
 
-Timing = Annotated[Stages, Depends(_stages)]
 HowToRead = Annotated[Reading, Depends(_reading)]
 
 
 async def _purpose(
-    service: Serving,
-    use: Used,
+    call: CurrentCall,
     purpose: Annotated[
         str,
         Form(
@@ -109,12 +113,12 @@ async def _purpose(
         ),
     ],
 ) -> str:
-    allowed = service.settings.purposes
+    allowed = call.service.settings.purposes
     if not purpose.isprintable() or not purpose.strip():
         raise wrong_field("purpose", "needs printable characters")
     if allowed and purpose not in allowed:
         raise wrong_field("purpose", f"needs to be one of: {', '.join(allowed)}")
-    use.purpose = purpose  # refusals further on name it as well
+    call.use.note(purpose=purpose)  # refusals further on name it as well
     return purpose
 
 
@@ -161,29 +165,18 @@ Authorised = Annotated[Authorisation, Depends(_authorisation)]
 
 
 async def _gallery(
-    request: Request,
-    service: Serving,
-    use: Used,
+    call: CurrentCall,
     gallery: Annotated[
         str | None, Form(description="Name of the gallery; the service's default if left out.")
     ] = None,
 ) -> str:
-    name = gallery or service.settings.gallery
-    use.gallery = name
-    reach(request, name)
+    name = gallery or call.service.settings.gallery
+    call.use.note(gallery=name)
+    reach(call.request, name)
     return name
 
 
 GivenGallery = Annotated[str, Depends(_gallery)]
-
-
-async def _after(
-    cursor: Annotated[str | None, Query(description="`next_cursor` of the page before.")] = None,
-) -> str | None:
-    return None if cursor is None else cursors.decode(cursor)
-
-
-After = Annotated[str | None, Depends(_after)]
 
 
 async def read_clips(service: Service, clips: list[UploadFile]) -> list[bytes]:

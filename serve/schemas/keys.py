@@ -14,10 +14,10 @@ from serve.access.keyring import (
     utc_now,
 )
 from serve.access.scopes import Scope
-from serve.schemas.fields import Asked, Reply, RequestId
+from serve.schemas.fields import JsonBody, Reply, RequestId
 
 
-class Rotation(Asked):
+class Rotation(JsonBody):
     """How a key gets a new secret."""
 
     overlap_hours: int = Field(

@@ -19,7 +19,7 @@ from gait.clip import Clip
 from gait.errors import BusyError, ClientLeftError, ClosingError, DeadlineError, ServiceError
 from gallery.network.encoder import fits
 from gallery.template import Matrix, Vector
-from serve.middleware.request_log import Metrics
+from serve.work.metrics import Metrics
 
 _LONGEST_RETRY = 60
 """Most seconds that a refused client is told to stay away."""

@@ -9,8 +9,8 @@ from gait.errors import GaitError
 from gallery.enrolment.template_cap import keep_within
 from gallery.gallery import Gallery
 from gallery.template import Authorisation, Enrolment, Vector, check_name
+from serve.work.metrics import Stages
 from serve.work.service import Reading, Service
-from serve.work.stage_times import Stages
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ JUMP = 60.0
 """Seconds by which the wall clock may leave the monotonic one between two rounds."""
 
 
-class Expiry:
+class ErasureRounds:
     """The background task. `start` begins it, `close` ends it.
 
     Args:
@@ -64,21 +64,22 @@ class Expiry:
             return 0
 
     def _erase_in(self, name: str, gallery: Gallery) -> int:
-        intent = self._service.audit.begin(_record(name)).sequence
+        intent = self._service.audit.write(_record(name, Outcome.INTENDED)).sequence
         erased = tuple(t for receipt in gallery.erase_expired() for t in receipt.templates)
-        self._service.audit.write(_record(name, erased, gallery.revision, intent))
+        self._service.audit.write(_record(name, Outcome.DONE, erased, gallery.revision, intent))
         return len(erased)
 
 
 def _record(
     name: str,
+    outcome: Outcome,
     templates: tuple[int, ...] = (),
     revision: int | None = None,
     intent: int | None = None,
 ) -> Record:
     return Record(
-        Action.EXPIRE,
-        Outcome.DONE,
+        action=Action.EXPIRE,
+        outcome=outcome,
         request="expiry",
         caller="service",
         gallery=name,

@@ -12,7 +12,7 @@ EVERY = 60.0
 
 
 @dataclass(frozen=True)
-class Condition:
+class Health:
     """Of one index.
 
     Attributes:
@@ -32,21 +32,21 @@ class _Seen:
     measured: float = float("-inf")
 
 
-class Conditions:
-    """Conditions of open galleries. Looking at one never builds an index."""
+class HealthMonitor:
+    """HealthMonitor of open galleries. Looking at one never builds an index."""
 
     def __init__(self) -> None:
         self._seen: WeakKeyDictionary[Gallery, _Seen] = WeakKeyDictionary()
         self._looking = threading.Lock()
 
-    def of(self, gallery: Gallery) -> Condition:
+    def of(self, gallery: Gallery) -> Health:
         """The condition of a gallery's index now."""
         with self._looking:
             seen = self._seen.setdefault(gallery, _Seen())
             revision = gallery.revision
             if not gallery.ready:
-                return Condition(seen.recall, max(revision - seen.revision, 1))
+                return Health(seen.recall, max(revision - seen.revision, 1))
             seen.revision = revision
             if time.monotonic() - seen.measured >= EVERY:
                 seen.recall, seen.measured = gallery.health().recall, time.monotonic()
-            return Condition(seen.recall, 0)
+            return Health(seen.recall, 0)

@@ -1,7 +1,7 @@
 """A model and galleries, ready to work: threads, and what each request is made of.
 
 Every embedding is made by `Service.embed`, every gallery is reached through `Service.on`, and every
-use is recorded by `serve.audit.recording` before its reply leaves.
+use is recorded by `serve.middleware.audit` before its reply leaves.
 """
 
 import time
@@ -36,15 +36,13 @@ from gallery.network.encoder import Encoder
 from gallery.network.session import CPU
 from gallery.record.master_key import MasterKey
 from gallery.template import Matrix
-from serve.audit.record import Keys
-from serve.audit.trail import Audit
-from serve.middleware.client_disconnect import while_present
+from serve.audit.log import AuditLog
+from serve.middleware.body import while_present
 from serve.middleware.draining import Drain
-from serve.middleware.request_log import Metrics
 from serve.settings import Settings
 from serve.work.batching import Batcher, Embedder
-from serve.work.health import Conditions
-from serve.work.stage_times import Stages
+from serve.work.health import HealthMonitor
+from serve.work.metrics import Metrics, Stages
 from serve.work.thread_sharing import Shared, batch_of, runs_of
 
 Result = TypeVar("Result")
@@ -88,14 +86,14 @@ class Service:
         encoder: Encoder,
         galleries: Galleries,
         settings: Settings,
-        audit: Audit,
+        audit: AuditLog,
         lock: FileLock,
         embedder: Embedder | None = None,
     ) -> None:
         self.encoder, self.galleries, self.settings = encoder, galleries, settings
         self.audit, self.metrics, self.drain = audit, Metrics(), Drain()
-        self._conditions = Conditions()
-        self._lock = lock
+        self._health = HealthMonitor()
+        self._lock, self._limits = lock, settings.limits
         self._batcher = Batcher(
             embedder or encoder,
             self.metrics,
@@ -127,7 +125,7 @@ class Service:
                 galleries.create(settings.gallery, lambda gallery: gallery.revision)
             with galleries.use(settings.gallery) as gallery:
                 gallery.refresh()
-            audit = Audit.open(settings.data, Keys(MasterKey.load(create=True)))
+            audit = AuditLog.open(settings.data, MasterKey.load(create=True))
         except GaitError:
             lock.release()
             raise
@@ -193,7 +191,7 @@ class Service:
     def measure(self) -> None:
         """Brings the metrics of the galleries in use up to date."""
         self.metrics.show(self.galleries.each(lambda gallery: gallery.counts()))
-        self.metrics.show_conditions(self.galleries.each(self._conditions.of))
+        self.metrics.show_health(self.galleries.each(self._health.of))
 
     def _on(self, name: str, task: Callable[[Gallery], Result]) -> Result:
         with self.galleries.use(name) as gallery:
@@ -209,7 +207,7 @@ class Service:
             data,
             modality=reading.modality,
             forward=reading.forward,
-            limits=self.settings.limits,
+            limits=self._limits,
         )
 
     def _decode_all(self, files: Sequence[bytes], reading: Reading) -> Clips:
@@ -252,7 +250,7 @@ def _found_bundle(settings: Settings, root: Path) -> Path:
 
 def _taken(data: Path) -> FileLock:
     try:
-        data.mkdir(parents=True, exist_ok=True)
+        data.mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError as error:
         raise StorageError(f"cannot make {data}: {error}") from error
     return writer_lock(data)

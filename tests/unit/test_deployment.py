@@ -9,8 +9,8 @@ import pytest
 import yaml
 from prometheus_client import Metric
 
-from serve.middleware.request_log import Metrics
 from serve.settings import PREFIX, Settings
+from serve.work.metrics import Metrics
 
 pytestmark = pytest.mark.serving
 

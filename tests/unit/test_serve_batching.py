@@ -15,8 +15,8 @@ from gait.clip import Clip
 from gait.errors import BusyError, ClosingError, DeadlineError, EncoderError
 from gait.modality import Modality
 from gallery.template import Matrix
-from serve.middleware.request_log import Metrics
 from serve.work.batching import Batcher
+from serve.work.metrics import Metrics
 
 pytestmark = pytest.mark.serving
 

@@ -6,10 +6,11 @@ import pytest
 from starlette.types import Message, Receive, Scope, Send
 
 from gait.errors import ClientLeftError
-from serve.middleware.client_disconnect import Presence, while_present
+from serve.middleware.body import RequestBody, while_present
 
 pytestmark = pytest.mark.serving
 
+SCOPE: Scope = {"type": "http", "headers": [], "state": {"request_id": "1"}}
 BODY: list[Message] = [
     {"type": "http.request", "body": b"a", "more_body": True},
     {"type": "http.request", "body": b"b", "more_body": False},
@@ -52,7 +53,7 @@ async def served(app_work: float, leaves_after: float | None) -> list[str]:
         seen.append("answered")
 
     async with asyncio.timeout(10):
-        await Presence(app)({"type": "http"}, receive, send)
+        await RequestBody(app, 10, 60)(SCOPE, receive, send)
     assert len(asyncio.all_tasks()) == 1, "a watcher is left behind"
     return seen
 
@@ -93,4 +94,4 @@ def test_an_error_of_the_work_is_the_requests() -> None:
 
     async def send(message: Message) -> None: ...
 
-    asyncio.run(Presence(app)({"type": "http"}, receive, send))
+    asyncio.run(RequestBody(app, 10, 60)(SCOPE, receive, send))

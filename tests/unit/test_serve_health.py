@@ -8,7 +8,7 @@ from prometheus_client import generate_latest
 
 from gallery.gallery import Gallery, Health
 from serve.work import health as condition
-from serve.work.health import Condition, Conditions
+from serve.work.health import Health, HealthMonitor
 from tests.services import client, enrol, opened
 
 pytestmark = pytest.mark.serving
@@ -26,24 +26,24 @@ class _Index:
 
 
 def test_an_index_is_measured_now_and_then_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    index, conditions = _Index(), Conditions()
+    index, conditions = _Index(), HealthMonitor()
     gallery = cast(Gallery, index)
-    assert conditions.of(gallery) == conditions.of(gallery) == Condition(0.75, 0)
+    assert conditions.of(gallery) == conditions.of(gallery) == Health(0.75, 0)
     assert index.measured == 1
     monkeypatch.setattr(condition, "EVERY", 0)
     index.recall = 0.5
-    assert conditions.of(gallery) == Condition(0.5, 0)
+    assert conditions.of(gallery) == Health(0.5, 0)
 
 
 def test_an_index_behind_its_gallery_is_not_built_by_looking() -> None:
-    index, conditions = _Index(), Conditions()
+    index, conditions = _Index(), HealthMonitor()
     gallery = cast(Gallery, index)
     index.ready = False
-    assert conditions.of(gallery) == Condition(None, 3)
+    assert conditions.of(gallery) == Health(None, 3)
     index.ready = True
     conditions.of(gallery)
     index.ready, index.revision = False, 5
-    assert conditions.of(gallery) == Condition(0.75, 2)
+    assert conditions.of(gallery) == Health(0.75, 2)
     assert index.measured == 1
 
 
