@@ -1,15 +1,16 @@
 """What routes are given: the service, the caller, and the fields that several forms have."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from fastapi import Depends, Form, Path, Request, UploadFile
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
+from gait.errors import GalleryError
 from gait.modality import Modality
 from gait.range_view import Forward
+from gallery.enrolment.expiry_date import EXPIRY_MEANING, expiry_date
 from gallery.template import Authorisation
 from serve.access.scopes import Caller, reach
 from serve.audit.use import Use
@@ -136,28 +137,17 @@ async def _authorisation(
         str,
         Form(
             max_length=40,
-            description="Until when it holds: a date (its beginning, UTC), or a time with its "
-            "zone. From then on no search finds the template, and it is erased.",
+            description=f"Until when it holds: {EXPIRY_MEANING}. From then on no search finds the "
+            "template, and it is erased.",
             examples=["2027-01-31", "2027-01-31T12:00:00Z"],
         ),
     ],
 ) -> Authorisation:
-    return Authorisation(authorisation, _moment(expires))
-
-
-def _moment(text: str) -> datetime:
-    """A moment to come."""
     try:
-        moment = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise wrong_field("expires", "needs a date such as 2027-01-31, or a time") from error
-    if len(text) <= len("2027-01-31"):
-        moment = moment.replace(tzinfo=UTC)
-    if moment.tzinfo is None:
-        raise wrong_field("expires", "needs a time zone: end it in Z or +00:00")
-    if moment <= datetime.now(UTC):
-        raise wrong_field("expires", "needs to lie in the future")
-    return moment
+        end = expiry_date(expires)
+    except GalleryError as error:
+        raise wrong_field("expires", str(error)) from error
+    return Authorisation(authorisation, end)
 
 
 Purpose = Annotated[str, Depends(_purpose)]
