@@ -78,15 +78,19 @@ class Use:
             self.entry = entry = await anyio.to_thread.run_sync(self._audit.write, record)
         return entry
 
-    async def cut_off(self, code: str) -> None:
+    def cut_off(self, code: str) -> None:
         """Records that it was not waited for: a change that had begun may yet have been made.
+
+        It writes here and now: the event loop ends, and a thread may not be waited for any more.
 
         Raises:
             AuditUnavailableError: it could not be written; what was intended is settled at the
                 next start.
         """
         if self.is_due(503):
-            await self.end(Outcome.FAILED if self._intent is None else Outcome.UNKNOWN, code)
+            self._ended = True
+            outcome = Outcome.FAILED if self._intent is None else Outcome.UNKNOWN
+            self._audit.write(self._record(outcome, code))
 
     def is_due(self, status: int) -> bool:
         """Whether a reply of this status needs a record that is not there yet.

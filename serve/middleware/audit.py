@@ -60,7 +60,7 @@ class Recorded:
             await self.app(scope, receive, recorded)
         except asyncio.CancelledError:  # the service stops and waits no longer
             with suppress(AuditUnavailableError):
-                await use.cut_off(ClosingError.code)
+                use.cut_off(ClosingError.code)
             raise
         finally:
             if use.is_due(500):  # no reply was made

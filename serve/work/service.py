@@ -6,6 +6,7 @@ use is recorded by `serve.middleware.audit` before its reply leaves.
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -117,18 +118,19 @@ class Service:
         bundle = settings.bundle or _found_bundle(settings, root)
         encoder = _encoder(bundle, settings, settings.threads)
         embedder = _embedder(encoder, settings, bundle)
-        lock = _taken(settings.data)
-        try:
-            where = settings.galleries or root
-            galleries = Galleries(GalleryRoot(where, bundle, settings.index), encoder.contract)
+        with ExitStack() as opened:
+            lock = _taken(settings.data)
+            opened.callback(lock.release)
+            audit = AuditLog.open(settings.data, MasterKey.load(create=True))
+            opened.callback(audit.close)
+            where = GalleryRoot(settings.galleries or root, bundle, settings.index)
+            galleries = Galleries(where, encoder.contract)
+            opened.callback(galleries.close)
             if settings.gallery not in galleries.names():
                 galleries.create(settings.gallery, lambda gallery: gallery.revision)
             with galleries.use(settings.gallery) as gallery:
                 gallery.refresh()
-            audit = AuditLog.open(settings.data, MasterKey.load(create=True))
-        except GaitError:
-            lock.release()
-            raise
+            opened.pop_all()  # `close` does it from here on
         return cls(encoder, galleries, settings, audit, lock, embedder)
 
     def close(self) -> None:

@@ -10,7 +10,6 @@ import pytest
 
 from gait import errors
 from serve.middleware.problems import HTTP_CODES, STATUS, gait_problem
-from serve.settings import Settings
 from tests import services
 from tests.services import identify
 
@@ -77,13 +76,3 @@ def test_the_table_of_errors_is_complete() -> None:
             assert rows.get(error.code) == str(int(status)), error.code
     for status, code in HTTP_CODES.items():
         assert rows.get(code) == str(int(status)), code
-
-
-def test_the_table_of_settings_is_complete() -> None:
-    text = (Path(__file__).parents[2] / "docs" / "service.md").read_text(encoding="utf-8")
-    for name, field in Settings.model_fields.items():
-        line = re.search(rf"^\|.*_{name.upper()}`.*$", text, re.MULTILINE)
-        assert line, name
-        if name.startswith(("max_", "workers")):
-            default = "none" if field.default is None else field.default
-            assert f"| {default} |" in line[0], name
