@@ -44,7 +44,8 @@ class Passed:
 
     Args:
         files: source files.
-        functions: functions, methods, lambdas and generator expressions.
+        functions: functions, methods, lambdas and generator expressions; before Python 3.12, list
+            comprehensions as well.
         by_package: package → files and functions of it.
         names: `file:function` of each function, in order.
     """

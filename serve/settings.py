@@ -4,7 +4,6 @@ python -m serve.settings          # prints them as the table in docs/service.md
 """
 
 import inspect
-import ipaddress
 import re
 from pathlib import Path
 from typing import Any, Self
@@ -19,6 +18,7 @@ from gallery.galleries import NAME
 from gallery.network.encoder import FRAMES
 from gallery.network.session import Device
 from serve.access.rates import Rate
+from serve.access.scopes import is_loopback
 
 PREFIX = "DIFFCROSSGAIT_"
 KEYS, IDENTITY = "keys.json", "identity.key"
@@ -192,16 +192,6 @@ def load_settings(**given: Any) -> Settings:
         raise ConfigError(f"{place}: {text}" if place else text) from error
     except SettingsError as error:
         raise ConfigError(f"{error}: lists in the environment are JSON") from error
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host name or address is this machine's own loopback."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ A route says what it needs, and is refused before its body is read:
     @router.delete("/{subject}", dependencies=[needs(Scope.GALLERY_DELETE, Action.REMOVE)])
 """
 
+import ipaddress
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from enum import StrEnum
@@ -56,6 +57,16 @@ class Caller:
 
 LOCAL = Caller("local", frozenset(Scope))
 """Whoever asks a service without keys, which listens on loopback only."""
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host name or address is this machine's own loopback."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 @dataclass(frozen=True)

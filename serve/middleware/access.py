@@ -9,9 +9,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from gait.errors import ConfigError
 from serve.access.key_file import KeyFile
 from serve.access.rates import Allowance, Rates, rate_headers
-from serve.access.scopes import LOCAL, Caller
+from serve.access.scopes import LOCAL, Caller, is_loopback
 from serve.middleware.problems import gait_problem, problem
-from serve.settings import is_loopback
 
 OPEN = frozenset({"/", "/healthz", "/readyz", "/openapi.json"})
 """Paths that need no key: they tell nothing about people."""

@@ -1,7 +1,7 @@
 """What the operator is told in numbers: Prometheus metrics, and the stages of each request."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TypeVar
 
@@ -105,15 +105,6 @@ class Stages:
         seconds = time.perf_counter() - started
         self._took[name] = self._took.get(name, 0.0) + 1e3 * seconds
         self._metrics.seconds.labels(name).observe(seconds)
-
-    def timed(self, name: str, task: Callable[[], Result]) -> Callable[[], Result]:
-        """The task as a stage, without the time it waits for a thread."""
-
-        def run() -> Result:
-            with self.stage(name):
-                return task()
-
-        return run
 
     @property
     def milliseconds(self) -> dict[str, float]:

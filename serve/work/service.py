@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Self, TypeVar
 
@@ -159,11 +158,27 @@ class Service:
         Raises:
             DecodeError, ClipError: it is none.
         """
-        return await self.work(stages.timed("decode", partial(self._decode, data, reading)))
+
+        def decode() -> Decoded:
+            with stages.stage("decode"):  # without the time it waits for a thread
+                return self._decode(data, reading)
+
+        return await self.work(decode)
 
     async def decode_all(self, files: Sequence[bytes], reading: Reading, stages: Stages) -> Clips:
         """Clip files as clips; those that are none are listed with the reason."""
-        return await self.work(stages.timed("decode", partial(self._decode_all, files, reading)))
+
+        def decode() -> Clips:
+            clips = Clips()
+            with stages.stage("decode"):
+                for position, data in enumerate(files):
+                    try:
+                        clips.usable[position] = self._decode(data, reading)
+                    except (ClipError, DecodeError) as error:
+                        clips.rejected[position] = error
+            return clips
+
+        return await self.work(decode)
 
     async def embed(self, clips: Sequence[Clip], stages: Stages) -> Matrix:
         """Embeddings `(n, dimension)` of clips; given up when the client leaves.
@@ -184,7 +199,17 @@ class Service:
         Raises:
             GalleryNotFoundError: there is no gallery of this name.
         """
-        return await self.work(partial(self._on, name, task))
+
+        def work() -> Result:
+            with self.galleries.use(name) as gallery:
+                try:
+                    return task(gallery)
+                except GalleryEmptyError as error:  # its own message names a folder of the server
+                    raise GalleryEmptyError(
+                        f"the gallery {name!r} holds no such template: enrol someone first"
+                    ) from error
+
+        return await self.work(work)
 
     def readiness(self) -> dict[str, tuple[bool, int]]:
         """Of each gallery in use: whether its index is current, and its revision."""
@@ -195,15 +220,6 @@ class Service:
         self.metrics.show(self.galleries.each(lambda gallery: gallery.counts()))
         self.metrics.show_health(self.galleries.each(self._health.of))
 
-    def _on(self, name: str, task: Callable[[Gallery], Result]) -> Result:
-        with self.galleries.use(name) as gallery:
-            try:
-                return task(gallery)
-            except GalleryEmptyError as error:  # its own message names a folder of the server
-                raise GalleryEmptyError(
-                    f"the gallery {name!r} holds no such template: enrol someone first"
-                ) from error
-
     def _decode(self, data: bytes, reading: Reading) -> Decoded:
         return decode_clip(
             data,
@@ -211,15 +227,6 @@ class Service:
             forward=reading.forward,
             limits=self._limits,
         )
-
-    def _decode_all(self, files: Sequence[bytes], reading: Reading) -> Clips:
-        clips = Clips()
-        for position, data in enumerate(files):
-            try:
-                clips.usable[position] = self._decode(data, reading)
-            except (ClipError, DecodeError) as error:
-                clips.rejected[position] = error
-        return clips
 
 
 def _encoder(bundle: Path, settings: Settings, threads: int | None) -> Encoder:

@@ -84,7 +84,8 @@ def test_any_text_can_be_written_read_and_shown(tmp_path: Path, text: str) -> No
     master = MasterKey.load()
     with AuditLog.open(tmp_path, master) as audit:
         fields = ("caller", "purpose", "gallery", "subject", "decision", "reviewer", "detail")
-        audit.write(used(**dict.fromkeys(fields, text)))
+        known: dict[str, Any] = dict.fromkeys(fields, text)
+        audit.write(used(**known))
         (entry,) = audit.select("sequence = 2")
     assert json.loads(entry.model_dump_json())["subject"] == entry.subject
     shown = _command("show", str(tmp_path))

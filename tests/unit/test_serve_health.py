@@ -6,7 +6,7 @@ from typing import cast
 import pytest
 from prometheus_client import generate_latest
 
-from gallery.gallery import Gallery, Health
+from gallery.gallery import Gallery
 from serve.work import health as condition
 from serve.work.health import Health, HealthMonitor
 from tests.services import client, enrol, opened
