@@ -7,6 +7,7 @@ import pytest
 from prometheus_client import generate_latest
 
 from gallery.gallery import Gallery
+from gallery.gallery import Health as GalleryHealth
 from serve.work import health as condition
 from serve.work.health import Health, HealthMonitor
 from tests.services import client, enrol, opened
@@ -20,9 +21,9 @@ class _Index:
     def __init__(self) -> None:
         self.revision, self.ready, self.recall, self.measured = 3, True, 0.75, 0
 
-    def health(self) -> Health:
+    def health(self) -> GalleryHealth:
         self.measured += 1
-        return Health("memory", 4, 0, 1.0, self.recall, ())
+        return GalleryHealth("memory", 4, 0, 1.0, self.recall, ())
 
 
 def test_an_index_is_measured_now_and_then_only(monkeypatch: pytest.MonkeyPatch) -> None:
