@@ -7,20 +7,20 @@ python -m gallery.build --bundle bundle --out gallery --authorisation "study 12,
 import json
 from contextlib import closing
 from dataclasses import asdict, dataclass
-from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import Annotated
 
 import tyro
 
 from gait.cli import run
-from gait.errors import ConfigError, GalleryError
+from gait.errors import GalleryError
 from gait.modality import Modality
 from gait.progress import progress
 from gait.range_view import Forward
 from gallery.command_line import options
 from gallery.command_line.network import Axis, Batch, Network
 from gallery.enrolment.bulk import Outcome, enrol_sources
+from gallery.enrolment.expiry_date import expiry_date
 from gallery.enrolment.sources import Selection, Source, find_sources
 from gallery.gallery import Gallery, open_or_create
 from gallery.network.encoder import Encoder
@@ -40,8 +40,8 @@ class Arguments:
     authorisation: str
     """Consent or order that allows the enrolment: a reference in your words."""
     expires: str
-    """Until when: a day such as 2030-12-31, through its end in UTC, or an ISO 8601 time with zone.
-    Afterwards nobody is found by these clips."""
+    """Until when: a date such as 2030-12-31, which is included: it ends with that day in UTC; or an
+    ISO 8601 time with its zone. Afterwards nobody is found by these clips."""
     subjects: tuple[str, ...] = ()
     """Subjects to enrol, patterns such as `08*` allowed; none for all."""
     types: tuple[str, ...] = ()
@@ -62,7 +62,7 @@ class Arguments:
 def main() -> None:
     """Enrols as the command line says."""
     arguments = options.parse(Arguments, "gallery.build")
-    authorisation = Authorisation(arguments.authorisation, _expiry(arguments.expires))
+    authorisation = Authorisation(arguments.authorisation, expiry_date(arguments.expires))
     sources = find_sources(arguments.root, _selection(arguments))
     encoder = arguments.network.encoder(arguments.bundle)
     with closing(open_or_create(arguments.out, arguments.bundle)) as gallery:
@@ -86,15 +86,6 @@ def main() -> None:
         print(f"holds     {counts.subjects} subjects, {counts.templates} templates")
     if not outcome.enrolled + outcome.present:
         raise GalleryError(f"none of {len(sources)} clips could be enrolled; see the reasons above")
-
-
-def _expiry(text: str) -> datetime:
-    try:
-        if len(text) == len("2030-12-31"):
-            return datetime.combine(date.fromisoformat(text), time(), UTC) + timedelta(days=1)
-        return datetime.fromisoformat(text)
-    except (ValueError, OverflowError) as error:
-        raise ConfigError(f"got --expires {text!r}, need a day such as 2030-12-31") from error
 
 
 def _selection(arguments: Arguments) -> Selection:

@@ -3,19 +3,17 @@
 from importlib.metadata import version
 from typing import Any
 
-from fastapi import Depends, FastAPI, Security
+from fastapi import FastAPI, Security
 from fastapi.security import HTTPBearer
 
-from serve import problems
-from serve.access import Access
-from serve.audit.recording import Recording
-from serve.audit.use import intend
-from serve.body import BodyLimit
-from serve.draining import Draining
-from serve.key_file import KeyFile
-from serve.observe import Observe
-from serve.presence import Presence
-from serve.rates import Rates
+from serve.access.key_file import KeyFile
+from serve.access.rates import Rates
+from serve.middleware import problems
+from serve.middleware.access import Access
+from serve.middleware.audit import Recorded
+from serve.middleware.body import RequestBody
+from serve.middleware.draining import Draining
+from serve.middleware.request_log import RequestLog
 from serve.routes import (
     audit,
     embed,
@@ -31,7 +29,7 @@ from serve.routes import (
 )
 from serve.routes import keys as key_routes
 from serve.schemas.operations import Problem
-from serve.service import Service
+from serve.work.service import Service
 
 _DESCRIPTION = """
 Finds people by the way they walk, across camera silhouettes and LiDAR range views.
@@ -40,6 +38,16 @@ Every error is `application/problem+json` with a stable `code`. Similarities ran
 not calibrated, so a first place is no proof of identity. Gait is biometric data: enrol and search
 only people who agreed or whom you are authorised to process.
 """
+
+
+ROUTERS = tuple(
+    noun.router
+    for noun in (
+        *(identify, verify, embed, galleries, transfer, subjects, templates, models),
+        *(key_routes, audit, reviews),
+    )
+)
+"""Routes that need a key, where there are keys."""
 
 
 class App(FastAPI):
@@ -71,20 +79,16 @@ def create_app(service: Service, keys: KeyFile | None = None) -> FastAPI:
     problems.install(app)
     key = HTTPBearer(auto_error=False, description="`id.secret`", scheme_name="key")
     documented = [] if keys is None else [Security(key)]  # checked by `Access`
-    for noun in (
-        *(identify, verify, embed, galleries, transfer, subjects, templates, models),
-        *(key_routes, audit, reviews),
-    ):
-        app.include_router(noun.router, dependencies=[*documented, Depends(intend)])
+    for router in ROUTERS:
+        app.include_router(router, dependencies=documented)
     app.include_router(operations.router)
     settings = service.settings
     rates = Rates(settings.rate_per_key, settings.rate_per_gallery, settings.rate_per_address)
     app.state.rates = rates
-    app.add_middleware(Presence)  # the innermost comes first
     limit = settings.max_body_mib << 20
-    app.add_middleware(BodyLimit, limit=limit, seconds=settings.body_seconds)
-    app.add_middleware(Recording, audit=service.audit)
+    app.add_middleware(RequestBody, limit=limit, seconds=settings.body_seconds)
+    app.add_middleware(Recorded, audit=service.audit)
     app.add_middleware(Access, keys=keys, rates=rates, loopback=settings.on_loopback)
     app.add_middleware(Draining, drain=service.drain)
-    app.add_middleware(Observe, metrics=service.metrics)
+    app.add_middleware(RequestLog, metrics=service.metrics)
     return app

@@ -20,9 +20,9 @@ from pydantic import ValidationError
 from gait import cli
 from gait.errors import ConfigError
 from gallery.command_line.table import table
-from serve.key_file import KeyFile
-from serve.keyring import DAYS, OVERLAP_HOURS, Grant, Issued, Key, utc_now
-from serve.scopes import Scope
+from serve.access.key_file import KeyFile
+from serve.access.keyring import DAYS, OVERLAP_HOURS, Grant, Issued, Key, utc_now
+from serve.access.scopes import Scope
 
 File = tyro.conf.Positional[Path]
 Id = tyro.conf.Positional[str]

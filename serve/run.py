@@ -4,62 +4,39 @@ import logging
 import signal
 import socket
 import sys
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import make_dataclass
+from typing import Annotated, Any
 
 import tyro
 import uvicorn
 
 from gait import cli
 from gait.errors import ConfigError
-from gait.variant import Variant
-from gallery.network.session import Device
+from serve.access.key_file import KeyFile
 from serve.app import create_app
-from serve.draining import Server
-from serve.expiry import Expiry
-from serve.heads import HeadDeadline
-from serve.key_file import KeyFile
-from serve.service import Service
-from serve.settings import Settings, load_settings
+from serve.middleware.draining import Server
+from serve.middleware.header_timeout import HeadDeadline
+from serve.settings import Settings, descriptions, load_settings
+from serve.work.erasure_rounds import ErasureRounds
+from serve.work.service import Service
 
 log = logging.getLogger("serve")
 CUT_OFF = 1
 """Seconds that connections get to close once the grace is over."""
 
 
-@dataclass(frozen=True)
-class Arguments:
-    """Finds people by gait over HTTP. What is left out comes from `DIFFCROSSGAIT_<NAME>`, else
-    from the defaults of `serve.settings`, which has further caps.
+def _option(name: str, words: str) -> tuple[str, Any, None]:
+    """A setting as an option, which may be left out."""
+    field: Any = Settings.model_fields[name]
+    default = "" if field.is_required() or not field.default else f" [{field.default}]"
+    return name, Annotated[field.annotation | None, tyro.conf.arg(help=words + default)], None
 
-    Args:
-        data: folder of everything the service keeps: galleries, keys, audit records.
-        bundle: model bundle; the galleries' own copy if left out.
-        gallery: the gallery of requests that name none; made if there is none (default).
-        galleries: `milvus://host:port` to keep galleries there instead of in the data folder.
-        host: address to listen on (127.0.0.1).
-        port: TCP port (8000).
-        keys: key file made by `python -m serve.keys new` (keys.json in the data folder); needed
-            for any host but loopback.
-        device: where the network runs (auto).
-        variant: the network's arithmetic (the best of the bundle for this hardware).
-        frames: most frames of a clip that are looked at.
-        threads: of one run of the network (all cores).
-        workers: clips handled at the same time (2).
-    """
 
-    data: Path | None = None
-    bundle: Path | None = None
-    gallery: str | None = None
-    galleries: str | None = None
-    host: str | None = None
-    port: int | None = None
-    keys: Path | None = None
-    device: Device | None = None
-    variant: Variant | None = None
-    frames: int | None = None
-    threads: int | None = None
-    workers: int | None = None
+Arguments: Any = make_dataclass(
+    "Arguments", [_option(name, words) for name, words in descriptions().items()]
+)
+Arguments.__doc__ = """Finds people by gait over HTTP. Each option can be given as the variable
+`DIFFCROSSGAIT_<NAME>` instead."""
 
 
 def main() -> None:
@@ -74,8 +51,8 @@ def main() -> None:
     if keys is not None:
         keys.load()  # a damaged file is better known now
     service = Service.open(settings)
-    expiry = Expiry(service)
-    expiry.start()
+    rounds = ErasureRounds(service)
+    rounds.start()
     try:
         server = Server(
             uvicorn.Config(
@@ -97,7 +74,7 @@ def main() -> None:
             signal.signal(number, lambda *_: service.drain.begin())
         server.run([listening])
     finally:
-        expiry.close()
+        rounds.close()
         service.close()
 
 

@@ -1,6 +1,10 @@
-"""How the service runs: from the command line, else the environment, else these defaults."""
+"""How the service runs: from the command line, else the environment, else these defaults.
 
-import ipaddress
+python -m serve.settings          # prints them as the table in docs/service.md
+"""
+
+import inspect
+import re
 from pathlib import Path
 from typing import Any, Self
 
@@ -13,7 +17,8 @@ from gait.variant import Variant
 from gallery.galleries import NAME
 from gallery.network.encoder import FRAMES
 from gallery.network.session import Device
-from serve.rates import Rate
+from serve.access.rates import Rate
+from serve.access.scopes import is_loopback
 
 PREFIX = "DIFFCROSSGAIT_"
 KEYS, IDENTITY = "keys.json", "identity.key"
@@ -23,7 +28,10 @@ _CAPS = Limits()
 
 
 class Settings(BaseSettings):
-    """Settings of the service; each can be set as `DIFFCROSSGAIT_<NAME>`.
+    """Settings of the service; each is an option of `serve.run`, or `DIFFCROSSGAIT_<NAME>`.
+
+    This is the one place that describes them: the help of `serve.run` and the table in
+    docs/service.md are made from it.
 
     Args:
         data: folder of everything the service keeps: `galleries/`, keys and audit records. One
@@ -149,6 +157,24 @@ class Settings(BaseSettings):
         )
 
 
+def descriptions() -> dict[str, str]:
+    """What each setting is, in the words of the class."""
+    text = inspect.cleandoc(Settings.__doc__ or "").partition("Args:\n")[2]
+    found = re.findall(r"^    (\w+): ((?:.+\n?)(?:        .+\n?)*)", text, re.MULTILINE)
+    return {name: " ".join(words.split()) for name, words in found}
+
+
+def settings_table() -> str:
+    """The settings as a table in Markdown."""
+    rows = ["| environment | default | |", "|---|---|---|"]
+    for name, words in descriptions().items():
+        field = Settings.model_fields[name]
+        default = "none" if field.default in (None, ()) else field.default
+        shown = "required" if field.is_required() else default
+        rows.append(f"| `{PREFIX}{name.upper()}` | {shown} | {words} |")
+    return "\n".join(rows) + "\n"
+
+
 def load_settings(**given: Any) -> Settings:
     """Settings from the given values, the environment and the defaults, in this order.
 
@@ -168,11 +194,5 @@ def load_settings(**given: Any) -> Settings:
         raise ConfigError(f"{error}: lists in the environment are JSON") from error
 
 
-def is_loopback(host: str) -> bool:
-    """Whether a host name or address is this machine's own loopback."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+if __name__ == "__main__":
+    print(settings_table(), end="")

@@ -6,8 +6,9 @@ from contextlib import closing
 from itertools import count
 from pathlib import Path
 
-from serve.audit.trail import Audit
-from tests.audits import KEYS, used
+from serve.audit.log import AuditLog
+from serve.audit.record import Outcome
+from tests.audits import MASTER, used
 from tests.gallery_faults import die_after
 
 PACKAGE = f"{os.sep}serve{os.sep}audit{os.sep}"
@@ -25,7 +26,7 @@ def record_until_killed(folder: str, ledger: str, lines: int) -> None:
     if lines:
         die_after(lines, PACKAGE)
     log = os.open(ledger, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-    with closing(Audit.open(Path(folder), KEYS)) as audit:
+    with closing(AuditLog.open(Path(folder), MASTER)) as audit:
         writers = [threading.Thread(target=_record, args=(audit, log)) for _ in range(THREADS)]
         for writer in writers:
             writer.start()
@@ -33,12 +34,12 @@ def record_until_killed(folder: str, ledger: str, lines: int) -> None:
             writer.join()
 
 
-def _record(audit: Audit, log: int) -> None:
+def _record(audit: AuditLog, log: int) -> None:
     for number in count():
         if number % 2:
             entry = audit.write(used(number))
         else:
-            intent = audit.begin(used(number))
+            intent = audit.write(used(number, outcome=Outcome.INTENDED))
             os.write(log, f"{intent.audit_id}\n".encode())
             entry = audit.write(used(number, intent=intent.sequence))
         os.write(log, f"{entry.audit_id}\n".encode())

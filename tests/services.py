@@ -10,10 +10,10 @@ from fastapi.testclient import TestClient
 
 from gait.modality import Modality
 from gallery.network.encoder import Encoder
+from serve.access.key_file import KeyFile
 from serve.app import create_app
-from serve.key_file import KeyFile
-from serve.service import Service
-from serve.settings import Settings
+from serve.settings import load_settings
+from serve.work.service import Service
 from tests import clip_files as files
 from tests.galleries import TINY, walk
 
@@ -27,7 +27,7 @@ def encoder() -> Encoder:
 @contextmanager
 def opened(folder: Path, **settings: Any) -> Iterator[Service]:
     """A service with an empty default gallery."""
-    service = Service.open(Settings(data=folder / "data", bundle=TINY, threads=1, **settings))
+    service = Service.open(load_settings(data=folder / "data", bundle=TINY, threads=1, **settings))
     try:
         yield service
     finally:

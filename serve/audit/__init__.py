@@ -1,5 +1,5 @@
 """Audit records: what was asked, by whom, what for, and what was answered; none can be changed.
 
-`record` is what is written, `chain` and `head` how it is kept, `trail` what the service calls,
-`recording` how every request gets its record, `verify` and `rotation` what an auditor runs.
+`record` is what is written, `log` where, `key` what authenticates it; `use` is the record of one
+request in the making; `verify`, `search` and `archive` are what an auditor runs.
 """

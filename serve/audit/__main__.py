@@ -2,61 +2,65 @@
 
     python -m serve.audit verify DATA [--head HASH] [--json]
     python -m serve.audit show DATA [--since TIME] [--subject NAME] [--key ID] [--json]
-    python -m serve.audit head DATA
-    python -m serve.audit rotate DATA
-    python -m serve.audit retire DATA --before DATE
-    python -m serve.audit accept DATA --reason TEXT
+    python -m serve.audit backup DATA --out FOLDER
+    python -m serve.audit retire DATA --before TIME
+    python -m serve.audit rewrap DATA --new-key FILE
 
 All of them need the master key of the galleries.
 """
 
-import json
 import sys
-from dataclasses import asdict
+from json import dumps as formatted
 from pathlib import Path
 
 import tyro
 
 from gait.cli import run
 from gait.errors import AuditError
-from gallery.record.master_key import MasterKey
-from serve.audit import rotation
-from serve.audit.record import Entry, Keys
-from serve.audit.search import Filter, moment, search
-from serve.audit.verify import verify
+from gallery.record.master_key import FILE_VARIABLE, MasterKey
+from serve.audit import key as keys
+from serve.audit.key import AuditKey
+from serve.audit.log import AuditLog
+from serve.audit.record import AuditEntry
+from serve.audit.search import Filter, moment
+from serve.audit.verify import verify as check
 
 Data = tyro.conf.Positional[Path]
+_MOST_SHOWN = 50
 
 
-def _verify(
+def verify(
     data: Data,
     head: tyro.conf.UseAppendAction[tuple[str, ...]] = (),
     json: bool = False,
 ) -> None:
-    """Checks every record, archives included; exit code 1 if anything is wrong.
+    """Checks every record; exit code 1 if anything is wrong.
 
     Args:
         data: folder with `audit.db`.
         head: hash or audit id that was kept elsewhere; may be given more than once.
         json: print JSON.
     """
-    report = verify(data, _keys(), head)
+    report = check(data, _key(data), head)
+    last = report.head
     if json:
-        _print({**asdict(report), "intact": report.intact})
+        found = [{"record": number, "problem": problem} for number, problem in report.findings]
+        facts = {"intact": report.intact, "records": report.records, "findings": found}
+        facts |= {"notices": report.notices, "head": last and last.hash}
+        print(formatted(facts, indent=1))
     else:
         for notice in report.notices:
-            print(f"note: {notice}")
-        for finding in report.findings:
-            print(finding)
-        print(f"{report.records} records in {', '.join(report.files)}")
-        if report.head:
-            print(f"head: {report.head.hash} (record {report.head.sequence}); keep it elsewhere")
+            print(f"note: {_printable(notice)}")
+        for number, problem in report.findings[:_MOST_SHOWN]:
+            print(f"record {number}: {_printable(problem)}")
+        print(f"{report.records} records; keep the last one's hash elsewhere:")
+        print(last.hash if last else "none")
     if not report.intact:
         sys.stdout.flush()
         raise AuditError(f"the records are not as they were written: {len(report.findings)} found")
 
 
-def _show(
+def show(
     data: Data,
     since: str | None = None,
     subject: str | None = None,
@@ -64,7 +68,7 @@ def _show(
     action: str | None = None,
     json: bool = False,
 ) -> None:
-    """Prints records, archives included, the oldest first.
+    """Prints records, the oldest first.
 
     Args:
         data: folder with `audit.db`.
@@ -74,90 +78,75 @@ def _show(
         action: only records of this action, such as `identify`.
         json: print one JSON object per record.
     """
-    wanted = Filter(since=since, subject=subject, key=key, action=action)
-    for entry in search(data, _keys(), wanted):
-        print(_json(entry) if json else _line(entry))
+    wanted = Filter(since=since, subject=subject, caller=key, action=action)
+    with AuditLog(data, _key(data)) as audit:
+        for entry in audit.select(*wanted.sql()):
+            print(entry.model_dump_json(exclude_defaults=True) if json else _line(entry))
 
 
-def _head(data: Data) -> None:
-    """Prints the hash of the last record: keep it elsewhere and give it to `verify --head`.
-
-    Args:
-        data: folder with `audit.db`.
-    """
-    report = verify(data, _keys())
-    if report.head is None or not report.intact:
-        raise AuditError("the records are not as they were written: run `verify`")
-    print(report.head.hash)
-
-
-def _rotate(data: Data) -> None:
-    """Moves all records into an archive; the chain goes on in an empty `audit.db`.
+def backup(data: Data, out: Path) -> None:
+    """Copies the records, whether or not a service runs; the copy verifies by itself.
 
     Args:
         data: folder with `audit.db`.
+        out: new folder for the copy.
     """
-    print(rotation.rotate(data, _keys()))
+    with AuditLog(data, _key(data)) as audit:
+        audit.backup(out)
 
 
-def _retire(data: Data, before: str) -> None:
-    """Deletes archives all of whose records are older, and records that.
+def retire(data: Data, before: str) -> None:
+    """Deletes older records, and records that. To keep them elsewhere, run `backup` before.
 
     Args:
         data: folder with `audit.db`.
         before: ISO 8601 date or time; without an offset it is UTC.
     """
-    for name in rotation.retire(data, _keys(), moment(before)):
-        print(f"deleted {name}")
+    with AuditLog(data, _key(data)) as audit:
+        print(f"retired {audit.retire(moment(before))} records")
 
 
-def _accept(data: Data, reason: str) -> None:
-    """Goes on although records at the end are lost, as after an old backup was put back.
+def rewrap(data: Data, new_key: Path) -> None:
+    """Wraps the key of the records by another master key; every record still verifies.
 
     Args:
-        data: folder with `audit.db`.
-        reason: why they are lost; it stays in the records.
+        data: folder with `audit.key`.
+        new_key: file of the other master key, made by `python -m gallery.keys new`.
     """
-    mark = rotation.accept(data, _keys(), reason)
-    print(f"head: {mark.hash} (record {mark.sequence})")
+    new = MasterKey.read(new_key)
+    keys.rewrap(data, MasterKey.load(), new)
+    print(f"rewrapped by master key {new.id}: export {FILE_VARIABLE}={new_key.resolve()}")
 
 
-def _keys() -> Keys:
-    return Keys(MasterKey.load())
+def _key(data: Path) -> AuditKey:
+    key, begun = keys.load_key(data, MasterKey.load())
+    if not begun:
+        raise AuditError(f"there are no audit records in {data}")
+    return key
 
 
-def _json(entry: Entry) -> str:
-    return json.dumps(entry.as_json())
-
-
-def _print(value: object) -> None:
-    print(json.dumps(value, indent=1))
-
-
-def _line(entry: Entry) -> str:
-    record = entry.record
-    shown = [f"{each.subject} {each.similarity:.3f}" for each in record.candidates]
+def _line(entry: AuditEntry) -> str:
+    shown = [f"{each.subject} {each.similarity:.3f}" for each in entry.candidates]
     told = [
-        *(entry.audit_id, entry.time, record.action, record.outcome, record.caller),
-        *(each for each in (record.gallery, record.purpose, record.subject) if each),
-        *shown,
-        *(each for each in (record.decision, record.reviewer, record.detail) if each),
+        *(entry.audit_id, entry.time, entry.action, entry.outcome, entry.caller),
+        *(entry.gallery, entry.purpose, entry.subject, *shown),
+        *(entry.decision, entry.reviewer, entry.detail),
     ]
-    return "  ".join(told)
+    return "  ".join(_printable(each) for each in told if each)
+
+
+def _printable(text: str) -> str:
+    """Text that cannot draw on a terminal: what is not printable is spelled out."""
+    return "".join(
+        each if each.isprintable() else each.encode("unicode_escape").decode() for each in text
+    )
 
 
 def main() -> None:
     """Runs one of the commands."""
+    commands = (verify, show, backup, retire, rewrap)
     tyro.extras.subcommand_cli_from_dict(
-        {
-            "verify": _verify,
-            "show": _show,
-            "head": _head,
-            "rotate": _rotate,
-            "retire": _retire,
-            "accept": _accept,
-        },
-        prog="python -m serve.audit",
+        {command.__name__: command for command in commands}, prog="python -m serve.audit"
     )
 
 

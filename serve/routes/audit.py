@@ -4,58 +4,48 @@ from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Query
-from starlette.exceptions import HTTPException
 
-from serve import cursor as cursors
+from serve.access.scopes import Guarded, Scope, needs
 from serve.audit.record import Action
 from serve.audit.search import Filter
-from serve.audit.use import Used
-from serve.routes.asked import After, Calling, Limit, RequestId, Serving, problems
-from serve.schemas.audit import AuditEntry, AuditPage
-from serve.scopes import Guarded, Scope, needs
+from serve.routes.paging import AfterNumber, Limit, cursor_after
+from serve.routes.parameters import CurrentCall, problems
+from serve.schemas.audit import AuditPage
 
 router = APIRouter(tags=["audit"], route_class=Guarded)
 
 
-@router.get("/v1/audit", dependencies=[needs(Scope.AUDIT_READ)], responses=problems(400))
+@router.get(
+    "/v1/audit",
+    dependencies=[needs(Scope.AUDIT_READ, Action.READ_AUDIT)],
+    responses=problems(400),
+)
 async def audit(
-    service: Serving,
-    request_id: RequestId,
-    caller: Calling,
-    use: Used,
-    after: After,
+    call: CurrentCall,
+    after: AfterNumber,
     limit: Limit = 100,
-    since: Annotated[str | None, Query(max_length=40, description="ISO 8601 time.")] = None,
+    since: Annotated[
+        str | None,
+        Query(max_length=40, description="ISO 8601 time, UTC if it does not say; or a date."),
+    ] = None,
     subject: Annotated[str | None, Query(max_length=256, description="Person concerned.")] = None,
     key: Annotated[str | None, Query(max_length=64, description="Id of the caller's key.")] = None,
     action: Annotated[Action | None, Query(description="What was done.")] = None,
 ) -> AuditPage:
-    """Shows audit records, the oldest first; archived ones are not here.
+    """Shows audit records, the oldest first; retired ones are not here.
 
     A key for certain galleries sees their records only.
     """
-    wanted = Filter(since, subject, key, action, galleries=caller.galleries, after=place(after))
-    use.subject = subject
-    asked = {"since": since, "key": key, "action": action}
-    use.detail = ", ".join(f"{name} {value}" for name, value in asked.items() if value) or None
-    found = await service.work(partial(service.audit.select, *wanted.sql(), limit + 1))
+    wanted = Filter(since, subject, key, action, galleries=call.caller.galleries, after=after)
+    told = {"since": since, "key": key, "action": action}
+    detail = ", ".join(f"{name} {value}" for name, value in told.items() if value)
+    call.use.note(subject=subject, detail=detail or None)
+    log = call.service.audit
+    found = await call.service.work(partial(log.select, *wanted.sql(), limit + 1))
     page = found[:limit]
     return AuditPage(
-        request_id=request_id,
-        records=[AuditEntry.of(each) for each in page],
-        next_cursor=cursors.encode(str(page[-1].sequence)) if len(found) > limit else None,
-        head=(await service.work(service.audit.head)).hash,
+        request_id=call.request_id,
+        records=page,
+        next_cursor=cursor_after(page[-1].sequence) if len(found) > limit else None,
+        head=(await call.service.work(log.last)).hash,
     )
-
-
-def place(after: str | None) -> int:
-    """The sequence that a cursor holds.
-
-    Raises:
-        HTTPException: 400, it holds none.
-    """
-    if after is None:
-        return 0
-    if not after.isascii() or not after.isdigit() or len(after) > 18:
-        raise HTTPException(400, "the cursor is not one that a page of records gave")
-    return int(after)

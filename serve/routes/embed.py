@@ -1,84 +1,60 @@
 """`POST /v1/embed`: embeddings, for those who search elsewhere."""
 
-from http import HTTPStatus
 from typing import Annotated
 
 from fastapi import APIRouter, File, UploadFile
 from fastapi.responses import JSONResponse
 
-from gait.errors import GaitError
-from serve.audit.use import Used
-from serve.enrolling import embed
-from serve.problems import problem
-from serve.routes.asked import (
+from serve.access.scopes import Guarded, Scope, needs
+from serve.audit.record import Action
+from serve.routes.parameters import (
     CLIP_FILE,
+    CurrentCall,
     HowToRead,
     Purpose,
-    RequestId,
-    Serving,
-    Timing,
     problems,
     read_clips,
 )
-from serve.schemas.fields import ClipRejected, ClipReport, Model
+from serve.routes.rejections import none_usable, rejected_clips
+from serve.schemas.fields import ClipReport, Model
 from serve.schemas.search import Embedding, EmbedReply
-from serve.scopes import Guarded, Scope, needs
+from serve.work.enrolment import embed
 
 router = APIRouter(tags=["embed"], route_class=Guarded)
 
 
 @router.post(
     "/v1/embed",
-    dependencies=[needs(Scope.EMBED)],
+    dependencies=[needs(Scope.EMBED, Action.EMBED)],
     response_model=EmbedReply,
     responses=problems(400, 413),
 )
 async def embed_clips(
-    service: Serving,
-    request_id: RequestId,
-    stages: Timing,
+    call: CurrentCall,
     reading: HowToRead,
-    purpose: Purpose,
-    use: Used,
+    purpose: Purpose,  # noqa: ARG001 - noted for the audit record as it is read
     clips: Annotated[list[UploadFile], File(description=f"One or several: {CLIP_FILE}")],
 ) -> EmbedReply | JSONResponse:
     """Embeds clips. The reply is biometric data, and nothing is stored here."""
-    use.purpose = purpose
-    use.clips = await read_clips(service, clips)
-    embedded = await embed(service, use.clips, reading, stages)
+    call.use.clips = await read_clips(call.service, clips)
+    embedded = await embed(call.service, call.use.clips, reading, call.stages)
     if not embedded.embeddings:
-        return none_usable(request_id, embedded.rejected)
-    with stages.stage("audit"):
-        audit_id = await use.done()
+        return none_usable(call.request_id, embedded.rejected)
+    with call.stages.stage("audit"):
+        audit_id = await call.use.done()
     return EmbedReply(
-        request_id=request_id,
+        request_id=call.request_id,
         audit_id=audit_id,
         embeddings=[
             Embedding(
-                position=position, clip=ClipReport.of(clip, service.encoder), embedding=row.tolist()
+                position=position,
+                clip=ClipReport.of(clip, call.service.encoder),
+                embedding=row.tolist(),
             )
             for position, (clip, row) in embedded.embeddings.items()
         ],
         rejected=rejected_clips(embedded.rejected),
-        dimension=service.encoder.manifest.dimension,
-        model=Model.of(service.encoder),
-        timings_ms=stages.milliseconds,
-    )
-
-
-def rejected_clips(rejected: dict[int, GaitError]) -> list[ClipRejected]:
-    """Why clips were not used."""
-    return [
-        ClipRejected(position=position, code=error.code, detail=str(error))
-        for position, error in rejected.items()
-    ]
-
-
-def none_usable(request_id: str, rejected: dict[int, GaitError]) -> JSONResponse:
-    """The refusal of a request without a single usable clip."""
-    reports = [each.model_dump() for each in rejected_clips(rejected)]
-    detail = f"none of the {len(reports)} clips can be used, see `rejected`"
-    fields = {"rejected": reports}
-    return problem(
-        request_id, HTTPStatus.UNPROCESSABLE_ENTITY, "clips.none_usable", detail, fields=fields
+        dimension=call.service.encoder.manifest.dimension,
+        model=Model.of(call.service.encoder),
+        timings_ms=call.stages.milliseconds,
     )

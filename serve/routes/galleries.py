@@ -9,20 +9,16 @@ from fastapi import APIRouter
 from gait.modality import Modality
 from gallery.gallery import Gallery
 from gallery.template import Counts, Receipt
-from serve import cursor as cursors
-from serve.audit.use import Used
-from serve.routes.asked import (
-    After,
-    Calling,
+from serve.access.scopes import Guarded, Scope, needs
+from serve.audit.record import Action
+from serve.routes.paging import After, Limit, cursor_after
+from serve.routes.parameters import (
+    CurrentCall,
     GalleryPath,
-    Limit,
-    RequestId,
-    Serving,
     problems,
 )
-from serve.routes.erasure import receipt_report
 from serve.schemas.galleries import GalleryDeleted, GalleryPage, GalleryReply, NewGallery
-from serve.scopes import Guarded, Scope, needs
+from serve.schemas.subjects import ReceiptReport
 
 router = APIRouter(prefix="/v1/galleries", tags=["galleries"], route_class=Guarded)
 
@@ -39,56 +35,54 @@ class Facts(NamedTuple):
 @router.post(
     "",
     status_code=HTTPStatus.CREATED,
-    dependencies=[needs(Scope.ADMIN)],
+    dependencies=[needs(Scope.ADMIN, Action.CREATE_GALLERY)],
     responses=problems(400, 409, 507),
 )
-async def create(
-    service: Serving, request_id: RequestId, use: Used, new: NewGallery
-) -> GalleryReply:
+async def create(call: CurrentCall, new: NewGallery) -> GalleryReply:
     """Makes an empty gallery for the service's model."""
-    use.gallery = new.gallery
-    facts = await service.work(partial(service.galleries.create, new.gallery, _facts))
-    return _reply(request_id, new.gallery, facts)
+    call.use.note(gallery=new.gallery)
+    facts = await call.service.work(partial(call.service.galleries.create, new.gallery, _facts))
+    return _reply(call.request_id, new.gallery, facts)
 
 
 @router.get("", dependencies=[needs(Scope.GALLERY_READ)], responses=problems(400))
-async def galleries(
-    service: Serving, request_id: RequestId, caller: Calling, after: After, limit: Limit = 100
-) -> GalleryPage:
+async def galleries(call: CurrentCall, after: After, limit: Limit = 100) -> GalleryPage:
     """Lists the galleries that the caller's key is for, in order of name."""
-    names = await service.work(service.galleries.names)
-    found = [name for name in names if caller.reaches(name) and name > (after or "")]
+    names = await call.service.work(call.service.galleries.names)
+    found = [name for name in names if call.caller.reaches(name) and name > (after or "")]
     page = found[:limit]
     return GalleryPage(
-        request_id=request_id,
+        request_id=call.request_id,
         galleries=page,
-        next_cursor=cursors.encode(page[-1]) if len(found) > limit else None,
+        next_cursor=cursor_after(page[-1]) if len(found) > limit else None,
     )
 
 
 @router.get("/{g}", dependencies=[needs(Scope.GALLERY_READ)], responses=problems(404, 409))
-async def gallery(service: Serving, request_id: RequestId, g: GalleryPath) -> GalleryReply:
+async def gallery(call: CurrentCall, g: GalleryPath) -> GalleryReply:
     """Shows how much a gallery holds."""
-    return _reply(request_id, g, await service.on(g, _facts))
+    return _reply(call.request_id, g, await call.service.on(g, _facts))
 
 
-@router.delete("/{g}", dependencies=[needs(Scope.GALLERY_DELETE)], responses=problems(404, 409))
-async def delete(
-    service: Serving, request_id: RequestId, use: Used, g: GalleryPath
-) -> GalleryDeleted:
+@router.delete(
+    "/{g}",
+    dependencies=[needs(Scope.GALLERY_DELETE, Action.DELETE_GALLERY)],
+    responses=problems(404, 409),
+)
+async def delete(call: CurrentCall, g: GalleryPath) -> GalleryDeleted:
     """Erases everyone in a gallery, then removes it."""
     receipts: list[Receipt] = []
     erase = partial(_erase_everyone, receipts)
-    await service.work(partial(service.galleries.delete, g, erase))
-    use.detail = f"{len(receipts)} people erased"
-    audit_id = await use.done()
+    await call.service.work(partial(call.service.galleries.delete, g, erase))
+    call.use.note(detail=f"{len(receipts)} people erased")
+    audit_id = await call.use.done()
     return GalleryDeleted(
-        request_id=request_id,
+        request_id=call.request_id,
         audit_id=audit_id,
         gallery=g,
         subjects_removed=len(receipts),
         templates_removed=sum(len(each.templates) for each in receipts),
-        receipts=[receipt_report(g, each) for each in receipts],
+        receipts=[ReceiptReport.of(g, each) for each in receipts],
     )
 
 

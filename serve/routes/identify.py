@@ -4,37 +4,34 @@ from typing import Annotated
 
 from fastapi import APIRouter, File, Form, UploadFile
 
-from serve.audit.use import Used
-from serve.identifying import Found, Search, identify
-from serve.routes.asked import (
+from gallery.decision.fusion import DEFAULT
+from gallery.gallery import Gallery
+from gallery.template import Candidate
+from serve.access.scopes import Guarded, Scope, needs
+from serve.audit.record import Action
+from serve.routes.parameters import (
     CLIP_FILE,
     CLIP_PROBLEMS,
+    CurrentCall,
     GivenGallery,
     HowToRead,
     Purpose,
-    RequestId,
     SearchedModality,
-    Serving,
-    Timing,
 )
 from serve.schemas.fields import ClipReport, Model
 from serve.schemas.search import CandidateReport, IdentifyReply
-from serve.scopes import Guarded, Scope, needs
 
 router = APIRouter(tags=["identify"], route_class=Guarded)
-_ASKS = [needs(Scope.IDENTIFY)]
+_NEEDS = [needs(Scope.IDENTIFY, Action.IDENTIFY)]
 
 
-@router.post("/identify", dependencies=_ASKS, responses=CLIP_PROBLEMS)
-@router.post("/v1/identify", dependencies=_ASKS, responses=CLIP_PROBLEMS)
-async def identify_clip(
-    service: Serving,
-    request_id: RequestId,
-    stages: Timing,
+@router.post("/identify", dependencies=_NEEDS, responses=CLIP_PROBLEMS)
+@router.post("/v1/identify", dependencies=_NEEDS, responses=CLIP_PROBLEMS)
+async def identify(
+    call: CurrentCall,
     reading: HowToRead,
     gallery: GivenGallery,
-    purpose: Purpose,
-    use: Used,
+    purpose: Purpose,  # noqa: ARG001 - noted for the audit record as it is read
     clip: Annotated[UploadFile, File(description=CLIP_FILE)],
     top_k: Annotated[int, Form(ge=1, le=100, description="Candidates wanted.")] = 5,
     gallery_modality: SearchedModality = None,
@@ -44,35 +41,33 @@ async def identify_clip(
     ] = None,
 ) -> IdentifyReply:
     """Finds the enrolled people most like the one in a silhouette or range-view clip."""
-    search = Search(gallery, top_k, gallery_modality, subjects)
-    use.purpose = purpose
-    use.clips = [await clip.read()]
-    found = await identify(service, use.clips[0], reading, search, stages)
-    use.saw(found.candidates, found.revision)
+    service, stages = call.service, call.stages
+    call.use.clips = [await clip.read()]
+    probe = await service.decode(call.use.clips[0], reading, stages)
+    (embedding,) = await service.embed([probe.clip], stages)
+
+    def search(within: Gallery) -> tuple[list[Candidate], int]:
+        with stages.stage("search"):
+            revision = within.revision  # before, so that no later state is claimed
+            found = within.identify(
+                embedding, top_k, gallery_modality, subjects=subjects, fusion=DEFAULT
+            )
+            return found, revision
+
+    candidates, revision = await service.on(gallery, search)
+    call.use.saw(candidates, revision)
     with stages.stage("audit"):
-        audit_id = await use.done()
+        audit_id = await call.use.done()
     return IdentifyReply(
-        request_id=request_id,
+        request_id=call.request_id,
         audit_id=audit_id,
         decision=None,
         thresholds=None,
-        candidates=_candidates(found),
-        probe=ClipReport.of(found.probe, service.encoder),
+        candidates=[CandidateReport.model_validate(each) for each in candidates],
+        probe=ClipReport.of(probe, service.encoder),
         gallery=gallery,
         gallery_modality=gallery_modality,
-        gallery_revision=found.revision,
+        gallery_revision=revision,
         model=Model.of(service.encoder),
         timings_ms=stages.milliseconds,
     )
-
-
-def _candidates(found: Found) -> list[CandidateReport]:
-    return [
-        CandidateReport(
-            subject=each.subject,
-            similarity=each.similarity,
-            template=each.template,
-            modality=each.modality,
-        )
-        for each in found.candidates
-    ]

@@ -7,16 +7,15 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Path, Request, Response
 
 from gait.errors import AccessError
-from serve.key_file import KeyFile
-from serve.keyring import Grant, Issued
-from serve.routes.asked import Calling, RequestId, problems
+from serve.access.key_file import KeyFile
+from serve.access.keyring import Grant, Issued
+from serve.access.scopes import Guarded, Scope, needs
+from serve.audit.record import Action
+from serve.routes.parameters import CurrentCall, problems
 from serve.schemas.keys import KeyIssued, KeyList, KeyReply, KeyReport, Rotation
-from serve.scopes import Guarded, Scope, needs
 
 log = logging.getLogger("serve")
-router = APIRouter(
-    prefix="/v1/keys", tags=["keys"], route_class=Guarded, dependencies=[needs(Scope.ADMIN)]
-)
+router = APIRouter(prefix="/v1/keys", tags=["keys"], route_class=Guarded)
 
 
 def _key_file(request: Request) -> KeyFile:
@@ -34,43 +33,54 @@ Keys = Annotated[KeyFile, Depends(_key_file)]
 KeyId = Annotated[str, Path(description="The part before the dot.", examples=["129e6d84"])]
 
 
-@router.post("", status_code=HTTPStatus.CREATED, responses=problems(400, 507))
-def create(
-    keys: Keys, request_id: RequestId, caller: Calling, grant: Grant, response: Response
-) -> KeyIssued:
+@router.post(
+    "",
+    status_code=HTTPStatus.CREATED,
+    dependencies=[needs(Scope.ADMIN, Action.CREATE_KEY)],
+    responses=problems(400, 507),
+)
+def create(call: CurrentCall, keys: Keys, grant: Grant, response: Response) -> KeyIssued:
     """Makes a key."""
     issued = keys.new(grant)
-    log.info("%s key %s made by %s", request_id, issued.key.id, caller.key_id)
-    return _shown_once(request_id, issued, response)
+    log.info("%s key %s made by %s", call.request_id, issued.key.id, call.caller.key_id)
+    return _shown_once(call.request_id, issued, response)
 
 
-@router.get("", responses=problems())
-def keys(keys: Keys, request_id: RequestId) -> KeyList:
-    """Lists the keys; secrets are not kept anywhere."""
-    return KeyList(request_id=request_id, keys=[KeyReport.of(key) for key in keys.load().keys])
-
-
-@router.post("/{key}:rotate", responses=problems(400, 404, 409, 507))
-def rotate(
+@router.get("", dependencies=[needs(Scope.ADMIN)], responses=problems())
+def keys(
+    call: CurrentCall,
     keys: Keys,
-    request_id: RequestId,
-    caller: Calling,
+) -> KeyList:
+    """Lists the keys; secrets are not kept anywhere."""
+    return KeyList(request_id=call.request_id, keys=[KeyReport.of(key) for key in keys.load().keys])
+
+
+@router.post(
+    "/{key}:rotate",
+    dependencies=[needs(Scope.ADMIN, Action.ROTATE_KEY)],
+    responses=problems(400, 404, 409, 507),
+)
+def rotate(
+    call: CurrentCall,
+    keys: Keys,
     key: KeyId,
     rotation: Rotation,
     response: Response,
 ) -> KeyIssued:
     """Gives a key a new secret; the old one is taken for a while longer."""
     issued = keys.rotate(key, rotation.overlap_hours, rotation.days)
-    log.info("%s key %s rotated by %s", request_id, issued.key.id, caller.key_id)
-    return _shown_once(request_id, issued, response)
+    log.info("%s key %s rotated by %s", call.request_id, issued.key.id, call.caller.key_id)
+    return _shown_once(call.request_id, issued, response)
 
 
-@router.delete("/{key}", responses=problems(404, 507))
-def revoke(keys: Keys, request_id: RequestId, caller: Calling, key: KeyId) -> KeyReply:
+@router.delete(
+    "/{key}", dependencies=[needs(Scope.ADMIN, Action.REVOKE_KEY)], responses=problems(404, 507)
+)
+def revoke(call: CurrentCall, keys: Keys, key: KeyId) -> KeyReply:
     """Ends a key for good. It stays listed, so that records of what it did can be understood."""
     revoked = keys.revoke(key)
-    log.info("%s key %s revoked by %s", request_id, revoked.id, caller.key_id)
-    return KeyReply(request_id=request_id, key=KeyReport.of(revoked))
+    log.info("%s key %s revoked by %s", call.request_id, revoked.id, call.caller.key_id)
+    return KeyReply(request_id=call.request_id, key=KeyReport.of(revoked))
 
 
 def _shown_once(request_id: str, issued: Issued, response: Response) -> KeyIssued:

@@ -2,19 +2,19 @@
 
 from fastapi import APIRouter
 
-from serve.routes.asked import RequestId, Serving, problems
+from serve.access.scopes import Guarded, needs
+from serve.routes.parameters import CurrentCall, problems
 from serve.schemas.operations import ModelReport, ModelsReply
-from serve.scopes import Guarded, needs
 
 router = APIRouter(tags=["models"], route_class=Guarded)
 
 
 @router.get("/v1/models", dependencies=[needs()], responses=problems())
-async def models(service: Serving, request_id: RequestId) -> ModelsReply:
+async def models(call: CurrentCall) -> ModelsReply:
     """Lists the models that the service runs: one."""
-    encoder = service.encoder
+    encoder = call.service.encoder
     return ModelsReply(
-        request_id=request_id,
+        request_id=call.request_id,
         models=[
             ModelReport(
                 contract=encoder.contract,

@@ -8,9 +8,9 @@ from fastapi.responses import HTMLResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.exceptions import HTTPException
 
-from serve.routes.asked import Serving, problems
+from serve.access.scopes import Guarded, needs
+from serve.routes.parameters import CurrentCall, problems
 from serve.schemas.operations import GalleryReadiness, Health, Readiness
-from serve.scopes import Guarded, needs
 
 _PAGE = files("serve").joinpath("page", "index.html").read_text(encoding="utf-8")
 _PAGE_MAY = (
@@ -28,9 +28,9 @@ async def healthz() -> Health:
 
 
 @router.get("/readyz", responses={503: problems()[503]})
-def readyz(service: Serving) -> Readiness:
+def readyz(call: CurrentCall) -> Readiness:
     """The model is warm and every gallery in use is searchable as it is stored."""
-    galleries = service.readiness()
+    galleries = call.service.readiness()
     behind = [name for name, (ready, _) in galleries.items() if not ready]
     if behind:
         raise HTTPException(
@@ -39,8 +39,8 @@ def readyz(service: Serving) -> Readiness:
         )
     return Readiness(
         status="ready",
-        contract=service.encoder.contract,
-        provider=service.encoder.provider,
+        contract=call.service.encoder.contract,
+        provider=call.service.encoder.provider,
         galleries=[
             GalleryReadiness(gallery=name, gallery_revision=revision)
             for name, (_, revision) in galleries.items()
@@ -49,10 +49,10 @@ def readyz(service: Serving) -> Readiness:
 
 
 @router.get("/metrics", dependencies=[needs()], response_class=Response)
-def metrics(service: Serving) -> Response:
+def metrics(call: CurrentCall) -> Response:
     """Metrics in Prometheus' text format."""
-    service.measure()
-    text = generate_latest(service.metrics.registry)
+    call.service.measure()
+    text = generate_latest(call.service.metrics.registry)
     return Response(text, media_type=CONTENT_TYPE_LATEST)
 
 

@@ -7,93 +7,88 @@ from fastapi import APIRouter
 from gait.modality import Modality
 from gallery.gallery import Gallery
 from gallery.template import Receipt, Subject, Template
-from serve import cursor as cursors
-from serve.audit.use import Used
-from serve.routes.asked import (
-    After,
+from serve.access.scopes import Guarded, Scope, needs
+from serve.audit.record import Action
+from serve.routes.paging import After, Limit, cursor_after
+from serve.routes.parameters import (
+    CurrentCall,
     GalleryPath,
-    Limit,
-    RequestId,
-    Serving,
     SubjectPath,
     problems,
 )
-from serve.routes.erasure import receipt_report
 from serve.schemas.subjects import (
     ErasureReply,
     MergeInto,
     MergeReply,
+    ReceiptReport,
     SubjectPage,
     SubjectReply,
     SubjectReport,
     TemplateReport,
 )
-from serve.scopes import Guarded, Scope, needs
 
 router = APIRouter(prefix="/v1/galleries/{g}/subjects", tags=["subjects"], route_class=Guarded)
 
 
 @router.get("", dependencies=[needs(Scope.GALLERY_READ)], responses=problems(400, 404))
 async def subjects(
-    service: Serving, request_id: RequestId, g: GalleryPath, after: After, limit: Limit = 100
+    call: CurrentCall, g: GalleryPath, after: After, limit: Limit = 100
 ) -> SubjectPage:
     """Lists the enrolled people in order of name."""
-    found, revision = await service.on(g, partial(_some, after, limit + 1))
+    found, revision = await call.service.on(g, partial(_some, after, limit + 1))
     page = found[:limit]
     return SubjectPage(
-        request_id=request_id,
+        request_id=call.request_id,
         gallery=g,
         subjects=[_report(each) for each in page],
-        next_cursor=cursors.encode(page[-1].name) if len(found) > limit else None,
+        next_cursor=cursor_after(page[-1].name) if len(found) > limit else None,
         gallery_revision=revision,
     )
 
 
 @router.get("/{subject}", dependencies=[needs(Scope.GALLERY_READ)], responses=problems(404))
-async def subject(
-    service: Serving, request_id: RequestId, g: GalleryPath, subject: SubjectPath
-) -> SubjectReply:
+async def subject(call: CurrentCall, g: GalleryPath, subject: SubjectPath) -> SubjectReply:
     """Shows a person's templates; embeddings are never sent."""
-    templates, revision = await service.on(g, partial(templates_of, subject))
+    templates, revision = await call.service.on(g, partial(_templates, subject))
     return SubjectReply(
-        request_id=request_id,
+        request_id=call.request_id,
         gallery=g,
         subject=subject,
-        templates=[template_report(each) for each in templates],
+        templates=[TemplateReport.of(each) for each in templates],
         gallery_revision=revision,
     )
 
 
-@router.delete("/{subject}", dependencies=[needs(Scope.GALLERY_DELETE)], responses=problems(404))
-async def remove(
-    service: Serving, request_id: RequestId, use: Used, g: GalleryPath, subject: SubjectPath
-) -> ErasureReply:
+@router.delete(
+    "/{subject}", dependencies=[needs(Scope.GALLERY_DELETE, Action.REMOVE)], responses=problems(404)
+)
+async def remove(call: CurrentCall, g: GalleryPath, subject: SubjectPath) -> ErasureReply:
     """Erases a person with all templates."""
-    receipt = await service.on(g, partial(_removed, subject))
-    audit_id = await use.erased(receipt)
+    receipt = await call.service.on(g, partial(_removed, subject))
+    audit_id = await call.use.erased(receipt)
     return ErasureReply(
-        request_id=request_id, audit_id=audit_id, receipt=receipt_report(g, receipt)
+        request_id=call.request_id, audit_id=audit_id, receipt=ReceiptReport.of(g, receipt)
     )
 
 
 @router.post(
-    "/{subject}:merge", dependencies=[needs(Scope.ENROL)], responses=problems(400, 404, 507)
+    "/{subject}:merge",
+    dependencies=[needs(Scope.ENROL, Action.MERGE)],
+    responses=problems(400, 404, 507),
 )
 async def merge(
-    service: Serving,
-    request_id: RequestId,
-    use: Used,
+    call: CurrentCall,
     g: GalleryPath,
     subject: SubjectPath,
     body: MergeInto,
 ) -> MergeReply:
     """Moves a person's templates to another, when two turn out to be one; the first is gone."""
-    use.detail = f"into {body.into}"
-    moved, revision = await service.on(g, partial(_merged, subject, body.into))
-    use.revision = revision
-    audit_id = await use.done()
+    call.use.note(detail=f"into {body.into}")
+    moved, revision = await call.service.on(g, partial(_merged, subject, body.into))
+    call.use.note(revision=revision)
+    audit_id = await call.use.done()
     return MergeReply(
-        request_id=request_id,
+        request_id=call.request_id,
         audit_id=audit_id,
         gallery=g,
         subject=body.into,
@@ -102,23 +97,9 @@ async def merge(
     )
 
 
-def templates_of(subject: str, gallery: Gallery) -> tuple[list[Template], int]:
-    """A person's templates, and the revision at which they were these."""
+def _templates(subject: str, gallery: Gallery) -> tuple[list[Template], int]:
     revision = gallery.revision
     return gallery.templates(subject), revision
-
-
-def template_report(template: Template) -> TemplateReport:
-    """A template as replies show it."""
-    return TemplateReport(
-        template=template.id,
-        modality=template.modality,
-        frames=template.frames,
-        source=template.source,
-        created=template.created,
-        authorisation=template.authorisation,
-        expires=template.expires,
-    )
 
 
 def _some(after: str | None, limit: int, gallery: Gallery) -> tuple[list[Subject], int]:

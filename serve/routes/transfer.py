@@ -18,11 +18,11 @@ from gallery.export import export_gallery
 from gallery.gallery import Gallery
 from gallery.identity import Identity, Party
 from gallery.load import Export
-from serve.audit.use import Used
-from serve.routes.asked import GalleryPath, RequestId, Serving, problems
+from serve.access.scopes import Guarded, Scope, needs
+from serve.audit.record import Action
+from serve.routes.parameters import CurrentCall, GalleryPath, problems
 from serve.schemas.galleries import ImportReply
-from serve.scopes import Guarded, Scope, needs
-from serve.service import Service
+from serve.work.service import Service
 
 router = APIRouter(prefix="/v1/galleries/{g}", tags=["galleries"], route_class=Guarded)
 _PIECE = 1 << 20
@@ -35,13 +35,12 @@ _IDENTITY = "`.pub` file made by `python -m gallery.identity`: the public identi
 
 @router.post(
     ":export",
-    dependencies=[needs(Scope.ADMIN)],
+    dependencies=[needs(Scope.ADMIN, Action.EXPORT)],
     response_class=StreamingResponse,
     responses=problems(400, 404, 409, 413, 507) | _SENT,
 )
 async def export_to(
-    service: Serving,
-    use: Used,
+    call: CurrentCall,
     g: GalleryPath,
     to: Annotated[UploadFile, File(description=f"{_IDENTITY}the receiver.")],
 ) -> StreamingResponse:
@@ -49,13 +48,14 @@ async def export_to(
 
     The file is biometric data that erasing people here does not reach.
     """
-    receiver, sender = Party.parse(await to.read()), _identity(service)
-    file, moved, use.revision = await service.on(
-        g, partial(_exported, sender, receiver, service.settings.data)
+    receiver, sender = Party.parse(await to.read()), _identity(call.service)
+    file, moved, revision = await call.service.on(
+        g, partial(_exported, sender, receiver, call.service.settings.data)
     )
-    use.detail = f"{moved.templates} templates for {receiver.key.hex()}"
+    detail = f"{moved.templates} templates for {receiver.key.hex()}"
+    call.use.note(revision=revision, detail=detail)
     try:
-        await use.done()
+        await call.use.done()
     except AuditUnavailableError:
         file.close()
         raise
@@ -70,13 +70,11 @@ async def export_to(
 
 @router.post(
     ":import",
-    dependencies=[needs(Scope.ADMIN)],
+    dependencies=[needs(Scope.ADMIN, Action.IMPORT)],
     responses=problems(400, 404, 409, 413, 507),
 )
 async def import_from(
-    service: Serving,
-    request_id: RequestId,
-    use: Used,
+    call: CurrentCall,
     g: GalleryPath,
     file: Annotated[UploadFile, File(description="An export made for this service.")],
     sender: Annotated[UploadFile, File(description=f"{_IDENTITY}who must have signed it.")],
@@ -86,14 +84,15 @@ async def import_from(
     Sent again, it goes on where it was cut short.
     """
     trusted = Party.parse(await sender.read())
-    use.detail = f"signed by {trusted.key.hex()}"
-    moved, revision = await service.on(
-        g, partial(_imported, file.file, trusted, _identity(service))
+    signed = f"signed by {trusted.key.hex()}"
+    call.use.note(detail=signed)
+    moved, revision = await call.service.on(
+        g, partial(_imported, file.file, trusted, _identity(call.service))
     )
-    use.revision, use.detail = revision, f"{moved.templates} templates {use.detail}"
-    audit_id = await use.done()
+    call.use.note(revision=revision, detail=f"{moved.templates} templates {signed}")
+    audit_id = await call.use.done()
     return ImportReply(
-        request_id=request_id,
+        request_id=call.request_id,
         audit_id=audit_id,
         gallery=g,
         templates_enrolled=moved.templates,

@@ -2,40 +2,43 @@
 
 from typing import Annotated
 
+import numpy as np
 from fastapi import APIRouter, File, Form, UploadFile
 
-from serve.audit.use import Used
-from serve.identifying import Compared, Search, verify_clips, verify_subject
-from serve.routes.asked import (
+from gait.decode import Decoded
+from gallery.gallery import Gallery
+from gallery.template import Candidate, Vector
+from serve.access.scopes import Guarded, Scope, needs
+from serve.audit.record import Action
+from serve.routes.parameters import (
     CLIP_FILE,
     CLIP_PROBLEMS,
+    Call,
+    CurrentCall,
     GivenGallery,
     GivenModality,
     HowToRead,
     Purpose,
-    RequestId,
     SearchedModality,
-    Serving,
-    Timing,
     wrong_field,
 )
 from serve.schemas.fields import ClipReport, Model
 from serve.schemas.search import Enrolled, VerifyReply
-from serve.scopes import Guarded, Scope, needs
-from serve.service import Reading
+from serve.work.service import Reading
 
 router = APIRouter(tags=["verify"], route_class=Guarded)
 
 
-@router.post("/v1/verify", dependencies=[needs(Scope.VERIFY)], responses=CLIP_PROBLEMS)
+@router.post(
+    "/v1/verify",
+    dependencies=[needs(Scope.VERIFY, Action.VERIFY)],
+    responses=CLIP_PROBLEMS,
+)
 async def verify(
-    service: Serving,
-    request_id: RequestId,
-    stages: Timing,
+    call: CurrentCall,
     reading: HowToRead,
     gallery: GivenGallery,
-    purpose: Purpose,
-    use: Used,
+    purpose: Purpose,  # noqa: ARG001 - noted for the audit record as it is read
     clip: Annotated[UploadFile, File(description=CLIP_FILE)],
     subject: Annotated[str | None, Form(description="The enrolled person to compare with.")] = None,
     other: Annotated[
@@ -47,43 +50,55 @@ async def verify(
     """Compares the person in a clip with an enrolled person, or with the one in another clip."""
     if (subject is None) == (other is None):
         raise wrong_field("subject", "give either `subject` or `other`: compare with whom?")
-    use.purpose = purpose
-    data = await clip.read()
-    use.clips, use.subject = [data], subject
+    call.use.clips = [await clip.read()]
+    enrolled, second = None, None
     if other is not None:
-        files = data, await other.read()
-        use.clips, use.gallery = list(files), None
-        readings = reading, Reading(other_modality, reading.forward)
-        compared = await verify_clips(service, files, readings, stages)
+        call.use.clips.append(await other.read())
+        call.use.known.pop("gallery", None)
+        readings = [reading, Reading(other_modality, reading.forward)]
+        (probe, second), (one, two) = await _embedded(call, readings)
+        similarity = float(np.dot(one, two))
     else:
         assert subject is not None
-        search = Search(gallery, modality=gallery_modality)
-        compared = await verify_subject(service, data, reading, search, subject, stages)
-    use.saw([compared.match] if compared.match else [], compared.revision)
-    with stages.stage("audit"):
-        audit_id = await use.done()
+        call.use.note(subject=subject)
+        (probe,), (embedding,) = await _embedded(call, [reading])
+
+        def compare(within: Gallery) -> tuple[Candidate, int]:
+            with call.stages.stage("search"):
+                revision = within.revision  # before, so that no later state is claimed
+                return within.compare(embedding, subject, gallery_modality), revision
+
+        match, revision = await call.service.on(gallery, compare)
+        call.use.saw([match], revision)
+        similarity = match.similarity
+        enrolled = Enrolled(
+            gallery=gallery,
+            subject=match.subject,
+            template=match.template,
+            modality=match.modality,
+            gallery_revision=revision,
+        )
+    with call.stages.stage("audit"):
+        audit_id = await call.use.done()
+    encoder = call.service.encoder
     return VerifyReply(
-        request_id=request_id,
+        request_id=call.request_id,
         audit_id=audit_id,
         decision=None,
         threshold=None,
-        similarity=compared.similarity,
-        probe=ClipReport.of(compared.probe, service.encoder),
-        other=None if compared.other is None else ClipReport.of(compared.other, service.encoder),
-        enrolled=_enrolled(gallery, compared),
-        model=Model.of(service.encoder),
-        timings_ms=stages.milliseconds,
+        similarity=similarity,
+        probe=ClipReport.of(probe, encoder),
+        other=None if second is None else ClipReport.of(second, encoder),
+        enrolled=enrolled,
+        model=Model.of(encoder),
+        timings_ms=call.stages.milliseconds,
     )
 
 
-def _enrolled(gallery: str, compared: Compared) -> Enrolled | None:
-    match, revision = compared.match, compared.revision
-    if match is None or revision is None:
-        return None
-    return Enrolled(
-        gallery=gallery,
-        subject=match.subject,
-        template=match.template,
-        modality=match.modality,
-        gallery_revision=revision,
-    )
+async def _embedded(call: Call, readings: list[Reading]) -> tuple[list[Decoded], list[Vector]]:
+    """The request's clip files, read as told, and their embeddings."""
+    clips = [
+        await call.service.decode(data, reading, call.stages)
+        for data, reading in zip(call.use.clips, readings, strict=True)
+    ]
+    return clips, list(await call.service.embed([each.clip for each in clips], call.stages))

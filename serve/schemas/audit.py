@@ -1,54 +1,14 @@
 """Audit records and reviews: requests and replies."""
 
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import Field
 
-from serve.audit.record import Action, Entry, Outcome
-from serve.schemas.fields import Asked, NextCursor, Reply, RequestId
+from serve.audit.record import AuditEntry
+from serve.schemas.fields import JsonBody, NextCursor, Reply, RequestId
 
 AuditIdGiven = Annotated[str, Field(max_length=64, examples=["42-9f86d081884c7d65"])]
-
-
-class AuditCandidate(Reply):
-    """A candidate that was shown."""
-
-    subject: str
-    similarity: float
-    template: int
-
-
-class AuditEntry(Reply):
-    """One audit record. What does not apply is null or empty."""
-
-    audit_id: str = Field(description="Sequence and start of the hash.")
-    time: str
-    action: Action
-    outcome: Outcome
-    request: str = Field(description="Id of the request.")
-    caller: str = Field(description="Id of the key.")
-    purpose: str | None = None
-    gallery: str | None = None
-    revision: int | None = None
-    probes: list[str] = Field([], description="Keyed hashes of the clip files.")
-    subject: str | None = None
-    candidates: tuple[AuditCandidate, ...] = ()
-    templates: tuple[int, ...] = ()
-    decision: str | None = None
-    reviewer: str | None = None
-    about: int | None = Field(None, description="Sequence of the record that is judged.")
-    intent: int | None = Field(None, description="Sequence of the intent this is the outcome of.")
-    detail: str | None = None
-    clock_back: float | None = Field(None, description="Seconds the clock stepped back.")
-    previous: str = Field(description="Hash of the record before.")
-    hash: str
-
-    @classmethod
-    def of(cls, entry: Entry) -> "AuditEntry":
-        """The report of a record."""
-        values: dict[str, Any] = entry.as_json()
-        return cls.model_validate({k: v for k, v in values.items() if k != "sequence"})
 
 
 class AuditPage(Reply):
@@ -68,7 +28,7 @@ class Verdict(StrEnum):
     UNSURE = "unsure"
 
 
-class NewReview(Asked):
+class NewReview(JsonBody):
     """A human verdict on a match."""
 
     audit_id: AuditIdGiven
@@ -92,6 +52,23 @@ class Review(Reply):
     verdict: Verdict
     reviewer: str
     note: str | None
+
+    @classmethod
+    def of(cls, entry: AuditEntry) -> "Review":
+        """The review in an audit record."""
+        assert entry.about is not None
+        assert entry.reviewer is not None
+        return cls(
+            audit_id=entry.audit_id,
+            time=entry.time,
+            about=entry.about,
+            caller=entry.caller,
+            gallery=entry.gallery,
+            subject=entry.subject,
+            verdict=Verdict(str(entry.decision)),
+            reviewer=entry.reviewer,
+            note=entry.detail,
+        )
 
 
 class ReviewReply(Reply):

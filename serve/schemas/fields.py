@@ -33,7 +33,7 @@ class Reply(BaseModel):
     model_config = ConfigDict(frozen=True)
 
 
-class Asked(BaseModel):
+class JsonBody(BaseModel):
     """Base of JSON bodies: a field that is not known is an error."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")

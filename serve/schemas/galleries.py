@@ -3,11 +3,19 @@
 from pydantic import Field
 
 from gait.modality import Modality
-from serve.schemas.fields import Asked, AuditId, GalleryName, NextCursor, Reply, RequestId, Revision
+from serve.schemas.fields import (
+    AuditId,
+    GalleryName,
+    JsonBody,
+    NextCursor,
+    Reply,
+    RequestId,
+    Revision,
+)
 from serve.schemas.subjects import ReceiptReport
 
 
-class NewGallery(Asked):
+class NewGallery(JsonBody):
     """A gallery to be made."""
 
     gallery: str = Field(

@@ -1,15 +1,23 @@
-"""Access keys: requests and replies. Those of a new key are `serve.keyring.Grant`."""
+"""Access keys: requests and replies. Those of a new key are `serve.access.keyring.Grant`."""
 
 from datetime import datetime
 
 from pydantic import Field
 
-from serve.keyring import DAYS, MAX_DAYS, MAX_OVERLAP_HOURS, OVERLAP_HOURS, Key, State, utc_now
-from serve.schemas.fields import Asked, Reply, RequestId
-from serve.scopes import Scope
+from serve.access.keyring import (
+    DAYS,
+    MAX_DAYS,
+    MAX_OVERLAP_HOURS,
+    OVERLAP_HOURS,
+    Key,
+    State,
+    utc_now,
+)
+from serve.access.scopes import Scope
+from serve.schemas.fields import JsonBody, Reply, RequestId
 
 
-class Rotation(Asked):
+class Rotation(JsonBody):
     """How a key gets a new secret."""
 
     overlap_hours: int = Field(

@@ -38,6 +38,8 @@ def _example(fields: JsonDict) -> ConfigDict:
 class CandidateReport(Reply):
     """An enrolled person, with the template most like the probe."""
 
+    model_config = ConfigDict(frozen=True, from_attributes=True)
+
     subject: str
     similarity: Similarity
     template: int

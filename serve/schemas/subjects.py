@@ -3,13 +3,14 @@
 from pydantic import ConfigDict, Field
 
 from gait.modality import Modality
+from gallery.template import Receipt, Template
 from serve.schemas.fields import (
     REQUEST_ID,
-    Asked,
     AuditId,
     ClipRejected,
     ClipReport,
     GalleryName,
+    JsonBody,
     NextCursor,
     Reply,
     RequestId,
@@ -108,6 +109,19 @@ class TemplateReport(Reply):
     authorisation: str = Field(description="Reference of the consent or authorisation.")
     expires: str = Field(description="After this time no search finds it, and it is erased.")
 
+    @classmethod
+    def of(cls, template: Template) -> "TemplateReport":
+        """The report of a template."""
+        return cls(
+            template=template.id,
+            modality=template.modality,
+            frames=template.frames,
+            source=template.source,
+            created=template.created,
+            authorisation=template.authorisation,
+            expires=template.expires,
+        )
+
 
 class SubjectReply(Reply):
     """An enrolled person with all templates."""
@@ -140,7 +154,7 @@ class TemplateReply(Reply):
     gallery_revision: Revision
 
 
-class MergeInto(Asked):
+class MergeInto(JsonBody):
     """Whom a person is the same as."""
 
     into: str = Field(description="The person who gets the templates.", examples=["0042"])
@@ -171,6 +185,19 @@ class ReceiptReport(Reply):
     key: str = Field(description="Fingerprint of the key that was destroyed.")
     gallery_revision: Revision
     erased: str = Field(examples=["2026-11-22T09:30:00+00:00"])
+
+    @classmethod
+    def of(cls, gallery: str, receipt: Receipt) -> "ReceiptReport":
+        """The report of a receipt, with the gallery's name beside its identity."""
+        return cls(
+            gallery=gallery,
+            identity=receipt.gallery,
+            subject=receipt.subject,
+            templates=list(receipt.templates),
+            key=receipt.key,
+            gallery_revision=receipt.revision,
+            erased=receipt.erased,
+        )
 
 
 class ErasureReply(Reply):

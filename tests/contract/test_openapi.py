@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from serve.key_file import KeyFile
-from serve.problems import MEDIA_TYPE
+from serve.access.key_file import KeyFile
+from serve.middleware.problems import MEDIA_TYPE
 from serve.schemas.search import IdentifyReply, VerifyReply
 from serve.schemas.subjects import EnrolReply
 from tests import services
@@ -80,10 +80,10 @@ FIELDS = {
     "KeyReply": "request_id key",
     "KeyList": "request_id keys",
     "Rotation": "overlap_hours days",
-    "AuditCandidate": "subject similarity template",
-    "AuditEntry": "audit_id time action outcome request caller purpose gallery revision "
-    "probes subject candidates templates decision reviewer about intent detail "
-    "clock_back previous hash",
+    "ShownCandidate": "subject similarity template",
+    "AuditEntry": "action outcome request caller purpose gallery revision probes subject "
+    "candidates templates decision reviewer about intent detail sequence time previous hash "
+    "audit_id",
     "AuditPage": "request_id records next_cursor head",
     "NewReview": "audit_id verdict reviewer subject note",
     "Review": "audit_id time about caller gallery subject verdict reviewer note",

@@ -13,10 +13,10 @@ from fastapi import APIRouter, FastAPI
 from fastapi.routing import iter_route_contexts
 from fastapi.testclient import TestClient
 
-from serve.access import OPEN
-from serve.key_file import KeyFile
-from serve.keyring import Grant
-from serve.scopes import Guarded, Needs, Scope
+from serve.access.key_file import KeyFile
+from serve.access.keyring import Grant
+from serve.access.scopes import Guarded, Needs, Scope
+from serve.middleware.access import OPEN
 from tests import services
 
 pytestmark = pytest.mark.serving

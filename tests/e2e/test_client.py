@@ -15,9 +15,9 @@ from gait.errors import RemoteError, RemoteUnreachableError
 from gait.modality import Modality
 from gallery.identity import Identity
 from gallery.remote.client import Client
-from serve.key_file import KeyFile
-from serve.keyring import Grant
-from serve.scopes import Scope
+from serve.access.key_file import KeyFile
+from serve.access.keyring import Grant
+from serve.access.scopes import Scope
 from tests.galleries import TINY
 from tests.processes import free_port, running
 from tests.services import probe

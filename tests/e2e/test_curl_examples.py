@@ -11,9 +11,9 @@ import pytest
 from gait.modality import Modality
 from gallery.exchange.sealed_file import MAGIC
 from gallery.identity import Identity
-from serve.key_file import KeyFile
-from serve.keyring import Grant
-from serve.scopes import Scope
+from serve.access.key_file import KeyFile
+from serve.access.keyring import Grant
+from serve.access.scopes import Scope
 from tests.galleries import TINY
 from tests.processes import running
 from tests.services import probe

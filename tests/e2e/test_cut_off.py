@@ -9,7 +9,7 @@ import pytest
 
 from gait.modality import Modality
 from serve.app import create_app
-from serve.service import Service
+from serve.work.service import Service
 from tests import services
 from tests.services import AUTHORISATION, SUBJECTS, probe
 
@@ -41,8 +41,8 @@ def test_an_act_that_was_cut_off_has_an_unknown_outcome(
         reply = asyncio.run(cut_off(service))
         assert (reply.status_code, reply.json()["code"]) == (503, "service.closing")
         *_, intended, ended = service.audit.select("sequence > 0", (), 100)
-        assert (intended.record.outcome, ended.record.outcome) == ("intended", "unknown")
-        assert ended.record.intent == intended.sequence
-        assert ended.record.detail is not None
-        assert ended.record.detail.startswith("service.closing")
+        assert (intended.outcome, ended.outcome) == ("intended", "unknown")
+        assert ended.intent == intended.sequence
+        assert ended.detail is not None
+        assert ended.detail.startswith("service.closing")
         assert service.audit.settle() == 0, "and the next start finds nothing open"

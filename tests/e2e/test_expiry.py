@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from gallery.record import clock
-from serve.expiry import Expiry
+from serve.work.erasure_rounds import ErasureRounds
 from tests import services
 from tests.services import enrol
 
@@ -19,17 +19,17 @@ def test_what_has_expired_is_erased_and_recorded(
 ) -> None:
     with services.opened(tmp_path) as service:
         enrol(services.client(service), 2)
-        expiry = Expiry(service)
+        expiry = ErasureRounds(service)
         assert expiry.round() == 0
         monkeypatch.setattr(clock, "now", lambda: LATER)
         assert expiry.round() == 2
-        assert service.audit.head().record.templates == (1, 2)
+        assert service.audit.last().templates == (1, 2)
 
 
 def test_a_clock_that_jumped_erases_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with services.opened(tmp_path) as service:
         enrol(services.client(service), 1)
-        expiry = Expiry(service)
-        monkeypatch.setattr("serve.expiry.time.time", lambda: float(LATER))
+        expiry = ErasureRounds(service)
+        monkeypatch.setattr("serve.work.erasure_rounds.time.time", lambda: float(LATER))
         assert expiry.round() == 0
         assert service.metrics.registry.get_sample_value("gait_clock_jumps_total") == 1

@@ -12,7 +12,7 @@ from fastapi.testclient import TestClient
 from gait.modality import Modality
 from gallery.gallery import Gallery, create_gallery
 from gallery.template import Candidate
-from serve.service import Service
+from serve.work.service import Service
 from tests import services
 from tests.services import PURPOSE, add, enrol, identify, probe
 

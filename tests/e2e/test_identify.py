@@ -14,9 +14,9 @@ from gait.errors import GalleryEmptyError
 from gait.modality import Modality
 from gait.variant import Variant
 from gallery.gallery import Gallery
-from serve.problems import MEDIA_TYPE
-from serve.service import Service
+from serve.middleware.problems import MEDIA_TYPE
 from serve.settings import load_settings
+from serve.work.service import Service
 from tests import clip_files as files
 from tests import services
 from tests.galleries import VARIANTS, walk

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from gait.modality import Modality
-from serve.key_file import KeyFile
-from serve.keyring import Grant
-from serve.scopes import Scope
+from serve.access.key_file import KeyFile
+from serve.access.keyring import Grant
+from serve.access.scopes import Scope
 from tests.e2e.test_serve_command import FORM, _form
 from tests.galleries import TINY
 from tests.services import AUTHORISATION, PURPOSE, probe

@@ -19,8 +19,8 @@ import pytest
 
 from gait.modality import Modality
 from gallery.gallery import open_gallery
-from serve.key_file import KeyFile
-from serve.keyring import Grant
+from serve.access.key_file import KeyFile
+from serve.access.keyring import Grant
 from tests.galleries import AUTHORISED, TINY
 from tests.processes import command, free_port, running
 from tests.services import AUTHORISATION, PURPOSE, probe

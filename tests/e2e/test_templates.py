@@ -30,7 +30,7 @@ def test_a_template_says_why_it_may_be_kept_and_until_when(client: TestClient) -
     enrol(client, 1)
     (template,) = client.get(f"{SUBJECTS}/p000/templates").json()["templates"]
     assert template["authorisation"] == "consent form 17"
-    assert template["expires"] == "2999-01-01T00:00:00+00:00"
+    assert template["expires"] == "2999-01-02T00:00:00+00:00"
     shown = client.get(f"{SUBJECTS}/p000/templates/{template['template']}").json()
     assert shown["template"] == template
 

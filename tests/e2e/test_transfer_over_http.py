@@ -16,7 +16,7 @@ from gait.modality import Modality
 from gallery.export import export_gallery
 from gallery.identity import Identity, Party
 from serve.audit.use import Use
-from serve.service import Service
+from serve.work.service import Service
 from tests import services
 from tests.services import enrol, identify, probe
 

@@ -10,7 +10,7 @@ from fastapi.testclient import TestClient
 
 from gait.clip import Clip
 from gait.modality import Modality
-from serve.service import Service
+from serve.work.service import Service
 from tests import services
 from tests.galleries import DIMENSION, walk
 from tests.services import PURPOSE, encoder, enrol, identify, probe

@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,9 @@ import pytest
 import yaml
 from prometheus_client import Metric
 
-from serve.observe import Metrics
-from serve.settings import PREFIX, Settings
+from serve.run import Arguments
+from serve.settings import PREFIX, Settings, descriptions, settings_table
+from serve.work.metrics import Metrics
 
 pytestmark = pytest.mark.serving
 
@@ -109,15 +111,14 @@ def test_prometheus_asks_the_service_with_its_key() -> None:
     assert composed["services"]["prometheus"]["secrets"] == ["metrics_key"]
 
 
-def test_every_alert_and_setting_is_explained() -> None:
+def test_every_alert_is_explained() -> None:
     assert all(f"| `{rule['alert']}` |" in OPERATIONS for rule in _alerts())
-    rows = re.findall(rf"^\| `{PREFIX}(\w+)` \| (.+?) \| (.+?) \|$", OPERATIONS, re.M)
-    described = {name.lower(): default for name, default, _ in rows}
-    assert described == {name: _default(name) for name in SERVICE}
 
 
-def _default(name: str) -> str:
-    field = SERVICE[name]
-    if field.is_required():
-        return "required"
-    return "none" if field.default in (None, ()) else str(field.default)
+def test_the_table_of_settings_is_the_one_of_the_class() -> None:
+    """Made by `python -m serve.settings`."""
+    text = (ROOT / "docs/service.md").read_text("utf-8")
+    table = text.partition("<!-- made by `python -m serve.settings` -->\n")[2]
+    assert table.partition("<!-- end -->")[0] == settings_table()
+    assert set(descriptions()) == set(SERVICE)
+    assert {each.name for each in fields(Arguments)} == set(SERVICE)

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from serve.key_file import KeyFile
-from serve.keyring import Grant
-from serve.scopes import Scope
+from serve.access.key_file import KeyFile
+from serve.access.keyring import Grant
+from serve.access.scopes import Scope
 from tests import services
 
 pytestmark = pytest.mark.serving

@@ -12,10 +12,10 @@ import pytest
 from filelock import FileLock
 
 from gait.errors import ConfigError, StorageError
-from serve import key_file as key_files
-from serve.key_file import KeyFile
-from serve.keyring import Grant
-from serve.scopes import Scope
+from serve.access import key_file as key_files
+from serve.access.key_file import KeyFile
+from serve.access.keyring import Grant
+from serve.access.scopes import Scope
 
 pytestmark = pytest.mark.serving
 

@@ -10,9 +10,9 @@ import pytest
 from pydantic import ValidationError
 
 from gait.errors import KeyNotFoundError, KeyStateError
-from serve import keyring as keyrings
-from serve.keyring import Grant, Keyring, State
-from serve.scopes import Caller, Scope
+from serve.access import keyring as keyrings
+from serve.access.keyring import Grant, Keyring, State
+from serve.access.scopes import Caller, Scope
 
 pytestmark = pytest.mark.serving
 

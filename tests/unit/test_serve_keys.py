@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from serve.key_file import KeyFile
-from serve.keyring import Grant
-from serve.scopes import Scope
+from serve.access.key_file import KeyFile
+from serve.access.keyring import Grant
+from serve.access.scopes import Scope
 
 pytestmark = pytest.mark.serving
 

@@ -9,8 +9,8 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from gait.errors import RateError
-from serve import rates
-from serve.rates import Rate, Rates, rate_headers
+from serve.access import rates
+from serve.access.rates import Rate, Rates, rate_headers
 
 pytestmark = pytest.mark.serving
 
@@ -36,70 +36,70 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[Clock]:
 def test_a_window_moves(clock: Clock) -> None:
     limits = Rates("3/minute", "9/minute", "9/minute")
     for _ in range(3):
-        assert not limits.key("a").spent
+        assert not limits.count("key", "a").spent
         clock.now += 10
-    refused = limits.key("a")
+    refused = limits.count("key", "a")
     assert (refused.spent, refused.left) == (True, 0)
     clock.now += refused.reset
-    assert not limits.key("a").spent, "it came back when it was told to"
-    assert limits.key("a").spent, "the other two are still in the window"
+    assert not limits.count("key", "a").spent, "it came back when it was told to"
+    assert limits.count("key", "a").spent, "the other two are still in the window"
 
 
 def test_coming_back_a_second_early_is_too_early(clock: Clock) -> None:
     limits = Rates("1/minute", "9/minute", "9/minute")
-    reset = limits.key("a").reset
+    reset = limits.count("key", "a").reset
     assert 60 <= reset <= 61
     clock.now += reset - 1.5
-    assert limits.key("a").spent
+    assert limits.count("key", "a").spent
 
 
 def test_a_refused_request_is_not_counted(clock: Clock) -> None:
     limits = Rates("2/minute", "9/minute", "9/minute")
     for _ in range(20):
-        limits.key("a")
+        limits.count("key", "a")
         clock.now += 1
     clock.now += 60 - 20 + 0.5
-    assert not limits.key("a").spent
+    assert not limits.count("key", "a").spent
 
 
 def test_keys_galleries_and_addresses_are_counted_apart() -> None:
     limits = Rates("1/hour", "1/hour", "1/hour")
-    for use in (limits.key, limits.gallery, limits.stranger):
-        assert not use("a").spent
-        assert not use("b").spent
-        assert use("a").spent
+    for policy in ("key", "gallery", "address"):
+        assert not limits.count(policy, "a").spent
+        assert not limits.count(policy, "b").spent
+        assert limits.count(policy, "a").spent
 
 
 def test_an_address_is_a_whole_ipv6_network() -> None:
     limits = Rates("9/hour", "9/hour", "1/hour")
-    assert not limits.stranger("2001:db8::1").spent
-    assert limits.stranger("2001:db8::2:ffff").spent
-    assert not limits.stranger("2001:db8:0:1::1").spent
-    assert not limits.stranger("192.0.2.1").spent
-    assert not limits.stranger("192.0.2.2").spent
-    assert not limits.stranger("testclient").spent
+    assert not limits.count("address", "2001:db8::1").spent
+    assert limits.count("address", "2001:db8::2:ffff").spent
+    assert not limits.count("address", "2001:db8:0:1::1").spent
+    assert not limits.count("address", "192.0.2.1").spent
+    assert not limits.count("address", "192.0.2.2").spent
+    assert not limits.count("address", "testclient").spent
 
 
 def test_a_clock_set_back_locks_nobody_out(clock: Clock) -> None:
     limits = Rates("1/minute", "9/minute", "9/minute")
-    limits.key("a")
+    limits.count("key", "a")
     clock.now -= 3600
-    assert not limits.key("a").spent
-    assert limits.key("a").spent
+    assert not limits.count("key", "a").spent
+    assert limits.count("key", "a").spent
 
 
 def test_a_clock_set_forward_loses_only_what_was_counted(clock: Clock) -> None:
     limits = Rates("1/minute", "9/minute", "9/minute")
-    limits.key("a")
+    limits.count("key", "a")
     clock.now += 3600
-    assert not limits.key("a").spent
+    assert not limits.count("key", "a").spent
 
 
 def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rates, "MAX_NAMES", 50)
     limits = Rates("9/hour", "9/hour", "9/hour")
     for number in range(500):
-        limits.stranger(f"10.0.{number // 256}.{number % 256}")
+        limits.count("address", f"10.0.{number // 256}.{number % 256}")
         assert len(limits._storage.events) <= 51
 
 
@@ -108,7 +108,7 @@ def test_threads_cannot_take_more_than_there_is() -> None:
 
     def ask() -> None:
         for _ in range(50):
-            if not limits.key("a").spent:
+            if not limits.count("key", "a").spent:
                 next(passed)
 
     threads = [threading.Thread(target=ask) for _ in range(4)]
@@ -121,8 +121,8 @@ def test_threads_cannot_take_more_than_there_is() -> None:
 
 def test_the_refusal_says_when_to_come_back() -> None:
     limits = Rates("1/minute", "9/minute", "9/minute")
-    limits.key("a")
-    error = limits.key("a").error()
+    limits.count("key", "a")
+    error = limits.count("key", "a").error()
     assert isinstance(error, RateError)
     assert error.fields["limit"] == "key"
     assert error.fields["retry_after"] in (60, 61)
@@ -130,7 +130,7 @@ def test_the_refusal_says_when_to_come_back() -> None:
 
 def test_headers_name_each_limit() -> None:
     limits = Rates("5/minute", "7/hour", "9/minute")
-    headers = rate_headers([limits.key("a"), limits.gallery("g")])
+    headers = rate_headers([limits.count("key", "a"), limits.count("gallery", "g")])
     assert headers["RateLimit-Policy"] == '"key";q=5;w=60, "gallery";q=7;w=3600'
     assert headers["RateLimit"].startswith('"key";r=4;t=6')
     assert ', "gallery";r=6;t=360' in headers["RateLimit"]

@@ -6,9 +6,10 @@ import pytest
 
 from gait.decode import Limits
 from gait.errors import ConfigError
-from serve.key_file import KeyFile
-from serve.keyring import Grant
-from serve.settings import KEYS, Settings, is_loopback, load_settings
+from serve.access.key_file import KeyFile
+from serve.access.keyring import Grant
+from serve.access.scopes import is_loopback
+from serve.settings import KEYS, Settings, load_settings
 
 pytestmark = pytest.mark.serving
 

@@ -1,0 +1,1 @@
+"""What every request passes before its route, and its reply on the way back."""

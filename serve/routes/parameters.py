@@ -1,0 +1,186 @@
+"""What routes are given: the service, the caller, and the fields that several forms have."""
+
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from fastapi import Depends, Form, Path, Request, UploadFile
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+
+from gait.errors import GalleryError
+from gait.modality import Modality
+from gait.range_view import Forward
+from gallery.enrolment.expiry_date import EXPIRY_MEANING, expiry_date
+from gallery.template import Authorisation
+from serve.access.scopes import Caller, reach
+from serve.audit.use import Use
+from serve.middleware.problems import MEDIA_TYPE
+from serve.work.metrics import Stages
+from serve.work.service import Reading, Service
+
+_STATED = {
+    400: "The request cannot be read.",
+    401: "A key is needed.",
+    403: "The key is not for this.",
+    404: "No such gallery, subject or template.",
+    409: "The gallery holds nothing to search, or is there already.",
+    413: "The body, or what is in the clip, is too large.",
+    415: "The clip is of no format read here.",
+    422: "A field is wrong, or the file cannot be a clip.",
+    429: "Too many requests are waiting.",
+    503: "The service is stopping, or cannot write its audit record.",
+    507: "The disk is full.",
+}
+
+
+def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """OpenAPI's words for refusals; every route may answer 401, 403, 422, 429 and 503."""
+    content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    every = sorted({401, 403, 422, 429, 503, *statuses})
+    return {status: {"description": _STATED[status], "content": content} for status in every}
+
+
+CLIP_PROBLEMS = problems(400, 404, 409, 413, 415)
+
+
+@dataclass(frozen=True)
+class Call:
+    """One request, and what its route works with.
+
+    Args:
+        request: as it came.
+        service: does the work.
+        request_id: given on arrival.
+        caller: who sent it.
+        use: its audit record in the making.
+        stages: times of its stages.
+    """
+
+    request: Request
+    service: Service
+    request_id: str
+    caller: Caller
+    use: Use
+    stages: Stages
+
+
+# FastAPI runs dependencies that are not `async` in a thread each, at 0.3 ms or more.
+async def _call(request: Request) -> Call:
+    state, service = request.state, request.app.state.service
+    stages = Stages(service.metrics)
+    return Call(request, service, state.request_id, state.caller, state.use, stages)
+
+
+CurrentCall = Annotated[Call, Depends(_call)]
+
+GalleryPath = Annotated[str, Path(description="Name of the gallery.", examples=["default"])]
+SubjectPath = Annotated[str, Path(description="The person's name or number.", examples=["0042"])]
+TemplatePath = Annotated[int, Path(description="Id of the template.", ge=1, le=2**63 - 1)]
+
+CLIP_FILE = (
+    ".npy/.npz frames, zip of PNG/JPEG, mp4/avi/gif of silhouettes, or zip of .pcd/.bin/.npy point "
+    "clouds"
+)
+GivenModality = Annotated[
+    Modality | None, Form(description="What the clip shows; found in the content if left out.")
+]
+SearchedModality = Annotated[
+    Modality | None, Form(description="Compare with templates of this modality only.")
+]
+GivenForward = Annotated[
+    Forward,
+    Form(description="Sensor axis that points at the walker; for point clouds only."),
+]
+
+
+async def _reading(
+    modality: GivenModality = None, forward: GivenForward = Forward.PLUS_X
+) -> Reading:
+    return Reading(modality, forward)
+
+
+HowToRead = Annotated[Reading, Depends(_reading)]
+
+
+async def _purpose(
+    call: CurrentCall,
+    purpose: Annotated[
+        str,
+        Form(
+            min_length=1,
+            max_length=200,
+            description="Why: kept in the audit record. Some services allow certain purposes only.",
+            examples=["missing person 2026-117"],
+        ),
+    ],
+) -> str:
+    allowed = call.service.settings.purposes
+    if not purpose.isprintable() or not purpose.strip():
+        raise wrong_field("purpose", "needs printable characters")
+    if allowed and purpose not in allowed:
+        raise wrong_field("purpose", f"needs to be one of: {', '.join(allowed)}")
+    call.use.note(purpose=purpose)  # refusals further on name it as well
+    return purpose
+
+
+async def _authorisation(
+    authorisation: Annotated[
+        str,
+        Form(
+            min_length=1,
+            max_length=256,
+            description="Reference of the person's consent, or of another authorisation.",
+            examples=["consent form 17"],
+        ),
+    ],
+    expires: Annotated[
+        str,
+        Form(
+            max_length=40,
+            description=f"Until when it holds: {EXPIRY_MEANING}. From then on no search finds the "
+            "template, and it is erased.",
+            examples=["2027-01-31", "2027-01-31T12:00:00Z"],
+        ),
+    ],
+) -> Authorisation:
+    try:
+        end = expiry_date(expires)
+    except GalleryError as error:
+        raise wrong_field("expires", str(error)) from error
+    return Authorisation(authorisation, end)
+
+
+Purpose = Annotated[str, Depends(_purpose)]
+Authorised = Annotated[Authorisation, Depends(_authorisation)]
+
+
+async def _gallery(
+    call: CurrentCall,
+    gallery: Annotated[
+        str | None, Form(description="Name of the gallery; the service's default if left out.")
+    ] = None,
+) -> str:
+    name = gallery or call.service.settings.gallery
+    call.use.note(gallery=name)
+    reach(call.request, name)
+    return name
+
+
+GivenGallery = Annotated[str, Depends(_gallery)]
+
+
+async def read_clips(service: Service, clips: list[UploadFile]) -> list[bytes]:
+    """The files of a request.
+
+    Raises:
+        HTTPException: 413, there are too many.
+    """
+    most = service.settings.max_clips
+    if len(clips) > most:
+        raise HTTPException(413, f"got {len(clips)} clips, at most {most} are taken at once")
+    return [await clip.read() for clip in clips]
+
+
+def wrong_field(name: str, problem: str) -> RequestValidationError:
+    """The complaint about one field of a form, reported like those of the framework."""
+    return RequestValidationError([{"loc": ("body", name), "msg": problem, "type": "value_error"}])

@@ -1,0 +1,99 @@
+"""Enrolling the clips of one person, and embedding clips without enrolling. Without HTTP."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import partial
+
+from gait.decode import Decoded
+from gait.errors import GaitError
+from gallery.enrolment.template_cap import keep_within
+from gallery.gallery import Gallery
+from gallery.template import Authorisation, Enrolment, Vector, check_name
+from serve.work.metrics import Stages
+from serve.work.service import Reading, Service
+
+
+@dataclass(frozen=True)
+class Person:
+    """Whom clips are enrolled as.
+
+    Args:
+        gallery: its name.
+        subject: the person's name or number.
+        source: where the clips came from, in words for people.
+        authorisation: that allows it.
+    """
+
+    gallery: str
+    subject: str
+    source: str
+    authorisation: Authorisation
+
+
+@dataclass
+class Enrolled:
+    """Outcome of an enrolment: by position of the clip, what was stored and what was refused.
+
+    `erased` are the templates that left because the person had more than the cap.
+    """
+
+    templates: dict[int, tuple[int, Decoded]] = field(default_factory=dict)
+    rejected: dict[int, GaitError] = field(default_factory=dict)
+    erased: list[int] = field(default_factory=list)
+    revision: int = 0
+
+
+@dataclass(frozen=True)
+class Embedded:
+    """By position of the clip, its embedding or why there is none."""
+
+    embeddings: dict[int, tuple[Decoded, Vector]]
+    rejected: dict[int, GaitError]
+
+
+async def enrol(
+    service: Service, person: Person, files: Sequence[bytes], reading: Reading, stages: Stages
+) -> Enrolled:
+    """Enrols the clips that can be used as templates of one person, together or not at all.
+
+    Raises:
+        GalleryNotFoundError: there is no such gallery.
+        GalleryError: the name cannot be used.
+        StorageError: the disk is full.
+    """
+    check_name(person.subject)
+    await service.on(person.gallery, lambda gallery: gallery.revision)  # before the costly part
+    embedded = await embed(service, files, reading, stages)
+    outcome = Enrolled(rejected=embedded.rejected)
+    if embedded.embeddings:
+        task = partial(_stored, person, embedded, stages, service.settings.max_templates)
+        ids, outcome.erased, outcome.revision = await service.on(person.gallery, task)
+        clips = [clip for clip, _ in embedded.embeddings.values()]
+        pairs = zip(embedded.embeddings, ids, clips, strict=True)
+        outcome.templates = {position: (id_, clip) for position, id_, clip in pairs}
+    return outcome
+
+
+async def embed(
+    service: Service, files: Sequence[bytes], reading: Reading, stages: Stages
+) -> Embedded:
+    """Embeds the clips that can be used."""
+    clips = await service.decode_all(files, reading, stages)
+    if not clips.usable:
+        return Embedded({}, clips.rejected)
+    rows = await service.embed([each.clip for each in clips.usable.values()], stages)
+    pairs = zip(clips.usable.items(), rows, strict=True)
+    return Embedded({position: (clip, row) for (position, clip), row in pairs}, clips.rejected)
+
+
+def _stored(
+    person: Person, embedded: Embedded, stages: Stages, cap: int | None, gallery: Gallery
+) -> tuple[list[int], list[int], int]:
+    enrolments = [
+        Enrolment.of(person.subject, decoded.clip, embedding, person.source, person.authorisation)
+        for decoded, embedding in embedded.embeddings.values()
+    ]
+    with stages.stage("enrol"):
+        ids = gallery.enrol(enrolments)
+        erased = [] if cap is None else keep_within(gallery, [person.subject], cap)
+        return ids, erased, gallery.revision

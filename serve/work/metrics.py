@@ -1,0 +1,112 @@
+"""What the operator is told in numbers: Prometheus metrics, and the stages of each request."""
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TypeVar
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from gait.modality import Modality
+from gallery.template import Counts
+from serve.work.health import Health
+
+Result = TypeVar("Result")
+_SECONDS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10)
+
+
+class Metrics:
+    """The service's own Prometheus metrics, in a registry of their own."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.requests = Counter(
+            "gait_requests", "Requests answered", ["method", "route", "status"],
+            registry=self.registry,
+        )  # fmt: skip
+        self.seconds = Histogram(
+            "gait_stage_seconds", "Time of one stage of a request", ["stage"],
+            buckets=_SECONDS, registry=self.registry,
+        )  # fmt: skip
+        self.queue_seconds = Histogram(
+            "gait_queue_seconds", "Time a clip waited for the network",
+            buckets=_SECONDS, registry=self.registry,
+        )  # fmt: skip
+        self.inference_seconds = Histogram(
+            "gait_inference_seconds", "Time of one run of the network", ["modality"],
+            buckets=_SECONDS, registry=self.registry,
+        )  # fmt: skip
+        self.batch_clips = Histogram(
+            "gait_batch_clips", "Clips of one run of the network", ["modality"],
+            buckets=(1, 2, 4, 8, 16, 32), registry=self.registry,
+        )  # fmt: skip
+        self.queued = Gauge(
+            "gait_queue_clips", "Clips that wait for the network", registry=self.registry
+        )
+        self.rejected = Counter(
+            "gait_rejected", "Requests not embedded", ["reason"], registry=self.registry
+        )
+        self.clock_jumps = Counter(
+            "gait_clock_jumps", "Rounds of erasure left out since the clock had jumped",
+            registry=self.registry,
+        )  # fmt: skip
+        self.subjects = Gauge(
+            "gait_gallery_subjects", "Enrolled people", ["gallery"], registry=self.registry
+        )
+        self.templates = Gauge(
+            "gait_gallery_templates", "Enrolled templates", ["gallery", "modality"],
+            registry=self.registry,
+        )  # fmt: skip
+
+        self.recall = Gauge(
+            "gait_index_recall", "Share of sampled searches that find whom exact search finds",
+            ["gallery"], registry=self.registry,
+        )  # fmt: skip
+        self.lag = Gauge(
+            "gait_gallery_revision_lag", "Revisions that the index is behind the gallery",
+            ["gallery"], registry=self.registry,
+        )  # fmt: skip
+
+    def show_health(self, healths: Mapping[str, Health]) -> None:
+        """Sets how the galleries' indexes do, by name."""
+        self.recall.clear()
+        self.lag.clear()
+        for name, health in healths.items():
+            self.lag.labels(name).set(health.lag)
+            if health.recall is not None:
+                self.recall.labels(name).set(health.recall)
+
+    def show(self, counts: Mapping[str, Counts]) -> None:
+        """Sets the galleries' sizes, by name."""
+        self.subjects.clear()
+        self.templates.clear()
+        for name, size in counts.items():
+            self.subjects.labels(name).set(size.subjects)
+            self.templates.labels(name, Modality.SILHOUETTE).set(size.silhouettes)
+            self.templates.labels(name, Modality.RANGE_VIEW).set(size.range_views)
+
+
+class Stages:
+    """Milliseconds of each stage of one request.
+
+    Args:
+        metrics: told of each stage too.
+    """
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+        self._took: dict[str, float] = {}
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Times the block; one that fails is not counted."""
+        started = time.perf_counter()
+        yield
+        seconds = time.perf_counter() - started
+        self._took[name] = self._took.get(name, 0.0) + 1e3 * seconds
+        self._metrics.seconds.labels(name).observe(seconds)
+
+    @property
+    def milliseconds(self) -> dict[str, float]:
+        """Stage → milliseconds so far."""
+        return {name: round(took, 3) for name, took in self._took.items()}

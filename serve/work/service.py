@@ -1,0 +1,265 @@
+"""A model and galleries, ready to work: threads, and what each request is made of.
+
+Every embedding is made by `Service.embed`, every gallery is reached through `Service.on`, and every
+use is recorded by `serve.middleware.audit` before its reply leaves.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Self, TypeVar
+
+import anyio
+import anyio.to_thread
+from filelock import FileLock
+
+from gait.clip import Clip
+from gait.decode import Decoded, decode_clip
+from gait.errors import (
+    BusyError,
+    ClipError,
+    ConfigError,
+    DecodeError,
+    GaitError,
+    GalleryEmptyError,
+    GalleryError,
+    StorageError,
+)
+from gait.modality import Modality
+from gait.range_view import Forward
+from gallery.galleries import Galleries, GalleryRoot
+from gallery.gallery import Gallery
+from gallery.lock import writer_lock
+from gallery.network.encoder import Encoder
+from gallery.network.session import CPU
+from gallery.record.master_key import MasterKey
+from gallery.template import Matrix
+from serve.audit.log import AuditLog
+from serve.middleware.body import while_present
+from serve.middleware.draining import Drain
+from serve.settings import Settings
+from serve.work.batching import Batcher, Embedder
+from serve.work.health import HealthMonitor
+from serve.work.metrics import Metrics, Stages
+from serve.work.thread_sharing import Shared, batch_of, runs_of
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How the clip files of a request are read.
+
+    Args:
+        modality: what they show; None to find it in the content.
+        forward: axis of point clouds that points at the walker.
+    """
+
+    modality: Modality | None = None
+    forward: Forward = Forward.PLUS_X
+
+
+@dataclass
+class Clips:
+    """The clips of a request by position: those that can be used, and why the others cannot."""
+
+    usable: dict[int, Decoded] = field(default_factory=dict)
+    rejected: dict[int, GaitError] = field(default_factory=dict)
+
+
+class Service:
+    """A model and galleries, ready to work. Heavy work runs in a few threads, never more.
+
+    Args:
+        encoder: of the model bundle.
+        galleries: closed with the service.
+        settings: caps and number of workers.
+        audit: where every use is recorded; closed with the service.
+        lock: of the data folder, released with the service.
+        embedder: runs the network; None for `encoder` itself.
+    """
+
+    def __init__(
+        self,
+        encoder: Encoder,
+        galleries: Galleries,
+        settings: Settings,
+        audit: AuditLog,
+        lock: FileLock,
+        embedder: Embedder | None = None,
+    ) -> None:
+        self.encoder, self.galleries, self.settings = encoder, galleries, settings
+        self.audit, self.metrics, self.drain = audit, Metrics(), Drain()
+        self._health = HealthMonitor()
+        self._lock, self._limits = lock, settings.limits
+        self._batcher = Batcher(
+            embedder or encoder,
+            self.metrics,
+            max_batch=batch_of(settings, encoder),
+            max_queue=settings.max_queue,
+            max_wait=settings.batch_wait_ms / 1000,
+            runs=runs_of(settings, encoder),
+        )
+        self._limiter: anyio.CapacityLimiter | None = None
+
+    @classmethod
+    def open(cls, settings: Settings) -> Self:
+        """Takes the data folder, loads the model and opens the default gallery, made if needed.
+
+        Raises:
+            GalleryLockedError: another service has the data folder.
+            AuditBrokenError: the audit records are not whole.
+            BundleError, EncoderError, GalleryError: what `Encoder` and the gallery raise.
+        """
+        root = settings.data / "galleries"
+        bundle = settings.bundle or _found_bundle(settings, root)
+        encoder = _encoder(bundle, settings, settings.threads)
+        embedder = _embedder(encoder, settings, bundle)
+        with ExitStack() as opened:
+            lock = _taken(settings.data)
+            opened.callback(lock.release)
+            audit = AuditLog.open(settings.data, MasterKey.load(create=True))
+            opened.callback(audit.close)
+            where = GalleryRoot(settings.galleries or root, bundle, settings.index)
+            galleries = Galleries(where, encoder.contract)
+            opened.callback(galleries.close)
+            if settings.gallery not in galleries.names():
+                galleries.create(settings.gallery, lambda gallery: gallery.revision)
+            with galleries.use(settings.gallery) as gallery:
+                gallery.refresh()
+            opened.pop_all()  # `close` does it from here on
+        return cls(encoder, galleries, settings, audit, lock, embedder)
+
+    def close(self) -> None:
+        """Embeds what waits, closes the galleries and lets go of the data folder."""
+        self._batcher.close()
+        self.galleries.close()
+        self.audit.close()
+        self._lock.release()
+
+    async def work(self, task: Callable[[], Result]) -> Result:
+        """Runs heavy work in a worker thread.
+
+        Raises:
+            BusyError: too many requests wait already.
+        """
+        if self._limiter is None:
+            self._limiter = anyio.CapacityLimiter(self.settings.workers)
+        waiting = self._limiter.statistics().tasks_waiting
+        if self._limiter.available_tokens < 1 and waiting >= self.settings.max_waiting:
+            raise BusyError("too many requests are waiting; try again in a second", retry_after=1)
+        return await anyio.to_thread.run_sync(task, limiter=self._limiter)
+
+    async def decode(self, data: bytes, reading: Reading, stages: Stages) -> Decoded:
+        """A clip file as a clip.
+
+        Raises:
+            DecodeError, ClipError: it is none.
+        """
+
+        def decode() -> Decoded:
+            with stages.stage("decode"):  # without the time it waits for a thread
+                return self._decode(data, reading)
+
+        return await self.work(decode)
+
+    async def decode_all(self, files: Sequence[bytes], reading: Reading, stages: Stages) -> Clips:
+        """Clip files as clips; those that are none are listed with the reason."""
+
+        def decode() -> Clips:
+            clips = Clips()
+            with stages.stage("decode"):
+                for position, data in enumerate(files):
+                    try:
+                        clips.usable[position] = self._decode(data, reading)
+                    except (ClipError, DecodeError) as error:
+                        clips.rejected[position] = error
+            return clips
+
+        return await self.work(decode)
+
+    async def embed(self, clips: Sequence[Clip], stages: Stages) -> Matrix:
+        """Embeddings `(n, dimension)` of clips; given up when the client leaves.
+
+        Raises:
+            BusyError, DeadlineError: too many clips wait.
+            ClientLeftError: nobody waits for the answer.
+            EncoderError: the network failed.
+        """
+        deadline = time.monotonic() + self.settings.deadline_seconds
+        clips = [self.encoder.sampled(clip) for clip in clips]
+        with stages.stage("embed"):
+            return await while_present(self._batcher.embed_all(clips, deadline))
+
+    async def on(self, name: str, task: Callable[[Gallery], Result]) -> Result:
+        """Does something with a gallery, which stays open as long as it takes.
+
+        Raises:
+            GalleryNotFoundError: there is no gallery of this name.
+        """
+
+        def work() -> Result:
+            with self.galleries.use(name) as gallery:
+                try:
+                    return task(gallery)
+                except GalleryEmptyError as error:  # its own message names a folder of the server
+                    raise GalleryEmptyError(
+                        f"the gallery {name!r} holds no such template: enrol someone first"
+                    ) from error
+
+        return await self.work(work)
+
+    def readiness(self) -> dict[str, tuple[bool, int]]:
+        """Of each gallery in use: whether its index is current, and its revision."""
+        return self.galleries.each(lambda gallery: (gallery.ready, gallery.revision))
+
+    def measure(self) -> None:
+        """Brings the metrics of the galleries in use up to date."""
+        self.metrics.show(self.galleries.each(lambda gallery: gallery.counts()))
+        self.metrics.show_health(self.galleries.each(self._health.of))
+
+    def _decode(self, data: bytes, reading: Reading) -> Decoded:
+        return decode_clip(
+            data,
+            modality=reading.modality,
+            forward=reading.forward,
+            limits=self._limits,
+        )
+
+
+def _encoder(bundle: Path, settings: Settings, threads: int | None) -> Encoder:
+    return Encoder.load(
+        bundle,
+        device=settings.device,
+        variant=settings.variant,
+        threads=threads,
+        frames=settings.frames,
+    )
+
+
+def _embedder(encoder: Encoder, settings: Settings, bundle: Path) -> Embedder:
+    share = max(1, encoder.threads // runs_of(settings, encoder))
+    if share == encoder.threads or encoder.provider != CPU:
+        return encoder
+    return Shared(encoder, _encoder(bundle, settings, share))
+
+
+def _found_bundle(settings: Settings, root: Path) -> Path:
+    """The bundle of the default gallery, else of the first that there is."""
+    if settings.galleries is not None:
+        raise ConfigError("galleries in PostgreSQL keep no model bundle: give --bundle")
+    bundles = [root / settings.gallery / "bundle", *sorted(root.glob("*/bundle"))]
+    for bundle in bundles:
+        if bundle.is_dir():
+            return bundle
+    raise GalleryError(f"there is no gallery in {root}: give --bundle to make the first")
+
+
+def _taken(data: Path) -> FileLock:
+    try:
+        data.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise StorageError(f"cannot make {data}: {error}") from error
+    return writer_lock(data)
