@@ -31,7 +31,6 @@ from gait.modality import Modality
 from gait.range_view import Forward
 from gallery.galleries import Galleries, GalleryRoot
 from gallery.gallery import Gallery
-from gallery.lock import writer_lock
 from gallery.network.encoder import Encoder
 from gallery.network.session import CPU
 from gallery.record.master_key import MasterKey
@@ -41,6 +40,7 @@ from serve.middleware.body import while_present
 from serve.middleware.draining import Drain
 from serve.settings import Settings
 from serve.work.batching import Batcher, Embedder
+from serve.work.data_lock import data_lock
 from serve.work.health import HealthMonitor
 from serve.work.metrics import Metrics, Stages
 from serve.work.thread_sharing import Shared, batch_of, runs_of
@@ -262,4 +262,4 @@ def _taken(data: Path) -> FileLock:
         data.mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError as error:
         raise StorageError(f"cannot make {data}: {error}") from error
-    return writer_lock(data)
+    return data_lock(data)

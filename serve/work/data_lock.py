@@ -1,4 +1,4 @@
-"""One process may write to a gallery; the lock goes with the process, however it ends."""
+"""One service has a data folder; the lock goes with the process, however it ends."""
 
 from pathlib import Path
 
@@ -7,11 +7,11 @@ from filelock import FileLock, Timeout
 from gait.errors import GalleryLockedError, StorageError
 
 
-def writer_lock(folder: Path) -> FileLock:
-    """Takes the lock of a gallery's folder, to be released by the caller.
+def data_lock(folder: Path) -> FileLock:
+    """Takes the lock of a data folder, to be released by the caller.
 
     Raises:
-        GalleryLockedError: another process has it.
+        GalleryLockedError: another service has it.
         StorageError: the folder cannot be written.
     """
     lock = FileLock(folder / "lock", timeout=0, thread_local=False)
@@ -19,8 +19,7 @@ def writer_lock(folder: Path) -> FileLock:
         lock.acquire()
     except Timeout as error:
         raise GalleryLockedError(
-            f"another process has {folder} open for writing (a service, or a build): "
-            "stop it, or use its API"
+            f"another service has {folder}: stop it, or use its API"
         ) from error
     except OSError as error:
         raise StorageError(f"cannot lock {folder}: {error}") from error
