@@ -1,4 +1,4 @@
-"""The manifest of a model bundle: all that the runtime must know about a model, and its identity.
+"""The manifest of a model bundle: all that the runtime must know about a model, and its fingerprint.
 
 A bundle is a folder with `silhouette.onnx`, `range_view.onnx`, perhaps the same in other arithmetic
 (`silhouette_int8.onnx`, …), `parity.json` and `manifest.json`.
@@ -66,7 +66,7 @@ class Manifest(Frozen):
 
     Args:
         schema_version: of this manifest.
-        contract: identity of the embedding space, see `contract_id`.
+        contract: fingerprint of the embedding space, see `contract_id`.
         created: when the bundle was written, UTC.
         simulated: whether the network was trained on simulated people.
         metric: similarity of two embeddings: the mean over parts of the parts' cosine.
@@ -191,8 +191,8 @@ def contract_id(models: dict[Modality, Model], files: dict[str, FileRecord]) -> 
     JSON. The other variants of a bundle share it: none is let in whose embeddings are not found
     among those of fp32, and the other way round, as well as the trained network's are.
     """
-    identity = {str(modality): files[model.file].sha256 for modality, model in models.items()}
-    text = json.dumps({"metric": METRIC, "models": identity}, sort_keys=True)
+    hashes = {str(modality): files[model.file].sha256 for modality, model in models.items()}
+    text = json.dumps({"metric": METRIC, "models": hashes}, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 

@@ -96,7 +96,7 @@ class Galleries:
 
     Args:
         root: where they are kept.
-        contract: identity of their model; a gallery of another is refused.
+        contract: fingerprint of their model; a gallery of another is refused.
     """
 
     def __init__(self, root: GalleryRoot, contract: str) -> None:

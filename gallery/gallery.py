@@ -147,7 +147,7 @@ class Gallery:
 
     @property
     def contract(self) -> str:
-        """Identity of the model that made the embeddings."""
+        """Fingerprint of the model that made the embeddings."""
         return self._record.facts.contract
 
     @property
@@ -405,7 +405,7 @@ def open_gallery(
 
     Args:
         location: a folder, or a URL of PostgreSQL (`gallery.record.location`).
-        contract: identity of the model that will make the probes; None for the bundle's.
+        contract: fingerprint of the model that will make the probes; None for the bundle's.
         bundle: the model bundle; None for the copy in the gallery's folder.
         readonly: refuse every change.
         index: where the index is: `memory` or `milvus://HOST:PORT`; None for what the variable

@@ -168,7 +168,7 @@ class Receipt:
     """Proof that something was erased, without anything biometric.
 
     Attributes:
-        gallery: identity of the gallery, as `gallery.info` shows it.
+        gallery: id of the gallery, as `gallery.info` shows it.
         subject: whose templates they were.
         templates: ids of the erased templates.
         key: fingerprint of the destroyed key; nothing encrypted with it can be read again,

@@ -1,1 +1,1 @@
-"""HTTP: the only room that knows FastAPI."""
+"""HTTP: the service around galleries, and the only package that knows FastAPI."""

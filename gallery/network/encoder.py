@@ -108,7 +108,7 @@ class Encoder:
 
     @property
     def contract(self) -> str:
-        """Identity of the embedding space."""
+        """Fingerprint of the embedding space."""
         return self.manifest.contract
 
     def embed(self, clips: Sequence[Clip]) -> Matrix:

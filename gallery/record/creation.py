@@ -25,7 +25,7 @@ def create_record(location: Location, contract: str, dimension: int, master: Mas
 
     Args:
         location: a folder that is there and holds no record, or a name in PostgreSQL.
-        contract: identity of the model.
+        contract: fingerprint of the model.
         dimension: length of an embedding.
         master: key that will wrap the subjects' keys.
 

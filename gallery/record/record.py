@@ -244,7 +244,13 @@ class Record(RecordReader):
         return count
 
     def set_index_revision(self, name: str, revision: int) -> None:
-        """Notes up to which revision an index is complete; it never goes back."""
+        """Notes up to which revision an index is complete; it never goes back.
+
+        A record that was opened for reading only notes nothing: the next one writes again what is
+        there already, which does no harm.
+        """
+        if self.readonly:
+            return
         upsert = (sqlite if self.engine.dialect.name == "sqlite" else postgresql).insert(INDEXES)
         with transaction(self.engine) as connection:
             connection.execute(

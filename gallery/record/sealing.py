@@ -18,7 +18,7 @@ class Facts(NamedTuple):
 
     Attributes:
         gallery: its id, 32 hex digits, given when it was made.
-        contract: identity of the model of its embeddings.
+        contract: fingerprint of the model of its embeddings.
         dimension: length of an embedding.
     """
 

@@ -117,10 +117,11 @@ class Erased:
     """The receipt of an erasure; `key` is the fingerprint of the key that was destroyed."""
 
     gallery: str
-    identity: str
+    gallery_id: str
     subject: str
     templates: tuple[int, ...]
     key: str
+    destruction: str
     gallery_revision: int
     erased: str
 

@@ -76,7 +76,7 @@ class ClipRejected(Reply):
 class Model(Reply):
     """The model that embedded the clip."""
 
-    contract: str = Field(description="Identity of the embedding space.")
+    contract: str = Field(description="Fingerprint of the embedding space.")
     simulated: bool = Field(description="Trained on simulated people.")
 
     @classmethod

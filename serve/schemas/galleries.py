@@ -29,7 +29,7 @@ class GalleryReply(Reply):
 
     request_id: RequestId
     gallery: GalleryName
-    contract: str = Field(description="Identity of the model its embeddings are of.")
+    contract: str = Field(description="Fingerprint of the model its embeddings are of.")
     subjects: int
     templates: dict[Modality, int] = Field(examples=[{"silhouette": 1, "range_view": 2}])
     ready: bool = Field(description="The search index is at the gallery's revision.")

@@ -32,7 +32,7 @@ class Readiness(Reply):
 class ModelReport(Reply):
     """A model that the service runs."""
 
-    contract: str = Field(description="Identity of the embedding space.", examples=[CONTRACT])
+    contract: str = Field(description="Fingerprint of the embedding space.", examples=[CONTRACT])
     simulated: bool = Field(description="Trained on simulated people.")
     dimension: int = Field(description="Numbers of an embedding.")
     modalities: list[Modality]

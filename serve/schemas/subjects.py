@@ -1,5 +1,7 @@
 """Enrolled people and their templates: requests and replies."""
 
+from typing import Literal
+
 from pydantic import ConfigDict, Field
 
 from gait.modality import Modality
@@ -179,22 +181,28 @@ class ReceiptReport(Reply):
     """
 
     gallery: GalleryName
-    identity: str = Field(description="Of the gallery: given when it was made, never again.")
+    gallery_id: str = Field(description="Of the gallery: given when it was made, never again.")
     subject: str
     templates: list[int] = Field(description="Ids of the templates erased.")
     key: str = Field(description="Fingerprint of the key that was destroyed.")
+    destruction: Literal["overwritten", "deleted"] = Field(
+        description="`overwritten`: where the key lay, and the database's log was emptied. "
+        "`deleted`: from a database whose own log may keep it, wrapped by the master key, until "
+        "that log is recycled."
+    )
     gallery_revision: Revision
     erased: str = Field(examples=["2026-11-22T09:30:00+00:00"])
 
     @classmethod
     def of(cls, gallery: str, receipt: Receipt) -> "ReceiptReport":
-        """The report of a receipt, with the gallery's name beside its identity."""
+        """The report of a receipt, with the gallery's name beside its id."""
         return cls(
             gallery=gallery,
-            identity=receipt.gallery,
+            gallery_id=receipt.gallery,
             subject=receipt.subject,
             templates=list(receipt.templates),
             key=receipt.key,
+            destruction=receipt.destruction,
             gallery_revision=receipt.revision,
             erased=receipt.erased,
         )

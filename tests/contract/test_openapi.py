@@ -67,7 +67,7 @@ FIELDS = {
     "MergeInto": "into",
     "MergeReply": "request_id audit_id gallery subject templates_moved gallery_revision",
     "ErasureReply": "request_id audit_id receipt",
-    "ReceiptReport": "gallery identity subject templates key gallery_revision erased",
+    "ReceiptReport": "gallery gallery_id subject templates key destruction gallery_revision erased",
     "Model": "contract simulated",
     "ModelsReply": "request_id models",
     "ModelReport": "contract simulated dimension modalities provider variant variant_reason "
