@@ -65,6 +65,12 @@ class ErasureRounds:
 
     def _erase_in(self, name: str, gallery: Gallery) -> int:
         intent = self._service.audit.write(_record(name, Outcome.INTENDED)).sequence
+        if ahead := gallery.clock_ahead():
+            log.error(
+                "the clock is %d s ahead of what the gallery %s may believe: what expires in that "
+                "time is hidden and not erased; if the clock is right, see `gallery.expire --help`",
+                *(ahead, name),
+            )
         erased = tuple(t for receipt in gallery.erase_expired() for t in receipt.templates)
         self._service.audit.write(_record(name, Outcome.DONE, erased, gallery.revision, intent))
         return len(erased)
