@@ -1,7 +1,7 @@
 """SUSTech1K's folder layout: `ROOT/<subject>/<type>/<view>/NN-[sync-]<view>-<Sensor>-<name>.pkl`.
 
-Three files of a sequence are read, and written for simulated walkers. They are synchronised at
-10 Hz: all hold the same number T of frames, which may be 0.
+Of a sequence the files 09 and 14 are read; all three are written for simulated walkers. They are
+synchronised at 10 Hz: all hold the same number T of frames, which may be 0.
 
 | file | content |
 |---|---|
@@ -108,23 +108,6 @@ def load_range_views(sequence: Sequence) -> Frames:
     """
     path = _path(sequence, RANGE_VIEWS)
     return _frames(load_arrays(path), (3, SIZE, SIZE), path)
-
-
-def load_points(sequence: Sequence) -> list[Points]:
-    """The sequence's point clouds: for each frame float64 `(k, 3)`, metres.
-
-    Raises:
-        LayoutError: the file is missing.
-        ClipShapeError: it holds something else.
-        ForbiddenPickleError, CorruptDataError: as `gait.pickles.load_arrays`.
-    """
-    path = _path(sequence, POINTS)
-    clouds = load_arrays(path)
-    if not isinstance(clouds, list | np.ndarray):
-        raise ClipShapeError(
-            f"{path} holds a {type(clouds).__name__}, need a list of (k, 3) arrays"
-        )
-    return [_cloud(cloud, path) for cloud in clouds]
 
 
 def load_clip(sequence: Sequence, modality: Modality) -> Clip:

@@ -95,7 +95,7 @@ def cross_modal_triplet(first: Tensor, second: Tensor, labels: Tensor, margin: f
 
 
 def within_modality_triplet(first: Tensor, second: Tensor, labels: Tensor, margin: float) -> Tensor:
-    """Triplets of one modality, averaged over both. Not in the paper (METHOD: off by default).
+    """Triplets of one modality, averaged over both. Not in the paper; off by default.
 
     Args and returns as `cross_modal_triplet`, but an anchor is no positive of itself.
     """

@@ -13,7 +13,8 @@ from filelock import FileLock
 from pydantic import ValidationError
 
 from gait.errors import LayoutError
-from gait.sustech1k import find_sequences, load_points, load_range_views, load_silhouettes
+from gait.pickles import load_arrays
+from gait.sustech1k import find_sequences, load_range_views, load_silhouettes
 from train.simulate.config import SimulateConfig
 from train.simulate.preview import draw_preview
 from train.simulate.run import simulate
@@ -52,7 +53,7 @@ def test_the_layout_is_sustech1ks(walkers: Path) -> None:
         lengths = {
             len(load_silhouettes(sequence)),
             len(load_range_views(sequence)),
-            len(load_points(sequence)),
+            len(load_arrays(next(sequence.folder.glob("08-*.pkl")))),
         }
         assert lengths == {8}
     partition = json.loads((walkers / "partition.json").read_text())

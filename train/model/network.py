@@ -90,7 +90,7 @@ def _without_centre(branch: Branch, state: dict[str, Tensor], prefix: str, *_: o
 
 
 class GaitNetwork(nn.Module):
-    """DiffCrossGait (METHOD): `embed` is what retrieval uses, `losses` what training minimises.
+    """DiffCrossGait: `embed` is what retrieval uses, `losses` what training minimises.
 
     Args:
         model: branches, heads and Eq. 5.
