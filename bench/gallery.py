@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 import numpy as np
 import tyro
+from gallery.index.rung import RungName
 
 from bench.measuring.process_memory import in_child
 from bench.search import stages
@@ -26,7 +27,6 @@ from gait.golden import Golden
 from gait.manifest import FileRecord, Manifest, Shape, contract_id
 from gait.progress import progress
 from gait.variant import Variant
-from gallery.index.rung import RungName
 from train.storage import write_atomically
 
 STAGES: dict[str, Callable[[Trial], Results]] = {

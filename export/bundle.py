@@ -12,14 +12,14 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 
-from export.accuracy import TestWalks
 from export.backbone import Backbone, backbone
-from export.calibration import CalibrationSet, find_calibration
-from export.candidates import Advance, Candidate, Graphs, fp16, fp32, int8, measured
-from export.graph import trace
-from export.parity import Embeddings, Graph, Report, check_ranking, check_shapes
-from export.quantise import Method
-from export.retrieval import RetrievalSet, drawn, from_pack
+from export.checks.accuracy import TestWalks
+from export.checks.parity import Embeddings, Graph, Report, check_ranking, check_shapes
+from export.checks.retrieval import RetrievalSet, drawn, from_pack
+from export.variants.calibration import CalibrationSet, find_calibration
+from export.variants.candidates import Advance, Candidate, Graphs, fp16, fp32, int8, measured
+from export.variants.graph import trace
+from export.variants.quantise import Method
 from gait.clip import Frames
 from gait.errors import ExportError, StorageError, VariantRefusedError
 from gait.manifest import MANIFEST, FileRecord, Manifest, Origin, Shape, contract_id
@@ -27,7 +27,7 @@ from gait.modality import Modality
 from gait.variant import Variant
 from train.checkpoint import Checkpoint, build_network, load_checkpoint
 from train.data.pack import INDEX
-from train.walkers import PACK, walkers_folder
+from train.data.walkers import PACK, walkers_folder
 
 PARITY = "parity.json"
 MAX_LOSS = 0.3

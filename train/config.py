@@ -21,7 +21,7 @@ from pydantic import (
 
 from gait.errors import ConfigError
 from gait.modality import SIZE
-from train.diffusion.schedule import BetaSchedule, partition, signal_retention
+from train.noise_schedule import BetaSchedule, partition, signal_retention
 from train.simulate.config import SimulateConfig
 
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from gait.modality import Modality
 from gait.progress import progress
-from train.batches import MappedFrames, Rows
+from train.data.batches import MappedFrames, Rows
 from train.data.pack import Pack, Record
 from train.model.network import GaitNetwork
 

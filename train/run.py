@@ -21,18 +21,18 @@ from gait.errors import ConfigError, PackError, StorageError
 from train.checkpoint import Checkpoint, load_checkpoint
 from train.config import TrainConfig
 from train.data.pack import Pack
-from train.device import pick_device, pick_precision, set_threads
-from train.distributed import Ranks, process_group
-from train.learner import Machine
-from train.loop import BEST, LAST, TrainingRun
-from train.metrics_log import FILE as METRICS
+from train.data.split import Split, split_people
+from train.data.walkers import walkers_pack
+from train.loop.learner import Machine
+from train.loop.trace import TRACE
+from train.loop.training_run import BEST, LAST, TrainingRun
+from train.machine.device import pick_device, pick_precision, set_threads
+from train.machine.distributed import Ranks, process_group
 from train.presets import differences, explain, load_config, preset_names
+from train.report.metrics_log import FILE as METRICS
+from train.report.results import evaluate_run
 from train.report.summary import summary_text
-from train.results import evaluate_run
-from train.split import Split, split_people
 from train.storage import write_atomically
-from train.trace import TRACE
-from train.walkers import walkers_pack
 
 PROGRAM = "python -m train.run"
 

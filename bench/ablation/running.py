@@ -24,17 +24,17 @@ from gait.errors import PackError
 from gait.metrics import Distance
 from train.checkpoint import load_network
 from train.data.pack import Pack
+from train.data.split import split_people
 from train.embed import embed_sequences
-from train.learner import Machine
-from train.loop import LAST, TrainingRun
-from train.metrics_log import read_metrics
+from train.loop.learner import Machine
+from train.loop.training_run import LAST, TrainingRun
 from train.protocols.outcomes import Lookup
 from train.protocols.people import scores_alone, weighted_scores
 from train.protocols.sustech1k import Comparison, compare_sustech1k
+from train.report.metrics_log import read_metrics
+from train.report.results import labels_of
 from train.report.summary import DIRECTIONS
-from train.results import labels_of
 from train.run import Command, resume_point
-from train.split import split_people
 from train.storage import write_atomically
 
 RANKS = (1, 5)

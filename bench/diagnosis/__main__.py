@@ -29,18 +29,18 @@ from gait.modality import Modality
 from train.checkpoint import load_checkpoint, load_network
 from train.config import TrainConfig
 from train.data.pack import Pack, Record
+from train.data.walkers import walkers_pack
 from train.embed import Embeddings, embed_sequences
-from train.learner import Machine
-from train.loop import LAST
+from train.loop.learner import Machine
+from train.loop.training_run import LAST
 from train.model.network import GaitNetwork
 from train.protocols.outcomes import Lookup
 from train.protocols.people import scores_alone
 from train.protocols.sustech1k import compare_sustech1k
 from train.report.plots import CMC_RANKS, cmc_curves, draw_cmc
+from train.report.results import labels_of, score
 from train.report.strips import draw_strip, to_png
-from train.results import labels_of, score
 from train.storage import write_atomically
-from train.walkers import walkers_pack
 
 
 class Seen(NamedTuple):

@@ -16,13 +16,13 @@ from torch.nn import functional as F
 
 from export import bundle as exporting
 from export import onnx as command
-from export import quantise
 from export.backbone import Backbone, backbone
 from export.bundle import Order
-from export.calibration import find_calibration
-from export.candidates import Candidate
-from export.graph import check, trace
-from export.parity import Graph, check_ranking, check_shapes
+from export.checks.parity import Graph, check_ranking, check_shapes
+from export.variants import quantise
+from export.variants.calibration import find_calibration
+from export.variants.candidates import Candidate
+from export.variants.graph import check, trace
 from gait.cli import run
 from gait.clip import Frames
 from gait.errors import BundleError, ExportError, ParityError, StorageError, VariantRefusedError
@@ -72,8 +72,8 @@ def quick(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         return onnx.load(bundle / f"{modality}.onnx")
 
     monkeypatch.setattr(exporting, "trace", cached)
-    monkeypatch.setattr("export.parity.LENGTHS", ((1,), (3, 2)))
-    monkeypatch.setattr("export.retrieval.SUBJECTS", 3)
+    monkeypatch.setattr("export.checks.parity.LENGTHS", ((1,), (3, 2)))
+    monkeypatch.setattr("export.checks.retrieval.SUBJECTS", 3)
     return bundle
 
 
@@ -416,7 +416,7 @@ def test_int8_needs_clips_enough_to_calibrate_with(
 
 
 def test_calibration_clips_can_be_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("export.calibration.FEWEST", 3)
+    monkeypatch.setattr("export.variants.calibration.FEWEST", 3)
     folder = tmp_path / "clips" / "somebody"
     folder.mkdir(parents=True)
     (folder / "notes.txt").write_text("not a clip")
@@ -450,7 +450,7 @@ def test_a_variant_that_gives_nan_is_no_variant(
         tensor.CopyFrom(onnx.numpy_helper.from_array(weights, tensor.name))
         return copy
 
-    monkeypatch.setattr("export.candidates.half", broken)
+    monkeypatch.setattr("export.variants.candidates.half", broken)
     order = Order(variants=(Variant.FP16,), pack=people, max_loss=100)
     with pytest.raises(ParityError, match="NaN"):
         exporting.export_bundle(checkpoint, tmp_path / "out", order)

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from tests.packs import write_pack
-from train.batches import (
+from train.data.batches import (
     AHEAD,
     MappedFrames,
     ResidentFrames,
@@ -18,7 +18,7 @@ from train.batches import (
 )
 from train.data.pack import Pack
 from train.data.sampler import PKSampler
-from train.distributed import Ranks
+from train.machine.distributed import Ranks
 
 CPU = torch.device("cpu")
 

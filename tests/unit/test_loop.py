@@ -10,15 +10,15 @@ import torch
 from gait.errors import NonFiniteLossError
 from tests.packs import write_pack
 from tests.training_setup import tiny_config
-from train import loop
 from train.checkpoint import load_checkpoint
 from train.config import TrainConfig
 from train.data.pack import Pack
-from train.learner import Learner, Machine
-from train.loop import BEST, LAST, TrainingRun
+from train.data.split import split_people
+from train.loop import training_run as loop
+from train.loop.learner import Learner, Machine
+from train.loop.training_run import BEST, LAST, TrainingRun
 from train.losses import Losses
-from train.metrics_log import read_metrics
-from train.split import split_people
+from train.report.metrics_log import read_metrics
 
 
 @pytest.fixture(scope="module")

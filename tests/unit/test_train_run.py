@@ -10,9 +10,9 @@ from gait.cli import run
 from gait.errors import ConfigError, PackError
 from tests.packs import write_pack
 from tests.training_setup import write_tiny_yaml
-from train.distributed import Ranks
+from train.data.split import split_people
+from train.machine.distributed import Ranks
 from train.run import Command, clear, default_preset, main, open_pack, parse, resume_point
-from train.split import split_people
 
 
 def test_a_preset_is_changed_field_by_field() -> None:

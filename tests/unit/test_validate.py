@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from train.validate import rank1
+from train.loop.validate import rank1
 
 SUBJECTS = np.array(["a", "a", "b", "b"])
 VIEWS = np.array(["0", "9", "0", "9"])

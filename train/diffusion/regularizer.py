@@ -14,7 +14,6 @@ from torch import Tensor, nn
 from gait.errors import ConfigError
 from train.config import DenoiserKind, DiffusionConfig
 from train.diffusion.denoiser import Denoiser
-from train.diffusion.schedule import signal_retention
 from train.diffusion.terms import (
     bridge_consistency,
     cross_reconstruction,
@@ -23,6 +22,7 @@ from train.diffusion.terms import (
 )
 from train.diffusion.trajectory import Noise, clean_estimate, diffuse, identity_prior, route
 from train.losses import Losses
+from train.noise_schedule import signal_retention
 
 IdentityLoss = Callable[[Tensor, Tensor], Tensor]
 """L_id of the two estimated clean latents `(n, c, h, w)`: the host network's own identity loss,

@@ -24,7 +24,7 @@ from train.model.resnet9 import ResNet9
 class Branch(nn.Module):
     """What one modality has for itself: its ResNet9, its discriminative 1×1 head, its centre.
 
-    The centre `(p, d)` is 0 until `train.centring` has found it.
+    The centre `(p, d)` is 0 until `train.loop.embedding_centre` has found it.
     """
 
     centre: Tensor

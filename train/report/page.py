@@ -13,8 +13,8 @@ from gait.modality import Modality
 from train.checkpoint import Checkpoint
 from train.data.pack import Pack, Record
 from train.embed import Embeddings
-from train.metrics_log import read_metrics
 from train.protocols.result import ProtocolResult
+from train.report.metrics_log import read_metrics
 from train.report.plots import draw_losses
 from train.report.strips import Strip, retrieval_strips, to_png
 from train.report.summary import direction, summary_html

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from train.data.pack import Pack, Record
 from train.data.sampler import PKSampler
-from train.distributed import Ranks
+from train.machine.distributed import Ranks
 
 Rows = NDArray[np.intp]
 

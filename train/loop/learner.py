@@ -11,16 +11,16 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.profiler import record_function
 
 from gait.errors import CheckpointError, OutOfMemoryError
-from train.batches import TrainBatch
 from train.checkpoint import Checkpoint
 from train.config import TrainConfig
+from train.data.batches import TrainBatch
 from train.diffusion.trajectory import Noise, draw_noise
-from train.distributed import Ranks, gather, synchronise_batch_norm
-from train.graph import RecordedStep, Step, refuse_graph
+from train.loop.graph import RecordedStep, Step, refuse_graph
+from train.loop.optimiser import learning_rate, make_optimiser, set_learning_rate
 from train.losses import Losses
+from train.machine.distributed import Ranks, gather, synchronise_batch_norm
 from train.model.layout import lay_channels_last
 from train.model.network import GaitNetwork
-from train.optimiser import learning_rate, make_optimiser, set_learning_rate
 
 
 class Machine(NamedTuple):

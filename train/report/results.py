@@ -11,8 +11,8 @@ from train.checkpoint import build_network, load_checkpoint
 from train.data.pack import Pack, Record
 from train.embed import Embeddings, embed_sequences
 from train.evaluate import Labels, ProtocolResult, evaluate_freegait, evaluate_sustech1k
-from train.learner import Machine
-from train.loop import BEST
+from train.loop.learner import Machine
+from train.loop.training_run import BEST
 from train.report.page import write_report
 from train.report.plots import CMC_RANKS, cmc_curves, draw_cmc
 from train.storage import write_atomically

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from export.parity import Graph
+from export.checks.parity import Graph
 from gait.errors import ExportError, ParityError
 from gait.modality import Modality
 from gait.variant import Accuracy, Direction, Parity, Similarities, Spread
@@ -18,7 +18,7 @@ from train.data.pack import Pack, Record
 from train.embed import Embeddings, embed_sequences
 from train.model.network import GaitNetwork
 from train.protocols.sustech1k import GALLERY
-from train.results import score
+from train.report.results import score
 
 WALKS = 2000
 """Walks used at most: whole people, chosen by the hash of their names."""

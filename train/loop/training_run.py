@@ -5,20 +5,20 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import NamedTuple
 
-from train.batches import TrainBatch, batches, place_frames
-from train.centring import centre_embeddings
 from train.checkpoint import Checkpoint, save_checkpoint
 from train.config import TrainConfig
+from train.data.batches import TrainBatch, batches, place_frames
 from train.data.pack import Pack
 from train.data.sampler import PKSampler
-from train.distributed import agree
-from train.interrupt import StopRequest
-from train.learner import Learner, Machine, memory_explained
-from train.ledger import Ledger
-from train.reporter import Reporter
-from train.split import Split
-from train.trace import no_trace, traced
-from train.validate import validate
+from train.data.split import Split
+from train.loop.embedding_centre import centre_embeddings
+from train.loop.interrupt import StopRequest
+from train.loop.learner import Learner, Machine, memory_explained
+from train.loop.ledger import Ledger
+from train.loop.trace import no_trace, traced
+from train.loop.validate import validate
+from train.machine.distributed import agree
+from train.report.reporter import Reporter
 
 LAST, BEST = "last.pt", "best.pt"
 
