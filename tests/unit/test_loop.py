@@ -16,7 +16,7 @@ from train.data.pack import Pack
 from train.data.split import split_people
 from train.loop import training_run as loop
 from train.loop.learner import Learner, Machine
-from train.loop.training_run import BEST, LAST, TrainingRun
+from train.loop.training_run import BEST, LAST, Due, TrainingRun, due_after
 from train.losses import Losses
 from train.report.metrics_log import read_metrics
 
@@ -91,3 +91,20 @@ def test_a_loss_that_is_no_number_keeps_the_last_good_checkpoint(
     with pytest.raises(NonFiniteLossError, match=r"nan at iteration 8 \(term p2_bridge\)"):
         train(config, pack, tmp_path)
     assert iteration_of(tmp_path / LAST) == 5
+
+
+@pytest.mark.parametrize(
+    ("iteration", "validating", "due"),
+    [
+        (1, True, Due(look=False, validate=False, save=False, last=False)),
+        (3, True, Due(look=True, validate=False, save=False, last=False)),
+        (5, True, Due(look=True, validate=False, save=True, last=False)),
+        (7, True, Due(look=True, validate=True, save=True, last=False)),
+        (7, False, Due(look=False, validate=False, save=False, last=False)),
+        (20, True, Due(look=True, validate=True, save=True, last=True)),
+        (20, False, Due(look=True, validate=False, save=True, last=True)),
+    ],
+)
+def test_what_is_due_after_a_step(iteration: int, validating: bool, due: Due) -> None:
+    every = {"log_every": 3, "checkpoint_every": 5, "validate_every": 7}
+    assert due_after(iteration, tiny_config(run=every), validating) == due
