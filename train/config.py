@@ -20,7 +20,9 @@ from pydantic import (
 )
 
 from gait.errors import ConfigError
-from gait.modality import SIZE
+from gait.metrics import Distance
+from gait.modality import SIZE, Modality
+from train.layouts import layout_named
 from train.noise_schedule import BetaSchedule, partition, signal_retention
 from train.simulate.config import SimulateConfig
 
@@ -43,6 +45,8 @@ class ModelConfig(Config):
 
     channels: tuple[PositiveInt, ...] = Field(default=(64, 128, 256, 512), min_length=1)
     """Width of each stage of a branch; the stem has the first."""
+    modalities: tuple[Modality, ...] = Field(default=tuple(Modality), min_length=1)
+    """What is trained on: both modalities, or one alone (then without a diffusion branch)."""
     strides: tuple[PositiveInt, ...] = (1, 2, 2, 1)
     """Stride of each stage's first block."""
     blocks: tuple[PositiveInt, ...] = (1, 1, 1, 1)
@@ -78,6 +82,8 @@ class ModelConfig(Config):
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
+        if len(set(self.modalities)) < len(self.modalities):
+            raise ConfigError(f"got modalities {self.modalities}, need each at most once")
         stages = {len(self.channels), len(self.strides), len(self.blocks)}
         if len(stages) > 1:
             raise ConfigError(
@@ -214,12 +220,25 @@ class OptimConfig(Config):
 class DataConfig(Config):
     """Who is trained on."""
 
-    layout: Literal["sustech1k", "freegait"] = "sustech1k"
-    """Of the pack; it decides the protocol. Simulated walkers have SUSTech1K's."""
+    layout: str = "sustech1k"
+    """Of the pack: sustech1k or freegait. It decides the protocol; simulated walkers have
+    SUSTech1K's."""
     simulated: bool = False
     """Without a pack, make the walkers that the section `walkers` describes."""
     validation_subjects: NonNegativeInt = 0
     """Training people held out to choose the best checkpoint; 0 takes the last one."""
+
+    @model_validator(mode="after")
+    def _known_layout(self) -> Self:
+        layout_named(self.layout)
+        return self
+
+
+class EvaluationConfig(Config):
+    """How embeddings are compared: in reports, and where the best checkpoint is chosen."""
+
+    distance: Distance | None = None
+    """`cosine` or `euclidean`; None: cosine where embeddings are centred, else Euclidean."""
 
 
 class RunConfig(Config):
@@ -266,4 +285,20 @@ class TrainConfig(Config):
     walkers: SimulateConfig = SimulateConfig.model_validate({"points": False})
     batch: BatchConfig = BatchConfig()
     optim: OptimConfig = OptimConfig()
+    evaluation: EvaluationConfig = EvaluationConfig()
     run: RunConfig = RunConfig()
+
+    @property
+    def distance(self) -> Distance:
+        """What validation and reports compare embeddings by."""
+        centred = Distance.COSINE if self.model.centred else Distance.EUCLIDEAN
+        return self.evaluation.distance or centred
+
+    @model_validator(mode="after")
+    def _pairs_to_align(self) -> Self:
+        if len(self.model.modalities) == 1 and self.diffusion.phases:
+            raise ConfigError(
+                f"got diffusion phases {self.diffusion.phases} and {self.model.modalities[0]} "
+                "alone, need both modalities to align: give --diffusion.phases without a number"
+            )
+        return self

@@ -83,6 +83,7 @@ def parse(arguments: list[str]) -> Command:
             default=Command(load_config(preset)),
             prog=f"{PROGRAM} [PRESET]",
             description=description,
+            config=(tyro.conf.EnumChoicesFromValues,),
         )
     except ValidationError as error:
         raise ConfigError(explain(error)) from error
@@ -138,7 +139,7 @@ def open_pack(command: Command) -> Pack:
 
     Raises:
         ConfigError: the preset needs a pack and none is given.
-        PackError: the pack is not one, or of another layout than the preset's.
+        PackError: the pack is not one, of another layout than the preset's, or lacks a modality.
     """
     config = command.config
     if command.pack is not None:
@@ -155,6 +156,8 @@ def open_pack(command: Command) -> Pack:
             f"{pack.path} is a {pack.layout} pack, {config.name} is for {config.data.layout}: "
             f"give another pack, or the preset {pack.layout}"
         )
+    for modality in config.model.modalities:
+        pack.store(modality)
     return pack
 
 

@@ -106,3 +106,10 @@ def test_differences_name_fields_and_ignore_the_machine() -> None:
     new = new.model_copy(update={"name": "renamed"})
     assert differences(old, old) == []
     assert differences(old, new) == ["optim.lr (0.003 → 0.1)"]
+
+
+def test_models_are_compared_by_what_fits_them() -> None:
+    assert load_config("demo").distance == "cosine"
+    assert tiny_config(model={"centred": False}).distance == "euclidean"
+    chosen = tiny_config(model={"centred": False}, evaluation={"distance": "cosine"})
+    assert chosen.distance == "cosine"

@@ -15,9 +15,9 @@ from tests.training_setup import tiny_config
 from train.data.pack import Pack, Record
 from train.data.split import split_people
 from train.embed import Embeddings
-from train.evaluate import ProtocolResult
 from train.loop.learner import Machine
 from train.loop.training_run import TrainingRun
+from train.protocols.result import ProtocolResult
 from train.report.plots import CMC_RANKS, cmc_curves, draw_losses
 from train.report.results import evaluate_run, score
 from train.report.strips import BORDER, GREEN, GREY, RED, framed, retrieval_strips, to_png

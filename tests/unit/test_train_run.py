@@ -28,6 +28,12 @@ def test_the_base_without_diffusion_is_configuration() -> None:
     assert parse(["demo", "--diffusion.phases"]).config.diffusion.phases == ()
 
 
+def test_choices_are_written_as_in_a_configuration_file() -> None:
+    command = parse(["demo", "--diffusion.denoiser", "none", "--evaluation.distance", "euclidean"])
+    assert command.config.diffusion.denoiser == "none"
+    assert command.config.distance == "euclidean"
+
+
 @pytest.mark.parametrize(("cuda", "name"), [(True, "simulated"), (False, "demo")])
 def test_without_arguments_the_machine_decides(
     monkeypatch: pytest.MonkeyPatch, cuda: bool, name: str

@@ -163,8 +163,10 @@ class TrainingRun:
         device, precision, _ = self._machine
         network, records = self._learner.network, self._split.validation
         scores = validate(network, self._pack, records, device, precision)
-        reporter.validation(iteration, scores)
-        mean = sum(scores.values()) / len(scores)
+        names = {f"{a} → {b}, {distance}": v for (a, b, distance), v in scores.items()}
+        reporter.validation(iteration, names)
+        own = [v for (_, _, distance), v in scores.items() if distance is self._config.distance]
+        mean = sum(own) / len(own)
         if self._best is not None and mean < self._best:
             return False
         self._best = mean

@@ -1,4 +1,4 @@
-"""Cross-modal Rank-1 on held-out training people: what the best checkpoint is chosen by."""
+"""Rank-1 on held-out training people: what the best checkpoint is chosen by."""
 
 from collections.abc import Sequence
 
@@ -6,12 +6,16 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from gait.metrics import cosine
+from gait.metrics import Distance, Parts, distances
+from gait.modality import Modality
 from train.data.pack import Pack, Record
-from train.embed import embed_sequences
+from train.embed import embed_modalities
 from train.model.network import GaitNetwork
 
 Vectors = NDArray[np.float32]
+
+Validation = dict[tuple[Modality, Modality, Distance], float]
+"""Rank-1 in percent by probe modality, gallery modality and distance."""
 
 
 def validate(
@@ -20,8 +24,10 @@ def validate(
     records: Sequence[Record],
     device: torch.device,
     precision: torch.dtype,
-) -> dict[str, float]:
+) -> Validation:
     """Rank-1 in both cross-modal directions, percent, all walks of the held-out people pooled.
+
+    A network of one modality is scored within it.
 
     Args:
         network: on `device`.
@@ -31,30 +37,35 @@ def validate(
         precision: dtype of autocast.
 
     Returns:
-        By direction, probe modality → gallery modality.
+        By probe modality, gallery modality and distance.
     """
-    silhouettes, range_views = embed_sequences(
-        network, pack, records, device, precision, title="validating"
-    )
+    found = embed_modalities(network, pack, records, device, precision, title="validating")
     subjects = np.array([r.subject for r in records])
     views = np.array([r.view for r in records])
+    pairs = [(a, b) for a in found for b in found if a is not b or len(found) == 1]
     return {
-        "silhouette → range_view": rank1(silhouettes, range_views, subjects, views),
-        "range_view → silhouette": rank1(range_views, silhouettes, subjects, views),
+        (a, b, distance): value
+        for a, b in pairs
+        for distance, value in rank1(found[a], found[b], subjects, views).items()
     }
 
 
 def rank1(
     probes: Vectors, gallery: Vectors, subjects: NDArray[np.str_], views: NDArray[np.str_]
-) -> float:
+) -> dict[Distance, float]:
     """Percent of probes whose nearest walk, among those from other views, is their subject's.
 
-    The distance is the mean per-part cosine distance; probe and gallery item i are the same walk.
+    Probe and gallery item i are the same walk.
 
     Args:
         probes, gallery: `(n, p, d)` float32.
         subjects, views: `(n,)`.
+
+    Returns:
+        By distance.
     """
-    distance = cosine(probes, gallery)
-    distance[views[:, None] == views] = np.inf
-    return float(100 * np.mean(subjects[distance.argmin(axis=1)] == subjects))
+    found = {}
+    for distance, matrix in distances(Parts.of(probes), Parts.of(gallery)).items():
+        matrix[views[:, None] == views] = np.inf
+        found[distance] = float(100 * np.mean(subjects[matrix.argmin(axis=1)] == subjects))
+    return found

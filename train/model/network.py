@@ -5,6 +5,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
+from gait.errors import ConfigError
 from gait.modality import Modality
 from train.config import DiffusionConfig, ModelConfig
 from train.diffusion.regularizer import TrajectoryRegularizer
@@ -13,6 +14,7 @@ from train.losses import (
     Gather,
     Losses,
     cross_modal_triplet,
+    one_modality_triplet,
     part_cross_entropy,
     within_modality_triplet,
 )
@@ -101,19 +103,32 @@ class GaitNetwork(nn.Module):
         ConfigError: the width of the feature map does not fit the denoiser.
     """
 
+    silhouette: Branch
+    range_view: Branch
+
     def __init__(self, model: ModelConfig, diffusion: DiffusionConfig, subjects: int) -> None:
         super().__init__()
         width = model.channels[-1]
         self.config = model
-        self.silhouette = Branch(Modality.SILHOUETTE, model)
-        self.range_view = Branch(Modality.RANGE_VIEW, model)
+        self.modalities = tuple(m for m in Modality if m in model.modalities)
+        for modality in self.modalities:
+            setattr(self, modality, Branch(modality, model))
         self.fcs = SeparateFCs(model.parts, width, model.embedding)
         self.neck = BNNeck(model.parts, model.embedding, subjects)
         self.decoupled = diffusion.decoupled_heads
         self.regularizer = TrajectoryRegularizer(width, diffusion) if diffusion.phases else None
 
     def branch(self, modality: Modality) -> Branch:
-        """The branch of a modality."""
+        """The branch of a modality.
+
+        Raises:
+            ConfigError: the network was made without it.
+        """
+        if modality not in self.modalities:
+            raise ConfigError(
+                f"got a network of {self.modalities[0]} alone, need one with a branch for "
+                f"{modality}: train with model.modalities of both"
+            )
         return self.silhouette if modality is Modality.SILHOUETTE else self.range_view
 
     def encoder(self, modality: Modality) -> Encoder:
@@ -166,6 +181,12 @@ class GaitNetwork(nn.Module):
             Terms `triplet`, `ce`, perhaps `triplet_within`, those of the diffusion branch
             (`p1_identity`, …), and the total.
         """
+        if len(self.modalities) == 1:
+            (modality,) = self.modalities
+            frames = silhouettes if modality is Modality.SILHOUETTE else range_views
+            branch = self.branch(modality)
+            terms = self.one_modality_terms(branch.head(branch.features(frames)), labels, gather)
+            return Losses(terms, _sum(terms))
         first = self.silhouette.features(silhouettes)
         second = self.range_view.features(range_views)
         first_dis, second_dis = self.silhouette.head(first), self.range_view.head(second)
@@ -209,6 +230,23 @@ class GaitNetwork(nn.Module):
                     first, second, labels, config.margin
                 )
         return terms
+
+    def one_modality_terms(
+        self, maps: Tensor, labels: Tensor, gather: Gather | None = None
+    ) -> dict[str, Tensor]:
+        """Eq. 2 to 5 on the map `(n, c, h, w)` of a network of one modality.
+
+        # Differs from Eq. 5: anchors, positives and negatives are of the same modality.
+        """
+        config = self.config
+        with torch.autocast(maps.device.type, enabled=False):
+            embeddings = self.fcs(horizontal_pooling(maps.float(), self.fcs.parts))
+            ce = part_cross_entropy(
+                self.neck(embeddings), labels, config.scale, config.label_smoothing
+            )
+            if gather is not None:
+                embeddings, labels = gather(embeddings), gather(labels)
+            return {"ce": ce, "triplet": one_modality_triplet(embeddings, labels, config.margin)}
 
 
 def _sum(terms: dict[str, Tensor]) -> Tensor:
