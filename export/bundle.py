@@ -201,7 +201,7 @@ def _save(
         contract=contract_id(variants[Variant.FP32].models, records),
         created=datetime.now(UTC),
         simulated=trained.simulated,
-        embedding=Shape(parts=config.model.parts, dim=config.model.embedding),
+        embedding=Shape(parts=config.model.embedding_parts, dim=config.model.embedding),
         variants=variants,
         files=records,
         checkpoint=Origin(

@@ -55,6 +55,12 @@ class ModelConfig(Config):
     """Stride of the first convolution."""
     parts: PositiveInt = 16
     """Horizontal strips p (Eq. 2)."""
+    pyramid: bool = False
+    """Also 1, 2, 4, … strips, up to `parts`: with 16, an embedding of 31 parts. The paper calls its
+    pooling multi-scale and gives 16 strips."""
+    initialisation: Literal["per_part", "opengait"] = "per_part"
+    """How the part embeddings and the classifier start: Xavier for each part's matrix, or, as in
+    OpenGait, for all parts as one tensor, whose numbers are some 12 times smaller."""
     embedding: PositiveInt = 256
     """Size d of one part's embedding (Eq. 3)."""
     margin: float = Field(default=0.2, ge=0)
@@ -68,6 +74,20 @@ class ModelConfig(Config):
     centred: bool = True
     """Take each modality's mean over training walks away from its embeddings, once trained. Not in
     the paper."""
+
+    @property
+    def strips(self) -> tuple[int, ...]:
+        """Numbers of strips that a feature map is cut into, coarse to fine.
+
+        `parts` divides a power of two, 64, and so is one itself.
+        """
+        scales = range(self.parts.bit_length()) if self.pyramid else ()
+        return tuple(2**scale for scale in scales) or (self.parts,)
+
+    @property
+    def embedding_parts(self) -> int:
+        """Parts of an embedding: the strips of all scales."""
+        return sum(self.strips)
 
     @property
     def downsampling(self) -> int:
@@ -150,7 +170,11 @@ class DiffusionConfig(Config):
     axial_attention: bool = True
     """Attention over rows in the bottleneck (Eq. 11)."""
     denoiser: DenoiserKind = DenoiserKind.SHARED
-    """One light denoiser for both modalities, one each, one heavy one, or none."""
+    """One light denoiser for both modalities, one each (each with a modal token of its own), one
+    heavy one, or none."""
+    latent_channels: PositiveInt | None = None
+    """Channels of the clean latents, made by the generative heads; None: as many as the maps have.
+    The denoiser's size goes with their square. Phase 1 of our network needs as many as its maps."""
     attention_heads: PositiveInt = 4
     """Heads of the axial attention."""
     time_embedding: int = Field(default=256, gt=0, multiple_of=2)
@@ -175,6 +199,11 @@ class DiffusionConfig(Config):
     def _well_posed(self) -> Self:
         if list(self.phases) != sorted(set(self.phases)):
             raise ConfigError(f"got phases {self.phases}, need each at most once, in rising order")
+        if self.latent_channels is not None and not self.decoupled_heads:
+            raise ConfigError(
+                f"got latent_channels = {self.latent_channels} without decoupled_heads, "
+                "need the heads to make latents of another width"
+            )
         if self.denoiser is DenoiserKind.NONE and self.phases == (2,):
             raise ConfigError("got phase 2 alone and no denoiser: it would compare nothing")
         _ = self.intervals
@@ -293,6 +322,23 @@ class TrainConfig(Config):
         """What validation and reports compare embeddings by."""
         centred = Distance.COSINE if self.model.centred else Distance.EUCLIDEAN
         return self.evaluation.distance or centred
+
+    @property
+    def latent_shape(self) -> tuple[int, int, int]:
+        """`(c, h, w)` of the clean latents."""
+        channels, height, width = self.model.latent_shape
+        return self.diffusion.latent_channels or channels, height, width
+
+    @model_validator(mode="after")
+    def _latents_that_fit(self) -> Self:
+        channels, latent = self.model.channels[-1], self.latent_shape[0]
+        if latent != channels and 1 in self.diffusion.phases:
+            raise ConfigError(
+                f"got {latent} latent channels and maps of {channels}, need as many in phase 1, "
+                "whose estimates go through the heads of the maps: leave phase 1 out, or give "
+                "latent_channels no value"
+            )
+        return self
 
     @model_validator(mode="after")
     def _pairs_to_align(self) -> Self:

@@ -127,7 +127,7 @@ class Learner:
         seed = np.random.SeedSequence([config.seed, 2, iteration]).generate_state(1, np.uint64)
         self._generator.manual_seed(int(seed[0]))
         clips = config.batch.subjects * config.batch.sequences
-        shape, dtype = config.model.latent_shape, self.machine.precision
+        shape, dtype = config.latent_shape, self.machine.precision
         noise = draw_noise(config.diffusion, clips, shape, self._generator, dtype)
         share = clips // ranks.world
         return noise.of(slice(ranks.rank * share, (ranks.rank + 1) * share))

@@ -36,7 +36,7 @@ class Branch(nn.Module):
         width = config.channels[-1]
         self.backbone = ResNet9(modality.channels, config)
         self.head = nn.Conv2d(width, width, 1)
-        self.register_buffer("centre", torch.zeros(config.parts, config.embedding))
+        self.register_buffer("centre", torch.zeros(config.embedding_parts, config.embedding))
         self.register_load_state_dict_pre_hook(  # type: ignore[no-untyped-call]
             _without_centre
         )
@@ -61,12 +61,14 @@ class Encoder(nn.Module):
     Args:
         branch: what the modality has for itself.
         fcs: the part embedding both modalities share.
+        strips: how many strips a map is cut into, at each scale.
     """
 
-    def __init__(self, branch: Branch, fcs: SeparateFCs) -> None:
+    def __init__(self, branch: Branch, fcs: SeparateFCs, strips: tuple[int, ...]) -> None:
         super().__init__()
         self.branch = branch
         self.fcs = fcs
+        self.strips = strips
 
     def forward(self, frames: Tensor, lengths: Tensor | None = None) -> Tensor:
         """Eq. 1 to 3, less the centre.
@@ -82,7 +84,7 @@ class Encoder(nn.Module):
 
     def embedding(self, features: Tensor) -> Tensor:
         """Eq. 2 and 3, less the centre: the `(n, c, h, w)` map of Eq. 1 → `(n, p, d)`."""
-        strips = horizontal_pooling(self.branch.head(features), self.fcs.parts)
+        strips = horizontal_pooling(self.branch.head(features), *self.strips)
         return cast(Tensor, self.fcs(strips)) - self.branch.centre
 
 
@@ -113,8 +115,9 @@ class GaitNetwork(nn.Module):
         self.modalities = tuple(m for m in Modality if m in model.modalities)
         for modality in self.modalities:
             setattr(self, modality, Branch(modality, model))
-        self.fcs = SeparateFCs(model.parts, width, model.embedding)
-        self.neck = BNNeck(model.parts, model.embedding, subjects)
+        parts, start = model.embedding_parts, model.initialisation
+        self.fcs = SeparateFCs(parts, width, model.embedding, start)
+        self.neck = BNNeck(parts, model.embedding, subjects, start)
         self.decoupled = diffusion.decoupled_heads
         self.regularizer = TrajectoryRegularizer(width, diffusion) if diffusion.phases else None
 
@@ -133,7 +136,7 @@ class GaitNetwork(nn.Module):
 
     def encoder(self, modality: Modality) -> Encoder:
         """What ships for a modality, on this network's own weights."""
-        return Encoder(self.branch(modality), self.fcs)
+        return Encoder(self.branch(modality), self.fcs, self.config.strips)
 
     def embed(self, frames: Tensor, modality: Modality, lengths: Tensor | None = None) -> Tensor:
         """The retrieval embedding (Eq. 1 to 3), centred. Neither BNNeck nor diffusion is touched.
@@ -212,7 +215,7 @@ class GaitNetwork(nn.Module):
         """
         config = self.config
         with torch.autocast(first.device.type, enabled=False):
-            strips = [horizontal_pooling(x.float(), self.fcs.parts) for x in (first, second)]
+            strips = [horizontal_pooling(x.float(), *config.strips) for x in (first, second)]
             embeddings = self.fcs(torch.cat(strips))
             cosines = self.neck(embeddings)
             terms = {
@@ -240,7 +243,7 @@ class GaitNetwork(nn.Module):
         """
         config = self.config
         with torch.autocast(maps.device.type, enabled=False):
-            embeddings = self.fcs(horizontal_pooling(maps.float(), self.fcs.parts))
+            embeddings = self.fcs(horizontal_pooling(maps.float(), *config.strips))
             ce = part_cross_entropy(
                 self.neck(embeddings), labels, config.scale, config.label_smoothing
             )
