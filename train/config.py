@@ -22,7 +22,6 @@ from pydantic import (
 from gait.errors import ConfigError
 from gait.metrics import Distance
 from gait.modality import SIZE, Modality
-from train.layouts import layout_named
 from train.noise_schedule import BetaSchedule, partition, signal_retention
 from train.simulate.config import SimulateConfig
 
@@ -256,11 +255,6 @@ class DataConfig(Config):
     """Without a pack, make the walkers that the section `walkers` describes."""
     validation_subjects: NonNegativeInt = 0
     """Training people held out to choose the best checkpoint; 0 takes the last one."""
-
-    @model_validator(mode="after")
-    def _known_layout(self) -> Self:
-        layout_named(self.layout)
-        return self
 
 
 class EvaluationConfig(Config):

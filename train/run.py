@@ -23,6 +23,7 @@ from train.config import TrainConfig
 from train.data.pack import Pack
 from train.data.split import Split, split_people
 from train.data.walkers import walkers_pack
+from train.layouts import layout_named
 from train.loop.learner import Machine
 from train.loop.trace import TRACE
 from train.loop.training_run import BEST, LAST, TrainingRun
@@ -138,10 +139,11 @@ def open_pack(command: Command) -> Pack:
     """The pack to train on; simulated walkers are made where the preset wants them.
 
     Raises:
-        ConfigError: the preset needs a pack and none is given.
+        ConfigError: the preset needs a pack and none is given, or names no known layout.
         PackError: the pack is not one, of another layout than the preset's, or lacks a modality.
     """
     config = command.config
+    layout_named(config.data.layout)
     if command.pack is not None:
         pack = Pack.open(command.pack)
     elif config.data.simulated:

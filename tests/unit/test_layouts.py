@@ -22,6 +22,7 @@ from train.loop.training_run import TrainingRun
 from train.protocols.freegait import evaluate_freegait
 from train.protocols.result import ProtocolResult
 from train.report.results import evaluate_run
+from train.run import Command, open_pack
 
 
 def read(sequence: gait.sustech1k.Sequence, modality: Modality, name: str) -> "np.ndarray":
@@ -88,6 +89,6 @@ def test_it_is_packed_trained_scored_and_reported(pack: Pack, tmp_path: Path) ->
 
 def test_a_layout_that_is_not_there_is_named_everywhere() -> None:
     with pytest.raises(ConfigError, match=r"'freegate'.*did you mean 'freegait'"):
-        tiny_config(data={"layout": "freegate"})
+        open_pack(Command(tiny_config(data={"layout": "freegate"})))
     with pytest.raises(ConfigError, match="need one of sustech1k, freegait"):
         pack_dataset(Path("x"), Path("y"), Path("z"), layout="casia")

@@ -8,6 +8,8 @@ import pytest
 import torch
 
 from gait.errors import NonFiniteLossError
+from gait.metrics import Distance
+from gait.modality import Modality
 from tests.packs import write_pack
 from tests.training_setup import tiny_config
 from train.checkpoint import load_checkpoint
@@ -17,6 +19,7 @@ from train.data.split import split_people
 from train.loop import training_run as loop
 from train.loop.learner import Learner, Machine
 from train.loop.training_run import BEST, LAST, Due, TrainingRun, due_after
+from train.loop.validate import Validation
 from train.losses import Losses
 from train.report.metrics_log import read_metrics
 
@@ -41,10 +44,19 @@ def test_the_best_is_chosen_on_held_out_people(
     scores = iter([10.0, 30.0, 20.0, 30.0, 5.0])
     seen: list[set[str]] = []
 
-    def scripted(network: Any, pack: Any, records: Any, *rest: Any) -> dict[str, float]:
+    def scripted(network: Any, pack: Any, records: Any, *rest: Any) -> Validation:
         seen.append({r.subject for r in records})
         mean = next(scores)
-        return {"there": mean - 4, "back": mean + 4}
+        there, back = (
+            (Modality.SILHOUETTE, Modality.RANGE_VIEW),
+            (Modality.RANGE_VIEW, Modality.SILHOUETTE),
+        )
+        return {
+            (*there, Distance.COSINE): mean - 4,
+            (*back, Distance.COSINE): mean + 4,
+            (*there, Distance.EUCLIDEAN): 100 - 2 * mean,
+            (*back, Distance.EUCLIDEAN): 100 - 2 * mean,
+        }
 
     monkeypatch.setattr(loop, "validate", scripted)
     config = tiny_config(optim={"iterations": 9}, run={"validate_every": 2})
@@ -56,6 +68,25 @@ def test_the_best_is_chosen_on_held_out_people(
     assert seen == [held_out] * 5
     assert not held_out & set(best.classes)
     assert not {r.subject for r in pack.records if r.split == "test"} & held_out
+
+
+def test_the_best_is_chosen_by_the_configured_distance(
+    pack: Pack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scores = iter([10.0, 30.0, 20.0])
+
+    def scripted(*_: object) -> Validation:
+        score = next(scores)
+        way = (Modality.SILHOUETTE, Modality.RANGE_VIEW)
+        return {(*way, Distance.EUCLIDEAN): score, (*way, Distance.COSINE): 50 - score}
+
+    monkeypatch.setattr(loop, "validate", scripted)
+    config = tiny_config(
+        optim={"iterations": 6}, run={"validate_every": 2}, model={"centred": False}
+    )
+    train(config, pack, tmp_path)
+    best = load_checkpoint(tmp_path / BEST)
+    assert (best.iteration, best.best) == (4, 30.0), "not centred, so by Euclidean distance"
 
 
 def test_without_held_out_people_the_last_is_the_best(pack: Pack, tmp_path: Path) -> None:
