@@ -2,7 +2,8 @@
 
 Without arguments: the preset `simulated` where there is a CUDA device, `demo` otherwise. The run
 folder gets `config.yaml`, `metrics.jsonl`, `tensorboard/`, `last.pt`, `best.pt` and, at the end,
-`results.json`, `cmc.png` and `report.html`. The same command again goes on where it stopped.
+`results.json`, `cmc.png` and `report.html`. The same command again goes on where it stopped, also
+with more `--optim.iterations` after a finished run of the schedule `steps`.
 """
 
 import shutil
@@ -174,11 +175,11 @@ def resume_point(command: Command, split: Split, ranks: Ranks) -> Checkpoint | N
         clear(folder)
     if not last.exists() or command.restart:
         if ranks.main:
-            text = yaml.safe_dump(command.config.model_dump(mode="json"), sort_keys=False)
-            write_atomically(folder / "config.yaml", text.encode())
+            save_config(folder, command.config)
         return None
     checkpoint = load_checkpoint(last)
-    changed = differences(checkpoint.config, command.config)
+    config = lengthened(checkpoint.config, command.config)
+    changed = differences(config, command.config)
     if checkpoint.classes != split.classes:
         changed.append("the training people")
     if changed:
@@ -186,8 +187,29 @@ def resume_point(command: Command, split: Split, ranks: Ranks) -> Checkpoint | N
             f"{folder} holds a run with other settings: {', '.join(changed)}; give another --out, "
             "the same settings, or --restart to begin anew"
         )
+    if ranks.main and config != checkpoint.config:
+        save_config(folder, command.config)
     say(ranks, f"going on from iteration {checkpoint.iteration} ({last})")
     return checkpoint
+
+
+def lengthened(old: TrainConfig, new: TrainConfig) -> TrainConfig:
+    """The old configuration with the new number of iterations, if a run may be lengthened by it.
+
+    It may where no step already done would have been another one: with the schedule `steps`, whose
+    rate does not depend on how long a run is.
+    """
+    longer = new.optim.iterations > old.optim.iterations
+    if old.optim.schedule != "steps" or not longer:
+        return old
+    optim = old.optim.model_copy(update={"iterations": new.optim.iterations})
+    return old.model_copy(update={"optim": optim})
+
+
+def save_config(folder: Path, config: TrainConfig) -> None:
+    """Writes `config.yaml` into a run folder."""
+    text = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
+    write_atomically(folder / "config.yaml", text.encode())
 
 
 def clear(folder: Path) -> None:
