@@ -15,7 +15,7 @@ from gait.clip import Frames
 from gait.errors import PackError
 from gait.modality import SIZE, Modality
 from gait.progress import progress
-from train.data.layout import GalleryRule
+from train.data.dataset_layout import GalleryRule
 from train.data.pack import Pack, Record
 from train.protocols.result import ProtocolResult
 from train.report.results import score

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from gait.modality import Modality
 from gait.progress import progress
 from train.data.batches import MappedFrames, Rows
-from train.data.layout import Embedded
+from train.data.dataset_layout import Embedded
 from train.data.pack import Pack, Record
 from train.model.network import GaitNetwork
 

@@ -23,9 +23,9 @@ from gait.errors import EvaluationError
 from gait.metrics import Distance
 from gait.modality import Modality
 from train.checkpoint import load_checkpoint
-from train.data.layout import Embedded, GalleryRule, Scoring
+from train.data.dataset_layout import Embedded, GalleryRule, Scoring
 from train.data.pack import Pack, Record
-from train.layouts import layout_named
+from train.dataset_layouts import layout_named
 from train.loop.learner import Machine
 from train.machine.device import pick_device, pick_precision, set_threads
 from train.machine.distributed import Ranks

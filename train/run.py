@@ -24,7 +24,7 @@ from train.config import TrainConfig
 from train.data.pack import Pack
 from train.data.split import Split, split_people
 from train.data.walkers import walkers_pack
-from train.layouts import layout_named
+from train.dataset_layouts import layout_named
 from train.loop.learner import Machine
 from train.loop.trace import TRACE
 from train.loop.training_run import BEST, LAST, TrainingRun

@@ -15,8 +15,8 @@ from gait.errors import ExportError, ParityError
 from gait.modality import Modality
 from gait.variant import Accuracy, Direction, Parity, Similarities, Spread
 from train.data.pack import Pack, Record
+from train.dataset_layouts import layout_named
 from train.embed import Embeddings, embed_sequences
-from train.layouts import layout_named
 from train.model.network import GaitNetwork
 from train.report.results import score
 

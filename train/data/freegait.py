@@ -21,7 +21,7 @@ from gait.errors import ClipDtypeError, ClipShapeError, LayoutError
 from gait.modality import SIZE, Modality
 from gait.pickles import load_arrays
 from gait.sustech1k import Sequence
-from train.data.layout import DatasetLayout, Embedded, Scoring
+from train.data.dataset_layout import DatasetLayout, Embedded, Scoring
 from train.data.pack import Record
 from train.protocols.freegait import evaluate_freegait
 from train.protocols.result import ProtocolResult

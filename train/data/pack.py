@@ -117,7 +117,7 @@ class Pack:
 
     @property
     def layout(self) -> str:
-        """The name of the dataset's layout in `train.layouts`, which decides the protocol."""
+        """The dataset's layout by its name in `train.dataset_layouts`; it decides the protocol."""
         return self.index.layout
 
     @property

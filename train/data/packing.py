@@ -30,7 +30,7 @@ from train.data.pack import INDEX, Index, Record
 from train.data.partition import Partition, load_partition
 from train.data.staging import staged_folder
 from train.data.store_writer import StoreWriter
-from train.layouts import layout_named
+from train.dataset_layouts import layout_named
 
 SKIPPED = "skipped.json"
 SIMULATION = "simulation.json"

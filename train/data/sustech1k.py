@@ -8,7 +8,7 @@ import gait.sustech1k
 from gait.clip import Frames
 from gait.modality import Modality
 from gait.sustech1k import RANGE_VIEWS, SILHOUETTES, load_range_views, load_silhouettes
-from train.data.layout import DatasetLayout, Embedded, Scoring
+from train.data.dataset_layout import DatasetLayout, Embedded, Scoring
 from train.data.pack import Record
 from train.protocols.result import ProtocolResult
 from train.protocols.sustech1k import GALLERY, Labels, evaluate_sustech1k

@@ -11,7 +11,7 @@ import yaml
 
 from gait.metrics import Distance
 from train.checkpoint import Checkpoint
-from train.data.layout import Embedded
+from train.data.dataset_layout import Embedded
 from train.data.pack import Pack, Record
 from train.protocols.result import ProtocolResult
 from train.report.metrics_log import read_metrics

@@ -9,10 +9,10 @@ import torch
 from gait.errors import PackError
 from gait.metrics import Distance
 from train.checkpoint import Checkpoint, build_network, load_checkpoint
-from train.data.layout import Embedded, GalleryRule, Scoring
+from train.data.dataset_layout import Embedded, GalleryRule, Scoring
 from train.data.pack import Pack, Record
+from train.dataset_layouts import layout_named
 from train.embed import Embeddings, by_modality, embed_modalities
-from train.layouts import layout_named
 from train.loop.learner import Machine
 from train.loop.training_run import BEST
 from train.protocols.result import ProtocolResult

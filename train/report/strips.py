@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from gait.clip import Frames
 from gait.metrics import Distance, Parts, distances
 from gait.modality import Modality
-from train.data.layout import DatasetLayout, Embedded
+from train.data.dataset_layout import DatasetLayout, Embedded
 from train.data.pack import Pack, Record
+from train.dataset_layouts import layout_named
 from train.embed import Embeddings, by_modality
-from train.layouts import layout_named
 
 NEAREST = 5
 ZOOM = 2

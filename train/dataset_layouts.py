@@ -3,8 +3,8 @@
 import difflib
 
 from gait.errors import ConfigError
+from train.data.dataset_layout import DatasetLayout
 from train.data.freegait import FREEGAIT
-from train.data.layout import DatasetLayout
 from train.data.sustech1k import SUSTECH1K
 
 LAYOUTS: dict[str, DatasetLayout] = {"sustech1k": SUSTECH1K, "freegait": FREEGAIT}

@@ -12,8 +12,8 @@ import gait.sustech1k
 from gait.errors import ConfigError
 from gait.modality import Modality
 from tests.training_setup import tiny_config
-from train import layouts
-from train.data.layout import DatasetLayout, Embedded, Scoring
+from train import dataset_layouts
+from train.data.dataset_layout import DatasetLayout, Embedded, Scoring
 from train.data.pack import Pack, Record
 from train.data.packing import pack_dataset
 from train.data.split import split_people
@@ -60,7 +60,7 @@ GREY = DatasetLayout(
 
 @pytest.fixture
 def pack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pack:
-    monkeypatch.setitem(layouts.LAYOUTS, "grey", GREY)
+    monkeypatch.setitem(dataset_layouts.LAYOUTS, "grey", GREY)
     rng = np.random.default_rng(0)
     people = [f"{number:02d}" for number in range(10)]
     for person in people:
