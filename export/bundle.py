@@ -80,8 +80,8 @@ def export_bundle(
 
     Raises:
         CheckpointError: not a checkpoint, or not one of this version.
-        ExportError: the graphs are not what they must be, `out` is taken, or there are too few
-            clips to calibrate or to measure accuracy with.
+        ExportError: the network is of one modality, the graphs are not what they must be, `out`
+            is taken, or there are too few clips to calibrate or to measure accuracy with.
         ParityError: the graphs do not compute what the network computes.
         VariantRefusedError: a variant loses too much; nothing was written, or with `passing` the
             bundle was, without it.
@@ -91,6 +91,11 @@ def export_bundle(
     _check_free(out)
     trained = load_checkpoint(checkpoint)
     network = build_network(trained)
+    if len(network.modalities) < len(Modality):
+        raise ExportError(
+            f"got a network of {network.modalities[0]} alone, a bundle needs both modalities: "
+            "train with model.modalities of both"
+        )
     pack = _pack(trained, order)
     clips = _calibration(order, pack)
     compared = drawn() if pack is None else from_pack(pack)

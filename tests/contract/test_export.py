@@ -34,7 +34,7 @@ from gallery.network.session import Device
 from tests.data.make_tiny_bundle import CONFIG, every_variant, save_tiny_checkpoint
 from tests.galleries import TINY, random_embeddings, walk
 from tests.packs import write_pack
-from train.checkpoint import build_network, load_checkpoint
+from train.checkpoint import Checkpoint, build_network, load_checkpoint, save_checkpoint
 from train.config import ModelConfig
 from train.model.network import GaitNetwork
 
@@ -102,6 +102,34 @@ def test_the_centre_ships(checkpoint: Path) -> None:
     with torch.no_grad():
         want = network.embed(torch.from_numpy(clip.copy())[None], Modality.RANGE_VIEW)
     np.testing.assert_allclose(got, F.normalize(want, dim=2), atol=1e-5)
+
+
+@pytest.mark.parametrize("modality", Modality)
+def test_a_pyramid_of_parts_ships(modality: Modality) -> None:
+    torch.manual_seed(0)
+    config = CONFIG.model.model_copy(update={"pyramid": True})
+    network = GaitNetwork(config, CONFIG.diffusion, 3)
+    clip = walk(1, 3, modality).frames
+    graph = trace(backbone(network, modality), modality)
+    (got,) = InferenceSession(graph.SerializeToString()).run(
+        None, {"frames": clip, "index": np.arange(3)[None]}
+    )
+    assert got.shape == (1, 31, config.embedding)
+    with torch.no_grad():
+        want = network.embed(torch.from_numpy(clip.copy())[None], modality)
+    np.testing.assert_allclose(got, F.normalize(want, dim=2), atol=1e-5)
+
+
+def test_a_network_of_one_sensor_is_refused(tmp_path: Path) -> None:
+    model = CONFIG.model.model_copy(update={"modalities": (Modality.SILHOUETTE,)})
+    diffusion = CONFIG.diffusion.model_copy(update={"phases": ()})
+    config = CONFIG.model_copy(update={"model": model, "diffusion": diffusion})
+    network = GaitNetwork(model, diffusion, 3)
+    made = Checkpoint(config, network.state_dict(), ["a", "b", "c"], 1, True)
+    save_checkpoint(tmp_path / "one.pt", made)
+    with pytest.raises(ExportError, match="network of silhouette alone, a bundle needs both"):
+        exporting.export_bundle(tmp_path / "one.pt", tmp_path / "bundle")
+    assert not (tmp_path / "bundle").exists()
 
 
 @pytest.mark.parametrize("modality", Modality)
