@@ -31,9 +31,9 @@ from gait.sustech1k import find_sequences, load_clip
 from gallery.record.location import BUNDLE_FOLDER
 from train.checkpoint import load_checkpoint
 from train.data.partition import load_partition
+from train.data.walkers import DATASET, walkers_folder
 from train.simulate.run import PARTITION
 from train.storage import write_atomically
-from train.walkers import DATASET, walkers_folder
 
 ENROLLED, PROBED = "00-nm", "01-nm"
 

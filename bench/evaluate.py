@@ -14,8 +14,8 @@ import tyro
 from bench.measuring.options import Json
 from bench.measuring.process_memory import in_child, peak_bytes
 from gait.cli import run
-from train.evaluate import Labels, evaluate_sustech1k
 from train.protocols.outcomes import cores
+from train.protocols.sustech1k import Labels, evaluate_sustech1k
 
 VIEWS = (
     "000", "000-far", "045", "090", "090-near", "135",

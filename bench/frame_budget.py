@@ -30,7 +30,7 @@ from train.checkpoint import build_network, load_checkpoint
 from train.data.pack import Pack, Record
 from train.embed import Embeddings
 from train.model.network import GaitNetwork
-from train.results import score
+from train.report.results import score
 
 Rows = NDArray[np.intp]
 

@@ -22,7 +22,7 @@ from bench.training.timed_training import Trainer, open_frames
 from gait.cli import run
 from gallery.command_line.table import table
 from train.config import TrainConfig
-from train.distributed import Ranks, process_group
+from train.machine.distributed import Ranks, process_group
 from train.presets import load_config
 
 

@@ -22,12 +22,12 @@ from bench.training.machine import make_machine
 from gait.cli import run
 from gait.errors import ConfigError
 from train.checkpoint import load_checkpoint
-from train.loop import LAST
+from train.data.walkers import walkers_pack
+from train.loop.training_run import LAST
 from train.presets import differences
 from train.simulate.config import SimulateConfig
 from train.simulate.recorded import find_people
 from train.storage import write_atomically
-from train.walkers import walkers_pack
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,9 +1,10 @@
 """Speed and memory of training steps: `python -m bench.train [PRESET] [--pack PACK]`.
 
-The step is the one that trains (`train.learner`). One row is the default, one the plain path, and
-each other differs from the default in one thing. The rows take turns, so that what else the machine
-does meets all of them, and ratios are taken within a turn. Beside them: the machine's best matrix
-products and copies, measured in the same run, and the step's FLOPs and bytes, counted op by op.
+The step is the one that trains (`train.loop.learner`). One row is the default, one the plain path,
+and each other differs from the default in one thing. The rows take turns, so that what else the
+machine does meets all of them, and ratios are taken within a turn. Beside them: the machine's best
+matrix products and copies, measured in the same run, and the step's FLOPs and bytes, counted op by
+op.
 
 It needs torch, numpy, pydantic, tyro, yaml and rich, for the rows of torch.compile a C++ compiler,
 and no dataset. On CUDA it sets the targets of the full-size recipe beside what it found.
@@ -40,8 +41,8 @@ from gait.errors import ConfigError
 from gait.progress import progress
 from train.config import TrainConfig
 from train.data.pack import Pack
+from train.data.split import split_people
 from train.presets import load_config
-from train.split import split_people
 
 Costs = Mapping[str, Mapping[str, OpCost]]
 

@@ -12,14 +12,14 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 
-from export.accuracy import TestWalks
 from export.backbone import Backbone, backbone
-from export.calibration import CalibrationSet, find_calibration
-from export.candidates import Advance, Candidate, Graphs, fp16, fp32, int8, measured
-from export.graph import trace
-from export.parity import Embeddings, Graph, Report, check_ranking, check_shapes
-from export.quantise import Method
-from export.retrieval import RetrievalSet, drawn, from_pack
+from export.checks.accuracy import TestWalks
+from export.checks.parity import Embeddings, Graph, Report, check_ranking, check_shapes
+from export.checks.retrieval import RetrievalSet, drawn, from_pack
+from export.variants.calibration import CalibrationSet, find_calibration
+from export.variants.candidates import Advance, Candidate, Graphs, fp16, fp32, int8, measured
+from export.variants.graph import trace
+from export.variants.quantise import Method
 from gait.clip import Frames
 from gait.errors import ExportError, StorageError, VariantRefusedError
 from gait.manifest import MANIFEST, FileRecord, Manifest, Origin, Shape, contract_id
@@ -27,7 +27,7 @@ from gait.modality import Modality
 from gait.variant import Variant
 from train.checkpoint import Checkpoint, build_network, load_checkpoint
 from train.data.pack import INDEX
-from train.walkers import PACK, walkers_folder
+from train.data.walkers import PACK, walkers_folder
 
 PARITY = "parity.json"
 MAX_LOSS = 0.3
@@ -80,8 +80,8 @@ def export_bundle(
 
     Raises:
         CheckpointError: not a checkpoint, or not one of this version.
-        ExportError: the graphs are not what they must be, `out` is taken, or there are too few
-            clips to calibrate or to measure accuracy with.
+        ExportError: the network is of one modality, the graphs are not what they must be, `out`
+            is taken, or there are too few clips to calibrate or to measure accuracy with.
         ParityError: the graphs do not compute what the network computes.
         VariantRefusedError: a variant loses too much; nothing was written, or with `passing` the
             bundle was, without it.
@@ -91,6 +91,11 @@ def export_bundle(
     _check_free(out)
     trained = load_checkpoint(checkpoint)
     network = build_network(trained)
+    if len(network.modalities) < len(Modality):
+        raise ExportError(
+            f"got a network of {network.modalities[0]} alone, a bundle needs both modalities: "
+            "train with model.modalities of both"
+        )
     pack = _pack(trained, order)
     clips = _calibration(order, pack)
     compared = drawn() if pack is None else from_pack(pack)
@@ -201,7 +206,7 @@ def _save(
         contract=contract_id(variants[Variant.FP32].models, records),
         created=datetime.now(UTC),
         simulated=trained.simulated,
-        embedding=Shape(parts=config.model.parts, dim=config.model.embedding),
+        embedding=Shape(parts=config.model.embedding_parts, dim=config.model.embedding),
         variants=variants,
         files=records,
         checkpoint=Origin(

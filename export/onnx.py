@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 import tyro
 
 from export.bundle import MAX_LOSS, PARITY, Order, export_bundle
-from export.parity import Report
+from export.checks.parity import Report
 from gait.cli import run
 from gait.errors import VariantRefusedError
 from gait.manifest import Manifest

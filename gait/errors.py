@@ -25,7 +25,7 @@ GaitError
 │   ├── OutOfMemoryError      training.out_of_memory
 │   └── CheckpointError       training.checkpoint
 ├── ExportError               export.failed
-│   ├── ParityError           export.parity
+│   ├── ParityError           export.checks.parity
 │   └── VariantRefusedError   export.refused (fields: variant, loss, allowed)
 ├── BundleError               bundle.invalid
 │   └── BundleTamperedError   bundle.tampered
@@ -200,7 +200,7 @@ class ExportError(GaitError):
 class ParityError(ExportError):
     """The exported graph does not compute what the trained network computes."""
 
-    code = "export.parity"
+    code = "export.checks.parity"
 
 
 class VariantRefusedError(ExportError):

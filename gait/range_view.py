@@ -102,22 +102,6 @@ def project(points: Sequence[Points], forward: Forward = Forward.MINUS_X) -> Ali
     )
 
 
-def range_image(points: Points, forward: Forward = Forward.MINUS_X) -> NDArray[np.float32]:
-    """The whole view of one frame before any cropping: metres to the nearest point of each bin.
-
-    Args:
-        points: `(k, 3)` x, y, z in metres.
-        forward: the axis that points at the walker.
-
-    Returns:
-        `(200, 938)` horizontal distance, infinite where no point falls.
-    """
-    _check(0, points)
-    cloud = np.asarray(points, dtype=np.float64)
-    rows, columns, distance, _ = _bins(cloud[np.isfinite(cloud).all(axis=1)], forward)
-    return _nearest(rows, columns, distance, (ROWS, COLUMNS))
-
-
 def _check(index: int, cloud: Points) -> None:
     if not isinstance(cloud, np.ndarray) or cloud.dtype.kind not in "fiu":
         got = getattr(cloud, "dtype", type(cloud).__name__)

@@ -1,7 +1,7 @@
 """SUSTech1K's folder layout: `ROOT/<subject>/<type>/<view>/NN-[sync-]<view>-<Sensor>-<name>.pkl`.
 
-Three files of a sequence are read, and written for simulated walkers. They are synchronised at
-10 Hz: all hold the same number T of frames, which may be 0.
+Of a sequence the files 09 and 14 are read; all three are written for simulated walkers. They are
+synchronised at 10 Hz: all hold the same number T of frames, which may be 0.
 
 | file | content |
 |---|---|
@@ -86,45 +86,32 @@ def find_sequences(root: Path) -> list[Sequence]:
     return found
 
 
-def load_silhouettes(sequence: Sequence) -> Frames:
+def load_silhouettes(sequence: Sequence, name: str = SILHOUETTES) -> Frames:
     """The sequence's silhouettes: uint8 `(s, 1, 64, 64)`, soft values 0..255 as stored.
+
+    Args:
+        sequence: which.
+        name: of the file; `{view}` stands for the view's name.
 
     Raises:
         LayoutError: the file is missing.
         ClipShapeError, ClipDtypeError: it holds something else.
         ForbiddenPickleError, CorruptDataError: as `gait.pickles.load_arrays`.
     """
-    path = _path(sequence, SILHOUETTES)
+    path = _path(sequence, name)
     return _frames(load_arrays(path), (SIZE, SIZE), path)[:, np.newaxis]
 
 
-def load_range_views(sequence: Sequence) -> Frames:
-    """The sequence's range views: uint8 `(s, 3, 64, 64)` RGB.
+def load_range_views(sequence: Sequence, name: str = RANGE_VIEWS) -> Frames:
+    """The sequence's range views: uint8 `(s, 3, 64, 64)` RGB. Arguments as `load_silhouettes`.
 
     Raises:
         LayoutError: the file is missing.
         ClipShapeError, ClipDtypeError: it holds something else.
         ForbiddenPickleError, CorruptDataError: as `gait.pickles.load_arrays`.
     """
-    path = _path(sequence, RANGE_VIEWS)
+    path = _path(sequence, name)
     return _frames(load_arrays(path), (3, SIZE, SIZE), path)
-
-
-def load_points(sequence: Sequence) -> list[Points]:
-    """The sequence's point clouds: for each frame float64 `(k, 3)`, metres.
-
-    Raises:
-        LayoutError: the file is missing.
-        ClipShapeError: it holds something else.
-        ForbiddenPickleError, CorruptDataError: as `gait.pickles.load_arrays`.
-    """
-    path = _path(sequence, POINTS)
-    clouds = load_arrays(path)
-    if not isinstance(clouds, list | np.ndarray):
-        raise ClipShapeError(
-            f"{path} holds a {type(clouds).__name__}, need a list of (k, 3) arrays"
-        )
-    return [_cloud(cloud, path) for cloud in clouds]
 
 
 def load_clip(sequence: Sequence, modality: Modality) -> Clip:
@@ -210,14 +197,19 @@ def _folders(parent: Path) -> Iterator[Path]:
 
 def _path(sequence: Sequence, name: str) -> Path:
     """The file of one kind. The released files say `sync-`; some copies leave it out."""
-    index, rest = name.split("-sync-{view}")
+    index, found, rest = name.partition("-sync-{view}")
+    if not found:
+        return _existing(sequence.folder / name)
     pattern = re.compile(rf"{index}-(sync-)?.*{re.escape(rest)}")
     with os.scandir(sequence.folder) as entries:
-        found = sorted(e.name for e in entries if pattern.fullmatch(e.name))
-    if not found:
-        wanted = name.format(view=sequence.view)
-        raise LayoutError(f"{sequence.folder} has no {wanted}", file=wanted)
-    return sequence.folder / found[-1]
+        names = sorted(e.name for e in entries if pattern.fullmatch(e.name))
+    return _existing(sequence.folder / (names[-1] if names else name.format(view=sequence.view)))
+
+
+def _existing(path: Path) -> Path:
+    if not path.exists():
+        raise LayoutError(f"{path.parent} has no {path.name}", file=path.name)
+    return path
 
 
 def _frames(item: object, shape: tuple[int, ...], source: Path) -> Frames:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from gait.sustech1k import write_sequence
-from train.data.packing import Report, pack_dataset, read_sustech1k
+from train.data.packing import Report, pack_dataset
 
 FRAMES = 5
 SUBJECTS = ("0000", "0001", "0002", "0003")
@@ -37,4 +37,4 @@ def pack_all(root: Path, name: str = "pack") -> Report:
     """Packs a dataset folder into a folder beside it."""
     out = root.parent / name
     partition = root / "partition.json"
-    return pack_dataset(root, partition, out, layout="sustech1k", read=read_sustech1k)
+    return pack_dataset(root, partition, out, layout="sustech1k")

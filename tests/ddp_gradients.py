@@ -6,12 +6,12 @@ from pathlib import Path
 import torch
 
 from tests.training_setup import tiny_config
-from train.batches import MappedFrames, batches
+from train.data.batches import MappedFrames, batches
 from train.data.pack import Pack
 from train.data.sampler import PKSampler
-from train.distributed import Ranks, process_group
-from train.learner import Learner, Machine
-from train.ledger import Ledger
+from train.loop.learner import Learner, Machine
+from train.loop.ledger import Ledger
+from train.machine.distributed import Ranks, process_group
 
 CPU = torch.device("cpu")
 

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gait.modality import Modality
-from train.data.pack import INDEX, STORES, Index, LayoutName, Record, Store
+from train.data.pack import INDEX, STORES, Index, Record, Store
+from train.data.partition import Role
 
 TYPES = ("00-nm", "01-nm", "02-bg")
 VIEWS = ("000", "090")
@@ -21,13 +22,18 @@ def write_pack(
     types: Sequence[str] = TYPES,
     views: Sequence[str] = VIEWS,
     lengths: tuple[int, int] = (3, 9),
-    layout: LayoutName = "sustech1k",
+    layout: str = "sustech1k",
     seed: int = 0,
+    roles: bool = False,
+    modalities: Sequence[Modality] = tuple(Modality),
 ) -> Path:
     """Writes a pack of `train + test` random people, `len(types) · len(views)` walks each.
 
     Args:
         lengths: the fewest and the most frames of a walk.
+        roles: whether test walks have the roles of lists: `00-nm` from the first view is the
+            gallery, `01-nm` are the probes.
+        modalities: what the pack holds.
     """
     rng = np.random.default_rng(seed)
     records: list[Record] = []
@@ -43,10 +49,11 @@ def write_pack(
                 frames[Modality.SILHOUETTE].append(walk[:, :1])
                 frames[Modality.RANGE_VIEW].append(walk[:, 1:])
                 split = "train" if person < train else "test"
-                records.append(Record(f"{person:04d}", kind, view, split, start, length))  # type: ignore[arg-type]
+                role = _role(kind, view == views[0]) if roles and split == "test" else None
+                records.append(Record(f"{person:04d}", kind, view, split, start, length, role))  # type: ignore[arg-type]
                 start += length
     folder.mkdir(parents=True)
-    stores = {m: _write_store(folder / STORES[m], np.concatenate(frames[m])) for m in Modality}
+    stores = {m: _write_store(folder / STORES[m], np.concatenate(frames[m])) for m in modalities}
     index = Index(
         layout=layout,
         simulated=True,
@@ -56,6 +63,12 @@ def write_pack(
     )
     (folder / INDEX).write_text(index.model_dump_json())
     return folder
+
+
+def _role(kind: str, first_view: bool) -> Role | None:
+    if kind == "00-nm" and first_view:
+        return "gallery"
+    return "probe" if kind == "01-nm" else None
 
 
 def _write_store(path: Path, frames: NDArray[np.uint8]) -> Store:

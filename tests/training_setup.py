@@ -39,7 +39,7 @@ TINY: dict[str, Any] = {
 
 def tiny_config(**changes: dict[str, Any]) -> TrainConfig:
     """The tiny configuration with some fields of some sections changed."""
-    sections = {name: {**TINY[name], **fields} for name, fields in changes.items()}
+    sections = {name: {**TINY.get(name, {}), **fields} for name, fields in changes.items()}
     return TrainConfig.model_validate({**TINY, **sections})
 
 

@@ -4,7 +4,7 @@ python -m train.baseline PACK
 """
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import numpy as np
 import tyro
@@ -15,8 +15,10 @@ from gait.clip import Frames
 from gait.errors import PackError
 from gait.modality import SIZE, Modality
 from gait.progress import progress
+from train.data.dataset_layout import GalleryRule
 from train.data.pack import Pack, Record
-from train.evaluate import Labels, ProtocolResult, evaluate_freegait, evaluate_sustech1k
+from train.protocols.result import ProtocolResult
+from train.report.results import score
 
 STRIPS = 16
 """Horizontal strips, each one part of the embedding."""
@@ -43,7 +45,7 @@ def mean_occupancy(frames: Frames, modality: Modality) -> NDArray[np.float32]:
 def evaluate_pixels(
     pack: Pack,
     *,
-    gallery: Literal["list", "complement"] = "list",
+    gallery: GalleryRule = "list",
     bootstrap: int = 1000,
     seed: int = 0,
 ) -> ProtocolResult:
@@ -62,28 +64,8 @@ def evaluate_pixels(
     records = [pack.records[index] for index in pack.of_split("test")]
     if not records:
         raise PackError(f"{pack.path} has no test sequences, need some to evaluate")
-    embeddings = {m: _embeddings(pack, records, m) for m in Modality}
-    both = embeddings[Modality.SILHOUETTE], embeddings[Modality.RANGE_VIEW]
-    subjects = np.array([record.subject for record in records])
-    if pack.layout == "freegait":
-        roles = np.array([record.role or "" for record in records])
-        return evaluate_freegait(
-            *both,
-            subjects,
-            roles,
-            gallery=gallery,
-            bootstrap=bootstrap,
-            seed=seed,
-            simulated=pack.simulated,
-        )
-    types, views = (np.array([getattr(r, name) for r in records]) for name in ("type", "view"))
-    return evaluate_sustech1k(
-        *both,
-        Labels(subjects, types, views),
-        bootstrap=bootstrap,
-        seed=seed,
-        simulated=pack.simulated,
-    )
+    embeddings = {m: _embeddings(pack, records, m) for m in pack.modalities}
+    return score(pack, records, embeddings, bootstrap=bootstrap, seed=seed, gallery=gallery)
 
 
 def _embeddings(pack: Pack, records: list[Record], modality: Modality) -> NDArray[np.float32]:
@@ -98,7 +80,7 @@ def _embeddings(pack: Pack, records: list[Record], modality: Modality) -> NDArra
 
 def main(
     pack: tyro.conf.Positional[Path],
-    gallery: Literal["list", "complement"] = "list",
+    gallery: GalleryRule = "list",
     views: bool = False,
     bootstrap: int = 1000,
     seed: int = 0,

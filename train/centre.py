@@ -10,10 +10,10 @@ import tyro
 
 from gait.cli import run
 from gait.errors import PackError
-from train.centring import centre_embeddings
 from train.checkpoint import build_network, load_checkpoint, save_checkpoint
-from train.device import pick_device, pick_precision
-from train.distributed import Ranks
+from train.loop.embedding_centre import centre_embeddings
+from train.machine.device import pick_device, pick_precision
+from train.machine.distributed import Ranks
 from train.run import Command, open_pack
 
 

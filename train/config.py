@@ -20,8 +20,9 @@ from pydantic import (
 )
 
 from gait.errors import ConfigError
-from gait.modality import SIZE
-from train.diffusion.schedule import BetaSchedule, partition, signal_retention
+from gait.metrics import Distance
+from gait.modality import SIZE, Modality
+from train.noise_schedule import BetaSchedule, partition, signal_retention
 from train.simulate.config import SimulateConfig
 
 
@@ -43,6 +44,8 @@ class ModelConfig(Config):
 
     channels: tuple[PositiveInt, ...] = Field(default=(64, 128, 256, 512), min_length=1)
     """Width of each stage of a branch; the stem has the first."""
+    modalities: tuple[Modality, ...] = Field(default=tuple(Modality), min_length=1)
+    """What is trained on: both modalities, or one alone (then without a diffusion branch)."""
     strides: tuple[PositiveInt, ...] = (1, 2, 2, 1)
     """Stride of each stage's first block."""
     blocks: tuple[PositiveInt, ...] = (1, 1, 1, 1)
@@ -51,6 +54,12 @@ class ModelConfig(Config):
     """Stride of the first convolution."""
     parts: PositiveInt = 16
     """Horizontal strips p (Eq. 2)."""
+    pyramid: bool = False
+    """Also 1, 2, 4, … strips, up to `parts`: with 16, an embedding of 31 parts. The paper calls its
+    pooling multi-scale and gives 16 strips."""
+    initialisation: Literal["per_part", "opengait"] = "per_part"
+    """How the part embeddings and the classifier start: Xavier for each part's matrix, or, as in
+    OpenGait, for all parts as one tensor, whose numbers are some 12 times smaller."""
     embedding: PositiveInt = 256
     """Size d of one part's embedding (Eq. 3)."""
     margin: float = Field(default=0.2, ge=0)
@@ -66,6 +75,20 @@ class ModelConfig(Config):
     the paper."""
 
     @property
+    def strips(self) -> tuple[int, ...]:
+        """Numbers of strips that a feature map is cut into, coarse to fine.
+
+        `parts` divides a power of two, 64, and so is one itself.
+        """
+        scales = range(self.parts.bit_length()) if self.pyramid else ()
+        return tuple(2**scale for scale in scales) or (self.parts,)
+
+    @property
+    def embedding_parts(self) -> int:
+        """Parts of an embedding: the strips of all scales."""
+        return sum(self.strips)
+
+    @property
     def downsampling(self) -> int:
         """Pixels of a frame per cell of the feature map, along each axis."""
         return self.stem_stride * math.prod(self.strides)
@@ -78,6 +101,8 @@ class ModelConfig(Config):
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
+        if len(set(self.modalities)) < len(self.modalities):
+            raise ConfigError(f"got modalities {self.modalities}, need each at most once")
         stages = {len(self.channels), len(self.strides), len(self.blocks)}
         if len(stages) > 1:
             raise ConfigError(
@@ -144,7 +169,11 @@ class DiffusionConfig(Config):
     axial_attention: bool = True
     """Attention over rows in the bottleneck (Eq. 11)."""
     denoiser: DenoiserKind = DenoiserKind.SHARED
-    """One light denoiser for both modalities, one each, one heavy one, or none."""
+    """One light denoiser for both modalities, one each (each with a modal token of its own), one
+    heavy one, or none."""
+    latent_channels: PositiveInt | None = None
+    """Channels of the clean latents, made by the generative heads; None: as many as the maps have.
+    The denoiser's size goes with their square. Phase 1 of our network needs as many as its maps."""
     attention_heads: PositiveInt = 4
     """Heads of the axial attention."""
     time_embedding: int = Field(default=256, gt=0, multiple_of=2)
@@ -169,6 +198,11 @@ class DiffusionConfig(Config):
     def _well_posed(self) -> Self:
         if list(self.phases) != sorted(set(self.phases)):
             raise ConfigError(f"got phases {self.phases}, need each at most once, in rising order")
+        if self.latent_channels is not None and not self.decoupled_heads:
+            raise ConfigError(
+                f"got latent_channels = {self.latent_channels} without decoupled_heads, "
+                "need the heads to make latents of another width"
+            )
         if self.denoiser is DenoiserKind.NONE and self.phases == (2,):
             raise ConfigError("got phase 2 alone and no denoiser: it would compare nothing")
         _ = self.intervals
@@ -214,12 +248,20 @@ class OptimConfig(Config):
 class DataConfig(Config):
     """Who is trained on."""
 
-    layout: Literal["sustech1k", "freegait"] = "sustech1k"
-    """Of the pack; it decides the protocol. Simulated walkers have SUSTech1K's."""
+    layout: str = "sustech1k"
+    """Of the pack: sustech1k or freegait. It decides the protocol; simulated walkers have
+    SUSTech1K's."""
     simulated: bool = False
     """Without a pack, make the walkers that the section `walkers` describes."""
     validation_subjects: NonNegativeInt = 0
     """Training people held out to choose the best checkpoint; 0 takes the last one."""
+
+
+class EvaluationConfig(Config):
+    """How embeddings are compared: in reports, and where the best checkpoint is chosen."""
+
+    distance: Distance | None = None
+    """`cosine` or `euclidean`; None: cosine where embeddings are centred, else Euclidean."""
 
 
 class RunConfig(Config):
@@ -266,4 +308,37 @@ class TrainConfig(Config):
     walkers: SimulateConfig = SimulateConfig.model_validate({"points": False})
     batch: BatchConfig = BatchConfig()
     optim: OptimConfig = OptimConfig()
+    evaluation: EvaluationConfig = EvaluationConfig()
     run: RunConfig = RunConfig()
+
+    @property
+    def distance(self) -> Distance:
+        """What validation and reports compare embeddings by."""
+        centred = Distance.COSINE if self.model.centred else Distance.EUCLIDEAN
+        return self.evaluation.distance or centred
+
+    @property
+    def latent_shape(self) -> tuple[int, int, int]:
+        """`(c, h, w)` of the clean latents."""
+        channels, height, width = self.model.latent_shape
+        return self.diffusion.latent_channels or channels, height, width
+
+    @model_validator(mode="after")
+    def _latents_that_fit(self) -> Self:
+        channels, latent = self.model.channels[-1], self.latent_shape[0]
+        if latent != channels and 1 in self.diffusion.phases:
+            raise ConfigError(
+                f"got {latent} latent channels and maps of {channels}, need as many in phase 1, "
+                "whose estimates go through the heads of the maps: leave phase 1 out, or give "
+                "latent_channels no value"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _pairs_to_align(self) -> Self:
+        if len(self.model.modalities) == 1 and self.diffusion.phases:
+            raise ConfigError(
+                f"got diffusion phases {self.diffusion.phases} and {self.model.modalities[0]} "
+                "alone, need both modalities to align: give --diffusion.phases without a number"
+            )
+        return self

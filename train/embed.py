@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from gait.modality import Modality
 from gait.progress import progress
-from train.batches import MappedFrames, Rows
+from train.data.batches import MappedFrames, Rows
+from train.data.dataset_layout import Embedded
 from train.data.pack import Pack, Record
 from train.model.network import GaitNetwork
 
@@ -24,7 +25,11 @@ class Embeddings(NamedTuple):
     range_view: NDArray[np.float32]
 
 
-@torch.inference_mode()
+def by_modality(found: Embeddings | Embedded) -> Embedded:
+    """Embeddings of both modalities, or of those that there are, by modality."""
+    return dict(zip(Modality, found, strict=True)) if isinstance(found, Embeddings) else found
+
+
 def embed_sequences(
     network: GaitNetwork,
     pack: Pack,
@@ -33,6 +38,20 @@ def embed_sequences(
     precision: torch.dtype = torch.float32,
     title: str = "embedding",
 ) -> Embeddings:
+    """Embeds sequences in both modalities. Arguments as in `embed_modalities`."""
+    found = embed_modalities(network, pack, records, device, precision, title)
+    return Embeddings(*(found[modality] for modality in Modality))
+
+
+@torch.inference_mode()
+def embed_modalities(
+    network: GaitNetwork,
+    pack: Pack,
+    records: Sequence[Record],
+    device: torch.device,
+    precision: torch.dtype = torch.float32,
+    title: str = "embedding",
+) -> Embedded:
     """Embeds sequences of a pack with the network as it is now, in evaluation mode.
 
     Sequences of like length go together. A shorter one repeats its last frame, which the maximum
@@ -47,27 +66,28 @@ def embed_sequences(
         title: what the progress bar says.
 
     Returns:
-        One embedding a sequence, in the order of `records`.
+        For each modality that the network and the pack have, one embedding a sequence, float32
+        `(n, p, d)`, in the order of `records`.
     """
     training = network.training
     network.eval()
     frames = MappedFrames(pack, records)
     lengths = np.array([r.length for r in records])
-    found: tuple[list[NDArray[np.float32]], ...] = ([], [])
+    modalities = [m for m in network.modalities if m in pack.modalities]
+    found: dict[Modality, list[NDArray[np.float32]]] = {m: [] for m in modalities}
     groups = batched_by_length(lengths)
     with progress() as bar, torch.autocast(device.type, precision, precision != torch.float32):
         task = bar.add_task(title, total=len(records), note="")
         for group in groups:
             offsets = np.minimum(np.arange(lengths[group].max()), lengths[group, None] - 1)
-            for modality, clips, out in zip(
-                Modality, frames.fetch(group, offsets), found, strict=True
-            ):
-                embedding = network.embed(clips.to(device), modality)
-                out.append(embedding.float().cpu().numpy())
+            clips = dict(zip(Modality, frames.fetch(group, offsets), strict=True))
+            for modality, out in found.items():
+                embedding = network.embed(clips[modality].to(device), modality)
+                out.append(embedding.cpu().numpy())
             bar.advance(task, len(group))
     network.train(training)
     back = np.argsort(np.concatenate(groups))
-    return Embeddings(*(np.concatenate(parts)[back] for parts in found))
+    return {modality: np.concatenate(parts)[back] for modality, parts in found.items()}
 
 
 def batched_by_length(lengths: NDArray[np.int_]) -> list[Rows]:

@@ -1,14 +1,18 @@
-"""Scores embeddings under a published protocol: `python -m train.evaluate EMBEDDINGS.npz`.
+"""Scores a checkpoint, or embeddings, under a published protocol.
 
-The file holds `silhouette` and `range_view`, float `(n, p, d)`, and string arrays of n: `subjects`,
-`types` and `views` for SUSTech1K (and simulated walkers), `subjects` and `roles` for FreeGait.
+python -m train.evaluate CHECKPOINT.pt --pack PACK [--report FOLDER]
+python -m train.evaluate EMBEDDINGS.npz [--protocol freegait]
+
+The .npz holds `silhouette` and `range_view`, or one of them, float `(n, p, d)`, and string arrays
+of n: `subjects`, `types` and `views` for SUSTech1K (and simulated walkers), `subjects` and `roles`
+for FreeGait. `--embeddings` writes such a file from a checkpoint.
 """
 
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import numpy as np
 import tyro
@@ -16,24 +20,18 @@ from numpy.typing import NDArray
 
 from gait.cli import run
 from gait.errors import EvaluationError
-from train.protocols.difference import Difference, Differences
-from train.protocols.freegait import evaluate_freegait
-from train.protocols.records import Interval, Row, Score
+from gait.metrics import Distance
+from gait.modality import Modality
+from train.checkpoint import load_checkpoint
+from train.data.dataset_layout import Embedded, GalleryRule, Scoring
+from train.data.pack import Pack, Record
+from train.dataset_layouts import layout_named
+from train.loop.learner import Machine
+from train.machine.device import pick_device, pick_precision, set_threads
+from train.machine.distributed import Ranks
 from train.protocols.result import ProtocolResult
-from train.protocols.sustech1k import CONDITIONS, Labels, evaluate_sustech1k
-
-__all__ = [
-    "CONDITIONS",
-    "Difference",
-    "Differences",
-    "Interval",
-    "Labels",
-    "ProtocolResult",
-    "Row",
-    "Score",
-    "evaluate_freegait",
-    "evaluate_sustech1k",
-]
+from train.report.results import Tested, embed_test_people, write_results
+from train.run import Command, open_pack
 
 _UNREADABLE = (
     ValueError,
@@ -44,54 +42,66 @@ _UNREADABLE = (
     zlib.error,
 )
 
+_FIELDS = {"subjects": "subject", "types": "type", "views": "view", "roles": "role"}
+"""Names of the arrays of an .npz, and of the fields of a record."""
+
+_NEEDED = {"sustech1k": ("subjects", "types", "views"), "freegait": ("subjects", "roles")}
+"""What a protocol needs of them; another one needs all."""
+
 
 def main(
-    embeddings: tyro.conf.Positional[Path],
-    protocol: Literal["sustech1k", "freegait"] = "sustech1k",
-    gallery: Literal["list", "complement"] = "list",
+    source: tyro.conf.Positional[Path],
+    pack: Path | None = None,
+    protocol: str | None = None,
+    gallery: GalleryRule = "list",
+    distance: Distance | None = None,
     simulated: bool = False,
     views: bool = False,
     bootstrap: int = 1000,
     seed: int = 0,
     against: Path | None = None,
+    report: Path | None = None,
+    embeddings: Path | None = None,
     out: Path | None = None,
     as_json: Annotated[bool, tyro.conf.arg(name="json")] = False,
 ) -> None:
-    """Scores embeddings: both distances, all four modality directions, 95 % intervals.
+    """Scores a checkpoint or embeddings: both distances, all directions, 95 % intervals.
 
     Args:
-        embeddings: .npz file with the arrays named above.
-        protocol: whose rules to follow.
+        source: a checkpoint of train.run (.pt), or an .npz file with the arrays named above.
+        pack: whose test people to score a checkpoint on; simulated walkers are made if not given.
+        protocol: whose rules to follow, sustech1k or freegait; not given: the pack's, of an .npz
+            sustech1k.
         gallery: FreeGait only: the listed gallery, or all that are no probe.
-        simulated: the people are simulated; the table will say so.
+        distance: which distance comes first; not given: that of the checkpoint's configuration.
+        simulated: the people of an .npz are simulated; the table will say so.
         views: also a line for each probe view.
         bootstrap: resamples of people.
         seed: of the resamples.
         against: an earlier result's JSON; prints the change since then instead.
+        report: write results.json, cmc.png and report.html into this folder (of a checkpoint).
+        embeddings: write the checkpoint's embeddings here, as an .npz that this command reads.
         out: write the JSON here, with the resamples a paired comparison needs.
         as_json: print JSON instead of tables.
     """
-    arrays = load_embeddings(embeddings)
-    both = _array(arrays, "silhouette"), _array(arrays, "range_view")
-    subjects = _array(arrays, "subjects").astype(str)
-    if protocol == "sustech1k":
-        labels = Labels(
-            subjects, _array(arrays, "types").astype(str), _array(arrays, "views").astype(str)
-        )
-        result = evaluate_sustech1k(
-            *both, labels, bootstrap=bootstrap, seed=seed, simulated=simulated
-        )
+    how = Scoring(bootstrap=bootstrap, seed=seed, simulated=simulated, gallery=gallery)
+    if source.suffix not in {".pt", ".pth"}:
+        if pack or report or embeddings:
+            raise EvaluationError("--pack, --report and --embeddings need a checkpoint (.pt)")
+        how = how._replace(distance=distance or Distance.COSINE)
+        result = score_file(source, protocol or "sustech1k", how)
     else:
-        roles = _array(arrays, "roles").astype(str)
-        result = evaluate_freegait(
-            *both,
-            subjects,
-            roles,
-            gallery=gallery,
-            bootstrap=bootstrap,
-            seed=seed,
-            simulated=simulated,
+        tested = embed_by_checkpoint(source, pack)
+        how = how._replace(
+            distance=distance or tested.checkpoint.config.distance, simulated=tested.pack.simulated
         )
+        if embeddings is not None:
+            save_embeddings(embeddings, tested.records, tested.embeddings)
+        layout = protocol or tested.pack.layout
+        if report is not None:
+            result = write_results(report, tested, how, source.parent, layout)
+        else:
+            result = layout_named(layout).score(tested.embeddings, tested.records, how)
     if out is not None:
         out.write_text(result.to_json(resamples=True))
     if against is not None:
@@ -99,6 +109,73 @@ def main(
         print(changes.to_json() if as_json else changes.table())
     else:
         print(result.to_json() if as_json else result.table(views=views))
+
+
+def embed_by_checkpoint(path: Path, pack: Path | None) -> Tested:
+    """Embeds a pack's test people by a checkpoint, on the device of its configuration.
+
+    The pack may be of another layout than the one that was trained on.
+
+    Raises:
+        CheckpointError: there is no readable checkpoint.
+        ConfigError: no pack is given and the checkpoint's people were not simulated.
+        PackError: the pack has no test people, or nothing that the network takes.
+    """
+    checkpoint = load_checkpoint(path)
+    config = checkpoint.config
+    opened = Pack.open(pack) if pack is not None else open_pack(Command(config))
+    device = pick_device(config.run, Ranks())
+    set_threads(config.run)
+    machine = Machine(device, pick_precision(config.run, device))
+    return embed_test_people(checkpoint, opened, machine)
+
+
+def score_file(path: Path, protocol: str, how: Scoring) -> ProtocolResult:
+    """Scores the embeddings of an .npz file.
+
+    Raises:
+        EvaluationError: it is not such a file, or lacks an array that the protocol needs.
+    """
+    arrays = load_embeddings(path)
+    held = {m: arrays[m] for m in Modality if m in arrays}
+    if not held:
+        _array(arrays, Modality.RANGE_VIEW)
+    layout, names = layout_named(protocol), _NEEDED.get(protocol, tuple(_FIELDS))
+    columns = {name: _array(arrays, name).astype(str).tolist() for name in names}
+    lengths = {name: len(values) for name, values in [*held.items(), *columns.items()]}
+    if len(set(lengths.values())) > 1:
+        raise EvaluationError(f"got arrays of lengths {lengths}, need as many of each")
+    return layout.score(held, _records(columns), how)
+
+
+def _records(columns: Mapping[str, Sequence[str]]) -> list[Record]:
+    rows = zip(*columns.values(), strict=True)
+    named: list[dict[str, Any]] = [
+        dict(zip((_FIELDS[name] for name in columns), row, strict=True)) for row in rows
+    ]
+    return [
+        Record(
+            row["subject"],
+            row.get("type", ""),
+            row.get("view", ""),
+            "test",
+            index,
+            1,
+            row.get("role") or None,
+        )
+        for index, row in enumerate(named)
+    ]
+
+
+def save_embeddings(path: Path, records: Sequence[Record], embedded: Embedded) -> None:
+    """Writes embeddings as the .npz file that this command reads."""
+    columns = {
+        name: np.array([getattr(record, field) or "" for record in records], dtype=str)
+        for name, field in _FIELDS.items()
+    }
+    arrays: dict[str, Any] = {**{str(m): e for m, e in embedded.items()}, **columns}
+    with path.open("wb") as stream:
+        np.savez(stream, **arrays)
 
 
 def load_embeddings(path: Path) -> dict[str, NDArray[Any]]:
@@ -125,5 +202,11 @@ def _array(arrays: Mapping[str, NDArray[Any]], name: str) -> NDArray[Any]:
     return arrays[name]
 
 
+def command() -> None:
+    """Runs the command line."""
+    values = (tyro.conf.EnumChoicesFromValues,)
+    tyro.cli(main, prog="python -m train.evaluate", description=__doc__, config=values)
+
+
 if __name__ == "__main__":
-    run(lambda: tyro.cli(main, prog="python -m train.evaluate"))
+    run(command)

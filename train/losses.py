@@ -95,16 +95,20 @@ def cross_modal_triplet(first: Tensor, second: Tensor, labels: Tensor, margin: f
 
 
 def within_modality_triplet(first: Tensor, second: Tensor, labels: Tensor, margin: float) -> Tensor:
-    """Triplets of one modality, averaged over both. Not in the paper (METHOD: off by default).
+    """Triplets of one modality, averaged over both. Not in the paper; off by default.
 
-    Args and returns as `cross_modal_triplet`, but an anchor is no positive of itself.
+    Arguments and result as `cross_modal_triplet`.
     """
+    return (
+        one_modality_triplet(first, labels, margin) + one_modality_triplet(second, labels, margin)
+    ) / 2
+
+
+def one_modality_triplet(embeddings: Tensor, labels: Tensor, margin: float) -> Tensor:
+    """Triplets of one modality's embeddings `(n, p, d)`; an anchor is no positive of itself."""
     same = labels[:, None] == labels
     positive = same & ~torch.eye(len(labels), dtype=torch.bool, device=labels.device)
-    loss = [
-        batch_all_triplet(part_distances(e, e), positive, ~same, margin) for e in (first, second)
-    ]
-    return (loss[0] + loss[1]) / 2
+    return batch_all_triplet(part_distances(embeddings, embeddings), positive, ~same, margin)
 
 
 def part_cross_entropy(cosines: Tensor, labels: Tensor, scale: float, smoothing: float) -> Tensor:

@@ -15,9 +15,9 @@ from typing import Annotated, NoReturn
 import tyro
 
 from gait.cli import run
-from train.data.freegait import FreeGait
-from train.data.pack import LayoutName, Pack
-from train.data.packing import SKIPPED, Report, pack_dataset, read_sustech1k
+from gait.modality import Modality
+from train.data.pack import Pack
+from train.data.packing import SKIPPED, Report, pack_dataset, reader
 
 _SHOWN = 3
 
@@ -26,8 +26,10 @@ def pack(
     root: Annotated[Path | None, tyro.conf.Positional] = None,
     partition: Path | None = None,
     out: Path | None = None,
-    layout: LayoutName = "sustech1k",
-    freegait: FreeGait = FreeGait(),  # noqa: B008  (frozen)
+    layout: str = "sustech1k",
+    modality: Modality | None = None,
+    silhouettes: str | None = None,
+    range_views: str | None = None,
     check: Path | None = None,
     as_json: Annotated[bool, tyro.conf.arg(name="json")] = False,
 ) -> None:
@@ -37,8 +39,10 @@ def pack(
         root: the dataset: a folder of <subject>/<type>/<view> folders.
         partition: JSON with TRAIN_SET and TEST_SET, for FreeGait also GALLERY_SET and PROBE_SET.
         out: the pack to make; must not exist.
-        layout: how the dataset is laid out; simulated walkers are sustech1k.
-        freegait: which of FreeGait's pickles to read.
+        layout: how the dataset is laid out, sustech1k or freegait; simulated walkers are sustech1k.
+        modality: pack this one alone; the dataset need not have the other.
+        silhouettes: name of each sequence's file of silhouettes, where it is not the layout's.
+        range_views: the same for range views.
         check: verify this pack instead: sizes, records and the sha256 of all frames.
         as_json: print the result as JSON.
     """
@@ -51,8 +55,10 @@ def pack(
         return
     if root is None or partition is None or out is None:
         _usage("ROOT, --partition and --out are needed, or --check PACK")
-    read = freegait.read if layout == "freegait" else read_sustech1k
-    report = pack_dataset(root, partition, out, layout=layout, read=read)
+    named = {Modality.SILHOUETTE: silhouettes, Modality.RANGE_VIEW: range_views}
+    read = reader(layout, {m: name for m, name in named.items() if name is not None})
+    kinds = tuple(Modality) if modality is None else (modality,)
+    report = pack_dataset(root, partition, out, layout=layout, read=read, modalities=kinds)
     opened = Pack.open(out)
     if as_json:
         print(json.dumps(_contents(opened) | _omissions(report)))
@@ -72,7 +78,8 @@ def _contents(opened: Pack) -> dict[str, object]:
         "layout": opened.layout,
         "simulated": opened.simulated,
         "sequences": len(opened.records),
-        "frames": len(opened.silhouettes),
+        "modalities": list(opened.modalities),
+        "frames": opened.frame_count,
         "subjects": dict(Counter(people.values())),
         "roles": dict(Counter(record.role for record in opened.records if record.role)),
     }
@@ -82,8 +89,10 @@ def _sentence(opened: Pack) -> str:
     people = {record.subject: record.split for record in opened.records}
     train = sum(split == "train" for split in people.values())
     kind = "simulated " if opened.simulated else ""
+    both = len(opened.modalities) == len(Modality)
+    frames = "paired frames" if both else f"{opened.modalities[0]} frames"
     return (
-        f"{opened.path}: {len(opened.records)} sequences, {len(opened.silhouettes)} paired frames "
+        f"{opened.path}: {len(opened.records)} sequences, {opened.frame_count} {frames} "
         f"of {len(people)} {kind}subjects ({train} train, {len(people) - train} test)"
     )
 
@@ -121,7 +130,7 @@ def _count(items: Sized, noun: str) -> str:
 
 
 def main() -> None:
-    tyro.cli(pack, prog="python -m train.pack")
+    tyro.cli(pack, prog="python -m train.pack", config=(tyro.conf.EnumChoicesFromValues,))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,8 @@
-"""Configurations from files: the presets of `configs/`, or a YAML file of one's own."""
+"""Configurations from files: the presets of `configs/`, or a YAML file of one's own.
+
+A file may name a `recipe` of `configs/recipes/`: every field of it holds where the file itself says
+nothing. Recipes name all fields of how a network is made and trained, so defaults do not matter.
+"""
 
 import difflib
 from pathlib import Path
@@ -12,6 +16,7 @@ from gait.errors import ConfigError
 from train.config import TrainConfig
 
 FOLDER = Path(__file__).resolve().parents[1] / "configs"
+RECIPES = FOLDER / "recipes"
 
 
 def preset_names() -> list[str]:
@@ -19,11 +24,17 @@ def preset_names() -> list[str]:
     return sorted(path.stem for path in FOLDER.glob("*.yaml"))
 
 
+def recipe_names() -> list[str]:
+    """The recipes that come with the project."""
+    return sorted(path.stem for path in RECIPES.glob("*.yaml"))
+
+
 def load_config(name: str) -> TrainConfig:
     """The configuration of a preset, or of a YAML file given by its path.
 
     Raises:
-        ConfigError: there is no such preset or file, it is not YAML, or a field is unknown or bad.
+        ConfigError: there is no such preset, recipe or file, it is not YAML, or a field is unknown
+            or bad.
     """
     path = FOLDER / f"{name}.yaml"
     if name not in preset_names():
@@ -33,11 +44,41 @@ def load_config(name: str) -> TrainConfig:
                 f"got preset {name!r}, need one of {', '.join(preset_names())} or a .yaml file"
                 + _suggestion(name, preset_names())
             )
+    content = _read(path)
+    if isinstance(content, dict) and "recipe" in content:
+        content = _merged(read_recipe(content.pop("recipe")), content)
+    return parse_config({} if content is None else content, str(path))
+
+
+def read_recipe(name: object) -> dict[str, dict[str, Any]]:
+    """The sections of a recipe.
+
+    Raises:
+        ConfigError: there is no such recipe.
+    """
+    if name not in recipe_names():
+        raise ConfigError(
+            f"got recipe {name!r}, need one of {', '.join(recipe_names())}"
+            + _suggestion(str(name), recipe_names())
+        )
+    content: dict[str, dict[str, Any]] = _read(RECIPES / f"{name}.yaml")
+    return content
+
+
+def _read(path: Path) -> Any:
     try:
-        content = yaml.safe_load(path.read_text())
+        return yaml.safe_load(path.read_text())
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} is not YAML: {error}") from error
-    return parse_config({} if content is None else content, str(path))
+
+
+def _merged(recipe: dict[str, dict[str, Any]], own: dict[str, Any]) -> dict[str, Any]:
+    """The recipe, field by field replaced by what the file itself says."""
+    merged: dict[str, Any] = {**own}
+    for section, fields in recipe.items():
+        changes = own.get(section, {})
+        merged[section] = {**fields, **changes} if isinstance(changes, dict) else changes
+    return merged
 
 
 def parse_config(content: object, source: str) -> TrainConfig:

@@ -2,7 +2,8 @@
 
 Without arguments: the preset `simulated` where there is a CUDA device, `demo` otherwise. The run
 folder gets `config.yaml`, `metrics.jsonl`, `tensorboard/`, `last.pt`, `best.pt` and, at the end,
-`results.json`, `cmc.png` and `report.html`. The same command again goes on where it stopped.
+`results.json`, `cmc.png` and `report.html`. The same command again goes on where it stopped, also
+with more `--optim.iterations` after a finished run of the schedule `steps`.
 """
 
 import shutil
@@ -21,18 +22,19 @@ from gait.errors import ConfigError, PackError, StorageError
 from train.checkpoint import Checkpoint, load_checkpoint
 from train.config import TrainConfig
 from train.data.pack import Pack
-from train.device import pick_device, pick_precision, set_threads
-from train.distributed import Ranks, process_group
-from train.learner import Machine
-from train.loop import BEST, LAST, TrainingRun
-from train.metrics_log import FILE as METRICS
+from train.data.split import Split, split_people
+from train.data.walkers import walkers_pack
+from train.dataset_layouts import layout_named
+from train.loop.learner import Machine
+from train.loop.trace import TRACE
+from train.loop.training_run import BEST, LAST, TrainingRun
+from train.machine.device import pick_device, pick_precision, set_threads
+from train.machine.distributed import Ranks, process_group
 from train.presets import differences, explain, load_config, preset_names
+from train.report.metrics_log import FILE as METRICS
+from train.report.results import evaluate_run
 from train.report.summary import summary_text
-from train.results import evaluate_run
-from train.split import Split, split_people
 from train.storage import write_atomically
-from train.trace import TRACE
-from train.walkers import walkers_pack
 
 PROGRAM = "python -m train.run"
 
@@ -83,6 +85,7 @@ def parse(arguments: list[str]) -> Command:
             default=Command(load_config(preset)),
             prog=f"{PROGRAM} [PRESET]",
             description=description,
+            config=(tyro.conf.EnumChoicesFromValues,),
         )
     except ValidationError as error:
         raise ConfigError(explain(error)) from error
@@ -137,10 +140,11 @@ def open_pack(command: Command) -> Pack:
     """The pack to train on; simulated walkers are made where the preset wants them.
 
     Raises:
-        ConfigError: the preset needs a pack and none is given.
-        PackError: the pack is not one, or of another layout than the preset's.
+        ConfigError: the preset needs a pack and none is given, or names no known layout.
+        PackError: the pack is not one, of another layout than the preset's, or lacks a modality.
     """
     config = command.config
+    layout_named(config.data.layout)
     if command.pack is not None:
         pack = Pack.open(command.pack)
     elif config.data.simulated:
@@ -155,6 +159,8 @@ def open_pack(command: Command) -> Pack:
             f"{pack.path} is a {pack.layout} pack, {config.name} is for {config.data.layout}: "
             f"give another pack, or the preset {pack.layout}"
         )
+    for modality in config.model.modalities:
+        pack.store(modality)
     return pack
 
 
@@ -169,11 +175,11 @@ def resume_point(command: Command, split: Split, ranks: Ranks) -> Checkpoint | N
         clear(folder)
     if not last.exists() or command.restart:
         if ranks.main:
-            text = yaml.safe_dump(command.config.model_dump(mode="json"), sort_keys=False)
-            write_atomically(folder / "config.yaml", text.encode())
+            save_config(folder, command.config)
         return None
     checkpoint = load_checkpoint(last)
-    changed = differences(checkpoint.config, command.config)
+    config = lengthened(checkpoint.config, command.config)
+    changed = differences(config, command.config)
     if checkpoint.classes != split.classes:
         changed.append("the training people")
     if changed:
@@ -181,8 +187,29 @@ def resume_point(command: Command, split: Split, ranks: Ranks) -> Checkpoint | N
             f"{folder} holds a run with other settings: {', '.join(changed)}; give another --out, "
             "the same settings, or --restart to begin anew"
         )
+    if ranks.main and config != checkpoint.config:
+        save_config(folder, command.config)
     say(ranks, f"going on from iteration {checkpoint.iteration} ({last})")
     return checkpoint
+
+
+def lengthened(old: TrainConfig, new: TrainConfig) -> TrainConfig:
+    """The old configuration with the new number of iterations, if a run may be lengthened by it.
+
+    It may where no step already done would have been another one: with the schedule `steps`, whose
+    rate does not depend on how long a run is.
+    """
+    longer = new.optim.iterations > old.optim.iterations
+    if old.optim.schedule != "steps" or not longer:
+        return old
+    optim = old.optim.model_copy(update={"iterations": new.optim.iterations})
+    return old.model_copy(update={"optim": optim})
+
+
+def save_config(folder: Path, config: TrainConfig) -> None:
+    """Writes `config.yaml` into a run folder."""
+    text = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
+    write_atomically(folder / "config.yaml", text.encode())
 
 
 def clear(folder: Path) -> None:

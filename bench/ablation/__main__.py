@@ -22,8 +22,8 @@ from bench.training.machine import make_machine
 from gait.cli import run
 from gait.errors import ConfigError
 from train.data.pack import Pack
+from train.data.walkers import walkers_pack
 from train.presets import load_config
-from train.walkers import walkers_pack
 
 
 @dataclass(frozen=True)

@@ -24,17 +24,17 @@ from gait.errors import PackError
 from gait.metrics import Distance
 from train.checkpoint import load_network
 from train.data.pack import Pack
+from train.data.split import split_people
+from train.data.sustech1k import labels_of
 from train.embed import embed_sequences
-from train.learner import Machine
-from train.loop import LAST, TrainingRun
-from train.metrics_log import read_metrics
+from train.loop.learner import Machine
+from train.loop.training_run import LAST, TrainingRun
 from train.protocols.outcomes import Lookup
 from train.protocols.people import scores_alone, weighted_scores
 from train.protocols.sustech1k import Comparison, compare_sustech1k
+from train.report.metrics_log import read_metrics
 from train.report.summary import DIRECTIONS
-from train.results import labels_of
 from train.run import Command, resume_point
-from train.split import split_people
 from train.storage import write_atomically
 
 RANKS = (1, 5)
@@ -105,7 +105,7 @@ def evaluate(trial: Trial, pack: Pack, machine: Machine) -> RunRecord:
         torch=torch.__version__,
         processor=_processor(device),
         losses=_last_losses(trial.folder),
-        validation=_validation(trial.folder),
+        validation=_validation(trial.folder, trial.config.distance),
         people=tuple(found.people.tolist()),
         scores=tuple(_scores(found)),
         people_scores=tuple(_alone(found)),
@@ -169,12 +169,14 @@ def _last_losses(folder: Path) -> dict[str, float]:
     return {name: float(f"{np.mean([row[name] for row in last]):.4g}") for name in names}
 
 
-def _validation(folder: Path) -> dict[str, float]:
-    prefix = "validation_"
+def _validation(folder: Path, distance: Distance) -> dict[str, float]:
+    prefix, suffix = "validation_", f", {distance}"
     last: dict[str, float] = {}
     for line in read_metrics(folder):
-        last = {n.removeprefix(prefix): v for n, v in line.items() if n.startswith(prefix)} or last
-    return {name: round(value, 3) for name, value in last.items()}
+        found = {n.removeprefix(prefix): v for n, v in line.items() if n.startswith(prefix)}
+        last = found or last
+    own = {n.removesuffix(suffix): v for n, v in last.items() if n.endswith(suffix)}
+    return {name: round(value, 3) for name, value in own.items()}
 
 
 def _processor(device: torch.device) -> str:

@@ -29,18 +29,19 @@ from gait.modality import Modality
 from train.checkpoint import load_checkpoint, load_network
 from train.config import TrainConfig
 from train.data.pack import Pack, Record
+from train.data.sustech1k import labels_of
+from train.data.walkers import walkers_pack
 from train.embed import Embeddings, embed_sequences
-from train.learner import Machine
-from train.loop import LAST
+from train.loop.learner import Machine
+from train.loop.training_run import LAST
 from train.model.network import GaitNetwork
 from train.protocols.outcomes import Lookup
 from train.protocols.people import scores_alone
 from train.protocols.sustech1k import compare_sustech1k
-from train.report.plots import CMC_RANKS, cmc_curves, draw_cmc
+from train.report.plots import CMC_RANKS, draw_cmc
+from train.report.results import score
 from train.report.strips import draw_strip, to_png
-from train.results import labels_of, score
 from train.storage import write_atomically
-from train.walkers import walkers_pack
 
 
 class Seen(NamedTuple):
@@ -152,7 +153,7 @@ def _conditions(records: list[Record], one: Seen) -> dict[str, Estimate]:
 
 def _cmc(one: Seen, pack: Pack, records: list[Record]) -> bytes:
     result = score(pack, records, one.embeddings, ranks=CMC_RANKS, bootstrap=1)
-    return draw_cmc(cmc_curves(result), pack.simulated)
+    return draw_cmc(result)
 
 
 def _people(one: Seen, records: list[Record]) -> bytes:

@@ -10,12 +10,12 @@ from torch import Tensor
 
 from gait.errors import ConfigError
 from gait.modality import Modality
-from train.batches import MappedFrames
+from train.data.batches import MappedFrames
 from train.data.pack import Pack, Record
 from train.diffusion.regularizer import TrajectoryRegularizer
 from train.diffusion.trajectory import Noise
 from train.embed import batched_by_length
-from train.learner import Machine
+from train.loop.learner import Machine
 from train.model.network import GaitNetwork
 
 TIMESTEPS = tuple(range(10, 100, 10))

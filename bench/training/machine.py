@@ -1,9 +1,9 @@
 """The device, precision and threads that a configuration trains with on this machine."""
 
 from train.config import RunConfig
-from train.device import pick_device, pick_precision, set_threads
-from train.distributed import Ranks
-from train.learner import Machine
+from train.loop.learner import Machine
+from train.machine.device import pick_device, pick_precision, set_threads
+from train.machine.distributed import Ranks
 
 
 def make_machine(run: RunConfig, ranks: Ranks = Ranks()) -> Machine:  # noqa: B008

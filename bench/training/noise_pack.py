@@ -27,7 +27,7 @@ def noise_pack(subjects: int, frames: int) -> Pack:
         stores={m: _store(values) for m, values in noise.items()},
         records=records,
     )
-    return Pack(Path("noise"), index, noise[Modality.SILHOUETTE], noise[Modality.RANGE_VIEW])
+    return Pack(Path("noise"), index, noise)
 
 
 def _noise(rng: np.random.Generator, count: int, channels: int) -> NDArray[np.uint8]:

@@ -21,9 +21,9 @@ from torch.utils.flop_counter import flop_registry
 
 from bench.measuring.clock import quickest
 from gait.modality import SIZE, Modality
-from train.batches import TrainBatch
 from train.config import TrainConfig
-from train.learner import Learner, Machine
+from train.data.batches import TrainBatch
+from train.loop.learner import Learner, Machine
 
 Formula = Callable[..., int]
 

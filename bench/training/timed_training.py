@@ -13,15 +13,15 @@ from numpy.typing import NDArray
 from bench.measuring.process_memory import in_child, peak_bytes
 from bench.training.machine import make_machine
 from bench.training.noise_pack import noise_pack
-from train.batches import TrainBatch, batches, place_frames
 from train.config import TrainConfig
+from train.data.batches import TrainBatch, batches, place_frames
 from train.data.pack import Pack
 from train.data.sampler import PKSampler
+from train.data.split import split_people
 from train.diffusion.trajectory import Noise
-from train.graph import WARM_UP
-from train.learner import Learner, Machine
+from train.loop.graph import WARM_UP
+from train.loop.learner import Learner, Machine
 from train.losses import Losses
-from train.split import split_people
 
 UNTIMED = WARM_UP + 2
 """Steps before the first that is timed: allocation, autotuning, compilation, recording."""

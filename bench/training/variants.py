@@ -6,7 +6,7 @@ import torch
 
 from gait.errors import ConfigError
 from train.config import DenoiserKind, TrainConfig
-from train.device import pick_precision
+from train.machine.device import pick_precision
 
 DEFAULT, PLAIN, BASE, COMPILED = "default", "plain", "base", "compiled graph"
 NO_DENOISER = "no denoiser"

@@ -16,13 +16,13 @@ from torch.nn import functional as F
 
 from export import bundle as exporting
 from export import onnx as command
-from export import quantise
 from export.backbone import Backbone, backbone
 from export.bundle import Order
-from export.calibration import find_calibration
-from export.candidates import Candidate
-from export.graph import check, trace
-from export.parity import Graph, check_ranking, check_shapes
+from export.checks.parity import Graph, check_ranking, check_shapes
+from export.variants import quantise
+from export.variants.calibration import find_calibration
+from export.variants.candidates import Candidate
+from export.variants.graph import check, trace
 from gait.cli import run
 from gait.clip import Frames
 from gait.errors import BundleError, ExportError, ParityError, StorageError, VariantRefusedError
@@ -34,7 +34,7 @@ from gallery.network.session import Device
 from tests.data.make_tiny_bundle import CONFIG, every_variant, save_tiny_checkpoint
 from tests.galleries import TINY, random_embeddings, walk
 from tests.packs import write_pack
-from train.checkpoint import build_network, load_checkpoint
+from train.checkpoint import Checkpoint, build_network, load_checkpoint, save_checkpoint
 from train.config import ModelConfig
 from train.model.network import GaitNetwork
 
@@ -72,8 +72,8 @@ def quick(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         return onnx.load(bundle / f"{modality}.onnx")
 
     monkeypatch.setattr(exporting, "trace", cached)
-    monkeypatch.setattr("export.parity.LENGTHS", ((1,), (3, 2)))
-    monkeypatch.setattr("export.retrieval.SUBJECTS", 3)
+    monkeypatch.setattr("export.checks.parity.LENGTHS", ((1,), (3, 2)))
+    monkeypatch.setattr("export.checks.retrieval.SUBJECTS", 3)
     return bundle
 
 
@@ -102,6 +102,34 @@ def test_the_centre_ships(checkpoint: Path) -> None:
     with torch.no_grad():
         want = network.embed(torch.from_numpy(clip.copy())[None], Modality.RANGE_VIEW)
     np.testing.assert_allclose(got, F.normalize(want, dim=2), atol=1e-5)
+
+
+@pytest.mark.parametrize("modality", Modality)
+def test_a_pyramid_of_parts_ships(modality: Modality) -> None:
+    torch.manual_seed(0)
+    config = CONFIG.model.model_copy(update={"pyramid": True})
+    network = GaitNetwork(config, CONFIG.diffusion, 3)
+    clip = walk(1, 3, modality).frames
+    graph = trace(backbone(network, modality), modality)
+    (got,) = InferenceSession(graph.SerializeToString()).run(
+        None, {"frames": clip, "index": np.arange(3)[None]}
+    )
+    assert got.shape == (1, 31, config.embedding)
+    with torch.no_grad():
+        want = network.embed(torch.from_numpy(clip.copy())[None], modality)
+    np.testing.assert_allclose(got, F.normalize(want, dim=2), atol=1e-5)
+
+
+def test_a_network_of_one_sensor_is_refused(tmp_path: Path) -> None:
+    model = CONFIG.model.model_copy(update={"modalities": (Modality.SILHOUETTE,)})
+    diffusion = CONFIG.diffusion.model_copy(update={"phases": ()})
+    config = CONFIG.model_copy(update={"model": model, "diffusion": diffusion})
+    network = GaitNetwork(model, diffusion, 3)
+    made = Checkpoint(config, network.state_dict(), ["a", "b", "c"], 1, True)
+    save_checkpoint(tmp_path / "one.pt", made)
+    with pytest.raises(ExportError, match="network of silhouette alone, a bundle needs both"):
+        exporting.export_bundle(tmp_path / "one.pt", tmp_path / "bundle")
+    assert not (tmp_path / "bundle").exists()
 
 
 @pytest.mark.parametrize("modality", Modality)
@@ -416,7 +444,7 @@ def test_int8_needs_clips_enough_to_calibrate_with(
 
 
 def test_calibration_clips_can_be_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("export.calibration.FEWEST", 3)
+    monkeypatch.setattr("export.variants.calibration.FEWEST", 3)
     folder = tmp_path / "clips" / "somebody"
     folder.mkdir(parents=True)
     (folder / "notes.txt").write_text("not a clip")
@@ -450,7 +478,7 @@ def test_a_variant_that_gives_nan_is_no_variant(
         tensor.CopyFrom(onnx.numpy_helper.from_array(weights, tensor.name))
         return copy
 
-    monkeypatch.setattr("export.candidates.half", broken)
+    monkeypatch.setattr("export.variants.candidates.half", broken)
     order = Order(variants=(Variant.FP16,), pack=people, max_loss=100)
     with pytest.raises(ParityError, match="NaN"):
         exporting.export_bundle(checkpoint, tmp_path / "out", order)

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from train.batches import TrainBatch
-from train.learner import Learner, Machine
-from train.ledger import Ledger
+from train.data.batches import TrainBatch
+from train.loop.learner import Learner, Machine
+from train.loop.ledger import Ledger
 from train.presets import load_config
 
 SUBJECTS = 250

@@ -13,7 +13,7 @@ import pytest
 from gait.modality import Modality
 from train.baseline import mean_occupancy
 from train.data.pack import Pack
-from train.data.packing import pack_dataset, read_sustech1k
+from train.data.packing import pack_dataset
 from train.simulate.config import SimulateConfig
 from train.simulate.identity import Carrier, Identity
 from train.simulate.studio import Studio, Take, open_studio
@@ -85,7 +85,7 @@ def test_the_command_makes_a_dataset_that_packs(tmp_path: Path) -> None:
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     assert json.loads(done.stdout) == {"simulated": True, "dataset": str(out), "subjects": 8}
     partition = out / "partition.json"
-    pack_dataset(out, partition, tmp_path / "pack", layout="sustech1k", read=read_sustech1k)
+    pack_dataset(out, partition, tmp_path / "pack", layout="sustech1k")
     pack = Pack.open(tmp_path / "pack")
     assert pack.simulated
     assert len(pack.records) == 8 * 2 * 2

@@ -14,8 +14,8 @@ import pytest
 from tests.packs import write_pack
 from tests.training_setup import write_tiny_yaml
 from train.checkpoint import load_checkpoint
-from train.loop import LAST
-from train.metrics_log import FILE, read_metrics
+from train.loop.training_run import LAST
+from train.report.metrics_log import FILE, read_metrics
 
 pytestmark = pytest.mark.slow
 

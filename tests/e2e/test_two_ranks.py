@@ -16,8 +16,8 @@ from tests.packs import write_pack
 from tests.training_setup import write_tiny_yaml
 from train.checkpoint import load_checkpoint
 from train.data.pack import Pack
-from train.distributed import AllRanksBatchNorm, Ranks
-from train.metrics_log import read_metrics
+from train.machine.distributed import AllRanksBatchNorm, Ranks
+from train.report.metrics_log import read_metrics
 
 
 def torchrun(*words: object) -> subprocess.CompletedProcess[str]:

@@ -9,7 +9,7 @@ import pytest
 import torch
 from filelock import FileLock
 
-import train.loop
+import train.loop.training_run
 from bench.ablation import running
 from bench.ablation.__main__ import main
 from bench.ablation.page import read_runs
@@ -23,8 +23,8 @@ from tests.packs import write_pack
 from tests.training_setup import tiny_config, write_tiny_yaml
 from train.checkpoint import Checkpoint, save_checkpoint
 from train.data.pack import Pack
-from train.device import set_threads
-from train.learner import Machine
+from train.loop.learner import Machine
+from train.machine.device import set_threads
 
 PRESET = tiny_config(optim={"iterations": 6}, run={"checkpoint_every": 2, "validate_every": 1000})
 MACHINE = Machine(torch.device("cpu"))
@@ -60,7 +60,7 @@ def killed_in_training(monkeypatch: pytest.MonkeyPatch, iteration: int) -> None:
         if checkpoint.iteration == iteration:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(train.loop, "save_checkpoint", save_and_die)
+    monkeypatch.setattr(train.loop.training_run, "save_checkpoint", save_and_die)
 
 
 def test_killed_and_started_again_the_records_and_the_table_are_the_same(

@@ -14,8 +14,8 @@ from gait.sustech1k import write_sequence
 from tests.dataset import pack_all
 from train.baseline import evaluate_pixels, main, mean_occupancy
 from train.data.pack import Pack
-from train.data.packing import pack_dataset, read_sustech1k
-from train.evaluate import ProtocolResult
+from train.data.packing import pack_dataset, reader
+from train.protocols.result import ProtocolResult
 
 
 def test_mean_occupancy_of_a_silhouette_is_its_mean_value() -> None:
@@ -90,7 +90,7 @@ def test_freegait_goes_by_its_lists(tmp_path: Path) -> None:
     lists |= {"GALLERY_SET": names[:8], "PROBE_SET": names[8:]}
     (root / "partition.json").write_text(json.dumps(lists))
     out = tmp_path / "pack"
-    pack_dataset(root, root / "partition.json", out, layout="freegait", read=read_sustech1k)
+    pack_dataset(root, root / "partition.json", out, layout="freegait", read=reader("sustech1k"))
     result = evaluate_pixels(Pack.open(out), bootstrap=20)
     score = result.score(probe=Modality.RANGE_VIEW, gallery=Modality.SILHOUETTE)
     assert (result.protocol, score.value, score.probes) == ("FreeGait", 100.0, 8)

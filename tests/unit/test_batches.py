@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 import torch
 
+from gait.modality import Modality
 from tests.packs import write_pack
-from train.batches import (
+from train.data.batches import (
     AHEAD,
     MappedFrames,
     ResidentFrames,
@@ -18,7 +19,7 @@ from train.batches import (
 )
 from train.data.pack import Pack
 from train.data.sampler import PKSampler
-from train.distributed import Ranks
+from train.machine.distributed import Ranks
 
 CPU = torch.device("cpu")
 
@@ -40,8 +41,8 @@ def test_frames_are_those_of_the_sequences(pack: Pack) -> None:
     for clip, (sequence, rows) in enumerate(zip(sequences, offsets, strict=True)):
         for frame, offset in enumerate(rows):
             row = records[sequence].start + offset
-            assert np.array_equal(silhouettes[clip, frame], pack.silhouettes[row])
-            assert np.array_equal(range_views[clip, frame], pack.range_views[row])
+            assert np.array_equal(silhouettes[clip, frame], pack.store(Modality.SILHOUETTE)[row])
+            assert np.array_equal(range_views[clip, frame], pack.store(Modality.RANGE_VIEW)[row])
 
 
 def test_resident_frames_are_the_mapped_ones(pack: Pack) -> None:

@@ -18,7 +18,7 @@ from tests.recorded_walks import CMU_WALKS, needs_cmu_walks
 from tests.training_setup import tiny_config, write_tiny_yaml
 from train.checkpoint import load_checkpoint
 from train.data.pack import Pack
-from train.learner import Machine
+from train.loop.learner import Machine
 from train.presets import load_config
 
 WALKERS = load_config("benchmark").walkers

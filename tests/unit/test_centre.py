@@ -10,16 +10,16 @@ from gait.errors import ConfigError, PackError
 from gait.modality import Modality
 from tests.packs import write_pack
 from tests.training_setup import tiny_config
-from train import centring
 from train.centre import main
-from train.centring import centre_embeddings
 from train.checkpoint import Checkpoint, build_network, load_checkpoint, save_checkpoint
 from train.data.pack import Pack
+from train.data.split import split_people
 from train.embed import embed_sequences
-from train.learner import Machine
-from train.loop import BEST, TrainingRun
+from train.loop import embedding_centre as centring
+from train.loop.embedding_centre import centre_embeddings
+from train.loop.learner import Machine
+from train.loop.training_run import BEST, TrainingRun
 from train.model.network import GaitNetwork
-from train.split import split_people
 
 CPU = torch.device("cpu")
 

@@ -23,7 +23,7 @@ from train.checkpoint import (
     load_checkpoint,
     save_checkpoint,
 )
-from train.learner import Learner, Machine
+from train.loop.learner import Learner, Machine
 
 CLASSES = ["0001", "0002", "0005"]
 

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from tests.training_setup import tiny_config
-from train.batches import TrainBatch
-from train.learner import Learner, Machine
+from train.data.batches import TrainBatch
+from train.loop.learner import Learner, Machine
 
 CLASSES = [str(i) for i in range(6)]
 

@@ -6,8 +6,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from gait.errors import ConfigError
-from train.config import DenoiserKind, DiffusionConfig
+from train.config import DenoiserKind, DiffusionConfig, ModelConfig
 from train.diffusion.denoiser import AxialAttention, Denoiser, group_norm, time_embeddings
+from train.model.network import GaitNetwork
 
 CHANNELS = 16
 
@@ -35,7 +36,12 @@ def test_parameters_at_full_size() -> None:
     light = parameters(Denoiser(512, DiffusionConfig()))
     assert light == 1_869_824
     heavy = parameters(Denoiser(512, DiffusionConfig(denoiser=DenoiserKind.HEAVY)))
-    assert heavy / light == pytest.approx(2.6, abs=0.05)
+    others = parameters(GaitNetwork(ModelConfig(), DiffusionConfig(), 250)) - light
+    assert (others + heavy) / (others + light) == pytest.approx(2.6, abs=0.01), "paper Table 7"
+    independent = parameters(
+        GaitNetwork(ModelConfig(), DiffusionConfig(denoiser=DenoiserKind.INDEPENDENT), 250)
+    )
+    assert independent / (others + light) == pytest.approx(1.12, abs=0.01), "1.2 in the paper"
 
 
 @pytest.mark.parametrize(("h", "w"), [(16, 16), (8, 8), (24, 12), (7, 5), (1, 1)])

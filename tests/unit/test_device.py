@@ -5,8 +5,8 @@ import torch
 
 from gait.errors import ConfigError
 from train.config import RunConfig
-from train.device import pick_device, pick_precision, set_threads
-from train.distributed import Ranks
+from train.machine.device import pick_device, pick_precision, set_threads
+from train.machine.distributed import Ranks
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda", 0)
 
@@ -71,7 +71,7 @@ def test_avx512_is_enough_for_bf16(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_processes_of_one_machine_share_its_cores(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("train.device._cores", lambda: 8)
+    monkeypatch.setattr("train.machine.device._cores", lambda: 8)
     before = torch.get_num_threads()
     try:
         assert set_threads(RunConfig()) == torch.get_num_threads() == 8

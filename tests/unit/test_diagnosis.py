@@ -22,8 +22,8 @@ from train.checkpoint import save_checkpoint
 from train.data.pack import Pack
 from train.diffusion.denoiser import Denoiser
 from train.embed import Embeddings
-from train.learner import Learner, Machine
-from train.loop import LAST
+from train.loop.learner import Learner, Machine
+from train.loop.training_run import LAST
 from train.model.network import GaitNetwork
 
 MACHINE = Machine(torch.device("cpu"))

@@ -5,11 +5,11 @@ import torch
 
 from tests.packs import write_pack
 from tests.training_setup import tiny_config
-from train.batches import MappedFrames, TrainBatch, batches
+from train.data.batches import MappedFrames, TrainBatch, batches
 from train.data.pack import Pack
 from train.data.sampler import PKSampler
-from train.distributed import Ranks
-from train.learner import Learner, Machine
+from train.loop.learner import Learner, Machine
+from train.machine.distributed import Ranks
 
 CPU = torch.device("cpu")
 STEPS = 50

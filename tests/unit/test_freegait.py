@@ -10,7 +10,7 @@ import pytest
 from gait.errors import ClipDtypeError, ClipShapeError, ForbiddenPickleError, LayoutError
 from gait.modality import Modality
 from gait.sustech1k import Sequence
-from train.data.freegait import FreeGait, to_frames
+from train.data.freegait import FREEGAIT, read, to_frames
 
 RNG = np.random.default_rng(0)
 MASKS = (RNG.random((3, 64, 64)) > 0.5).astype(np.uint8) * 255
@@ -116,7 +116,7 @@ def _sequence(folder: Path, files: dict[str, object]) -> Sequence:
 )
 def test_both_trees_are_read(tmp_path: Path, names: tuple[str, str]) -> None:
     sequence = _sequence(tmp_path, {names[0]: MASKS, names[1]: COLOURS, "lidar.pkl": [1]})
-    silhouettes, range_views = FreeGait().read(sequence)
+    silhouettes, range_views = (read(sequence, m, FREEGAIT.files[m]) for m in Modality)
     assert np.array_equal(silhouettes, MASKS[:, None])
     assert np.array_equal(range_views, COLOURS)
 
@@ -124,11 +124,11 @@ def test_both_trees_are_read(tmp_path: Path, names: tuple[str, str]) -> None:
 def test_other_names_can_be_given(tmp_path: Path) -> None:
     sequence = _sequence(tmp_path, {"sil.pkl": MASKS, "depth.pkl": COLOURS})
     with pytest.raises(LayoutError, match=r"has no image\.pkl"):
-        FreeGait().read(sequence)
-    assert len(FreeGait(silhouettes="sil", range_views="depth").read(sequence)[0]) == 3
+        read(sequence, Modality.SILHOUETTE, FREEGAIT.files[Modality.SILHOUETTE])
+    assert len(read(sequence, Modality.SILHOUETTE, "sil.pkl")) == 3
 
 
 def test_a_pickle_of_something_else_is_refused(tmp_path: Path) -> None:
     sequence = _sequence(tmp_path, {"image.pkl": tmp_path, "range_pkl.pkl": COLOURS})
     with pytest.raises(ForbiddenPickleError, match=r"image\.pkl asks for pathlib"):
-        FreeGait().read(sequence)
+        read(sequence, Modality.SILHOUETTE, "image.pkl")

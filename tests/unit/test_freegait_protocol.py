@@ -3,7 +3,7 @@ import pytest
 
 from gait.errors import EvaluationError
 from gait.modality import Modality
-from train.evaluate import evaluate_freegait
+from train.protocols.freegait import evaluate_freegait
 
 SIL, RV = Modality.SILHOUETTE, Modality.RANGE_VIEW
 

@@ -11,11 +11,11 @@ from torch.utils._pytree import tree_leaves
 
 from gait.errors import ConfigError
 from tests.training_setup import tiny_config
-from train import graph
-from train.batches import TrainBatch
-from train.learner import Learner, Machine
+from train.data.batches import TrainBatch
+from train.loop import graph
+from train.loop.learner import Learner, Machine
+from train.loop.optimiser import make_optimiser, set_learning_rate
 from train.losses import Losses
-from train.optimiser import make_optimiser, set_learning_rate
 from train.presets import load_config
 
 CPU = torch.device("cpu")

@@ -1,6 +1,7 @@
+import pytest
 import torch
 
-from train.model.heads import BNNeck, SeparateFCs
+from train.model.heads import BNNeck, Initialisation, SeparateFCs
 
 
 def test_separate_fcs_apply_one_matrix_per_part_and_no_bias() -> None:
@@ -32,3 +33,19 @@ def test_cosines_do_not_depend_on_the_length_of_a_subjects_column() -> None:
     before = neck(x)
     neck.weight.data *= 7
     torch.testing.assert_close(neck(x), before)
+
+
+@pytest.mark.parametrize(
+    ("start", "fc_bound", "neck_bound"),
+    [
+        ("per_part", (6 / (512 + 256)) ** 0.5, (6 / (256 + 250)) ** 0.5),
+        ("opengait", (6 / (512 * 256 + 16 * 256)) ** 0.5, (6 / (256 * 250 + 16 * 250)) ** 0.5),
+    ],
+)
+def test_weights_start_within_xaviers_bound(
+    start: Initialisation, fc_bound: float, neck_bound: float
+) -> None:
+    fcs, neck = SeparateFCs(16, 512, 256, start), BNNeck(16, 256, 250, start)
+    for weight, bound in ((fcs.weight, fc_bound), (neck.weight, neck_bound)):
+        highest = weight.detach().abs().max().item()
+        assert 0.999 * bound < highest <= bound * 1.000001, "of two million uniform numbers"

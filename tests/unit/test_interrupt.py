@@ -4,7 +4,7 @@ import signal
 
 import pytest
 
-from train.interrupt import StopRequest
+from train.loop.interrupt import StopRequest
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

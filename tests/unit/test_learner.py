@@ -8,12 +8,12 @@ import torch
 from gait.errors import CheckpointError, OutOfMemoryError
 from tests.packs import write_pack
 from tests.training_setup import tiny_config
-from train.batches import MappedFrames, TrainBatch, batches
 from train.checkpoint import load_checkpoint, save_checkpoint
+from train.data.batches import MappedFrames, TrainBatch, batches
 from train.data.pack import Pack
 from train.data.sampler import PKSampler
-from train.distributed import Ranks
-from train.learner import Learner, Machine, memory_explained
+from train.loop.learner import Learner, Machine, memory_explained
+from train.machine.distributed import Ranks
 
 CPU = torch.device("cpu")
 CLASSES = [f"{i:04d}" for i in range(10)]

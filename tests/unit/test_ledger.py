@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from gait.errors import NonFiniteLossError
-from train.ledger import Ledger
+from train.loop.ledger import Ledger
 from train.losses import Losses
 
 

@@ -8,17 +8,20 @@ import pytest
 import torch
 
 from gait.errors import NonFiniteLossError
+from gait.metrics import Distance
+from gait.modality import Modality
 from tests.packs import write_pack
 from tests.training_setup import tiny_config
-from train import loop
 from train.checkpoint import load_checkpoint
 from train.config import TrainConfig
 from train.data.pack import Pack
-from train.learner import Learner, Machine
-from train.loop import BEST, LAST, TrainingRun
+from train.data.split import split_people
+from train.loop import training_run as loop
+from train.loop.learner import Learner, Machine
+from train.loop.training_run import BEST, LAST, Due, TrainingRun, due_after
+from train.loop.validate import Validation
 from train.losses import Losses
-from train.metrics_log import read_metrics
-from train.split import split_people
+from train.report.metrics_log import read_metrics
 
 
 @pytest.fixture(scope="module")
@@ -41,10 +44,19 @@ def test_the_best_is_chosen_on_held_out_people(
     scores = iter([10.0, 30.0, 20.0, 30.0, 5.0])
     seen: list[set[str]] = []
 
-    def scripted(network: Any, pack: Any, records: Any, *rest: Any) -> dict[str, float]:
+    def scripted(network: Any, pack: Any, records: Any, *rest: Any) -> Validation:
         seen.append({r.subject for r in records})
         mean = next(scores)
-        return {"there": mean - 4, "back": mean + 4}
+        there, back = (
+            (Modality.SILHOUETTE, Modality.RANGE_VIEW),
+            (Modality.RANGE_VIEW, Modality.SILHOUETTE),
+        )
+        return {
+            (*there, Distance.COSINE): mean - 4,
+            (*back, Distance.COSINE): mean + 4,
+            (*there, Distance.EUCLIDEAN): 100 - 2 * mean,
+            (*back, Distance.EUCLIDEAN): 100 - 2 * mean,
+        }
 
     monkeypatch.setattr(loop, "validate", scripted)
     config = tiny_config(optim={"iterations": 9}, run={"validate_every": 2})
@@ -56,6 +68,25 @@ def test_the_best_is_chosen_on_held_out_people(
     assert seen == [held_out] * 5
     assert not held_out & set(best.classes)
     assert not {r.subject for r in pack.records if r.split == "test"} & held_out
+
+
+def test_the_best_is_chosen_by_the_configured_distance(
+    pack: Pack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scores = iter([10.0, 30.0, 20.0])
+
+    def scripted(*_: object) -> Validation:
+        score = next(scores)
+        way = (Modality.SILHOUETTE, Modality.RANGE_VIEW)
+        return {(*way, Distance.EUCLIDEAN): score, (*way, Distance.COSINE): 50 - score}
+
+    monkeypatch.setattr(loop, "validate", scripted)
+    config = tiny_config(
+        optim={"iterations": 6}, run={"validate_every": 2}, model={"centred": False}
+    )
+    train(config, pack, tmp_path)
+    best = load_checkpoint(tmp_path / BEST)
+    assert (best.iteration, best.best) == (4, 30.0), "not centred, so by Euclidean distance"
 
 
 def test_without_held_out_people_the_last_is_the_best(pack: Pack, tmp_path: Path) -> None:
@@ -91,3 +122,20 @@ def test_a_loss_that_is_no_number_keeps_the_last_good_checkpoint(
     with pytest.raises(NonFiniteLossError, match=r"nan at iteration 8 \(term p2_bridge\)"):
         train(config, pack, tmp_path)
     assert iteration_of(tmp_path / LAST) == 5
+
+
+@pytest.mark.parametrize(
+    ("iteration", "validating", "due"),
+    [
+        (1, True, Due(look=False, validate=False, save=False, last=False)),
+        (3, True, Due(look=True, validate=False, save=False, last=False)),
+        (5, True, Due(look=True, validate=False, save=True, last=False)),
+        (7, True, Due(look=True, validate=True, save=True, last=False)),
+        (7, False, Due(look=False, validate=False, save=False, last=False)),
+        (20, True, Due(look=True, validate=True, save=True, last=True)),
+        (20, False, Due(look=True, validate=False, save=True, last=True)),
+    ],
+)
+def test_what_is_due_after_a_step(iteration: int, validating: bool, due: Due) -> None:
+    every = {"log_every": 3, "checkpoint_every": 5, "validate_every": 7}
+    assert due_after(iteration, tiny_config(run=every), validating) == due

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from train.metrics_log import FILE, MetricsLog, read_metrics
+from train.report.metrics_log import FILE, MetricsLog, read_metrics
 
 
 def write(folder: Path, done: int, steps: range) -> None:

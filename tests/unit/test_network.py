@@ -212,3 +212,16 @@ def test_the_step_reads_nothing_back_and_has_static_shapes() -> None:
     compiled = torch.compile(net.losses, backend=backend, fullgraph=True)
     torch.testing.assert_close(compiled(*batch(), noise()).total, run(net).total)
     assert len(graphs) == 1
+
+
+def test_a_pyramid_gives_the_parts_of_all_scales() -> None:
+    config = MODEL.model_copy(update={"pyramid": True})
+    net = GaitNetwork(config, DiffusionConfig(phases=()), SUBJECTS)
+    assert config.strips == (1, 2, 4, 8)
+    assert config.embedding_parts == 15
+    frames = torch.randint(0, 256, (2, 3, 1, 64, 64), dtype=torch.uint8)
+    embeddings = net.eval().embed(frames, Modality.SILHOUETTE)
+    assert embeddings.shape == (2, 15, MODEL.embedding)
+    whole = net.silhouette.head(net.silhouette.features(frames))
+    expected = (whole.mean(dim=(2, 3)) + whole.amax(dim=(2, 3))) @ net.fcs.weight[0]
+    torch.testing.assert_close(embeddings[:, 0], expected)

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from train.config import OptimConfig
-from train.optimiser import learning_rate, make_optimiser, set_learning_rate
+from train.loop.optimiser import learning_rate, make_optimiser, set_learning_rate
 
 
 def test_steps_fall_after_each_milestone() -> None:

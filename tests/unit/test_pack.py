@@ -31,8 +31,8 @@ def test_a_pack_holds_what_was_read(root: Path) -> None:
         ("0000", "01-cr-uf", "train"),
         ("0001", "00-nm", "test"),
     ]
-    assert pack.silhouettes.shape == (report.frames, 1, 64, 64)
-    assert isinstance(pack.range_views, np.memmap)
+    assert pack.store(Modality.SILHOUETTE).shape == (report.frames, 1, 64, 64)
+    assert isinstance(pack.store(Modality.RANGE_VIEW), np.memmap)
     for seed, record in enumerate(pack.records):
         written = arrays(seed, FRAMES + seed)
         silhouettes = pack.frames(record, Modality.SILHOUETTE)
@@ -41,7 +41,7 @@ def test_a_pack_holds_what_was_read(root: Path) -> None:
     assert pack.of_split("test").tolist() == [2, 3, 6, 7]
     pack.verify()
     with pytest.raises(ValueError, match="read-only"):
-        pack.silhouettes[0] = 0
+        pack.store(Modality.SILHOUETTE)[0] = 0
 
 
 class _Command:

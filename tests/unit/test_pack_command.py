@@ -102,7 +102,7 @@ def test_freegait_with_pickles_of_other_names(
     _run(
         monkeypatch,
         *(tmp_path / "data", "--partition", partition, "--out", out),
-        *("--layout", "freegait", "--freegait.silhouettes", "sil", "--json"),
+        *("--layout", "freegait", "--silhouettes", "sil.pkl", "--json"),
     )
     made = json.loads(capsys.readouterr().out)
     assert (made["layout"], made["sequences"], made["roles"]) == ("freegait", 2, {"gallery": 1})

@@ -18,11 +18,11 @@ import numpy as np
 import pytest
 
 from gait.errors import LayoutError, PackError, PartitionError, StorageError
+from gait.modality import Modality
 from gait.sustech1k import Sequence, find_sequences, write_sequence
 from tests.dataset import SPLITS, arrays, pack_all, write_dataset
-from train.data.freegait import FreeGait
 from train.data.pack import Pack
-from train.data.packing import Reason, pack_dataset, read_sustech1k
+from train.data.packing import Reason, pack_dataset, reader
 
 
 @pytest.fixture
@@ -154,15 +154,13 @@ def test_freegait_keeps_the_roles(tmp_path: Path) -> None:
     partition = tmp_path / "p.json"
     partition.write_text(json.dumps(lists))
     out = tmp_path / "pack"
-    report = pack_dataset(
-        tmp_path / "data", partition, out, layout="freegait", read=FreeGait().read
-    )
+    report = pack_dataset(tmp_path / "data", partition, out, layout="freegait")
     pack = Pack.open(out)
     assert pack.layout == "freegait"
     assert [r.role for r in pack.records] == ["gallery", "probe", None, None]
     assert [r.split for r in pack.records] == ["test", "test", "test", "train"]
     assert report.missing_roles == ["0001-devid_9-seq_09"]
-    assert pack.range_views[:, 1].max() > 200
+    assert pack.store(Modality.RANGE_VIEW)[:, 1].max() > 200
 
 
 def test_an_existing_pack_is_not_overwritten(root: Path) -> None:
@@ -181,17 +179,17 @@ def test_nothing_to_pack_leaves_nothing(root: Path) -> None:
 def test_a_wrong_folder_or_partition_leaves_nothing(root: Path) -> None:
     out = root.parent / "pack"
     with pytest.raises(LayoutError):
-        pack_dataset(out, root / "partition.json", out, layout="sustech1k", read=read_sustech1k)
+        pack_dataset(out, root / "partition.json", out, layout="sustech1k")
     with pytest.raises(PartitionError):
-        pack_dataset(root, root / "none.json", out, layout="sustech1k", read=read_sustech1k)
+        pack_dataset(root, root / "none.json", out, layout="sustech1k")
     assert [p.name for p in root.parent.iterdir()] == ["data"]
 
 
 def test_an_interrupt_leaves_nothing(root: Path) -> None:
-    def read(sequence: Sequence) -> Any:
+    def read(sequence: Sequence, modality: Modality) -> Any:
         if sequence.subject == "0002":
             raise KeyboardInterrupt
-        return read_sustech1k(sequence)
+        return reader("sustech1k")(sequence, modality)
 
     with pytest.raises(KeyboardInterrupt):
         pack_dataset(
@@ -208,7 +206,6 @@ def test_a_folder_that_cannot_be_written_is_named(root: Path) -> None:
             root / "partition.json",
             root.parent / "file" / "pack",
             layout="sustech1k",
-            read=read_sustech1k,
         )
 
 

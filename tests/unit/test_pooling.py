@@ -49,3 +49,12 @@ def test_horizontal_pooling_adds_mean_and_maximum_of_each_strip(parts: int) -> N
         strip = maps[:, :, part * rows : (part + 1) * rows]
         expected = strip.mean(dim=(2, 3)) + strip.amax(dim=(2, 3))
         torch.testing.assert_close(pooled[:, part], expected)
+
+
+def test_a_pyramid_lays_its_scales_end_to_end() -> None:
+    maps = torch.randn(2, 3, 8, 5)
+    pooled = horizontal_pooling(maps, 1, 2, 4, 8)
+    assert pooled.shape == (2, 15, 3)
+    alone = torch.cat([horizontal_pooling(maps, strips) for strips in (1, 2, 4, 8)], dim=1)
+    assert torch.equal(pooled, alone)
+    torch.testing.assert_close(pooled[:, 0], maps.mean(dim=(2, 3)) + maps.amax(dim=(2, 3)))

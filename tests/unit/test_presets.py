@@ -3,11 +3,21 @@
 from pathlib import Path
 
 import pytest
+import yaml
 
 from gait.errors import ConfigError
 from tests.training_setup import tiny_config
-from train.config import TrainConfig
-from train.presets import differences, load_config, parse_config, preset_names
+from train.config import DiffusionConfig, TrainConfig
+from train.noise_schedule import signal_retention
+from train.presets import (
+    FOLDER,
+    differences,
+    load_config,
+    parse_config,
+    preset_names,
+    read_recipe,
+    recipe_names,
+)
 
 
 def test_the_presets_are_there() -> None:
@@ -16,15 +26,18 @@ def test_the_presets_are_there() -> None:
         "benchmark_gpu",
         "demo",
         "freegait",
+        "freegait_ours",
         "simulated",
         "sustech1k",
+        "sustech1k_ours",
     ]
     assert [load_config(name).name for name in preset_names()] == preset_names()
 
 
-@pytest.mark.parametrize("name", ["sustech1k", "freegait"])
-def test_paper_presets_follow_the_paper(name: str) -> None:
-    config = load_config(name)
+@pytest.mark.parametrize("recipe", ["literal", "ours"])
+@pytest.mark.parametrize("layout", ["sustech1k", "freegait"])
+def test_both_recipes_have_the_papers_sizes_and_schedule(layout: str, recipe: str) -> None:
+    config = load_config(layout if recipe == "literal" else f"{layout}_{recipe}")
     batch, optim = config.batch, config.optim
     assert (batch.subjects, batch.sequences, batch.frames) == (8, 8, 10)
     assert (optim.iterations, optim.milestones, optim.gamma) == (40_000, (15_000, 30_000), 0.1)
@@ -33,7 +46,59 @@ def test_paper_presets_follow_the_paper(name: str) -> None:
     assert config.model.channels == (64, 128, 256, 512)
     assert not config.model.within_modality_triplets
     assert not config.data.simulated
-    assert config.data.layout == name
+    assert config.data.layout == layout
+
+
+@pytest.mark.parametrize("name", recipe_names())
+def test_a_recipe_names_every_field_so_that_no_default_changes_it(name: str) -> None:
+    recipe = read_recipe(name)
+    sections = {"model", "diffusion", "batch", "optim", "evaluation"}
+    assert set(recipe) == sections
+    for section, fields in recipe.items():
+        assert set(fields) == set(type(getattr(TrainConfig(), section)).model_fields), section
+
+
+def test_every_section_is_in_the_recipes_or_says_nothing_of_learning() -> None:
+    elsewhere = {"name", "seed", "data", "walkers", "run"}
+    assert set(TrainConfig.model_fields) == set(read_recipe("ours")) | elsewhere
+
+
+@pytest.mark.parametrize("name", preset_names())
+def test_presets_do_not_depend_on_defaults(name: str) -> None:
+    content = yaml.safe_load((FOLDER / f"{name}.yaml").read_text())
+    recipe, config = read_recipe(content["recipe"]), load_config(name)
+    for section, fields in recipe.items():
+        own = content.get(section, {})
+        assert getattr(config, section) == type(getattr(config, section))(**(fields | own))
+
+
+@pytest.mark.parametrize("steps", [50, 100, 200])
+def test_the_literal_schedule_ends_in_noise_and_scales_with_its_steps(steps: int) -> None:
+    diffusion = load_config("sustech1k").diffusion
+    config = DiffusionConfig(**{**diffusion.model_dump(), "steps": steps})
+    retention = signal_retention(config.schedule, config.steps)
+    assert retention[-1] < 1e-4
+    small, medium, large = (phase.stop / steps for phase in config.intervals)
+    assert (small, medium, large) == pytest.approx((0.08, 0.27, 1.01), abs=0.02)
+
+
+def test_the_literal_recipe_adds_nothing_to_the_papers_latents() -> None:
+    config = load_config("sustech1k")
+    assert not config.diffusion.standardise_latent
+    assert config.diffusion.max_inverse_signal is None
+    assert not config.model.centred
+    assert config.distance == "euclidean"
+    assert load_config("sustech1k_ours").distance == "cosine"
+
+
+def test_a_file_of_ones_own_may_name_a_recipe(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text("recipe: literal\noptim: {iterations: 7}\n")
+    config = load_config(str(path))
+    assert config.optim == load_config("sustech1k").optim.model_copy(update={"iterations": 7})
+    path.write_text("recipe: literel\n")
+    with pytest.raises(ConfigError, match="did you mean 'literal'"):
+        load_config(str(path))
 
 
 @pytest.mark.parametrize("name", ["benchmark", "benchmark_gpu", "demo", "simulated"])
@@ -106,3 +171,10 @@ def test_differences_name_fields_and_ignore_the_machine() -> None:
     new = new.model_copy(update={"name": "renamed"})
     assert differences(old, old) == []
     assert differences(old, new) == ["optim.lr (0.003 → 0.1)"]
+
+
+def test_models_are_compared_by_what_fits_them() -> None:
+    assert load_config("demo").distance == "cosine"
+    assert tiny_config(model={"centred": False}).distance == "euclidean"
+    chosen = tiny_config(model={"centred": False}, evaluation={"distance": "cosine"})
+    assert chosen.distance == "cosine"

@@ -5,8 +5,11 @@ import pytest
 from pydantic import ValidationError
 
 from gait.errors import EvaluationError
+from gait.metrics import Distance
 from gait.modality import Modality
-from train.evaluate import Interval, Labels, ProtocolResult, evaluate_sustech1k
+from train.protocols.records import Interval
+from train.protocols.result import ProtocolResult
+from train.protocols.sustech1k import Labels, evaluate_sustech1k
 
 SIL, RV = Modality.SILHOUETTE, Modality.RANGE_VIEW
 
@@ -56,7 +59,7 @@ def test_json_round_trip(good: ProtocolResult) -> None:
         (["rows", 0, "surprise"], 1),
         (["rows", 0, "resamples"], {"rank1": [1.0]}),
         (["metrics"], ["rank1"]),
-        (["protocol"], "CASIA-B"),
+        (["protocol"], ""),
         (["bootstrap"], 0),
     ],
 )
@@ -87,13 +90,26 @@ def test_intervals_must_be_ordered_and_finite() -> None:
         Interval(value=float("nan"), low=1, high=2)
 
 
+def test_the_distance_that_a_result_goes_by_comes_first(good: ProtocolResult) -> None:
+    other = good.model_copy(update={"distance": Distance.EUCLIDEAN})
+    for result, first, last in (
+        (good, "cosine", "euclidean"),
+        (other, "euclidean", "cosine"),
+    ):
+        blocks = result.table().split("\n\n")
+        assert all(f"{first} distance" in block.splitlines()[0] for block in blocks[:4])
+        assert all(f"{last} distance" in block.splitlines()[0] for block in blocks[4:8])
+        assert f"compared by {first} distance" in blocks[-1]
+        assert result.row(probe=SIL, gallery=RV).distance == first
+
+
 def test_the_table_names_what_it_shows(good: ProtocolResult) -> None:
     blocks = good.table().split("\n\n")
     assert len(blocks) == 9  # four directions × two distances, and the notes
     assert "probe silhouette → gallery range_view, cosine distance" in good.table()
     assert "probe range_view → gallery silhouette, euclidean distance" in good.table()
     carrying = next(line for line in blocks[0].splitlines() if line.startswith("Carrying"))
-    score = good.row(probe=SIL, gallery=SIL, distance="euclidean", condition="Carrying")
+    score = good.row(probe=SIL, gallery=SIL, condition="Carrying")
     one = score.scores["rank1"]
     assert f"{one.value:.1f} [{one.low:.1f}, {one.high:.1f}]" in carrying
     assert carrying.split()[-4:] == ["24", "12", "0", "0/2"]

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from gait.errors import ClipDtypeError, ClipEmptyError, ClipShapeError
-from gait.range_view import COLUMNS, JET, ROWS, Forward, project, range_image
+from gait.range_view import COLUMNS, JET, ROWS, Forward, _bins, _nearest, project
 
 pytestmark = pytest.mark.serving
 
@@ -37,6 +37,12 @@ def facing(cloud: Array, forward: Forward) -> Array:
     return cloud if forward is Forward.MINUS_X else cloud * np.array([-1, -1, 1])
 
 
+def whole_view(cloud: Array, forward: Forward = Forward.MINUS_X) -> Array:
+    """The view before any cropping: metres to the nearest point of each bin."""
+    rows, columns, distance, _ = _bins(cloud, forward)
+    return _nearest(rows, columns, distance, (ROWS, COLUMNS))
+
+
 @pytest.mark.parametrize("forward", list(Forward))
 @pytest.mark.parametrize(
     ("azimuth", "elevation", "row", "column"),
@@ -51,7 +57,7 @@ def facing(cloud: Array, forward: Forward) -> Array:
 def test_points_fall_on_their_pixel(
     forward: Forward, azimuth: float, elevation: float, row: int, column: int
 ) -> None:
-    image = range_image(point(7.0, azimuth, elevation, forward=forward), forward)
+    image = whole_view(point(7.0, azimuth, elevation, forward=forward), forward)
     assert image.shape == (200, 938)
     assert np.argwhere(np.isfinite(image)).tolist() == [[row, column]]
     assert image[row, column] == pytest.approx(7.0)
@@ -60,7 +66,7 @@ def test_points_fall_on_their_pixel(
 def test_hand_made_coordinates() -> None:
     # SUSTech1K: −x ahead, so the walker's left as the sensor sees it is −y. atan(1/10) = 5.7106°
     # is column 469 + 29 = 498, and z = −1 at √101 m is −5.682°: row ⌊20.682 / 0.2⌋ = 103.
-    image = range_image(np.array([[-10.0, 1.0, -1.0]]))
+    image = whole_view(np.array([[-10.0, 1.0, -1.0]]))
     assert np.argwhere(np.isfinite(image)).tolist() == [[103, 498]]
     assert image[103, 498] == pytest.approx(np.sqrt(101))  # z is not in the distance
 
@@ -71,7 +77,7 @@ def test_the_nearest_point_wins_in_any_order() -> None:
         point(9.0, 1.0, 1.0, forward=Forward.PLUS_X),
     )
     for cloud in ([near, far], [far, near], [far, near, far]):
-        image = range_image(np.concatenate(cloud), Forward.PLUS_X)
+        image = whole_view(np.concatenate(cloud), Forward.PLUS_X)
         assert image.min() == pytest.approx(4.0)
         assert np.isfinite(image).sum() == 1
 
@@ -194,7 +200,7 @@ def test_wrong_arrays_are_errors() -> None:
     with pytest.raises(ClipShapeError, match=r"\(10, 4\) in frame 1"):
         project([np.zeros((10, 3)), np.zeros((10, 4))])
     with pytest.raises(ClipShapeError):
-        range_image(np.zeros(3))
+        project([np.zeros(3)])
     with pytest.raises(ClipDtypeError, match="complex"):
         project([np.zeros((2, 3), dtype=complex)])
     with pytest.raises(ClipDtypeError, match="list"):

@@ -9,9 +9,9 @@ from train.diffusion.regularizer import (
     TrajectoryRegularizer,
     reconstruction_weight,
 )
-from train.diffusion.schedule import BetaSchedule, signal_retention
 from train.diffusion.trajectory import Noise, draw_noise
 from train.losses import Losses
+from train.noise_schedule import BetaSchedule, signal_retention
 
 C, N = 16, 4
 SHAPE = (C, 8, 8)

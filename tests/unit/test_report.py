@@ -13,15 +13,15 @@ from gait.modality import Modality
 from tests.packs import write_pack
 from tests.training_setup import tiny_config
 from train.data.pack import Pack, Record
+from train.data.split import split_people
 from train.embed import Embeddings
-from train.evaluate import ProtocolResult
-from train.learner import Machine
-from train.loop import TrainingRun
+from train.loop.learner import Machine
+from train.loop.training_run import TrainingRun
+from train.protocols.result import ProtocolResult
 from train.report.plots import CMC_RANKS, cmc_curves, draw_losses
+from train.report.results import evaluate_run, score
 from train.report.strips import BORDER, GREEN, GREY, RED, framed, retrieval_strips, to_png
 from train.report.summary import DIRECTIONS, summary_html, summary_text
-from train.results import evaluate_run, score
-from train.split import split_people
 
 PNG = b"\x89PNG\r\n\x1a\n"
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from gait.errors import ConfigError
 from train.config import DiffusionConfig, ModelConfig
-from train.diffusion.schedule import BetaSchedule, betas, partition, signal_retention
+from train.noise_schedule import BetaSchedule, betas, partition, signal_retention
 
 schedules = st.sampled_from(BetaSchedule)
 

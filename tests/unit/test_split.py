@@ -5,7 +5,7 @@ import pytest
 from gait.errors import ConfigError
 from tests.training_setup import tiny_config
 from train.data.pack import Record
-from train.split import split_people
+from train.data.split import split_people
 
 
 def records(train: int, test: int) -> list[Record]:

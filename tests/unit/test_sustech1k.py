@@ -20,7 +20,6 @@ from gait.errors import (
 from gait.sustech1k import (
     Sequence,
     find_sequences,
-    load_points,
     load_range_views,
     load_silhouettes,
     write_sequence,
@@ -54,7 +53,7 @@ def test_a_written_sequence_reads_back(tmp_path: Path) -> None:
     ]
     assert np.array_equal(load_silhouettes(written), SILHOUETTES[:, None])
     assert np.array_equal(load_range_views(written), RANGE_VIEWS)
-    clouds = load_points(written)
+    clouds = pickle.loads((written.folder / "08-sync-090-near-LiDAR-PCDs.pkl").read_bytes())  # noqa: S301
     assert len(clouds) == len(POINTS)
     assert all(np.array_equal(a, b) for a, b in zip(clouds, POINTS, strict=True))
 
@@ -102,12 +101,13 @@ def test_names_without_sync_are_read_and_unsynchronised_indices_are_not(tmp_path
     path = sequence.folder / "14-sync-000-Camera-Sils_aligned.pkl"
     path.rename(sequence.folder / "14-000-Camera-Sils_aligned.pkl")
     shutil.copy(
-        sequence.folder / "08-sync-000-LiDAR-PCDs.pkl", sequence.folder / "00-000-LiDAR-PCDs.pkl"
+        sequence.folder / "09-sync-000-LiDAR-PCDs_depths.pkl",
+        sequence.folder / "00-000-LiDAR-PCDs_depths.pkl",
     )
     assert load_silhouettes(sequence).shape == (4, 1, 64, 64)
-    (sequence.folder / "08-sync-000-LiDAR-PCDs.pkl").unlink()
-    with pytest.raises(LayoutError, match="has no 08-sync-000-LiDAR-PCDs"):
-        load_points(sequence)
+    (sequence.folder / "09-sync-000-LiDAR-PCDs_depths.pkl").unlink()
+    with pytest.raises(LayoutError, match="has no 09-sync-000-LiDAR-PCDs"):
+        load_range_views(sequence)
 
 
 def test_a_sequence_without_points_or_frames_can_be_written(tmp_path: Path) -> None:
@@ -116,8 +116,7 @@ def test_a_sequence_without_points_or_frames_can_be_written(tmp_path: Path) -> N
     )
     assert load_silhouettes(sequence).shape == (0, 1, 64, 64)
     assert load_range_views(sequence).shape == (0, 3, 64, 64)
-    with pytest.raises(LayoutError):
-        load_points(sequence)
+    assert not list(sequence.folder.glob("08-*"))
 
 
 @pytest.mark.parametrize(
@@ -182,13 +181,6 @@ def test_a_file_of_something_else_is_named(
     (sequence.folder / "14-sync-000-Camera-Sils_aligned.pkl").write_bytes(content)
     with pytest.raises(error, match="14-sync-000-Camera-Sils_aligned"):
         load_silhouettes(sequence)
-
-
-def test_points_of_something_else_are_named(tmp_path: Path) -> None:
-    sequence = _write(tmp_path)
-    (sequence.folder / "08-sync-000-LiDAR-PCDs.pkl").write_bytes(pickle.dumps({"a": 1}))
-    with pytest.raises(ClipShapeError, match="holds a dict, need a list"):
-        load_points(sequence)
 
 
 def test_a_folder_of_something_else_is_named(tmp_path: Path) -> None:

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from gait.errors import EvaluationError
 from gait.metrics import Distance, cosine, euclidean
 from gait.modality import Modality
-from train.evaluate import CONDITIONS, Labels, ProtocolResult, evaluate_sustech1k
+from train.protocols.result import ProtocolResult
+from train.protocols.sustech1k import CONDITIONS, Labels, evaluate_sustech1k
 
 Array = np.ndarray
 SIL, RV = Modality.SILHOUETTE, Modality.RANGE_VIEW

@@ -5,6 +5,7 @@ from torch import Tensor
 from train.diffusion.terms import (
     bridge_consistency,
     cross_reconstruction,
+    mean_square,
     noise_consistency,
     self_reconstruction,
 )
@@ -56,3 +57,29 @@ def test_a_modality_that_equals_its_target_costs_nothing(states: tuple[Tensor, T
     assert self_reconstruction(z_0, z_0, ones) == 0
     assert cross_reconstruction(z_0.flip(0), z_0, ones) == 0
     assert cross_reconstruction(z_0, z_0, ones) > 0
+
+
+def test_gradients_are_those_of_finite_differences() -> None:
+    pair = torch.randn(2, 3, 2, 2, 2, dtype=torch.float64, requires_grad=True)
+    other = torch.randn(2, 3, 2, 2, 2, dtype=torch.float64, requires_grad=True)
+    weight = torch.rand(3, dtype=torch.float64)
+    assert torch.autograd.gradcheck(mean_square, (pair,))
+    assert torch.autograd.gradcheck(noise_consistency, (pair,))
+    assert torch.autograd.gradcheck(lambda a, b: cross_reconstruction(a, b, weight), (pair, other))
+
+
+@pytest.mark.parametrize(
+    ("given", "summed"),
+    [
+        (torch.float64, torch.float64),
+        (torch.float32, torch.float32),
+        (torch.bfloat16, torch.float32),
+        (torch.float16, torch.float32),
+    ],
+)
+def test_squares_are_added_up_in_at_least_float32(given: torch.dtype, summed: torch.dtype) -> None:
+    pair = torch.randn(2, 3, 2, 2, 2).to(given).requires_grad_()
+    for loss in (mean_square(pair), bridge_consistency(pair)):
+        assert loss.dtype == summed
+        (gradient,) = torch.autograd.grad(loss.sum(), pair)
+        assert gradient.dtype == given

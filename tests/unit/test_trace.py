@@ -11,11 +11,11 @@ from tests.packs import write_pack
 from tests.training_setup import tiny_config
 from train.config import TrainConfig
 from train.data.pack import Pack
-from train.learner import Machine
-from train.loop import TrainingRun
-from train.metrics_log import read_metrics
-from train.split import split_people
-from train.trace import TRACE, TRACED
+from train.data.split import split_people
+from train.loop.learner import Machine
+from train.loop.trace import TRACE, TRACED
+from train.loop.training_run import TrainingRun
+from train.report.metrics_log import read_metrics
 
 
 @pytest.fixture(scope="module")

@@ -1,5 +1,6 @@
 """The command line of training: presets, overrides, typos, and refusals in plain words."""
 
+import json
 import sys
 from pathlib import Path
 
@@ -10,9 +11,12 @@ from gait.cli import run
 from gait.errors import ConfigError, PackError
 from tests.packs import write_pack
 from tests.training_setup import write_tiny_yaml
-from train.distributed import Ranks
+from train.checkpoint import load_checkpoint
+from train.data.split import split_people
+from train.loop.training_run import LAST
+from train.machine.distributed import Ranks
+from train.report.metrics_log import read_metrics
 from train.run import Command, clear, default_preset, main, open_pack, parse, resume_point
-from train.split import split_people
 
 
 def test_a_preset_is_changed_field_by_field() -> None:
@@ -26,6 +30,12 @@ def test_a_preset_is_changed_field_by_field() -> None:
 
 def test_the_base_without_diffusion_is_configuration() -> None:
     assert parse(["demo", "--diffusion.phases"]).config.diffusion.phases == ()
+
+
+def test_choices_are_written_as_in_a_configuration_file() -> None:
+    command = parse(["demo", "--diffusion.denoiser", "none", "--evaluation.distance", "euclidean"])
+    assert command.config.diffusion.denoiser == "none"
+    assert command.config.distance == "euclidean"
 
 
 @pytest.mark.parametrize(("cuda", "name"), [(True, "simulated"), (False, "demo")])
@@ -71,7 +81,7 @@ def test_help_names_the_presets(capsys: pytest.CaptureFixture[str]) -> None:
     assert caught.value.code == 0
     said = capsys.readouterr().out
     assert "python -m train.run [PRESET]" in said
-    assert "demo, freegait, simulated, sustech1k" in said
+    assert "demo, freegait, freegait_ours, simulated, sustech1k" in said
 
 
 @pytest.fixture
@@ -122,3 +132,40 @@ def test_too_few_people_end_with_one_line(
     assert caught.value.code == 1
     said = capsys.readouterr().err.splitlines()[-1]
     assert said.startswith("error [config.invalid]: got 6 training people")
+
+
+def trained(monkeypatch: pytest.MonkeyPatch, *words: str) -> None:
+    monkeypatch.setattr(sys, "argv", ["run", *words, "--json"])
+    main()
+
+
+def test_a_finished_run_is_lengthened_as_if_it_had_been_longer(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = [str(command.folder.parent / "tiny.yaml"), "--pack", str(command.pack)]
+    words += ["--optim.schedule", "steps", "--optim.milestones", "5"]
+    once, twice = tmp_path / "once", tmp_path / "twice"
+    trained(monkeypatch, *words, "--out", str(once), "--optim.iterations", "8")
+    trained(monkeypatch, *words, "--out", str(twice), "--optim.iterations", "4")
+    trained(monkeypatch, *words, "--out", str(twice), "--optim.iterations", "8")
+    one, two = (load_checkpoint(folder / LAST) for folder in (once, twice))
+    assert one.iteration == two.iteration == 8
+    assert one.config == two.config == parse([str(twice / "config.yaml")]).config
+    assert all(torch.equal(one.model[name], two.model[name]) for name in one.model)
+    steps = [[row for row in read_metrics(folder) if "total" in row] for folder in (once, twice)]
+    assert steps[0] == steps[1]
+    assert json.loads((twice / "results.json").read_text()) == json.loads(
+        (once / "results.json").read_text()
+    )
+
+
+def test_a_run_is_not_lengthened_where_the_rate_would_have_been_another(
+    command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = [str(command.folder.parent / "tiny.yaml"), "--pack", str(command.pack)]
+    words += ["--out", str(command.folder)]
+    trained(monkeypatch, *words, "--optim.iterations", "2")
+    with pytest.raises(ConfigError, match=r"optim.iterations \(2 → 4\)"):
+        trained(monkeypatch, *words, "--optim.iterations", "4")
+    with pytest.raises(ConfigError, match=r"optim.iterations \(2 → 1\)"):
+        trained(monkeypatch, *words, "--optim.iterations", "1")

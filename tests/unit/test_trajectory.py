@@ -4,7 +4,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from train.config import DiffusionConfig
-from train.diffusion.schedule import BetaSchedule, signal_retention
 from train.diffusion.trajectory import (
     Noise,
     clean_estimate,
@@ -13,6 +12,7 @@ from train.diffusion.trajectory import (
     identity_prior,
     route,
 )
+from train.noise_schedule import BetaSchedule, signal_retention
 
 SHAPE = (4, 6, 3)
 

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from train.validate import rank1
+from gait.metrics import Distance
+from train.loop.validate import rank1
 
 SUBJECTS = np.array(["a", "a", "b", "b"])
 VIEWS = np.array(["0", "9", "0", "9"])
@@ -26,10 +27,21 @@ def at(*angles: float) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
 def test_percent_of_probes_whose_nearest_is_right(
     probes: np.ndarray[tuple[int, ...], np.dtype[np.float32]], percent: float
 ) -> None:
-    assert rank1(probes, at(0, 10, 90, 80), SUBJECTS, VIEWS) == percent
+    found = rank1(probes, at(0, 10, 90, 80), SUBJECTS, VIEWS)
+    assert found == dict.fromkeys(Distance, percent)
 
 
 def test_walks_of_the_probes_own_view_do_not_count() -> None:
     # Each probe equals its own walk in the gallery, but its subject from the other view is far.
     gallery = at(0, 90, 85, 5)
-    assert rank1(gallery, gallery, SUBJECTS, VIEWS) == 0.0
+    assert rank1(gallery, gallery, SUBJECTS, VIEWS) == dict.fromkeys(Distance, 0.0)
+
+
+def test_lengths_matter_to_the_euclidean_distance_alone() -> None:
+    # By angle each probe is nearest to its own subject; by length to the other's.
+    lengths = np.array([[[1]], [[1]], [[9]], [[9]]], np.float32)
+    gallery = at(0, 10, 90, 80) * lengths
+    probes = at(0, 10, 90, 80) * lengths[::-1]
+    found = rank1(probes, gallery, SUBJECTS, VIEWS)
+    assert found[Distance.COSINE] == 100.0
+    assert found[Distance.EUCLIDEAN] < 100.0

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from train import walkers
+from train.data import walkers
 from train.data.pack import INDEX
+from train.data.walkers import walkers_folder, walkers_pack
 from train.simulate.config import SimulateConfig
-from train.walkers import walkers_folder, walkers_pack
 
 CONFIG = SimulateConfig.model_validate(
     {

@@ -1,1 +1,1 @@
-"""Readers of datasets, the packed frame store and the P×K sampler."""
+"""Datasets and packs: readers, the frame store, who is trained on, and batches."""

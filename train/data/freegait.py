@@ -8,7 +8,7 @@ and what is none of them is described in the error.
 Dataset: Han et al., "Gait Recognition in Large-scale Free Environment via Single LiDAR", 2024.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence as Records
 from pathlib import Path
 from typing import Any
 
@@ -21,30 +21,48 @@ from gait.errors import ClipDtypeError, ClipShapeError, LayoutError
 from gait.modality import SIZE, Modality
 from gait.pickles import load_arrays
 from gait.sustech1k import Sequence
+from train.data.dataset_layout import DatasetLayout, Embedded, Scoring
+from train.data.pack import Record
+from train.protocols.freegait import evaluate_freegait
+from train.protocols.result import ProtocolResult
 
 MAX_FRAMES = 100_000
 MAX_SIDE = 4096
 
 
-@dataclass(frozen=True)
-class FreeGait:
-    """Which pickles of a sequence hold which modality (names without `.pkl`)."""
+def read(sequence: Sequence, modality: Modality, name: str) -> Frames:
+    """The frames of a sequence in one modality, uint8 `(s, c, 64, 64)`.
 
-    silhouettes: str = "image"
-    range_views: str = "range_pkl"
+    Args:
+        sequence: which.
+        modality: what the frames show.
+        name: of the pickle, `.pkl` included.
 
-    def read(self, sequence: Sequence) -> tuple[Frames, Frames]:
-        """A sequence's silhouettes uint8 `(s, 1, 64, 64)` and range views uint8 `(s, 3, 64, 64)`.
+    Raises:
+        LayoutError: there is no such file.
+        ClipShapeError, ClipDtypeError: it holds something that cannot be frames.
+        ForbiddenPickleError, CorruptDataError: as `gait.pickles.load_arrays`.
+    """
+    for path in (sequence.folder / name, sequence.folder / Path(name).stem / name):
+        if path.is_file():
+            return to_frames(load_arrays(path), modality, path)
+    raise LayoutError(f"{sequence.folder} has no {name}", file=name)
 
-        Raises:
-            LayoutError: a file is missing.
-            ClipShapeError, ClipDtypeError: a file holds something that cannot be frames.
-            ForbiddenPickleError, CorruptDataError: as `gait.pickles.load_arrays`.
-        """
-        return (
-            _load(sequence.folder, self.silhouettes, Modality.SILHOUETTE),
-            _load(sequence.folder, self.range_views, Modality.RANGE_VIEW),
-        )
+
+def score(embedded: Embedded, records: Records[Record], how: Scoring) -> ProtocolResult:
+    """Scores embeddings by the protocol of one pooled gallery."""
+    return evaluate_freegait(
+        embedded.get(Modality.SILHOUETTE),
+        embedded.get(Modality.RANGE_VIEW),
+        np.array([record.subject for record in records]),
+        np.array([record.role or "" for record in records]),
+        gallery=how.gallery,
+        ranks=how.ranks,
+        bootstrap=how.bootstrap,
+        seed=how.seed,
+        simulated=how.simulated,
+        distance=how.distance,
+    )
 
 
 def to_frames(content: object, modality: Modality, source: Path) -> Frames:
@@ -72,13 +90,6 @@ def to_frames(content: object, modality: Modality, source: Path) -> Frames:
     for index, item in enumerate(content):
         frames[index] = _frame(item, scale, modality.channels, source)
     return frames
-
-
-def _load(folder: Path, name: str, modality: Modality) -> Frames:
-    for path in (folder / f"{name}.pkl", folder / name / f"{name}.pkl"):
-        if path.is_file():
-            return to_frames(load_arrays(path), modality, path)
-    raise LayoutError(f"{folder} has no {name}.pkl", file=f"{name}.pkl")
 
 
 def _scale(content: list[Any] | NDArray[Any], source: Path) -> float:
@@ -120,3 +131,13 @@ def _channels_last(frame: NDArray[Any], source: Path) -> NDArray[Any]:
         f"{source} has frames of shape {frame.shape}, "
         f"need (h, w), (h, w, 3) or (3, h, w) with sides up to {MAX_SIDE}"
     )
+
+
+FREEGAIT = DatasetLayout(
+    files={Modality.SILHOUETTE: "image.pkl", Modality.RANGE_VIEW: "range_pkl.pkl"},
+    read=read,
+    score=score,
+    in_gallery=lambda record: record.role == "gallery",
+    is_probe=lambda record: record.role == "probe",
+    one_view=False,
+)

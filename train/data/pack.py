@@ -8,10 +8,11 @@ PACK/skipped.json      what was left out, and why
 ```
 
 Only sequences seen by both sensors with the same number of frames are packed, so that one start
-and length addresses both stores.
+and length addresses both stores. A pack of one sensor alone lacks the other's store.
 """
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
@@ -25,8 +26,6 @@ from gait.errors import PackError
 from gait.modality import SIZE, Modality
 from gait.progress import progress
 from train.data.partition import Role, Split
-
-LayoutName = Literal["sustech1k", "freegait"]
 
 INDEX = "index.json"
 STORES = {Modality.SILHOUETTE: "silhouettes.npy", Modality.RANGE_VIEW: "range_views.npy"}
@@ -68,10 +67,10 @@ class Index(BaseModel, frozen=True, extra="forbid"):
     """`index.json`."""
 
     version: Literal[1] = 1
-    layout: LayoutName
+    layout: str
     simulated: bool
     partition_sha256: str
-    stores: dict[Modality, Store]
+    stores: Annotated[dict[Modality, Store], Field(min_length=1)]
     records: tuple[Record, ...]
 
 
@@ -82,14 +81,12 @@ class Pack:
     Args:
         path: its folder.
         index: what `index.json` says.
-        silhouettes: uint8 `(F, 1, 64, 64)`, memory-mapped, read-only.
-        range_views: uint8 `(F, 3, 64, 64)`, memory-mapped, read-only.
+        stores: uint8 `(F, c, 64, 64)` of each modality, memory-mapped, read-only.
     """
 
     path: Path
     index: Index
-    silhouettes: Frames
-    range_views: Frames
+    stores: Mapping[Modality, Frames]
 
     @classmethod
     def open(cls, path: Path) -> "Pack":
@@ -99,9 +96,19 @@ class Pack:
             PackError: it is not a pack, or not a whole one; the message says what is wrong.
         """
         index = _read_index(path)
-        stores = {modality: _open_store(path, index, modality) for modality in Modality}
+        stores = {modality: _open_store(path, index, modality) for modality in index.stores}
         _check_records(path, index)
-        return cls(path, index, stores[Modality.SILHOUETTE], stores[Modality.RANGE_VIEW])
+        return cls(path, index, stores)
+
+    @property
+    def modalities(self) -> tuple[Modality, ...]:
+        """What the pack holds: both modalities, or one."""
+        return tuple(modality for modality in Modality if modality in self.stores)
+
+    @property
+    def frame_count(self) -> int:
+        """Frames of all sequences together, in each modality."""
+        return sum(record.length for record in self.records)
 
     @property
     def records(self) -> tuple[Record, ...]:
@@ -109,8 +116,8 @@ class Pack:
         return self.index.records
 
     @property
-    def layout(self) -> LayoutName:
-        """The dataset's layout, which decides the protocol."""
+    def layout(self) -> str:
+        """The dataset's layout by its name in `train.dataset_layouts`; it decides the protocol."""
         return self.index.layout
 
     @property
@@ -119,8 +126,17 @@ class Pack:
         return self.index.simulated
 
     def store(self, modality: Modality) -> Frames:
-        """All frames of one modality."""
-        return self.silhouettes if modality is Modality.SILHOUETTE else self.range_views
+        """All frames of one modality.
+
+        Raises:
+            PackError: the pack lacks it.
+        """
+        if modality not in self.stores:
+            raise PackError(
+                f"{self.path} has no {modality} frames, only {', '.join(self.stores)}: "
+                "pack the dataset with both, or train and evaluate one modality"
+            )
+        return self.stores[modality]
 
     def frames(self, record: Record, modality: Modality) -> Frames:
         """The frames of one sequence: uint8 `(s, c, 64, 64)`, a view into the store."""
@@ -136,7 +152,7 @@ class Pack:
         Raises:
             PackError: a store's content is not what was packed.
         """
-        for modality in Modality:
+        for modality in self.modalities:
             if frames_sha256(self.store(modality), note=modality) != self._sha256(modality):
                 raise PackError(
                     f"{self.path / STORES[modality]} does not have the sha256 in {INDEX}: it was "
@@ -181,8 +197,8 @@ def _read_index(path: Path) -> Index:
 
 def _open_store(path: Path, index: Index, modality: Modality) -> Frames:
     file = path / STORES[modality]
-    store = index.stores.get(modality)
-    if store is None or not file.is_file():
+    store = index.stores[modality]
+    if not file.is_file():
         raise PackError(f"{file} is missing, pack the dataset again", file=file.name)
     if file.stat().st_size != store.bytes:
         raise PackError(

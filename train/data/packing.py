@@ -7,11 +7,13 @@ folder beside it, which the next run to the same place clears away.
 import json
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Sequence as Items
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from pathlib import Path
+from types import MappingProxyType
 
 from gait.clip import Frames
 from gait.errors import (
@@ -23,18 +25,19 @@ from gait.errors import (
 )
 from gait.modality import Modality
 from gait.progress import progress
-from gait.sustech1k import Sequence, find_sequences, load_range_views, load_silhouettes
-from train.data.pack import INDEX, Index, LayoutName, Record
+from gait.sustech1k import Sequence, find_sequences
+from train.data.pack import INDEX, Index, Record
 from train.data.partition import Partition, load_partition
 from train.data.staging import staged_folder
 from train.data.store_writer import StoreWriter
+from train.dataset_layouts import layout_named
 
 SKIPPED = "skipped.json"
 SIMULATION = "simulation.json"
 """The simulator leaves this file in a dataset's root; its presence marks every number from it."""
 
-Reader = Callable[[Sequence], tuple[Frames, Frames]]
-"""Reads a sequence's silhouettes `(s, 1, 64, 64)` and range views `(s, 3, 64, 64)`, uint8."""
+Reader = Callable[[Sequence, Modality], Frames]
+"""Reads a sequence's frames in one modality, uint8 `(s, c, 64, 64)`."""
 
 
 class Reason(StrEnum):
@@ -94,13 +97,25 @@ class Report:
         return dict(Counter(str(skip.reason) for skip in self.skipped).most_common())
 
 
-def read_sustech1k(sequence: Sequence) -> tuple[Frames, Frames]:
-    """The `Reader` of SUSTech1K's layout, which simulated walkers share."""
-    return load_silhouettes(sequence), load_range_views(sequence)
+def reader(layout: str, files: Mapping[Modality, str] = MappingProxyType({})) -> Reader:
+    """The reader of a layout; `files` names other files than the layout's own.
+
+    Raises:
+        ConfigError: there is no such layout.
+    """
+    found = layout_named(layout)
+    names = {**found.files, **files}
+    return lambda sequence, modality: found.read(sequence, modality, names[modality])
 
 
 def pack_dataset(
-    root: Path, partition: Path, out: Path, *, layout: LayoutName, read: Reader
+    root: Path,
+    partition: Path,
+    out: Path,
+    *,
+    layout: str,
+    read: Reader | None = None,
+    modalities: Items[Modality] = tuple(Modality),
 ) -> Report:
     """Packs a dataset folder into `out`; what cannot be packed is skipped and reported.
 
@@ -109,7 +124,8 @@ def pack_dataset(
         partition: JSON lists of the splits.
         out: the pack to be made; must not exist.
         layout: goes into the index; decides the protocol later.
-        read: reads one sequence.
+        read: reads one sequence; None: as the layout does.
+        modalities: which to pack; of one alone, sequences need not have the other.
 
     Raises:
         LayoutError: `root` is no dataset folder.
@@ -117,12 +133,13 @@ def pack_dataset(
         PackError: `out` exists, another process is packing to it, or nothing could be packed.
         StorageError: the disk is full or the folder cannot be written; nothing is left behind.
     """
+    read = read or reader(layout)
     people = load_partition(partition)
     sequences = find_sequences(root)
     with staged_folder(out) as folder, ExitStack() as files:
         report = Report()
-        stores = {m: files.enter_context(StoreWriter(folder, m)) for m in Modality}
-        for sequence, frames in _read_all(sequences, people, read, report):
+        stores = {m: files.enter_context(StoreWriter(folder, m)) for m in modalities}
+        for sequence, frames in _read_all(sequences, people, read, modalities, report):
             for modality, store in stores.items():
                 store.append(frames[modality])
             report.records.append(_record(sequence, people, report.frames, frames))
@@ -143,13 +160,17 @@ def pack_dataset(
 
 
 def _read_all(
-    sequences: list[Sequence], people: Partition, read: Reader, report: Report
+    sequences: list[Sequence],
+    people: Partition,
+    read: Reader,
+    modalities: Items[Modality],
+    report: Report,
 ) -> Iterator[tuple[Sequence, dict[Modality, Frames]]]:
     """The sequences that can be packed, with their frames; the others go into the report."""
     with progress() as bar:
         task = bar.add_task("pack", total=len(sequences), note="")
         for sequence in sequences:
-            frames = _read(sequence, people, read)
+            frames = _read(sequence, people, read, modalities)
             if isinstance(frames, Skip):
                 report.skipped.append(frames)
             else:
@@ -159,20 +180,23 @@ def _read_all(
             )
 
 
-def _read(sequence: Sequence, people: Partition, read: Reader) -> dict[Modality, Frames] | Skip:
+def _read(
+    sequence: Sequence, people: Partition, read: Reader, modalities: Items[Modality]
+) -> dict[Modality, Frames] | Skip:
     if people.split(sequence.subject) is None:
         return Skip(sequence.name, Reason.SPLIT, f"the partition lacks {sequence.subject}")
     try:
-        silhouettes, range_views = read(sequence)
+        frames = {modality: read(sequence, modality) for modality in modalities}
     except (*_REASONS,) as error:
         reason = next(reason for kind, reason in _REASONS.items() if isinstance(error, kind))
         return Skip(sequence.name, reason, str(error))
-    if len(silhouettes) != len(range_views):
-        detail = f"{len(silhouettes)} silhouettes, {len(range_views)} range views"
+    lengths = {modality: len(own) for modality, own in frames.items()}
+    if len(set(lengths.values())) > 1:
+        detail = ", ".join(f"{length} {modality} frames" for modality, length in lengths.items())
         return Skip(sequence.name, Reason.LENGTHS, detail)
-    if not len(silhouettes):
-        return Skip(sequence.name, Reason.EMPTY, "0 frames in both modalities")
-    return {Modality.SILHOUETTE: silhouettes, Modality.RANGE_VIEW: range_views}
+    if not any(lengths.values()):
+        return Skip(sequence.name, Reason.EMPTY, "0 frames")
+    return frames
 
 
 def _record(
@@ -186,7 +210,7 @@ def _record(
         view=sequence.view,
         split=split,
         start=start,
-        length=len(frames[Modality.SILHOUETTE]),
+        length=len(next(iter(frames.values()))),
         role=people.role(sequence.subject, sequence.type, sequence.view),
     )
 

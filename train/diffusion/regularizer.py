@@ -14,7 +14,6 @@ from torch import Tensor, nn
 from gait.errors import ConfigError
 from train.config import DenoiserKind, DiffusionConfig
 from train.diffusion.denoiser import Denoiser
-from train.diffusion.schedule import signal_retention
 from train.diffusion.terms import (
     bridge_consistency,
     cross_reconstruction,
@@ -23,6 +22,7 @@ from train.diffusion.terms import (
 )
 from train.diffusion.trajectory import Noise, clean_estimate, diffuse, identity_prior, route
 from train.losses import Losses
+from train.noise_schedule import signal_retention
 
 IdentityLoss = Callable[[Tensor, Tensor], Tensor]
 """L_id of the two estimated clean latents `(n, c, h, w)`: the host network's own identity loss,
@@ -71,7 +71,7 @@ class TrajectoryRegularizer(nn.Module):
     the shared token within it: 2,395,136 parameters at 512 channels.
 
     Args:
-        channels: channels c of both maps.
+        channels: channels c of both maps; the latents have `config.latent_channels`, or as many.
         config: schedule, phases, weights, ablations; at least one phase.
 
     Raises:
@@ -89,8 +89,10 @@ class TrajectoryRegularizer(nn.Module):
         self.config = config
         self.one_call = True
         """Whether the denoiser takes all phases and modalities as one batch. Result: equal."""
+        self.channels = channels
+        latent = config.latent_channels or channels
         self.heads = (
-            nn.ModuleList(nn.Conv2d(channels, channels, 1) for _ in range(2))
+            nn.ModuleList(nn.Conv2d(channels, latent, 1) for _ in range(2))
             if config.decoupled_heads
             else None
         )
@@ -101,7 +103,7 @@ class TrajectoryRegularizer(nn.Module):
             else None
         )
         count = {DenoiserKind.NONE: 0, DenoiserKind.INDEPENDENT: 2}.get(config.denoiser, 1)
-        self.denoisers = nn.ModuleList(Denoiser(channels, config) for _ in range(count))
+        self.denoisers = nn.ModuleList(Denoiser(latent, config) for _ in range(count))
         retention = signal_retention(config.schedule, config.steps)
         self._constant("signal", np.sqrt(retention))
         self._constant("spread", np.sqrt(1 - retention))
@@ -123,9 +125,13 @@ class TrajectoryRegularizer(nn.Module):
 
         Returns:
             Unweighted terms by name (`p1_identity`, `p2_noise`, …) and their weighted sum.
+
+        Raises:
+            ConfigError: the maps differ in shape, have other channels than was said, or the noise
+                is of another shape than the latents.
         """
         z_0 = self.latents(first, second)
-        assert noise.eps.shape[2:] == z_0.shape[1:], (noise.eps.shape, z_0.shape)
+        self._check_noise(noise, z_0)
         crossed = [phase == 3 for phase in self.config.phases]
         states = self.trajectory(z_0, noise, crossed)
         terms: dict[str, Tensor] = {}
@@ -137,8 +143,20 @@ class TrajectoryRegularizer(nn.Module):
         return Losses(terms, total)
 
     def latents(self, first: Tensor, second: Tensor) -> Tensor:
-        """The clean latents z_0 of both modalities, `(2, n, c, h, w)` in the dtype of the maps."""
-        assert first.shape == second.shape, (first.shape, second.shape)
+        """The clean latents z_0 of both modalities, `(2, n, c, h, w)` in the dtype of the maps.
+
+        Raises:
+            ConfigError: the maps differ in shape, or have other channels than was said.
+        """
+        if first.shape != second.shape:
+            raise ConfigError(
+                f"got maps of {tuple(first.shape)} and {tuple(second.shape)}, need two of one shape"
+            )
+        if first.ndim != 4 or first.shape[1] != self.channels:
+            raise ConfigError(
+                f"got maps of {tuple(first.shape)}, need (n, {self.channels}, h, w): "
+                "TrajectoryRegularizer was made for that many channels"
+            )
         maps = [first, second]
         if self.heads is not None:
             maps = [head(x) for head, x in zip(self.heads, maps, strict=True)]
@@ -148,6 +166,16 @@ class TrajectoryRegularizer(nn.Module):
             rows = self.standard(rows.flatten(1)).view(rows.shape)  # statistics are float32
             z_0 = rows.permute(0, 3, 1, 2)
         return z_0.reshape(2, -1, *z_0.shape[1:])
+
+    def _check_noise(self, noise: Noise, z_0: Tensor) -> None:
+        phases, sides = len(self.config.phases), 1 if self.config.shared_noise else 2
+        want = (phases, sides, *z_0.shape[1:])
+        if noise.t.shape != want[::2][:2] or noise.eps.shape != want:
+            raise ConfigError(
+                f"got timesteps of {tuple(noise.t.shape)} and noise of {tuple(noise.eps.shape)}, "
+                f"need ({phases}, {z_0.shape[1]}) and {want}: draw_noise with n = {z_0.shape[1]} "
+                f"and latent_shape = {tuple(z_0.shape[2:])}"
+            )
 
     def trajectory(self, z_0: Tensor, noise: Noise, crossed: list[bool]) -> list[Trajectory]:
         """Noises the latents and denoises all of them in one call.

@@ -3,7 +3,7 @@
 Differs from the paper's squared norms by a constant factor, so that the weights of Eq. 18 do not
 depend on the size of the latent. The first axis of every argument is the modality: 2D, 3D.
 
-Whatever dtype the maps have, squares are added up in float32.
+Squares of maps in half precision are added up in float32.
 """
 
 import torch
@@ -42,18 +42,23 @@ def _between(pair: Tensor) -> Tensor:
 
 
 def mean_square(maps: Tensor) -> Tensor:
-    """Of each map: `(…, c, h, w)` of any dtype → `(…)` float32.
+    """Of each map: `(…, c, h, w)` of any dtype → `(…)` float32, of float64 maps float64.
 
     One pass over memory forward and one backward, with nothing of the size of the maps in float32.
     """
     return _MeanSquare.apply(maps)  # type: ignore[no-any-return,no-untyped-call]
 
 
+def summed_in(maps: Tensor) -> torch.dtype:
+    """The dtype that squares are added up in: at least float32."""
+    return torch.promote_types(maps.dtype, torch.float32)
+
+
 class _MeanSquare(torch.autograd.Function):
     @staticmethod
     def forward(context: FunctionCtx, maps: Tensor) -> Tensor:
         context.save_for_backward(maps)
-        norms = torch.linalg.vector_norm(maps, dim=(-3, -2, -1), dtype=torch.float32)
+        norms = torch.linalg.vector_norm(maps, dim=(-3, -2, -1), dtype=summed_in(maps))
         means: Tensor = norms.square() / maps.shape[-3:].numel()
         return means
 
@@ -72,7 +77,7 @@ class _Between(torch.autograd.Function):
     def forward(context: FunctionCtx, pair: Tensor) -> Tensor:
         difference = pair[0] - pair[1]
         context.save_for_backward(difference)
-        norm = torch.linalg.vector_norm(difference, dtype=torch.float32)
+        norm = torch.linalg.vector_norm(difference, dtype=summed_in(difference))
         mean: Tensor = norm.square() / difference.numel()
         return mean
 

@@ -1,8 +1,22 @@
 """From parts to embeddings and class logits, shared by both modalities (Eq. 3 and 4)."""
 
+from typing import Literal
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+Initialisation = Literal["per_part", "opengait"]
+
+
+def initialise(weight: nn.Parameter, start: Initialisation) -> None:
+    """Xavier-uniform weights `(p, in, out)`.
+
+    `per_part` takes each part's matrix for itself. `opengait` takes the tensor as torch takes a
+    convolution's, with `in · out` inputs and `p · out` outputs, so its numbers are far smaller.
+    """
+    for tensor in [weight.data] if start == "opengait" else weight.data:
+        nn.init.xavier_uniform_(tensor)
 
 
 class SeparateFCs(nn.Module):
@@ -12,14 +26,16 @@ class SeparateFCs(nn.Module):
         parts: number of parts p.
         channels: size c of a part's feature.
         embedding: size d of a part's embedding.
+        start: how the weights start, as `ModelConfig.initialisation`.
     """
 
-    def __init__(self, parts: int, channels: int, embedding: int) -> None:
+    def __init__(
+        self, parts: int, channels: int, embedding: int, start: Initialisation = "per_part"
+    ) -> None:
         super().__init__()
         self.parts = parts
         self.weight = nn.Parameter(torch.empty(parts, channels, embedding))
-        for matrix in self.weight.data:
-            nn.init.xavier_uniform_(matrix)
+        initialise(self.weight, start)
 
     def forward(self, x: Tensor) -> Tensor:
         """`(n, p, c)` → `(n, p, d)`, the retrieval embedding."""
@@ -37,14 +53,16 @@ class BNNeck(nn.Module):
         parts: number of parts p.
         embedding: size d of a part's embedding.
         subjects: number of training subjects N.
+        start: how the weights start, as `ModelConfig.initialisation`.
     """
 
-    def __init__(self, parts: int, embedding: int, subjects: int) -> None:
+    def __init__(
+        self, parts: int, embedding: int, subjects: int, start: Initialisation = "per_part"
+    ) -> None:
         super().__init__()
         self.norm = nn.BatchNorm1d(parts * embedding)
         self.weight = nn.Parameter(torch.empty(parts, embedding, subjects))
-        for matrix in self.weight.data:
-            nn.init.xavier_uniform_(matrix)
+        initialise(self.weight, start)
 
     def forward(self, x: Tensor) -> Tensor:
         """`(n, p, d)` → `(n, p, N)` cosines in [-1, 1]."""

@@ -5,6 +5,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
+from gait.errors import ConfigError
 from gait.modality import Modality
 from train.config import DiffusionConfig, ModelConfig
 from train.diffusion.regularizer import TrajectoryRegularizer
@@ -13,6 +14,7 @@ from train.losses import (
     Gather,
     Losses,
     cross_modal_triplet,
+    one_modality_triplet,
     part_cross_entropy,
     within_modality_triplet,
 )
@@ -24,7 +26,7 @@ from train.model.resnet9 import ResNet9
 class Branch(nn.Module):
     """What one modality has for itself: its ResNet9, its discriminative 1×1 head, its centre.
 
-    The centre `(p, d)` is 0 until `train.centring` has found it.
+    The centre `(p, d)` is 0 until `train.loop.embedding_centre` has found it.
     """
 
     centre: Tensor
@@ -34,7 +36,7 @@ class Branch(nn.Module):
         width = config.channels[-1]
         self.backbone = ResNet9(modality.channels, config)
         self.head = nn.Conv2d(width, width, 1)
-        self.register_buffer("centre", torch.zeros(config.parts, config.embedding))
+        self.register_buffer("centre", torch.zeros(config.embedding_parts, config.embedding))
         self.register_load_state_dict_pre_hook(  # type: ignore[no-untyped-call]
             _without_centre
         )
@@ -59,12 +61,14 @@ class Encoder(nn.Module):
     Args:
         branch: what the modality has for itself.
         fcs: the part embedding both modalities share.
+        strips: how many strips a map is cut into, at each scale.
     """
 
-    def __init__(self, branch: Branch, fcs: SeparateFCs) -> None:
+    def __init__(self, branch: Branch, fcs: SeparateFCs, strips: tuple[int, ...]) -> None:
         super().__init__()
         self.branch = branch
         self.fcs = fcs
+        self.strips = strips
 
     def forward(self, frames: Tensor, lengths: Tensor | None = None) -> Tensor:
         """Eq. 1 to 3, less the centre.
@@ -80,7 +84,7 @@ class Encoder(nn.Module):
 
     def embedding(self, features: Tensor) -> Tensor:
         """Eq. 2 and 3, less the centre: the `(n, c, h, w)` map of Eq. 1 → `(n, p, d)`."""
-        strips = horizontal_pooling(self.branch.head(features), self.fcs.parts)
+        strips = horizontal_pooling(self.branch.head(features), *self.strips)
         return cast(Tensor, self.fcs(strips)) - self.branch.centre
 
 
@@ -90,7 +94,7 @@ def _without_centre(branch: Branch, state: dict[str, Tensor], prefix: str, *_: o
 
 
 class GaitNetwork(nn.Module):
-    """DiffCrossGait (METHOD): `embed` is what retrieval uses, `losses` what training minimises.
+    """DiffCrossGait: `embed` is what retrieval uses, `losses` what training minimises.
 
     Args:
         model: branches, heads and Eq. 5.
@@ -101,24 +105,38 @@ class GaitNetwork(nn.Module):
         ConfigError: the width of the feature map does not fit the denoiser.
     """
 
+    silhouette: Branch
+    range_view: Branch
+
     def __init__(self, model: ModelConfig, diffusion: DiffusionConfig, subjects: int) -> None:
         super().__init__()
         width = model.channels[-1]
         self.config = model
-        self.silhouette = Branch(Modality.SILHOUETTE, model)
-        self.range_view = Branch(Modality.RANGE_VIEW, model)
-        self.fcs = SeparateFCs(model.parts, width, model.embedding)
-        self.neck = BNNeck(model.parts, model.embedding, subjects)
+        self.modalities = tuple(m for m in Modality if m in model.modalities)
+        for modality in self.modalities:
+            setattr(self, modality, Branch(modality, model))
+        parts, start = model.embedding_parts, model.initialisation
+        self.fcs = SeparateFCs(parts, width, model.embedding, start)
+        self.neck = BNNeck(parts, model.embedding, subjects, start)
         self.decoupled = diffusion.decoupled_heads
         self.regularizer = TrajectoryRegularizer(width, diffusion) if diffusion.phases else None
 
     def branch(self, modality: Modality) -> Branch:
-        """The branch of a modality."""
+        """The branch of a modality.
+
+        Raises:
+            ConfigError: the network was made without it.
+        """
+        if modality not in self.modalities:
+            raise ConfigError(
+                f"got a network of {self.modalities[0]} alone, need one with a branch for "
+                f"{modality}: train with model.modalities of both"
+            )
         return self.silhouette if modality is Modality.SILHOUETTE else self.range_view
 
     def encoder(self, modality: Modality) -> Encoder:
         """What ships for a modality, on this network's own weights."""
-        return Encoder(self.branch(modality), self.fcs)
+        return Encoder(self.branch(modality), self.fcs, self.config.strips)
 
     def embed(self, frames: Tensor, modality: Modality, lengths: Tensor | None = None) -> Tensor:
         """The retrieval embedding (Eq. 1 to 3), centred. Neither BNNeck nor diffusion is touched.
@@ -166,6 +184,12 @@ class GaitNetwork(nn.Module):
             Terms `triplet`, `ce`, perhaps `triplet_within`, those of the diffusion branch
             (`p1_identity`, …), and the total.
         """
+        if len(self.modalities) == 1:
+            (modality,) = self.modalities
+            frames = silhouettes if modality is Modality.SILHOUETTE else range_views
+            branch = self.branch(modality)
+            terms = self.one_modality_terms(branch.head(branch.features(frames)), labels, gather)
+            return Losses(terms, _sum(terms))
         first = self.silhouette.features(silhouettes)
         second = self.range_view.features(range_views)
         first_dis, second_dis = self.silhouette.head(first), self.range_view.head(second)
@@ -191,7 +215,7 @@ class GaitNetwork(nn.Module):
         """
         config = self.config
         with torch.autocast(first.device.type, enabled=False):
-            strips = [horizontal_pooling(x.float(), self.fcs.parts) for x in (first, second)]
+            strips = [horizontal_pooling(x.float(), *config.strips) for x in (first, second)]
             embeddings = self.fcs(torch.cat(strips))
             cosines = self.neck(embeddings)
             terms = {
@@ -209,6 +233,23 @@ class GaitNetwork(nn.Module):
                     first, second, labels, config.margin
                 )
         return terms
+
+    def one_modality_terms(
+        self, maps: Tensor, labels: Tensor, gather: Gather | None = None
+    ) -> dict[str, Tensor]:
+        """Eq. 2 to 5 on the map `(n, c, h, w)` of a network of one modality.
+
+        # Differs from Eq. 5: anchors, positives and negatives are of the same modality.
+        """
+        config = self.config
+        with torch.autocast(maps.device.type, enabled=False):
+            embeddings = self.fcs(horizontal_pooling(maps.float(), *config.strips))
+            ce = part_cross_entropy(
+                self.neck(embeddings), labels, config.scale, config.label_smoothing
+            )
+            if gather is not None:
+                embeddings, labels = gather(embeddings), gather(labels)
+            return {"ce": ce, "triplet": one_modality_triplet(embeddings, labels, config.margin)}
 
 
 def _sum(terms: dict[str, Tensor]) -> Tensor:

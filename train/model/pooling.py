@@ -21,16 +21,17 @@ def temporal_pooling(features: Tensor, lengths: Tensor | None = None) -> Tensor:
     return features.amax(dim=1)
 
 
-def horizontal_pooling(features: Tensor, parts: int) -> Tensor:
-    """HPP of Eq. 2: mean plus maximum of each of `parts` horizontal strips.
+def horizontal_pooling(features: Tensor, *strips: int) -> Tensor:
+    """HPP of Eq. 2: mean plus maximum of each horizontal strip.
 
     Args:
-        features: `(n, c, h, w)` with `h` a multiple of `parts`.
-        parts: number of strips p, top to bottom.
+        features: `(n, c, h, w)`.
+        strips: how many strips the height is cut into, at one scale or several; each divides it.
 
     Returns:
-        `(n, p, c)`.
+        `(n, p, c)`, p the strips of all scales: scale by scale, each from top to bottom.
     """
     n, c, h, w = features.shape
-    strips = features.reshape(n, c, parts, h // parts * w)
-    return (strips.mean(dim=3) + strips.amax(dim=3)).transpose(1, 2)
+    scales = [features.reshape(n, c, number, h // number * w) for number in strips]
+    pooled = [scale.mean(dim=3) + scale.amax(dim=3) for scale in scales]
+    return (pooled[0] if len(pooled) == 1 else torch.cat(pooled, dim=2)).transpose(1, 2)

@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gait.errors import EvaluationError
-from gait.modality import Modality
-from train.protocols.outcomes import Side, metric_names, outcomes
+from gait.metrics import Distance
+from train.protocols.outcomes import Side, by_modality, metric_names, outcomes
 from train.protocols.resample import resampled_people
 from train.protocols.result import ProtocolResult
 from train.protocols.summary import Layout, ProbeSet, people_hash, summarise
@@ -20,8 +20,8 @@ RULES = {
 
 
 def evaluate_freegait(
-    silhouette: NDArray[np.float32],
-    range_view: NDArray[np.float32],
+    silhouette: NDArray[np.float32] | None,
+    range_view: NDArray[np.float32] | None,
     subjects: NDArray[np.str_],
     roles: NDArray[np.str_],
     *,
@@ -30,14 +30,15 @@ def evaluate_freegait(
     bootstrap: int = 1000,
     seed: int = 0,
     simulated: bool = False,
+    distance: Distance = Distance.COSINE,
 ) -> ProtocolResult:
-    """Scores embeddings under the FreeGait protocol: both distances, four modality directions.
+    """Scores embeddings under the FreeGait protocol: both distances, all directions.
 
     One gallery for all probes. Probes without a gallery item of their subject are left out and
     counted.
 
     Args:
-        silhouette: `(n, p, d)` embeddings of the camera's clips.
+        silhouette: `(n, p, d)` embeddings of the camera's clips; None: there are none.
         range_view: `(n, p, d)` embeddings of the LiDAR's, of the same walks in the same order.
         subjects: `(n,)` ids; test subjects only.
         roles: `(n,)` of `gallery`, `probe` or the empty string.
@@ -46,15 +47,17 @@ def evaluate_freegait(
         bootstrap: resamples of people behind the 95 % intervals.
         seed: of the resamples.
         simulated: whether these are simulated people.
+        distance: which distance is reported first; the result holds both.
 
     Raises:
         EvaluationError: the arrays do not fit each other, or no probe has a gallery item.
     """
-    embeddings = {Modality.SILHOUETTE: silhouette, Modality.RANGE_VIEW: range_view}
-    lengths = [len(a) for a in (silhouette, range_view, subjects, roles)]
+    embeddings = by_modality(silhouette, range_view)
+    lengths = [len(a) for a in (*embeddings.values(), subjects, roles)]
     if len(set(lengths)) > 1:
         raise EvaluationError(
-            f"got {lengths} silhouettes, range views, subjects and roles, need one of each a clip"
+            f"got {lengths} {', '.join(embeddings)} embeddings, subjects and roles, need one of "
+            "each a clip"
         )
     unknown = set(roles.tolist()) - {"gallery", "probe", ""}
     if unknown or gallery not in RULES:
@@ -82,6 +85,7 @@ def evaluate_freegait(
     return ProtocolResult(
         protocol="FreeGait",
         simulated=simulated,
+        distance=distance,
         gallery_rule=RULES[gallery],
         left_out={"no gallery item": int(np.count_nonzero((roles == "probe") & ~findable))},
         metrics=metrics,

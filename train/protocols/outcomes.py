@@ -42,6 +42,21 @@ class Lookup:
 LOOKUPS = tuple(Lookup(*names) for names in product(Modality, Modality, Distance))
 
 
+def by_modality(
+    silhouette: NDArray[np.float32] | None, range_view: NDArray[np.float32] | None
+) -> Embeddings:
+    """The embeddings that there are.
+
+    Raises:
+        EvaluationError: there are none.
+    """
+    both = zip(Modality, (silhouette, range_view), strict=True)
+    found = {modality: array for modality, array in both if array is not None}
+    if not found:
+        raise EvaluationError("got no embeddings, need those of at least one modality")
+    return found
+
+
 @dataclass(frozen=True, eq=False)
 class Side:
     """Probes or gallery: clips grouped by view, their embeddings alike.
@@ -103,7 +118,11 @@ def outcomes(
         view lacks (a miss).
     """
     shape = (len(probe.clips), len(gallery.slices), len(metric_names(ranks)))
-    values = {way: np.zeros(shape, dtype=np.float32) for way in LOOKUPS}
+    values = {
+        way: np.zeros(shape, dtype=np.float32)
+        for way in LOOKUPS
+        if way.probe in probe.parts and way.gallery in gallery.parts
+    }
 
     def work(job: tuple[Modality, Modality, slice, int]) -> None:
         probe_modality, gallery_modality, rows, view = job
@@ -116,7 +135,7 @@ def outcomes(
             way = Lookup(probe_modality, gallery_modality, distance)
             values[way][rows, view] = _metrics(found, ranks)
 
-    jobs = list(product(Modality, Modality, _blocks(probe, cells)))
+    jobs = list(product(probe.parts, gallery.parts, _blocks(probe, cells)))
     with (
         threadpool_limits(1, user_api="blas"),
         ThreadPoolExecutor(cores()) as pool,

@@ -1,7 +1,7 @@
 """The result of a protocol: valid by construction, printed as a table, kept as JSON."""
 
 from collections.abc import Iterator
-from typing import Annotated, Literal, Self
+from typing import Annotated, Self
 
 from pydantic import Field, ValidationError, model_validator
 
@@ -19,6 +19,7 @@ class ProtocolResult(Record):
     Args:
         protocol: whose rules were followed.
         simulated: whether the people are simulated; every table says so.
+        distance: what this result goes by: reported first, and meant where none is named.
         gallery_rule: how the gallery was chosen.
         left_out: reason → probes left out altogether.
         metrics: names of the metrics, in order.
@@ -28,8 +29,9 @@ class ProtocolResult(Record):
         rows: the scores.
     """
 
-    protocol: Literal["SUSTech1K", "FreeGait"]
+    protocol: Annotated[str, Field(min_length=1)]
     simulated: bool
+    distance: Distance = Distance.COSINE
     gallery_rule: str
     left_out: dict[str, Count]
     metrics: tuple[str, ...]
@@ -56,15 +58,16 @@ class ProtocolResult(Record):
         *,
         probe: Modality,
         gallery: Modality,
-        distance: Distance | str = Distance.COSINE,
+        distance: Distance | str | None = None,
         condition: str = "Overall",
         view: str | None = None,
     ) -> Row:
-        """The row of one comparison.
+        """The row of one comparison; without a distance, by that of the result.
 
         Raises:
             EvaluationError: there is none.
         """
+        distance = distance or self.distance
         for row in self.rows:
             if row.key == (probe, gallery, distance, condition, view):
                 return row
@@ -78,7 +81,7 @@ class ProtocolResult(Record):
         *,
         probe: Modality,
         gallery: Modality,
-        distance: Distance | str = Distance.COSINE,
+        distance: Distance | str | None = None,
         condition: str = "Overall",
         view: str | None = None,
         metric: str = "rank1",
@@ -105,8 +108,9 @@ class ProtocolResult(Record):
         )
 
     def groups(self) -> Iterator[tuple[Row, ...]]:
-        """The rows of each probe modality, gallery modality and distance together."""
-        for head in dict.fromkeys(row.key[:3] for row in self.rows):
+        """The rows of each probe modality, gallery modality and distance, by the own one first."""
+        heads = dict.fromkeys(row.key[:3] for row in self.rows)
+        for head in sorted(heads, key=lambda head: head[2] is not self.distance):
             yield tuple(row for row in self.rows if row.key[:3] == head)
 
     def to_json(self, *, resamples: bool = False) -> str:
@@ -137,6 +141,7 @@ class ProtocolResult(Record):
         title = f"{self.protocol} protocol{', simulated' * self.simulated}"
         notes = [
             f"gallery: {self.gallery_rule}",
+            f"this model is compared by {self.distance} distance; the other is shown beside it",
             f"percent [95 % interval over {self.bootstrap} resamples of people, gallery fixed]",
             *(f"probes left out, {why}: {count}" for why, count in self.left_out.items()),
         ]

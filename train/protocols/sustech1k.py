@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gait.errors import EvaluationError
-from gait.modality import Modality
-from train.protocols.outcomes import Lookup, Side, metric_names, outcomes
+from gait.metrics import Distance
+from train.protocols.outcomes import Lookup, Side, by_modality, metric_names, outcomes
 from train.protocols.resample import resampled_people
 from train.protocols.result import ProtocolResult
 from train.protocols.summary import Layout, ProbeSet, people_hash, summarise
@@ -64,16 +64,17 @@ class Labels:
 
 
 def evaluate_sustech1k(
-    silhouette: NDArray[np.float32],
-    range_view: NDArray[np.float32],
+    silhouette: NDArray[np.float32] | None,
+    range_view: NDArray[np.float32] | None,
     labels: Labels,
     *,
     ranks: Sequence[int] = (1, 5, 10),
     bootstrap: int = 1000,
     seed: int = 0,
     simulated: bool = False,
+    distance: Distance = Distance.COSINE,
 ) -> ProtocolResult:
-    """Scores embeddings under the SUSTech1K protocol: both distances, four modality directions.
+    """Scores embeddings under the SUSTech1K protocol: both distances, all directions.
 
     Gallery: types containing `00-nm`, one view at a time, never the probe's own. `A_r[i, j]` is
     the share of the probes of view i whose subject is among the r nearest items of gallery view j;
@@ -81,13 +82,14 @@ def evaluate_sustech1k(
     i of the mean over j ≠ i, unweighted, empty cells left out and counted.
 
     Args:
-        silhouette: `(n, p, d)` embeddings of the camera's clips.
+        silhouette: `(n, p, d)` embeddings of the camera's clips; None: there are none.
         range_view: `(n, p, d)` embeddings of the LiDAR's, of the same walks in the same order.
         labels: of the n walks; test subjects only.
         ranks: the r of Rank-r.
         bootstrap: resamples of people behind the 95 % intervals.
         seed: of the resamples.
         simulated: whether these are simulated people.
+        distance: which distance is reported first; the result holds both.
 
     Raises:
         EvaluationError: the arrays do not fit each other, or there is no gallery, no probe or only
@@ -98,6 +100,7 @@ def evaluate_sustech1k(
     return ProtocolResult(
         protocol="SUSTech1K",
         simulated=simulated,
+        distance=distance,
         gallery_rule=f"type contains {GALLERY}, one view at a time, never the probe's own",
         left_out={},
         metrics=found.layout.metrics,
@@ -125,13 +128,13 @@ class Comparison(NamedTuple):
 
 
 def compare_sustech1k(
-    silhouette: NDArray[np.float32],
-    range_view: NDArray[np.float32],
+    silhouette: NDArray[np.float32] | None,
+    range_view: NDArray[np.float32] | None,
     labels: Labels,
     ranks: Sequence[int],
 ) -> Comparison:
     """Looks every probe up. Arguments and errors as in `evaluate_sustech1k`."""
-    embeddings = {Modality.SILHOUETTE: silhouette, Modality.RANGE_VIEW: range_view}
+    embeddings = by_modality(silhouette, range_view)
     for modality, array in embeddings.items():
         if len(array) != len(labels):
             raise EvaluationError(

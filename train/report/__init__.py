@@ -1,1 +1,1 @@
-"""The one-page report of a run: numbers, curves and pictures in one HTML file."""
+"""What a run tells people: progress, metrics, and at its end numbers, curves and pictures."""

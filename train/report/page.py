@@ -9,14 +9,14 @@ from string import Template
 
 import yaml
 
-from gait.modality import Modality
+from gait.metrics import Distance
 from train.checkpoint import Checkpoint
+from train.data.dataset_layout import Embedded
 from train.data.pack import Pack, Record
-from train.embed import Embeddings
-from train.metrics_log import read_metrics
 from train.protocols.result import ProtocolResult
+from train.report.metrics_log import read_metrics
 from train.report.plots import draw_losses
-from train.report.strips import Strip, retrieval_strips, to_png
+from train.report.strips import Strip, retrieval_strips, searched, to_png
 from train.report.summary import direction, summary_html
 from train.storage import write_atomically
 
@@ -30,22 +30,24 @@ SIMULATED = (
 def write_report(
     folder: Path,
     checkpoint: Checkpoint,
-    result: ProtocolResult,
-    cmc: bytes,
     pack: Pack,
     records: Sequence[Record],
-    embeddings: Embeddings,
+    embeddings: Embedded,
+    result: ProtocolResult,
+    cmc: bytes,
+    metrics: Path,
 ) -> None:
-    """Writes `report.html` into a run folder.
+    """Writes `report.html` into a folder.
 
     Args:
-        folder: of the run; its `metrics.jsonl` gives the loss curve.
+        folder: of the report.
         checkpoint: what was evaluated.
-        result: its scores.
-        cmc: the CMC plot, PNG.
         pack: where the pictures come from.
         records: the test walks.
         embeddings: theirs.
+        result: the scores.
+        cmc: the CMC plot, PNG.
+        metrics: the folder whose `metrics.jsonl` gives the loss curves.
     """
     config = checkpoint.config
     kind = "simulated people" if pack.simulated else "people"
@@ -61,19 +63,23 @@ def write_report(
         notice=SIMULATED if pack.simulated else "",
         summary=summary_html(result),
         cmc=_inline(cmc),
-        losses=_inline(draw_losses(list(read_metrics(folder)))),
-        strips="\n".join(_strips(pack, records, embeddings)),
+        losses=_inline(draw_losses(list(read_metrics(metrics)))),
+        strips="\n".join(_strips(pack, records, embeddings, result.distance)),
         table=html.escape(result.table()),
         config=html.escape(yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)),
     )
     write_atomically(folder / FILE, page.encode())
 
 
-def _strips(pack: Pack, records: Sequence[Record], embeddings: Embeddings) -> list[str]:
+def _strips(
+    pack: Pack, records: Sequence[Record], embeddings: Embedded, distance: Distance
+) -> list[str]:
     parts = []
-    for probe in Modality:
-        parts.append(f"<h3>{html.escape(direction(probe, probe.counterpart))}</h3>")
-        parts += [figure(strip) for strip in retrieval_strips(pack, records, embeddings, probe)]
+    for probe in embeddings:
+        title = f"{direction(probe, searched(embeddings, probe))}, {distance} distance"
+        parts.append(f"<h3>{html.escape(title)}</h3>")
+        strips = retrieval_strips(pack, records, embeddings, probe, distance)
+        parts += [figure(strip) for strip in strips]
     return parts
 
 

@@ -11,7 +11,7 @@ from matplotlib.ticker import MaxNLocator
 from gait.metrics import Distance
 from gait.modality import Modality
 from train.protocols.result import ProtocolResult
-from train.report.summary import DIRECTIONS, direction
+from train.report.summary import direction, directions_of, distances_of
 
 CMC_RANKS = tuple(range(1, 21))
 """Ranks that the curve shows."""
@@ -20,31 +20,34 @@ Curves = Mapping[tuple[Modality, Modality], Sequence[float]]
 """Rank-r accuracy in percent at `CMC_RANKS`, by probe and gallery modality."""
 
 
-def cmc_curves(result: ProtocolResult) -> Curves:
-    """The curves of a result that was scored at `CMC_RANKS`: cosine distance, all probes."""
+def cmc_curves(result: ProtocolResult, distance: Distance | None = None) -> Curves:
+    """The curves of all probes of a result that was scored at `CMC_RANKS`; None: by its own
+    distance."""
     curves = {}
-    for probe, gallery in DIRECTIONS:
-        scores = result.row(probe=probe, gallery=gallery, distance=Distance.COSINE).scores
+    for probe, gallery in directions_of(result):
+        scores = result.row(probe=probe, gallery=gallery, distance=distance).scores
         curves[probe, gallery] = [scores[f"rank{r}"].value for r in CMC_RANKS] if scores else []
     return curves
 
 
-def draw_cmc(curves: Curves, simulated: bool) -> bytes:
-    """The curves as a PNG picture."""
-    figure = Figure(figsize=(6, 4), layout="constrained")
-    axes = figure.add_subplot()
-    for (probe, gallery), values in curves.items():
-        style = "--" if probe is gallery else "-"
-        axes.plot(CMC_RANKS[: len(values)], values, style, label=direction(probe, gallery))
-    axes.set(
-        xlabel="rank",
-        ylabel="people found, %",
-        ylim=(0, 101),
-        title="Cumulative match" + ", simulated people" * simulated,
-    )
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.legend(loc="lower right", title="probe → gallery")
-    axes.grid(alpha=0.3)
+def draw_cmc(result: ProtocolResult) -> bytes:
+    """The curves by each distance, as a PNG picture.
+
+    Args:
+        result: scored at `CMC_RANKS`.
+    """
+    figure = Figure(figsize=(10, 4), layout="constrained")
+    figure.suptitle("Cumulative match" + ", simulated people" * result.simulated)
+    both = figure.subplots(1, 2, sharey=True)
+    for axes, distance in zip(both, distances_of(result), strict=True):
+        for (probe, gallery), values in cmc_curves(result, distance).items():
+            style = "--" if probe is gallery else "-"
+            axes.plot(CMC_RANKS[: len(values)], values, style, label=direction(probe, gallery))
+        axes.set(xlabel="rank", ylim=(0, 101), title=f"{distance} distance")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.grid(alpha=0.3)
+    both[0].set_ylabel("people found, %")
+    both[1].legend(loc="lower right", title="probe → gallery")
     return _png(figure)
 
 

@@ -8,11 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gait.clip import Frames
-from gait.metrics import cosine
+from gait.metrics import Distance, Parts, distances
 from gait.modality import Modality
+from train.data.dataset_layout import DatasetLayout, Embedded
 from train.data.pack import Pack, Record
-from train.embed import Embeddings
-from train.protocols.sustech1k import GALLERY
+from train.dataset_layouts import layout_named
+from train.embed import Embeddings, by_modality
 
 NEAREST = 5
 ZOOM = 2
@@ -38,8 +39,9 @@ class Strip:
 def retrieval_strips(
     pack: Pack,
     records: Sequence[Record],
-    embeddings: Embeddings,
+    embeddings: Embeddings | Embedded,
     probe: Modality,
+    distance: Distance = Distance.COSINE,
     count: int = 6,
     seed: int = 0,
 ) -> list[Strip]:
@@ -49,49 +51,60 @@ def retrieval_strips(
         pack: where the frames are.
         records: the test walks.
         embeddings: theirs.
-        probe: modality of the probes; the gallery's is the other.
+        probe: modality of the probes; the gallery's is the other, if there is one.
+        distance: by which the nearest are found.
         count: how many probes, of different people as far as there are.
         seed: of the draw.
     """
     rng = np.random.default_rng(seed)
+    layout = layout_named(pack.layout)
     strips = []
-    for index in _draw_probes(records, count, rng):
-        gallery = _gallery_of(records, records[index], rng)
+    for index in _draw_probes(records, layout, count, rng):
+        gallery = _gallery_of(records, layout, records[index], rng)
         if len(gallery):
-            strips.append(draw_strip(pack, records, embeddings, probe, index, gallery))
+            strips.append(draw_strip(pack, records, embeddings, probe, index, gallery, distance))
     return strips
 
 
-def _draw_probes(records: Sequence[Record], count: int, rng: np.random.Generator) -> list[int]:
+def _draw_probes(
+    records: Sequence[Record], layout: DatasetLayout, count: int, rng: np.random.Generator
+) -> list[int]:
     """A walk each of `count` people who have probes."""
     of_person: dict[str, list[int]] = {}
     for index, record in enumerate(records):
-        if record.role == "probe" or (record.role is None and GALLERY not in record.type):
+        if layout.is_probe(record):
             of_person.setdefault(record.subject, []).append(index)
     people = rng.permutation(sorted(of_person))[:count]
     return [int(rng.choice(of_person[person])) for person in people]
 
 
 def _gallery_of(
-    records: Sequence[Record], probe: Record, rng: np.random.Generator
+    records: Sequence[Record], layout: DatasetLayout, probe: Record, rng: np.random.Generator
 ) -> NDArray[np.intp]:
-    """The protocol's gallery for a probe: one other view drawn, or the listed gallery."""
-    if probe.role is not None:
-        return np.flatnonzero([record.role == "gallery" for record in records])
-    views = sorted({r.view for r in records if GALLERY in r.type} - {probe.view})
+    """The protocol's gallery for a probe: one other view drawn, or the whole gallery."""
+    if not layout.one_view:
+        return np.flatnonzero([layout.in_gallery(record) for record in records])
+    views = sorted({r.view for r in records if layout.in_gallery(r)} - {probe.view})
     if not views:
         return np.empty(0, np.intp)
     view = rng.choice(views)
-    return np.flatnonzero([GALLERY in r.type and r.view == view for r in records])
+    return np.flatnonzero([layout.in_gallery(r) and r.view == view for r in records])
+
+
+def searched(embeddings: Embeddings | Embedded, probe: Modality) -> Modality:
+    """The modality that probes are looked up in: the other one, or their own where it is alone."""
+    other = probe.counterpart
+    return other if other in by_modality(embeddings) else probe
 
 
 def draw_strip(
     pack: Pack,
     records: Sequence[Record],
-    embeddings: Embeddings,
+    embeddings: Embeddings | Embedded,
     modality: Modality,
     index: int,
     gallery: NDArray[np.intp],
+    distance: Distance = Distance.COSINE,
 ) -> Strip:
     """One probe against some gallery walks.
 
@@ -102,15 +115,17 @@ def draw_strip(
         modality: of the probe; the gallery's is the other.
         index: position of the probe.
         gallery: positions of the gallery's walks.
+        distance: by which the nearest are found.
     """
-    vectors = dict(zip(Modality, embeddings, strict=True))
-    far = cosine(vectors[modality][[index]], vectors[modality.counterpart][gallery])[0]
+    vectors, other = by_modality(embeddings), searched(embeddings, modality)
+    both = Parts.of(vectors[modality][[index]]), Parts.of(vectors[other][gallery])
+    far = distances(*both)[distance][0]
     nearest = [records[i] for i in gallery[np.argsort(far, kind="stable")[:NEAREST]]]
     probe = records[index]
     hits = tuple(record.subject == probe.subject for record in nearest)
     pictures = [framed(pack.frames(probe, modality), GREY)]
     pictures += [
-        framed(pack.frames(record, modality.counterpart), GREEN if hit else RED)
+        framed(pack.frames(record, other), GREEN if hit else RED)
         for record, hit in zip(nearest, hits, strict=True)
     ]
     return Strip(

@@ -5,20 +5,20 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import NamedTuple
 
-from train.batches import TrainBatch, batches, place_frames
-from train.centring import centre_embeddings
 from train.checkpoint import Checkpoint, save_checkpoint
 from train.config import TrainConfig
+from train.data.batches import TrainBatch, batches, place_frames
 from train.data.pack import Pack
 from train.data.sampler import PKSampler
-from train.distributed import agree
-from train.interrupt import StopRequest
-from train.learner import Learner, Machine, memory_explained
-from train.ledger import Ledger
-from train.reporter import Reporter
-from train.split import Split
-from train.trace import no_trace, traced
-from train.validate import validate
+from train.data.split import Split
+from train.loop.embedding_centre import centre_embeddings
+from train.loop.interrupt import StopRequest
+from train.loop.learner import Learner, Machine, memory_explained
+from train.loop.ledger import Ledger
+from train.loop.trace import no_trace, traced
+from train.loop.validate import validate
+from train.machine.distributed import agree
+from train.report.reporter import Reporter
 
 LAST, BEST = "last.pt", "best.pt"
 
@@ -28,6 +28,29 @@ class Outcome(NamedTuple):
 
     iteration: int
     stopped_by: int | None
+
+
+class Due(NamedTuple):
+    """What is due after a step: `look` reads the losses, which waits for the device."""
+
+    look: bool
+    validate: bool
+    save: bool
+    last: bool
+
+
+def due_after(iteration: int, config: TrainConfig, validating: bool) -> Due:
+    """What is due after a step: whatever is saved was looked at, and validations are saved.
+
+    Args:
+        iteration: the step just done, 1 for the first.
+        config: says how often, and which step is the last.
+        validating: whether people are held out.
+    """
+    run, last = config.run, iteration == config.optim.iterations
+    validate = validating and (last or iteration % run.validate_every == 0)
+    save = last or validate or iteration % run.checkpoint_every == 0
+    return Due(save or iteration % run.log_every == 0, validate, save, last)
 
 
 class TrainingRun:
@@ -106,27 +129,29 @@ class TrainingRun:
         frames = place_frames(self._pack, records, self._config.run.frames, device)
         return batches(frames, sampler, ranks, device, first, last)
 
-    def _after(self, iteration: int, asked: bool, reporter: Reporter | None) -> bool:
-        """Looks at the losses, validates and saves where it is time; returns whether to stop."""
-        run, last = self._config.run, iteration == self._config.optim.iterations
-        validating = bool(self._split.validation) and (last or iteration % run.validate_every == 0)
-        saving = last or validating or iteration % run.checkpoint_every == 0
-        looking = saving or iteration % run.log_every == 0
-        # Ranks agree on stopping only where they wait for each other anyway.
-        alone = self._machine.ranks.world == 1
-        stopping = (looking or alone) and agree(asked, self._machine.device)
-        if looking or stopping:
+    def _after(self, iteration: int, signalled: bool, reporter: Reporter | None) -> bool:
+        """Does what is due after a step; returns whether to stop before the last one."""
+        due = due_after(iteration, self._config, bool(self._split.validation))
+        stopping = self._stops(signalled, due)
+        if due.look or stopping:
             rows = self._ledger.read()
             if reporter:
                 reporter.steps(rows)
-        if reporter and self._config.model.centred and (validating or last):
+        best = self._judge(iteration, due, reporter) if reporter else False
+        if due.save or stopping:
+            self._save(iteration, best)
+        return stopping and not due.last
+
+    def _stops(self, signalled: bool, due: Due) -> bool:
+        """Whether any rank got a signal; ranks agree only where they wait for each other anyway."""
+        alone = self._machine.ranks.world == 1
+        return (due.look or alone) and agree(signalled, self._machine.device)
+
+    def _judge(self, iteration: int, due: Due, reporter: Reporter) -> bool:
+        """Centres and validates where that is due; whether this is the best network so far."""
+        if self._config.model.centred and (due.validate or due.last):
             self._centre()
-        improved = last and not self._split.validation
-        if validating and reporter:
-            improved = self._validate(iteration, reporter)
-        if saving or stopping:
-            self._save(iteration, improved)
-        return stopping and not last
+        return self._validate(iteration, reporter) if due.validate else due.last
 
     def _centre(self) -> None:
         device, precision, _ = self._machine
@@ -138,8 +163,10 @@ class TrainingRun:
         device, precision, _ = self._machine
         network, records = self._learner.network, self._split.validation
         scores = validate(network, self._pack, records, device, precision)
-        reporter.validation(iteration, scores)
-        mean = sum(scores.values()) / len(scores)
+        names = {f"{a} → {b}, {distance}": v for (a, b, distance), v in scores.items()}
+        reporter.validation(iteration, names)
+        own = [v for (_, _, distance), v in scores.items() if distance is self._config.distance]
+        mean = sum(own) / len(own)
         if self._best is not None and mean < self._best:
             return False
         self._best = mean

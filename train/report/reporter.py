@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import Self
 
 from gait.progress import progress
-from train.metrics_log import MetricsLog
+from train.report.metrics_log import MetricsLog
 
 SECONDS_BETWEEN_LINES = 30
 """How often a run without a terminal says where it is."""

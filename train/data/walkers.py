@@ -9,7 +9,7 @@ from filelock import FileLock
 
 from gait.errors import StorageError
 from train.data.pack import INDEX, Pack
-from train.data.packing import pack_dataset, read_sustech1k
+from train.data.packing import pack_dataset
 from train.simulate.config import SimulateConfig
 from train.simulate.run import PARTITION, simulate
 
@@ -49,7 +49,5 @@ def walkers_pack(config: SimulateConfig) -> Pack:
                 file=sys.stderr,
             )
             simulate(config, dataset)
-            pack_dataset(
-                dataset, dataset / PARTITION, pack, layout="sustech1k", read=read_sustech1k
-            )
+            pack_dataset(dataset, dataset / PARTITION, pack, layout="sustech1k")
     return Pack.open(pack)

@@ -6,13 +6,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 import onnx
 
-from export.accuracy import TestWalks, accuracy, parity
 from export.backbone import Backbone
-from export.calibration import CalibrationSet
-from export.half import half
-from export.parity import Embed, Graph, check_shapes, golden
-from export.quantise import Method, quantised
-from export.retrieval import RetrievalSet
+from export.checks.accuracy import TestWalks, accuracy, parity
+from export.checks.parity import Embed, Graph, check_shapes, golden
+from export.checks.retrieval import RetrievalSet
+from export.variants.calibration import CalibrationSet
+from export.variants.half import half
+from export.variants.quantise import Method, quantised
 from gait.modality import Modality
 from gait.variant import Accuracy, Build, Calibration, Model, Parity, Variant
 from train.embed import Embeddings

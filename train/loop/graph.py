@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from gait.errors import ConfigError
-from train.batches import TrainBatch
+from train.data.batches import TrainBatch
 from train.diffusion.trajectory import Noise
 from train.losses import Losses
 

@@ -7,8 +7,8 @@ import torch.distributed as dist
 from torch import Tensor
 
 from gait.errors import NonFiniteLossError
-from train.distributed import world_size
 from train.losses import Losses
+from train.machine.distributed import world_size
 
 
 class Ledger:

@@ -10,15 +10,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from export.parity import Graph
+from export.checks.parity import Graph
 from gait.errors import ExportError, ParityError
 from gait.modality import Modality
 from gait.variant import Accuracy, Direction, Parity, Similarities, Spread
 from train.data.pack import Pack, Record
+from train.dataset_layouts import layout_named
 from train.embed import Embeddings, embed_sequences
 from train.model.network import GaitNetwork
-from train.protocols.sustech1k import GALLERY
-from train.results import score
+from train.report.results import score
 
 WALKS = 2000
 """Walks used at most: whole people, chosen by the hash of their names."""
@@ -74,9 +74,8 @@ class TestWalks:
     @property
     def in_gallery(self) -> NDArray[np.bool_]:
         """Which walks are enrolled; the others are probes."""
-        if self.pack.layout == "freegait":
-            return np.array([record.role == "gallery" for record in self.records])
-        return np.array([GALLERY in record.type for record in self.records])
+        layout = layout_named(self.pack.layout)
+        return np.array([layout.in_gallery(record) for record in self.records])
 
     def _runs(self) -> list[list[Record]]:
         runs: list[list[Record]] = [[]]

@@ -6,7 +6,7 @@ import torch
 
 from gait.errors import ConfigError
 from train.config import RunConfig
-from train.distributed import Ranks
+from train.machine.distributed import Ranks
 
 
 def pick_device(config: RunConfig, ranks: Ranks) -> torch.device:

@@ -5,9 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from gait.modality import Modality
 from train.data.pack import Pack, Record
-from train.embed import embed_sequences
+from train.embed import embed_modalities
 from train.model.network import GaitNetwork
 
 WALKS = 1024
@@ -38,7 +37,8 @@ def centre_embeddings(
     """
     rows = np.linspace(0, len(records) - 1, min(WALKS, len(records))).astype(int)
     some = [records[row] for row in rows]
-    centres = [network.branch(modality).centre.zero_() for modality in Modality]
-    found = embed_sequences(network, pack, some, device, precision, title="centring")
-    for centre, embeddings in zip(centres, found, strict=True):
-        centre.copy_(torch.from_numpy(embeddings.mean(axis=0)))
+    for modality in network.modalities:
+        network.branch(modality).centre.zero_()
+    found = embed_modalities(network, pack, some, device, precision, title="centring")
+    for modality, embeddings in found.items():
+        network.branch(modality).centre.copy_(torch.from_numpy(embeddings.mean(axis=0)))

@@ -1,7 +1,7 @@
 """Frames from the pack to the device: resident on the GPU, prefetched, or read where they lie."""
 
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Literal, NamedTuple, Protocol
 
@@ -10,9 +10,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from gait.modality import SIZE, Modality
 from train.data.pack import Pack, Record
 from train.data.sampler import PKSampler
-from train.distributed import Ranks
+from train.machine.distributed import Ranks
 
 Rows = NDArray[np.intp]
 
@@ -30,8 +31,8 @@ class TrainBatch(NamedTuple):
     """One rank's part of a batch, on the device.
 
     Args:
-        silhouettes: `(n, s, 1, 64, 64)` uint8.
-        range_views: `(n, s, 3, 64, 64)` uint8, the same frames of the same walks.
+        silhouettes: `(n, s, 1, 64, 64)` uint8; no clip where the pack has none.
+        range_views: `(n, s, 3, 64, 64)` uint8, the same frames of the same walks; likewise.
         labels: `(n,)` int64, columns of the classifier.
     """
 
@@ -45,6 +46,8 @@ class Frames(Protocol):
 
     def fetch(self, sequences: Rows, offsets: Rows) -> tuple[Tensor, Tensor]:
         """Silhouettes `(n, s, 1, 64, 64)` and range views `(n, s, 3, 64, 64)`, uint8.
+
+        Of a modality that the pack lacks there is no clip: the first axis is 0.
 
         Args:
             sequences: `(n,)` positions among the sequences.
@@ -62,8 +65,11 @@ class MappedFrames:
 
     def fetch(self, sequences: Rows, offsets: Rows) -> tuple[Tensor, Tensor]:
         rows = self._starts[sequences][:, None] + offsets
-        silhouettes, range_views = self._pack.silhouettes[rows], self._pack.range_views[rows]
-        return torch.from_numpy(silhouettes), torch.from_numpy(range_views)
+        found = (
+            self._pack.store(modality)[rows] if modality in self._pack.modalities else None
+            for modality in Modality
+        )
+        return pair(None if frames is None else torch.from_numpy(frames) for frames in found)
 
 
 class ResidentFrames:
@@ -73,8 +79,10 @@ class ResidentFrames:
         ends = np.cumsum([r.length for r in records], dtype=np.intp)
         self._starts = ends - [r.length for r in records]
         self._device = device
-        self._silhouettes = self._upload(pack.silhouettes, records, int(ends[-1]))
-        self._range_views = self._upload(pack.range_views, records, int(ends[-1]))
+        self._held = {
+            modality: self._upload(pack.store(modality), records, int(ends[-1]))
+            for modality in pack.modalities
+        }
 
     def _upload(self, frames: NDArray[np.uint8], records: Sequence[Record], count: int) -> Tensor:
         held = torch.empty((count, *frames.shape[1:]), dtype=torch.uint8, device=self._device)
@@ -85,7 +93,17 @@ class ResidentFrames:
 
     def fetch(self, sequences: Rows, offsets: Rows) -> tuple[Tensor, Tensor]:
         rows = to_device(torch.from_numpy(self._starts[sequences][:, None] + offsets), self._device)
-        return self._silhouettes[rows], self._range_views[rows]
+        found = (self._held.get(modality) for modality in Modality)
+        return pair(None if frames is None else frames[rows] for frames in found)
+
+
+def pair(found: Iterable[Tensor | None]) -> tuple[Tensor, Tensor]:
+    """Frames of both modalities; of one that the pack lacks, clips of no frame."""
+    silhouettes, range_views = (
+        torch.empty((0, 0, modality.channels, SIZE, SIZE), dtype=torch.uint8) if x is None else x
+        for x, modality in zip(found, Modality, strict=True)
+    )
+    return silhouettes, range_views
 
 
 def place_frames(

@@ -11,16 +11,16 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.profiler import record_function
 
 from gait.errors import CheckpointError, OutOfMemoryError
-from train.batches import TrainBatch
 from train.checkpoint import Checkpoint
 from train.config import TrainConfig
+from train.data.batches import TrainBatch
 from train.diffusion.trajectory import Noise, draw_noise
-from train.distributed import Ranks, gather, synchronise_batch_norm
-from train.graph import RecordedStep, Step, refuse_graph
+from train.loop.graph import RecordedStep, Step, refuse_graph
+from train.loop.optimiser import learning_rate, make_optimiser, set_learning_rate
 from train.losses import Losses
+from train.machine.distributed import Ranks, gather, synchronise_batch_norm
 from train.model.layout import lay_channels_last
 from train.model.network import GaitNetwork
-from train.optimiser import learning_rate, make_optimiser, set_learning_rate
 
 
 class Machine(NamedTuple):
@@ -127,7 +127,7 @@ class Learner:
         seed = np.random.SeedSequence([config.seed, 2, iteration]).generate_state(1, np.uint64)
         self._generator.manual_seed(int(seed[0]))
         clips = config.batch.subjects * config.batch.sequences
-        shape, dtype = config.model.latent_shape, self.machine.precision
+        shape, dtype = config.latent_shape, self.machine.precision
         noise = draw_noise(config.diffusion, clips, shape, self._generator, dtype)
         share = clips // ranks.world
         return noise.of(slice(ranks.rank * share, (ranks.rank + 1) * share))

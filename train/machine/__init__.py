@@ -1,0 +1,1 @@
+"""The machine a run uses: device, precision, threads, and several processes as one."""
