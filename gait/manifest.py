@@ -1,4 +1,4 @@
-"""The manifest of a model bundle: all that the runtime must know about a model, and its fingerprint.
+"""The manifest of a model bundle: all the runtime must know about a model, and its fingerprint.
 
 A bundle is a folder with `silhouette.onnx`, `range_view.onnx`, perhaps the same in other arithmetic
 (`silhouette_int8.onnx`, …), `parity.json` and `manifest.json`.

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
 from typing import NamedTuple
+from urllib.parse import quote
 
 import numpy as np
 import pytest
@@ -16,10 +17,12 @@ from hypothesis import strategies as st
 from sqlalchemy import text
 
 from gait.errors import (
+    ConfigError,
     ContractMismatchError,
     GalleryCorruptError,
     GalleryEmptyError,
     GalleryError,
+    StorageError,
     SubjectNotFoundError,
     TemplateNotFoundError,
 )
@@ -29,6 +32,7 @@ from gallery.decision.fusion import DEFAULT, Fusion, subject_similarity
 from gallery.gallery import Gallery, create_gallery, open_gallery
 from gallery.record import clock
 from gallery.template import Authorisation, Candidate, Enrolment
+from tests import servers
 from tests.galleries import (
     AUTHORISATION,
     DIMENSION,
@@ -578,3 +582,28 @@ def test_a_template_that_was_changed_in_the_database_is_left_out_and_reported(
         assert "'b'" not in str(caught.value), "messages are logged"
         gallery.remove_subject(gallery.template(2).subject)
         assert gallery.identify(people[0].embedding, 1)[0].subject == "a"
+
+
+def test_a_gallery_in_postgres_over_tls_verifies_the_server(
+    postgres: servers.Facts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PGPASSWORD", servers.PASSWORD)
+    with servers.database(postgres) as url:
+        database = url.replace(f":{quote(servers.PASSWORD)}@", "@")
+        verified = f"{database}?sslmode=verify-full&sslrootcert={postgres['ca']}&gallery=safe"
+        person = enrolments(["a"])[0]
+        with create_gallery(verified, TINY) as gallery:
+            gallery.enrol([person])
+            query = text("SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()")
+            with gallery._record.engine.connect() as connection:
+                assert connection.execute(query).scalar_one() is True
+        with pytest.raises(StorageError, match="does not match host name"):
+            open_gallery(verified.replace("localhost", "127.0.0.1"))
+        monkeypatch.setenv("PGPASSWORD", "a wrong one")
+        with pytest.raises(StorageError, match="password authentication failed") as caught:
+            open_gallery(verified)
+        assert "a wrong one" not in str(caught.value)
+        for text_ in (verified.replace("postgres@", "postgres:secret@"), "mysql://host/db"):
+            with pytest.raises(ConfigError) as refused:
+                open_gallery(text_)
+            assert "secret" not in str(refused.value)
