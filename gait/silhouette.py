@@ -107,7 +107,7 @@ def _column_sums(person: NDArray[np.uint8]) -> NDArray[Any]:
     if not len(person):
         return np.zeros(person.shape[1], np.int32)
     sums = cv2.reduce(_foreground(person), 0, cv2.REDUCE_SUM, dtype=cv2.CV_32S)
-    return np.asarray(sums)[0]
+    return np.asarray(sums).reshape(-1)
 
 
 @dataclass(frozen=True, eq=False)
