@@ -253,6 +253,7 @@ class _Worker:
         self.start()
 
     def start(self) -> None:
+        self.current.write_bytes(b"")  # a process may die before its first input
         self.pipe, theirs = multiprocessing.Pipe(duplex=False)
         self.heard = time.monotonic()
         self.process = multiprocessing.get_context("spawn").Process(
