@@ -18,12 +18,16 @@ class Aligned:
         kept: `(s,)` indices of these frames in the source, rising.
         dropped: reason → number of source frames left out for it.
         points_ignored: LiDAR points ignored because a coordinate was NaN or infinite.
+        cleaned: silhouettes from which something that is not the person was taken out.
+        steps: degrees between the sensor's rows and columns, as estimated from the points.
     """
 
     frames: Frames
     kept: NDArray[np.intp]
     dropped: dict[str, int]
     points_ignored: int = 0
+    cleaned: int = 0
+    steps: tuple[float, float] | None = None
 
 
 def require_frames(aligned: Aligned) -> Aligned:

@@ -40,8 +40,11 @@ def fit(image: NDArray[Any], columns: NDArray[Any], *, blend: bool, empty: float
     centre = mass_centre(columns)
     # Only half a height to each side can reach the frame: this bounds the resize.
     reach = height // 2 + 2
-    first = max(0, int(centre) - reach)
-    image = image[:, first : int(centre) + reach + 1]
+    first, last = round(centre) - reach, round(centre) + reach + 1
+    if not blend:  # a single column may be all there is: it is not made one of many
+        first, last = max(first, 0), min(last, image.shape[1])
+    # Else always as wide, or a picture's margin would change how its width is rounded.
+    image = _window(image, first, last - first, empty)
     width = max(1, round(image.shape[1] * SIZE / height))
     left = round((centre - first) * width / image.shape[1]) - SIZE // 2
     resized = cv2.resize(image, (width, SIZE), interpolation=_method(height, blend))
@@ -49,6 +52,14 @@ def fit(image: NDArray[Any], columns: NDArray[Any], *, blend: bool, empty: float
     start, stop = max(0, left), min(width, left + SIZE)
     frame[:, start - left : stop - left] = resized[:, start:stop]
     return frame
+
+
+def _window(image: NDArray[Any], first: int, width: int, empty: float) -> NDArray[Any]:
+    """Columns `first`, `first + 1`, … of an image, empty where it has none."""
+    window = np.full((len(image), width), empty, dtype=image.dtype)
+    start, stop = max(0, first), min(image.shape[1], first + width)
+    window[:, start - first : stop - first] = image[:, start:stop]
+    return window
 
 
 def _method(height: int, blend: bool) -> int:

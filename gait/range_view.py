@@ -1,14 +1,16 @@
 """Range views: LiDAR points of a walking person → a coloured 64×64 frame.
 
 SUSTech1K drew its own files as scatter plots, whose round markers overlap and cover gaps. Here
-every point colours exactly the bin it falls into, so gaps between LiDAR rows stay black, and the
-resize takes the nearest pixel: a colour stands for a distance, and a blend of two would show a
-distance that nothing measured. Small differences to the released pictures therefore remain.
+every point colours exactly the bin it falls into; bins that stay empty only because the sensor's
+rows and columns lie further apart than ours take the distance of a neighbour. The resize takes the
+nearest pixel: a colour stands for a distance, and a blend of two would show a distance that nothing
+measured. Small differences to the released pictures therefore remain.
 """
 
 from collections import Counter
 from collections.abc import Sequence
 from enum import StrEnum
+from math import ceil
 
 import cv2
 import numpy as np
@@ -18,6 +20,7 @@ from gait.aligned import Aligned, require_frames
 from gait.crop import fit
 from gait.errors import ClipDtypeError, ClipShapeError
 from gait.modality import SIZE
+from gait.sampling import evenly
 
 AZIMUTH_BIN = 0.19188
 """Width of a column, degrees."""
@@ -37,6 +40,18 @@ MIN_PIXELS = 10
 
 MIN_ROWS = 4
 """A frame whose filled bins span fewer rows shows no person."""
+
+MAX_GAP = 2
+"""Empty bins between two filled ones of a row that are closed: a coarser sensor's azimuth step."""
+
+SAME_ROW = 0.1
+"""Degrees. Points whose elevations differ less may be of one row of the sensor."""
+
+MAX_STEP = 4.0
+"""Degrees. Rows further apart than this are a person in pieces, not a sensor's raster."""
+
+_ENOUGH = 16
+"""Frames that are enough to estimate the sensor's raster from."""
 
 _CHUNK = 64
 """Frames binned together: enough to amortise numpy, bounded memory whatever the clip's length."""
@@ -59,14 +74,31 @@ class Forward(StrEnum):
     """SUSTech1K."""
     PLUS_X = "+x"
     """Most drivers."""
+    PLUS_Y = "+y"
+    """Some vehicles and simulators, where x is to the right."""
+    MINUS_Y = "-y"
+
+    def ahead_and_right(self, cloud: NDArray[np.float64]) -> tuple[NDArray[np.float64], ...]:
+        """Metres ahead and to the right of each point `(k, 3)`: turned about z, not mirrored."""
+        x, y = cloud[:, 0], cloud[:, 1]
+        match self:
+            case Forward.MINUS_X:
+                return -x, y
+            case Forward.PLUS_X:
+                return x, -y
+            case Forward.PLUS_Y:
+                return y, x
+            case Forward.MINUS_Y:
+                return -y, -x
 
 
 def project(points: Sequence[Points], forward: Forward = Forward.MINUS_X) -> Aligned:
     """Projects the person's points of every frame to an aligned range view.
 
-    Bins of azimuth × elevation, the nearest point wins; colour `JET(−d)` of the horizontal
-    distance, min–max normalised over the frame's bins: nearest red, farthest blue, empty black,
-    all red if equally far; then row crop, height-64 resize (nearest pixel) and mass centring.
+    Bins of azimuth × elevation, the nearest point wins; empty bins between the rows and columns of
+    a coarser sensor take a neighbour's distance; colour `JET(−d)` of the horizontal distance,
+    min–max normalised over the frame's bins: nearest red, farthest blue, empty black, all red if
+    equally far; then row crop, height-64 resize (nearest pixel) and mass centring.
 
     Args:
         points: per frame `(k, 3)` x, y, z in metres, sensor at the origin, z up.
@@ -76,7 +108,7 @@ def project(points: Sequence[Points], forward: Forward = Forward.MINUS_X) -> Ali
         Frames `(s, 3, 64, 64)` RGB. Reasons for dropping: `empty` (no finite point),
         `outside_view` (none in front of the sensor between −25° and +15°), `too_few_points`
         (under 10 bins, in view or left after centring, or under 4 rows). Points with NaN or
-        infinity are ignored and counted.
+        infinity are ignored and counted. `steps` is the sensor's raster as `steps_of` finds it.
 
     Raises:
         ClipShapeError, ClipDtypeError: a frame is not such an array.
@@ -85,8 +117,10 @@ def project(points: Sequence[Points], forward: Forward = Forward.MINUS_X) -> Ali
     for index, cloud in enumerate(points):
         _check(index, cloud)
     frames, kept, dropped, ignored = [], [], Counter[str](), 0
+    steps = steps_of(points, forward)
+    rows_apart = 0 if steps is None else ceil(steps[0] / ELEVATION_BIN)
     for start in range(0, len(points), _CHUNK):
-        images, not_finite = _images(points[start : start + _CHUNK], forward)
+        images, not_finite = _images(points[start : start + _CHUNK], forward, rows_apart)
         ignored += not_finite
         for index, image in enumerate(images, start):
             if isinstance(image, str):
@@ -97,9 +131,61 @@ def project(points: Sequence[Points], forward: Forward = Forward.MINUS_X) -> Ali
     stacked = np.array(frames, dtype=np.uint8).reshape(-1, SIZE, SIZE, 3).transpose(0, 3, 1, 2)
     return require_frames(
         Aligned(
-            np.ascontiguousarray(stacked), np.array(kept, dtype=np.intp), dict(dropped), ignored
+            np.ascontiguousarray(stacked),
+            np.array(kept, dtype=np.intp),
+            dict(dropped),
+            ignored,
+            steps=steps,
         )
     )
+
+
+def steps_of(points: Sequence[Points], forward: Forward) -> tuple[float, float] | None:
+    """Degrees between the rows and between the columns of the sensor that saw these points.
+
+    A sensor's rows are thin groups of points with almost the same elevation. The row step is the
+    distance between neighbouring groups that half of the person's height is made of, so neither
+    groups that fell apart nor one wide gap in the person move it. Medians over some frames.
+
+    Args:
+        points: as in `project`.
+        forward: as in `project`.
+
+    Returns:
+        Row and column step, never less than a bin; None if no frame has enough points.
+    """
+    some = [points[row] for row in evenly(len(points), _ENOUGH)]
+    found = [steps for cloud in some if (steps := _frame_steps(cloud, forward)) is not None]
+    if not found:
+        return None
+    rows, columns = np.median(np.array(found), axis=0)
+    return max(float(rows), ELEVATION_BIN), max(float(columns), AZIMUTH_BIN)
+
+
+def _frame_steps(cloud: Points, forward: Forward) -> tuple[float, float] | None:
+    points = np.asarray(cloud, dtype=np.float64)
+    finite = points[np.isfinite(points).all(axis=1)]
+    rows, columns, distance, seen = _bins(finite, forward)
+    if len(rows) < MIN_PIXELS or len(np.unique(rows)) < MIN_ROWS:
+        return None
+    elevation = np.sort(np.degrees(np.arctan2(finite[seen, 2], distance)))
+    apart = np.diff(elevation) > SAME_ROW
+    first = np.flatnonzero(np.append(True, apart))
+    last = np.append(first[1:], len(elevation)) - 1
+    length = np.diff((elevation[first] + elevation[last]) / 2)
+    thin = elevation[first[1:]] - elevation[last[:-1]] >= length / 2
+    row = _median_by_length(np.where(thin, length, 0), length) if len(length) else 0.0
+    order = np.lexsort((columns, rows))
+    beside = np.diff(columns[order])[(np.diff(rows[order]) == 0) & (np.diff(columns[order]) > 0)]
+    across = float(np.median(beside)) if len(beside) else 1.0
+    return float(row), across * AZIMUTH_BIN
+
+
+def _median_by_length(values: NDArray[np.float64], length: NDArray[np.float64]) -> float:
+    """The value that half of the length lies at or below."""
+    order = np.argsort(values)
+    covered = np.cumsum(length[order])
+    return float(values[order][np.searchsorted(covered, covered[-1] / 2)])
 
 
 def _check(index: int, cloud: Points) -> None:
@@ -117,11 +203,9 @@ def _bins(
 ) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float32], NDArray[np.bool_]]:
     """Row, column and horizontal distance of the points in view, and which points these are.
 
-    Facing −x the azimuth is `atan2(y, −x)`: it grows to the right. Facing +x the scene is turned by
-    half a circle about z, not mirrored: `atan2(−y, x)`.
+    The azimuth grows to the right: facing −x it is `atan2(y, −x)`.
     """
-    sign = -1.0 if forward is Forward.MINUS_X else 1.0
-    ahead, right, up = sign * cloud[:, 0], -sign * cloud[:, 1], cloud[:, 2]
+    (ahead, right), up = forward.ahead_and_right(cloud), cloud[:, 2]
     with np.errstate(over="ignore"):  # absurd coordinates end at infinity, out of view
         distance = np.hypot(ahead, right)
     azimuth = np.degrees(np.arctan2(right, ahead))
@@ -146,7 +230,7 @@ def _nearest(
 
 
 def _images(
-    points: Sequence[Points], forward: Forward
+    points: Sequence[Points], forward: Forward, rows_apart: int
 ) -> tuple[list[NDArray[np.int16] | str], int]:
     """Per frame its 64×64 colour indices, or why it is dropped.
 
@@ -161,23 +245,66 @@ def _images(
     ends = np.cumsum(np.bincount(source[finite][seen], minlength=len(points)))
     parts = (np.split(values, ends[:-1]) for values in (rows, columns, distance))
     images = [
-        _person(*frame) if len(frame[0]) else "outside_view" if count else "empty"
+        _person(*frame, rows_apart=rows_apart)
+        if len(frame[0])
+        else "outside_view"
+        if count
+        else "empty"
         for count, frame in zip(counts, zip(*parts, strict=True), strict=True)
     ]
     return images, int(np.count_nonzero(~finite))
 
 
 def _person(
-    rows: NDArray[np.intp], columns: NDArray[np.intp], distance: NDArray[np.float32]
+    rows: NDArray[np.intp],
+    columns: NDArray[np.intp],
+    distance: NDArray[np.float32],
+    *,
+    rows_apart: int,
 ) -> NDArray[np.int16] | str:
     rows, columns = rows - rows.min(), columns - columns.min()
     image = _nearest(rows, columns, distance, (int(rows.max()) + 1, int(columns.max()) + 1))
-    mass = np.isfinite(image).sum(axis=0)
-    if mass.sum() < MIN_PIXELS or len(image) < MIN_ROWS:
+    if np.count_nonzero(np.isfinite(image)) < MIN_PIXELS or len(image) < MIN_ROWS:
         return "too_few_points"
+    image = _close_columns(_fill_rows(image, rows_apart))
+    mass = np.isfinite(image).sum(axis=0)
     frame = fit(_levels(image), mass, blend=False, empty=_EMPTY)
     # Scattered points can leave nothing around their centre.
     return frame if np.count_nonzero(frame != _EMPTY) >= MIN_PIXELS else "too_few_points"
+
+
+def _fill_rows(image: NDArray[np.float32], apart: int) -> NDArray[np.float32]:
+    """Empty rows between two rows of the sensor repeat the nearer of them.
+
+    Rows of a sensor lie `apart` bins from each other, one more where it falls so; wider gaps are
+    rows that the person left empty, and stay.
+    """
+    filled = np.flatnonzero(np.isfinite(image).any(axis=1))
+    after = np.searchsorted(filled, np.arange(len(image)))
+    below, above = filled[after], filled[np.maximum(after - 1, 0)]
+    here = np.arange(len(image))
+    nearest = np.where(below - here < here - above, below, above)
+    inside = (below == here) | (below - above <= min(apart + 1, MAX_STEP / ELEVATION_BIN))
+    return np.where(inside[:, None], image[np.where(below == here, here, nearest)], np.inf)
+
+
+def _close_columns(image: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Up to `MAX_GAP` empty bins between two filled ones of a row take the nearer distance.
+
+    Gaps that show a shape, between legs or between arm and body, are wider, except far away.
+    """
+    filled = np.isfinite(image)
+    here = np.arange(image.shape[1])
+    before = np.maximum.accumulate(np.where(filled, here, -1), axis=1)
+    after = np.minimum.accumulate(np.where(filled, here, len(here))[:, ::-1], axis=1)[:, ::-1]
+    row, column = np.nonzero(
+        ~filled & (before >= 0) & (after < len(here)) & (after - before - 1 <= MAX_GAP)
+    )
+    closed = image.copy()
+    closed[row, column] = np.minimum(
+        image[row, before[row, column]], image[row, after[row, column]]
+    )
+    return closed
 
 
 def _levels(image: NDArray[np.float32]) -> NDArray[np.int16]:

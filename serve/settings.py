@@ -69,7 +69,7 @@ class Settings(BaseSettings):
         max_body_mib: largest request body, in MiB.
         body_seconds: seconds after which a request body must be there (408).
         max_clip_mib: largest clip file, in MiB.
-        max_frames: frames of one clip; the full-size network takes about 5 MiB for each.
+        max_frames: frames of one file; of more than 300 as many are kept, spread evenly.
         max_pixels: height × width of one frame.
         max_inflated_mib: one clip when decoded, in MiB.
         max_points: points of one frame of a point cloud.
@@ -153,7 +153,7 @@ class Settings(BaseSettings):
             max_pixels=self.max_pixels,
             max_inflated_bytes=self.max_inflated_mib * _MIB,
             max_points=self.max_points,
-            max_entries=self.max_frames + 100,
+            max_entries=2 * self.max_frames + 500,
         )
 
 

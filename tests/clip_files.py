@@ -4,10 +4,12 @@ import io
 import stat
 import struct
 import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import av
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -71,9 +73,20 @@ def npy_header(descr: str, shape: str, body: bytes = b"") -> bytes:
     return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header + body
 
 
-def zipped(entries: Mapping[str, bytes], method: int = zipfile.ZIP_DEFLATED) -> bytes:
+def record(points: NDArray[Any]) -> NDArray[Any]:
+    """Points as records with named fields, the way some drivers hand them out."""
+    rows = np.zeros(len(points), [("intensity", "<u2"), *((axis, "<f4") for axis in "xyz")])
+    for place, axis in enumerate("xyz"):
+        rows[axis] = points[:, place]
+    return rows
+
+
+def zipped(
+    entries: Mapping[str, bytes], method: int = zipfile.ZIP_DEFLATED, comment: bytes = b""
+) -> bytes:
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w", method) as archive:
+        archive.comment = comment
         for name, data in entries.items():
             archive.writestr(name, data)
     return file.getvalue()
@@ -153,6 +166,131 @@ def video(frames: NDArray[np.uint8], folder: Path, extension: str, codec: str) -
         )
     writer.release()
     return path.read_bytes()
+
+
+def movie(
+    frames: NDArray[np.uint8],
+    container: str = "mp4",
+    codec: str = "libx264",
+    *,
+    sound: bool = False,
+    interlaced: bool = False,
+    turned: int = 0,
+) -> bytes:
+    """A video of grey or RGB frames by FFmpeg.
+
+    Args:
+        frames: `(s, h, w)` or `(s, h, w, 3)`.
+        container: FFmpeg's name of it.
+        codec: FFmpeg's name of it.
+        sound: with a second of silence.
+        interlaced: every second line is of the following frame, as an interlaced camera sees it.
+        turned: degrees against the clock that a player is told to turn it by.
+    """
+    file = io.BytesIO()
+    with av.open(file, "w", format=container) as target:
+        stream = target.add_stream(codec, rate=10)
+        assert isinstance(stream, av.VideoStream)
+        stream.height, stream.width = frames.shape[1:3]
+        stream.pix_fmt = {"ffv1": "bgr0", "mjpeg": "yuvj420p", "apng": "rgb24"}.get(
+            codec, "yuv420p"
+        )
+        if codec == "libx264":
+            stream.options = {"crf": "5"}
+        if interlaced:
+            stream.codec_context.flags |= 0x40000 | 0x20000000  # DCT and motion by fields
+        audio = target.add_stream("aac", rate=44100) if sound else None
+        assert audio is None or isinstance(audio, av.AudioStream)
+        for place, frame in enumerate(frames):
+            if interlaced:
+                frame = frame.copy()
+                frame[1::2] = frames[min(place + 1, len(frames) - 1), 1::2]
+            pixels = frame if frame.ndim == 3 else np.repeat(frame[..., None], 3, axis=2)
+            target.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")))
+        target.mux(stream.encode())
+        if audio is not None:
+            silence = np.zeros((1, 1024), np.float32)
+            for _ in range(44):
+                heard = av.AudioFrame.from_ndarray(silence, format="fltp", layout="mono")
+                heard.sample_rate = 44100
+                target.mux(audio.encode(heard))
+            target.mux(audio.encode())
+    data = file.getvalue()
+    return _turned(data, turned) if turned else data
+
+
+def _turned(mp4: bytes, degrees: int) -> bytes:
+    """An mp4 whose track header says to turn it, as phones write it."""
+    at = mp4.index(b"tkhd") + 4 + 40
+    cos, sin = round(np.cos(np.radians(degrees))), round(np.sin(np.radians(degrees)))
+    matrix = struct.pack(">9i", cos << 16, -sin << 16, 0, sin << 16, cos << 16, 0, 0, 0, 1 << 30)
+    return mp4[:at] + matrix + mp4[at + len(matrix) :]
+
+
+def tiff(pages: Masks) -> bytes:
+    """A TIFF of several pages."""
+    done, data = cv2.imencodemulti(".tiff", list(pages))
+    assert done
+    return data.tobytes()
+
+
+def png_chunk(kind: bytes, content: bytes) -> bytes:
+    whole = kind + content
+    return struct.pack(">I", len(content)) + whole + struct.pack(">I", zlib.crc32(whole))
+
+
+def palette_png(classes: Masks, palette: NDArray[np.uint8]) -> bytes:
+    """A PNG of `(h, w)` indices into `(n, 3)` colours."""
+    rows = b"".join(b"\0" + row.tobytes() for row in classes)
+    header = struct.pack(">IIBBBBB", classes.shape[1], classes.shape[0], 8, 3, 0, 0, 0)
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + png_chunk(b"IHDR", header)
+        + png_chunk(b"PLTE", palette.tobytes())
+        + png_chunk(b"IDAT", zlib.compress(rows))
+        + png_chunk(b"IEND", b"")
+    )
+
+
+def ply(points: NDArray[Any], form: str = "binary_little_endian") -> bytes:
+    """A PLY file with x, y, z and intensity, and a face element behind."""
+    kind = "float" if form != "ascii" else "double"
+    fields = "".join(f"property {kind} {axis}\n" for axis in ("x", "y", "z"))
+    header = (
+        f"ply\nformat {form} 1.0\ncomment a person\nelement vertex {len(points)}\n{fields}"
+        "property uchar intensity\nelement face 0\nproperty list uchar int vertex_index\n"
+        "end_header\n"
+    ).encode()
+    if form == "ascii":
+        return header + "".join(f"{x!r} {y!r} {z!r} 7\n" for x, y, z in points.tolist()).encode()
+    order = "<" if form == "binary_little_endian" else ">"
+    rows = np.zeros(len(points), [("at", f"{order}f4", 3), ("intensity", "u1")])
+    rows["at"] = points
+    return header + rows.tobytes()
+
+
+def las(points: NDArray[Any], version: tuple[int, int] = (1, 2), form: int = 1) -> bytes:
+    """A LAS file, to a tenth of a millimetre, its coordinates moved by 100 m."""
+    stride, size = 28, 375 if version >= (1, 4) else 227
+    header = bytearray(size)
+    header[:4] = b"LASF"
+    header[24:26] = bytes(version)
+    old = 0 if version >= (1, 4) else len(points)
+    struct.pack_into("<HIIBHI", header, 94, size, size, 0, form, stride, old)
+    struct.pack_into("<6d", header, 131, *[1e-4] * 3, *[100.0] * 3)
+    if version >= (1, 4):
+        struct.pack_into("<Q", header, 247, len(points))
+    rows = np.zeros(len(points), [("at", "<i4", 3), ("rest", "V16")])
+    rows["at"] = np.round((points - 100.0) / 1e-4)
+    return bytes(header) + rows.tobytes()
+
+
+def scan_bomb(scans: int) -> bytes:
+    """A progressive JPEG with many scans that hold nothing."""
+    data = picture(aligned_masks(1)[0], ".jpg")
+    progressive = data.replace(b"\xff\xc0", b"\xff\xc2", 1)
+    at = progressive.index(b"\xff\xda")
+    return progressive[:at] + b"\xff\xda\0\x08\x01\x01\0\x01\x01\0" * scans + b"\xff\xd9"
 
 
 def gif(frames: Masks) -> bytes:

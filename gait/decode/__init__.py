@@ -1,4 +1,4 @@
-"""Clip files into clips: every cap is checked from headers before anything is inflated."""
+"""Clip files into clips: caps are checked from headers first, and again while decoding."""
 
 from gait.decode.clip import Decoded, decode_clip
 from gait.decode.limits import Limits

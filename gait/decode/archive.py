@@ -6,7 +6,6 @@ import stat
 import struct
 import zipfile
 import zlib
-from collections.abc import Iterator
 
 from gait.decode.limits import Limits
 from gait.errors import CorruptFileError, ForbiddenContentError, LimitExceededError
@@ -14,6 +13,8 @@ from gait.errors import CorruptFileError, ForbiddenContentError, LimitExceededEr
 MAGIC = b"PK\x03\x04"
 EMPTY_MAGIC = b"PK\x05\x06"
 _END = struct.Struct("<4s4H2LH")  # end of central directory, without comment
+_HEAD = 1024
+_MAX_COMMENT = 0xFFFF
 _NAME_ALLOWANCE = 512  # directory bytes an entry may take: 46, name and extra fields
 _NESTED = (MAGIC, EMPTY_MAGIC, b"Rar!", b"7z\xbc\xaf", b"\x1f\x8b", b"BZh9", b"\xfd7zXZ")
 _BROKEN = (
@@ -45,9 +46,8 @@ class Archive:
     """
 
     def __init__(self, data: bytes, limits: Limits) -> None:
-        _check_end(data, limits)
         try:
-            self._zip = zipfile.ZipFile(io.BytesIO(data))
+            self._zip = zipfile.ZipFile(io.BytesIO(_without_comment(data, limits)))
         except _BROKEN as error:
             raise CorruptFileError("the zip archive cannot be read; pack it anew") from error
         every = self._zip.infolist()
@@ -62,10 +62,24 @@ class Archive:
     def __len__(self) -> int:
         return len(self._files)
 
-    def __iter__(self) -> Iterator[tuple[str, bytes]]:
-        """Name and content of each file, one inflated at a time."""
-        for entry in self._files:
-            yield entry.filename, self._inflate(entry)
+    @property
+    def names(self) -> list[str]:
+        """Of the files, in order."""
+        return [entry.filename for entry in self._files]
+
+    def head(self, place: int) -> bytes:
+        """The first bytes of a file, enough to tell what it is."""
+        try:
+            with self._zip.open(self._files[place]) as file:
+                head = file.read(_HEAD)
+        except _BROKEN as error:
+            raise CorruptFileError("an archive entry cannot be inflated; pack it anew") from error
+        _refuse_nested(head)
+        return head
+
+    def read(self, place: int) -> bytes:
+        """Content of one file, by its place in the order."""
+        return self._inflate(self._files[place])
 
     def _inflate(self, entry: zipfile.ZipInfo) -> bytes:
         """`zipfile` stops at the declared size; more than that shows as a checksum mismatch."""
@@ -78,9 +92,12 @@ class Archive:
             raise CorruptFileError(
                 f"an archive entry has {len(content)} bytes, {entry.file_size} were declared"
             )
-        if content.startswith(_NESTED):
-            raise ForbiddenContentError("got an archive inside the archive; pack the frames only")
         return content
+
+
+def _refuse_nested(head: bytes) -> None:
+    if head.startswith(_NESTED):
+        raise ForbiddenContentError("got an archive inside the archive; pack the frames only")
 
 
 def natural_key(name: str) -> tuple[list[tuple[int, int, str]], str]:
@@ -96,14 +113,17 @@ def _part_key(part: str) -> tuple[int, int, str]:
     return 0, len(number), number
 
 
-def _check_end(data: bytes, limits: Limits) -> None:
-    """Bounds the directory before `zipfile` builds an object for every record of it."""
-    start = len(data) - _END.size
-    if start < 0:
-        raise CorruptFileError("the zip archive is cut off")
-    signature, *numbers, comment = _END.unpack_from(data, start)
-    if signature != EMPTY_MAGIC or comment:
-        raise CorruptFileError("the zip archive is cut off, or carries a comment; pack it anew")
+def _without_comment(data: bytes, limits: Limits) -> bytes:
+    """The archive up to its end record, so that nothing but this finds where it ends.
+
+    Bounds the directory before `zipfile` builds an object for every record of it.
+    """
+    start = data.rfind(EMPTY_MAGIC, max(0, len(data) - _END.size - _MAX_COMMENT))
+    if start < 0 or start + _END.size > len(data):
+        raise CorruptFileError("the zip archive is cut off; pack it anew")
+    _, *numbers, comment = _END.unpack_from(data, start)
+    if start + _END.size + comment != len(data):
+        raise CorruptFileError("the zip archive is cut off, or has bytes behind it; pack it anew")
     if data[max(0, start - 20) : start].startswith(b"PK\x06\x07"):
         raise LimitExceededError("got a ZIP64 archive; send a smaller clip", limit="max_entries")
     entries, directory_bytes = numbers[3], numbers[4]
@@ -114,6 +134,7 @@ def _check_end(data: bytes, limits: Limits) -> None:
             limit="max_entries",
             allowed=limits.max_entries,
         )
+    return data[: start + _END.size - 2] + b"\0\0" if comment else data
 
 
 def _check_entry(entry: zipfile.ZipInfo) -> None:

@@ -1,9 +1,11 @@
 """The bytes of a clip file into a `Clip`."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+import numpy as np
 
 from gait.clip import Clip
-from gait.decode.content import read_content
+from gait.decode.content import Assumed, read_content
 from gait.decode.limits import Limits
 from gait.decode.represent import represent
 from gait.errors import ClipModalityError
@@ -15,17 +17,31 @@ _DEFAULT = Limits()
 
 @dataclass(frozen=True, eq=False)
 class Decoded:
-    """A clip, and how it came out of its file.
+    """A clip, and how it came out of its file. Can be pickled, as its errors can.
+
+    | in `assumed` | |
+    |---|---|
+    | `forward` | sensor axis taken to point at the walker (point clouds) |
+    | `row_step_degrees`, `column_step_degrees` | the sensor's raster, estimated from the points |
+    | `bin_columns` | numbers of a point in `.bin` frames, and their type |
+    | `ground_points_removed` | points of the floor that were left out |
+    | `frames_cleaned` | silhouettes from which what is not the person was left out |
+    | `deinterlaced` | interlaced video frames, of which one field was fitted to the other |
+    | `rotated` | degrees that a video was turned by, as it says itself |
+    | `not_frames` | files of an archive, or arrays, that were passed over |
 
     Args:
         clip: the frames that can be used.
-        format: what the file was found to be: `npy`, `npz`, `zip/png`, `zip/jpeg`, `zip/pcd`,
-            `zip/bin`, `mp4`, `avi` or `gif`.
+        format: what the file was found to be: `npy`, `npz`, `zip/png`, `zip/jpeg`, `zip/bmp`,
+            `zip/tiff`, `zip/pcd`, `zip/ply`, `zip/las`, `zip/bin`, `mp4`, `mkv`, `webm`, `avi`,
+            `gif`, `apng`, `tiff`, or `zip/` and a video.
         inferred: the modality was found in the content, not given.
         frames_in: frames in the file.
         frames_used: frames in the clip.
-        dropped: reason → number of frames left out for it.
+        dropped: reason → number of frames left out for it. `thinned` are those of a file with more
+            frames than a clip may have, left out evenly; `damaged` could not be decoded whole.
         points_ignored: LiDAR points ignored because a coordinate was NaN or infinite.
+        assumed: what was taken for granted or done (table above); only what applies.
     """
 
     clip: Clip
@@ -35,6 +51,7 @@ class Decoded:
     frames_used: int
     dropped: dict[str, int]
     points_ignored: int = 0
+    assumed: Assumed = field(default_factory=dict)
 
 
 def decode_clip(
@@ -43,41 +60,52 @@ def decode_clip(
     modality: Modality | None = None,
     forward: Forward = Forward.PLUS_X,
     limits: Limits = _DEFAULT,
+    columns: int | None = None,
 ) -> Decoded:
     """Decodes a clip file of any format; which one is found by its first bytes, not by a name.
 
-    Caps are compared with headers before anything is inflated; nothing in the file is executed,
-    and only videos touch the disk, as a private temporary file. Frames of 64×64 pixels are taken
-    as they are, others aligned. Frames of an archive are in natural order of their names (2 before
-    10).
+    Caps are compared with headers before anything is inflated, and with what comes out while it is
+    decoded; nothing in the file is executed, and nothing touches the disk. Frames of 64×64 pixels
+    are taken as they are, others aligned, each by itself. Frames of an archive are in natural order
+    of their names (2 before 10).
 
     Args:
         data: the whole file: `.npy`/`.npz` arrays (`gait.decode.frames` lists the layouts), zip
-            of PNG or JPEG frames, mp4/avi/gif of silhouettes, zip of `.pcd`, `.bin` or `.npy`
-            clouds.
+            of PNG, JPEG, BMP or TIFF frames, mp4/mov/mkv/webm/avi/gif/apng or a multi-page TIFF of
+            silhouettes, zip of `.pcd`, `.ply`, `.las`, `.bin` or `.npy` clouds.
         modality: what it shows, if known; inferred from the content otherwise.
         forward: the sensor axis that points at the walker; matters for point clouds only.
         limits: caps on every size.
+        columns: numbers of each point of `.bin` frames; found from the points if None.
 
     Raises:
         DecodeError: unknown format, corrupt, too large or forbidden content.
         ClipError: the content cannot be a clip, or is not of the given modality.
     """
+    # A file may hold any numbers. What is not finite is left out, and no warning says more.
+    with np.errstate(all="ignore"):
+        return _decode(data, modality, forward, limits, columns)
+
+
+def _decode(
+    data: bytes, modality: Modality | None, forward: Forward, limits: Limits, columns: int | None
+) -> Decoded:
     limits.check_bytes(len(data))
-    content = read_content(data, limits)
-    limits.check_frames(len(content))
+    content = read_content(data, limits, columns)
+    limits.check_frames(content.frames)
     if modality not in (None, content.modality):
         raise ClipModalityError(
             f"got a {content.modality} clip ({content.format}), it was said to be {modality}; "
             "leave the modality out, or send the other file"
         )
-    aligned = represent(content, forward)
+    aligned, assumed = represent(content, forward)
     return Decoded(
         clip=Clip(aligned.frames, content.modality),
         format=content.format,
         inferred=modality is None,
-        frames_in=len(content),
+        frames_in=content.frames,
         frames_used=len(aligned.kept),
-        dropped=aligned.dropped,
+        dropped=content.dropped | aligned.dropped,
         points_ignored=aligned.points_ignored,
+        assumed=content.assumed | assumed,
     )

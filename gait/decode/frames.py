@@ -5,26 +5,34 @@
 | `(s, h, w)`, `(s, 1, h, w)`, `(s, h, w, 1)` | bool, integer, floating | silhouettes |
 | `(h, w)` | bool, integer | one silhouette |
 | `(s, 3, h, w)`, `(s, h, w, 3)` | integer, floating | range views |
-| `(k, 3..6)` | floating | the points of one frame: x, y, z, … |
+| `(k, 3..12)` | floating | the points of one frame: x, y, z, … |
+| `(k,)` | record with fields x, y, z | the points of one frame |
 | `(s, k, 3)` | floating | points, padded with NaN rows |
 
-Integers must lie in 0..255 and floating values in 0..1; a clip with values 0 and 1 only is a mask
-and scaled by 255, as bool is.
+A clip of masks may be black and one other value, whatever that is: 1, or the number of a class.
+Other integers must lie in 0..255, or in 0..65535 if they have 16 bits, and floating values in 0..1.
 """
 
 import math
+from collections.abc import Sequence
 from enum import Enum, auto
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from gait.decode.cloud import AXES, fields_xyz
 from gait.decode.limits import Limits
 from gait.decode.npy import Header
 from gait.errors import ClipDtypeError, ClipEmptyError, ClipShapeError
+from gait.silhouette import FOREGROUND
 
-MAX_COLUMNS = 6
-"""A point has at most this many numbers: x, y, z, intensity, ring, time."""
+MAX_COLUMNS = 12
+"""A point has at most this many numbers: x, y, z, intensity, ring, time and what drivers add."""
+
+_SHOWN_CLASSES = 8
+_CLASSES = 32
+"""So few values, none of which is bright, are numbers of classes and not shades."""
 
 
 class Layout(Enum):
@@ -44,6 +52,12 @@ def layout(header: Header) -> Layout:
         ClipShapeError: none of the layouts.
     """
     shape, floating = header.shape, header.dtype.kind == "f"
+    if header.dtype.names:
+        if len(shape) == 1 and set(AXES) <= set(header.dtype.names):
+            return Layout.CLOUD
+        raise ClipShapeError(
+            f"got records of {', '.join(header.dtype.names)[:100]}, need fields x, y, z in metres"
+        )
     if len(shape) == 2 and floating and 3 <= shape[1] <= MAX_COLUMNS:
         return Layout.CLOUD
     if len(shape) == 2 and not floating:
@@ -81,17 +95,42 @@ def check_size(header: Header, kind: Layout, limits: Limits) -> None:
     limits.check_inflated(math.prod(shape) * header.dtype.itemsize)
 
 
-def to_masks(array: NDArray[Any]) -> NDArray[np.uint8]:
-    """Silhouettes as `(s, h, w)` uint8 0..255.
+def split_masks(array: NDArray[Any]) -> list[NDArray[Any]]:
+    """The frames `(h, w)` of an array of layout `MASK` or `MASKS`."""
+    frames = array.shape[0] if array.ndim > 2 else 1
+    return list(array.reshape(frames, *_spatial(array.shape)))
+
+
+def to_masks(frames: Sequence[NDArray[Any]]) -> list[NDArray[np.uint8]]:
+    """Silhouettes of one clip as uint8 0..255; all frames together say what their values mean.
 
     Args:
-        array: of layout `MASK` or `MASKS`.
+        frames: each `(h, w)` bool, integer or floating.
 
     Raises:
-        ClipDtypeError: values out of range, NaN or infinite.
+        ClipDtypeError: values out of range, NaN or infinite, or numbers of several classes.
     """
-    frames = array.shape[0] if array.ndim > 2 else 1
-    return to_uint8(array.reshape(frames, *_spatial(array.shape)))
+    low = min(float(frame.min()) for frame in frames)
+    top = max(float(frame.max(initial=0)) for frame in frames)
+    if not (low >= 0 and math.isfinite(top)):  # NaN fails too
+        raise _out_of_range(frames[0], low, top)
+    if top in (0, 255) and all(frame.dtype == np.uint8 for frame in frames):
+        return list(frames)
+    if low == 0 and all(((frame == 0) | (frame == top)).all() for frame in frames):
+        return [(frame != 0).astype(np.uint8) * np.uint8(255) for frame in frames]
+    if frames[0].dtype.kind == "f":
+        return [to_uint8(frame) for frame in frames]
+    if top > 255 and frames[0].dtype == np.uint16:
+        return [(frame / 257.0).round().astype(np.uint8) for frame in frames]
+    if top < FOREGROUND and len(values := np.unique(np.concatenate(
+        [np.unique(frame) for frame in frames]
+    ))) <= _CLASSES:  # fmt: skip
+        shown = ", ".join(str(value) for value in values[:_SHOWN_CLASSES])
+        raise ClipDtypeError(
+            f"got masks with the values {shown}, perhaps numbers of classes; keep the person's "
+            "class only and set it to 255: numpy.where(mask == PERSON, 255, 0)"
+        )
+    return [to_uint8(frame) for frame in frames]
 
 
 def to_range_views(array: NDArray[Any]) -> NDArray[np.uint8]:
@@ -114,22 +153,29 @@ def to_uint8(array: NDArray[Any]) -> NDArray[np.uint8]:
     Raises:
         ClipDtypeError: integers outside 0..255, floats outside 0..1, NaN or infinity.
     """
+    low, top = array.min(initial=0), array.max(initial=0)
     if array.dtype.kind == "f":
-        if array.size and not (array.min() >= 0 and array.max() <= 1):  # NaN fails too
-            raise ClipDtypeError(
-                "got floating frames with values outside 0..1, NaN or infinity; "
-                "scale them to 0..1 or send uint8 0..255"
-            )
+        if not (low >= 0 and top <= 1):  # NaN fails too
+            raise _out_of_range(array, float(low), float(top))
         rounded: NDArray[np.uint8] = np.rint(array * array.dtype.type(255)).astype(np.uint8)
         return rounded
-    if array.dtype.itemsize > 1 or array.dtype.kind == "i":
-        low, high = int(array.min(initial=0)), int(array.max(initial=0))
-        if low < 0 or high > 255:
-            raise ClipDtypeError(f"got integer frames with values {low}..{high}, need 0..255")
-    narrow: NDArray[np.uint8] = array.astype(np.uint8)
-    if narrow.max(initial=0) == 1:
-        narrow *= np.uint8(255)
-    return narrow
+    if low < 0 or top > 255:
+        raise _out_of_range(array, int(low), int(top))
+    return array.astype(np.uint8)
+
+
+def cloud_of(array: NDArray[Any]) -> NDArray[np.floating[Any]]:
+    """The `(k, 3)` points of an array of layout `CLOUD`."""
+    return fields_xyz(array) if array.dtype.names else array[:, :3]
+
+
+def _out_of_range(array: NDArray[Any], low: float, top: float) -> ClipDtypeError:
+    if array.dtype.kind == "f":
+        return ClipDtypeError(
+            "got floating frames with values outside 0..1, NaN or infinity; "
+            "scale them to 0..1 or send uint8 0..255"
+        )
+    return ClipDtypeError(f"got integer frames with values {low:.0f}..{top:.0f}, need 0..255")
 
 
 def _spatial(shape: tuple[int, ...]) -> tuple[int, int]:

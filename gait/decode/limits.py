@@ -9,23 +9,27 @@ _MIB = 1 << 20
 
 @dataclass(frozen=True)
 class Limits:
-    """Caps on one clip file; each is compared with what the headers declare, before decoding.
+    """Caps on one clip file, compared with what headers declare and with what decoding gives.
 
     Args:
         max_bytes: size of the file as sent.
-        max_frames: frames of the clip.
+        max_frames: frames of the file.
+        kept_frames: frames of a clip; of a longer file this many are used, spread evenly over it.
         max_pixels: height × width of one frame.
+        max_decoded_pixels: of all frames of a file that have to be decoded.
         max_inflated_bytes: everything held in memory after inflating or decoding.
         max_points: points of one frame of a point cloud.
         max_entries: files inside an archive; some are no frames.
     """
 
     max_bytes: int = 64 * _MIB
-    max_frames: int = 300
+    max_frames: int = 3000
+    kept_frames: int = 300
     max_pixels: int = 4_194_304
+    max_decoded_pixels: int = 640 * _MIB
     max_inflated_bytes: int = 256 * _MIB
     max_points: int = 500_000
-    max_entries: int = 400
+    max_entries: int = 6500
 
     def check_bytes(self, got: int) -> None:
         _within(got, self.max_bytes, "max_bytes", "bytes in the file")
@@ -35,6 +39,9 @@ class Limits:
 
     def check_pixels(self, height: int, width: int) -> None:
         _within(height * width, self.max_pixels, "max_pixels", f"pixels ({height} × {width})")
+
+    def check_decoded(self, got: int) -> None:
+        _within(got, self.max_decoded_pixels, "max_decoded_pixels", "pixels in all frames")
 
     def check_inflated(self, got: int) -> None:
         _within(got, self.max_inflated_bytes, "max_inflated_bytes", "bytes when decoded")

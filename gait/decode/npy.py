@@ -18,6 +18,10 @@ _HEADER = re.compile(
     re.DOTALL,
 )
 _SIMPLE = re.compile(r"'[<>|=]?(b1|\?|[iu][1248]|f[248])'")
+_FIELD = re.compile(
+    r"\(\s*'([A-Za-z_][A-Za-z0-9_]{0,31})'\s*,\s*('[<>|=]?(?:[iu][1248]|f[248])')\s*\)"
+)
+_FIELDS = 32
 
 
 @dataclass(frozen=True)
@@ -83,8 +87,22 @@ def _dtype(descr: str) -> np.dtype[Any]:
             "the .npy array holds pickled Python objects, which are never read; "
             "save a plain numeric array"
         )
+    if descr.startswith("["):
+        return _record(descr)
     if not _SIMPLE.fullmatch(descr):
         raise UnsupportedFormatError(
             f"got .npy elements of type {descr[:40]}, need bool, integer or floating numbers"
         )
     return np.dtype(descr.strip("'"))
+
+
+def _record(descr: str) -> np.dtype[Any]:
+    """A record of plain numbers, as some drivers save points."""
+    fields = _FIELD.findall(descr)
+    names = {name.lower() for name, _ in fields}
+    left = _FIELD.sub("", descr).replace(",", "").replace(" ", "")
+    if left != "[]" or not 0 < len(fields) == len(names) <= _FIELDS:
+        raise UnsupportedFormatError(
+            f"got .npy records of {descr[:40]}, need plain numeric fields such as x, y, z"
+        )
+    return np.dtype([(name.lower(), form.strip("'")) for name, form in fields])

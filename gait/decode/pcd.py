@@ -1,23 +1,28 @@
 """PCD point clouds (Point Cloud Library, v0.7): `ascii`, `binary` and `binary_compressed`."""
 
-import io
 import struct
+from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gait.decode.cloud import Cloud
+from gait.decode.cloud import AXES, Cloud, fields_xyz
 from gait.decode.limits import Limits
 from gait.decode.lzf import decompress
-from gait.errors import CorruptFileError, UnsupportedFormatError
+from gait.errors import CorruptFileError, LimitExceededError, UnsupportedFormatError
 
 _MAX_HEADER = 4096
 _MAX_VALUES = 64
-_AXES = ("x", "y", "z")
 _ENCODINGS = ("ascii", "binary", "binary_compressed")
 _SIZES = struct.Struct("<2I")  # of a compressed body: bytes that follow, bytes when inflated
 _KINDS = {"F": ("f", (4, 8)), "I": ("i", (1, 2, 4, 8)), "U": ("u", (1, 2, 4, 8))}
+
+
+MAX_COMPRESSED = 8 << 20
+"""Bytes that all `binary_compressed` frames of a clip may inflate to: about 1.5 s on one core. 300
+frames of 1,700 points."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +30,7 @@ class Header:
     """What a PCD file declares, and where its numbers begin."""
 
     dtype: np.dtype[np.void]
-    columns: tuple[int, int, int]
+    columns: tuple[int, ...]
     points: int
     encoding: str
     start: int
@@ -50,15 +55,32 @@ def decode_pcd(data: bytes, limits: Limits) -> Cloud:
     header = read_header(data)
     limits.check_points(header.points)
     if header.encoding == "ascii":
-        return _ascii(data[header.start :], header)
+        return ascii_points(data[header.start :], header.columns, header.points, "PCD")
     want = header.points * header.dtype.itemsize
     limits.check_inflated(want)
     if header.encoding == "binary_compressed":
         return _by_columns(_inflate(data, header.start, want), header)
     if len(data) - header.start < want:
         raise CorruptFileError("a binary PCD frame has fewer bytes than its header declares")
-    points = np.frombuffer(data, header.dtype, header.points, header.start)
-    return np.stack([points[axis].astype(np.float64) for axis in _AXES], axis=1)
+    return fields_xyz(np.frombuffer(data, header.dtype, header.points, header.start))
+
+
+def check_compressed(frames: Iterable[bytes]) -> None:
+    """Bounds what decompressing all frames of a clip costs, from their headers.
+
+    Raises:
+        LimitExceededError: they inflate to more than `MAX_COMPRESSED`.
+        CorruptFileError, UnsupportedFormatError: as `read_header`.
+    """
+    headers = [read_header(data) for data in frames]
+    packed = [h.points * h.dtype.itemsize for h in headers if h.encoding == "binary_compressed"]
+    if sum(packed) > MAX_COMPRESSED:
+        raise LimitExceededError(
+            f"got compressed PCD frames of {sum(packed)} bytes, at most {MAX_COMPRESSED} are read; "
+            "send the person's points only, or save the frames as binary",
+            limit="max_compressed",
+            allowed=MAX_COMPRESSED,
+        )
 
 
 def read_header(data: bytes) -> Header:
@@ -70,14 +92,14 @@ def read_header(data: bytes) -> Header:
     """
     lines, start = _header_lines(data)
     try:
-        fields = lines["FIELDS"]
+        fields = [name.lower() for name in lines["FIELDS"]]
         counts = [int(count) for count in lines.get("COUNT", ["1"] * len(fields))]
         kinds = zip(lines["TYPE"], map(int, lines["SIZE"]), strict=True)
         formats = [_format(kind, size) for kind, size in kinds]
         points = int((lines.get("POINTS") or lines["WIDTH"])[0])
         encoding = lines["DATA"][0]
         dtype = _record(fields, formats, counts)
-        columns = tuple(sum(counts[: fields.index(axis)]) for axis in _AXES)
+        columns = tuple(sum(counts[: fields.index(axis)]) for axis in AXES)
     except (KeyError, ValueError, IndexError) as error:
         raise CorruptFileError("a PCD frame has an unreadable header; save it anew") from error
     if encoding not in _ENCODINGS:
@@ -86,7 +108,7 @@ def read_header(data: bytes) -> Header:
         )
     if points < 0:
         raise CorruptFileError(f"a PCD frame declares {points} points")
-    return Header(dtype, (columns[0], columns[1], columns[2]), points, encoding, start)
+    return Header(dtype, columns, points, encoding, start)
 
 
 def _header_lines(data: bytes) -> tuple[dict[str, list[str]], int]:
@@ -111,15 +133,20 @@ def _format(kind: str, size: int) -> str:
 
 
 def _record(fields: list[str], formats: list[str], counts: list[int]) -> np.dtype[np.void]:
-    """The record of one point; fields other than x, y, z are numbered, their names may repeat."""
-    if min(counts) < 1 or sum(counts) > _MAX_VALUES:
-        raise ValueError(f"1..{_MAX_VALUES} values a point")
+    """The record of one point; fields other than x, y, z are numbered, their names may repeat.
+
+    A count of 0, which some drivers write for a field they leave out, takes no bytes.
+    """
+    if min(counts) < 0 or sum(counts) > _MAX_VALUES:
+        raise ValueError(f"0..{_MAX_VALUES} values a point")
     columns = list(zip(fields, formats, counts, strict=True))
-    if [name for name, _, count in columns if name in _AXES and count == 1] != list(_AXES):
-        raise ValueError("x, y and z once each, in this order")
+    if sorted(name for name, _, count in columns if name in AXES and count == 1) != list(AXES):
+        raise UnsupportedFormatError(
+            f"got PCD points of {', '.join(fields)[:100]}, need x, y and z once each, in metres"
+        )
     return np.dtype(
         [
-            (name, form) if name in _AXES else (f"f{place}", form, (count,))
+            (name, form) if name in AXES else (f"f{place}", form, (count,))
             for place, (name, form, count) in enumerate(columns)
         ]
     )
@@ -141,30 +168,39 @@ def _inflate(data: bytes, start: int, want: int) -> bytes:
 
 def _by_columns(body: bytes, header: Header) -> NDArray[np.float64]:
     """A compressed body holds all values of one field, then all of the next."""
-    cloud = np.empty((header.points, len(_AXES)))
-    for column, axis in enumerate(_AXES):
+    cloud = np.empty((header.points, len(AXES)))
+    for column, axis in enumerate(AXES):
         kind, offset = header.dtype.fields[axis][:2]  # type: ignore[index]
         cloud[:, column] = np.frombuffer(body, kind, header.points, offset * header.points)
     return cloud
 
 
-def _ascii(body: bytes, header: Header) -> NDArray[np.float64]:
-    if not header.points:
+def ascii_points(
+    body: bytes, columns: tuple[int, ...], count: int, kind: str
+) -> NDArray[np.float64]:
+    """Points written as text, one a line.
+
+    Args:
+        body: the lines; more than `count` may follow.
+        columns: where x, y and z stand in a line.
+        count: points declared.
+        kind: of file, for messages.
+
+    Raises:
+        CorruptFileError: too few lines, or one that is not numbers.
+    """
+    if not count:
         return np.empty((0, 3))
-    lines = io.StringIO(body.decode("latin-1").strip())
-    if not lines.getvalue():
-        raise CorruptFileError("an ascii PCD frame has no points, its header declares some")
+    text = body.decode("latin-1").splitlines()
+    lines = list(islice(filter(str.strip, text), count))
+    if not lines:
+        raise CorruptFileError(f"an ascii {kind} frame has no points, its header declares some")
     try:
         points = np.loadtxt(
-            lines,
-            np.float64,
-            comments=None,
-            usecols=header.columns,
-            max_rows=header.points,
-            ndmin=2,
+            lines, np.float64, comments=None, usecols=columns, max_rows=count, ndmin=2
         )
     except (ValueError, OverflowError) as error:
-        raise CorruptFileError("an ascii PCD frame holds a line that is not numbers") from error
-    if len(points) != header.points:
-        raise CorruptFileError(f"got {len(points)} points in a PCD frame, {header.points} declared")
+        raise CorruptFileError(f"an ascii {kind} frame holds a line that is not numbers") from error
+    if len(points) != count:
+        raise CorruptFileError(f"got {len(points)} points in a {kind} frame, {count} declared")
     return points

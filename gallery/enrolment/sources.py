@@ -1,18 +1,26 @@
-"""Where clips to enrol come from: a SUSTech1K-layout tree, a folder of clip files, or a CSV."""
+"""Where clips to enrol come from: trees of pickles, folders of clips or of frames, or a CSV."""
 
 import csv
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+import io
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from functools import partial
 from pathlib import Path
 
+import numpy as np
+
 from gait.clip import Clip
 from gait.decode import Decoded, Limits, decode_clip
+from gait.decode.folder import frames_in, is_clip_name, zip_frames
 from gait.errors import LayoutError
 from gait.modality import Modality
+from gait.pickles import load_arrays
 from gait.range_view import Forward
 from gait.sustech1k import Sequence, find_sequences, load_clip
+
+_SUSTECH1K = "*/*/*/[0-9][0-9]-*-*.pkl"
+"""Its files are numbered; OpenGait's are named 000.pkl or as the view."""
 
 
 @dataclass(frozen=True)
@@ -53,8 +61,11 @@ def find_sources(root: Path, selection: Selection) -> list[Source]:
 
     - `root` is a CSV file: columns `path` (relative to the CSV), `subject` and, if wanted,
       `modality`.
-    - `root/<subject>/<type>/<view>/*.pkl`: SUSTech1K's layout.
+    - `root/<subject>/<type>/<view>/*.pkl`: SUSTech1K's layout, or OpenGait's, where each pickle is
+      one clip: an array of frames, or a list of them.
     - `root/<subject>/<clip file>`: any format of `gait.decode`.
+    - `root/<subject>/<frames>` or deeper, such as `root/<subject>/<type>/<view>/<frames>`: a folder
+      of pictures or point clouds is one clip.
 
     Raises:
         LayoutError: it is missing or none of these, a CSV row is wrong, or nothing matches the
@@ -65,16 +76,12 @@ def find_sources(root: Path, selection: Selection) -> list[Source]:
     if root.is_file():
         _refuse_walk_filters(root, selection)
         found = _from_csv(root, selection)
-    elif next(root.glob("*/*/*/*.pkl"), None) is not None:
+    elif next(root.glob(_SUSTECH1K), None) is not None:
         found = _from_sequences(find_sequences(root), selection)
-    elif next((f for f in root.glob("*/*") if f.is_file()), None) is not None:
-        _refuse_walk_filters(root, selection)
-        found = _from_folder(root, selection)
+    elif next(root.glob("*/*/*/*.pkl"), None) is not None:
+        found = _from_opengait(find_sequences(root), selection)
     else:
-        raise LayoutError(
-            f"{root} is neither a CSV file, nor a tree <subject>/<type>/<view>/*.pkl, "
-            "nor a folder <subject>/<clip file>"
-        )
+        found = _from_folder(root, selection)
     if not found:
         raise LayoutError(f"there is no clip in {root}{selection.shown()}")
     return found
@@ -93,14 +100,62 @@ def decode_file(path: Path, modality: Modality | None, forward: Forward) -> Deco
 def read_file(path: Path) -> bytes:
     """The bytes of a clip file; how many is looked at before they are read.
 
+    A folder of frames is read as a zip of them.
+
     Raises:
-        LayoutError: there is no such file.
+        LayoutError: there is no such file, or it is a folder of something else.
         LimitExceededError: no clip is that large.
     """
+    if path.is_dir():
+        return _read_folder(path)
     if not path.is_file():
         raise LayoutError(f"there is no file {path}", file=str(path))
     Limits().check_bytes(path.stat().st_size)
     return path.read_bytes()
+
+
+def _read_folder(path: Path) -> bytes:
+    if frames := frames_in(path):
+        return zip_frames(frames, Limits())
+    inside = [each for each in sorted(path.iterdir()) if not each.name.startswith(".")]
+    if not inside:
+        raise LayoutError(f"{path} is an empty folder, need a clip file or a folder of frames")
+    raise LayoutError(
+        f"{path} is a folder of {len(inside)} files or folders, need one clip: give one of them, "
+        f"such as {inside[0]}, or a folder of pictures or point clouds"
+    )
+
+
+def _from_opengait(sequences: Iterable[Sequence], selection: Selection) -> list[Source]:
+    return [
+        Source(
+            sequence.subject,
+            f"{sequence.name}/{path.name}",
+            partial(_decode_pickle, path, selection.modality, selection.forward),
+        )
+        for sequence in sequences
+        if _chosen(selection, sequence.subject, sequence.type, sequence.view)
+        for path in sorted(sequence.folder.glob("*.pkl"))
+    ]
+
+
+def _decode_pickle(path: Path, modality: Modality | None, forward: Forward) -> Clip:
+    """The clip in a pickle of an array of frames, or of a list of arrays, one a frame."""
+    held = load_arrays(path, limit=Limits().max_inflated_bytes)
+    packed = io.BytesIO()
+    if isinstance(held, np.ndarray) and held.dtype != object:
+        np.save(packed, held, allow_pickle=False)
+    elif isinstance(held, list | tuple | np.ndarray) and all(
+        isinstance(frame, np.ndarray) and frame.dtype != object for frame in held
+    ):
+        np.savez(packed, **{f"{place}": frame for place, frame in enumerate(held)})
+    else:
+        raise LayoutError(
+            f"{path} holds a {type(held).__name__}, need an array (frames, height, width) "
+            "or a list of arrays, one a frame"
+        )
+    limits = replace(Limits(), max_bytes=Limits().max_inflated_bytes)
+    return decode_clip(packed.getvalue(), modality=modality, forward=forward, limits=limits).clip
 
 
 def _from_sequences(sequences: Iterable[Sequence], selection: Selection) -> list[Source]:
@@ -111,22 +166,61 @@ def _from_sequences(sequences: Iterable[Sequence], selection: Selection) -> list
             partial(load_clip, sequence, modality),
         )
         for sequence in sequences
-        if _matches(sequence.subject, selection.subjects)
-        and _matches(sequence.type, selection.types)
-        and _matches(sequence.view, selection.views)
+        if _chosen(selection, sequence.subject, sequence.type, sequence.view)
         for modality in Modality
         if selection.modality in (None, modality)
     ]
 
 
 def _from_folder(root: Path, selection: Selection) -> list[Source]:
+    if frames_in(root):
+        raise LayoutError(
+            f"{root} holds frames and not people: move each walk into a folder of its person, "
+            f"{root}/<subject>/<walk>/<frames>"
+        )
+    clips = list(_clips_below(root))
+    if not clips:
+        raise LayoutError(
+            f"{root} is neither a CSV file, nor a tree <subject>/<type>/<view>/*.pkl, "
+            "nor a folder <subject>/<clip file>, nor one of frames <subject>/<walk>/<frames>"
+        )
+    if any(len(path.relative_to(root).parts) != _TREE for path in clips):
+        _refuse_walk_filters(root, selection)
+        names = replace(selection, types=(), views=())
+    else:
+        names = selection
     return [
-        _file(path.parent.name, str(path.relative_to(root)), path, selection.modality, selection)
-        for path in sorted(root.glob("*/*"))
-        if path.is_file()
-        and not path.name.startswith(".")
-        and _matches(path.parent.name, selection.subjects)
+        _file(parts[0], "/".join(parts), path, selection.modality, selection)
+        for path in clips
+        if _chosen(names, *((parts := path.relative_to(root).parts) + ("", ""))[:3])
     ]
+
+
+_TREE = 3
+"""Depth of `<subject>/<type>/<view>`, whose names a selection may choose from."""
+
+
+def _clips_below(root: Path) -> Iterator[Path]:
+    """Clip files directly in a person's folder, and folders of frames anywhere below one."""
+    for person in _visible_folders(root):
+        for folder in _folders_of(person):
+            if frames := frames_in(folder):
+                yield folder
+            if folder == person:
+                own = [each for each in sorted(folder.iterdir()) if each.is_file()]
+                shown = [each for each in own if not each.name.startswith(".")]
+                yield from (each for each in shown if not frames or is_clip_name(each.name))
+
+
+def _folders_of(person: Path) -> Iterator[Path]:
+    yield person
+    for folder in _visible_folders(person):
+        yield from _folders_of(folder)
+
+
+def _visible_folders(parent: Path) -> list[Path]:
+    found = [path for path in parent.iterdir() if path.is_dir()]
+    return sorted(path for path in found if not path.name.startswith("."))
 
 
 def _from_csv(path: Path, selection: Selection) -> list[Source]:
@@ -156,6 +250,14 @@ def _file(
     subject: str, name: str, path: Path, modality: Modality | None, selection: Selection
 ) -> Source:
     return Source(subject, name, lambda: decode_file(path, modality, selection.forward).clip)
+
+
+def _chosen(selection: Selection, subject: str, kind: str, view: str) -> bool:
+    return (
+        _matches(subject, selection.subjects)
+        and _matches(kind, selection.types)
+        and _matches(view, selection.views)
+    )
 
 
 def _matches(name: str, patterns: tuple[str, ...]) -> bool:

@@ -78,8 +78,8 @@ SubjectPath = Annotated[str, Path(description="The person's name or number.", ex
 TemplatePath = Annotated[int, Path(description="Id of the template.", ge=1, le=2**63 - 1)]
 
 CLIP_FILE = (
-    ".npy/.npz frames, zip of PNG/JPEG, mp4/avi/gif of silhouettes, or zip of .pcd/.bin/.npy point "
-    "clouds"
+    ".npy/.npz frames, zip of PNG/JPEG/BMP/TIFF, mp4/mov/mkv/webm/avi/gif of silhouettes, or zip "
+    "of .pcd/.ply/.las/.bin/.npy point clouds"
 )
 GivenModality = Annotated[
     Modality | None, Form(description="What the clip shows; found in the content if left out.")

@@ -49,6 +49,11 @@ class ClipReport(Reply):
     frames_used: int
     frames_dropped: dict[str, int] = Field(description="Reason → frames left out for it.")
     points_ignored: int = Field(description="LiDAR points with NaN or infinite coordinates.")
+    assumed: dict[str, str | int | float] = Field(
+        description="What was taken for granted or done: the sensor's forward axis and raster, the "
+        "columns of .bin frames, floor and specks left out, fields of an interlaced video, files "
+        "passed over. Only what applies."
+    )
 
     @classmethod
     def of(cls, decoded: Decoded, encoder: Encoder) -> "ClipReport":
@@ -62,6 +67,7 @@ class ClipReport(Reply):
             frames_used=decoded.frames_used - sum(left.values()),
             frames_dropped=decoded.dropped | left,
             points_ignored=decoded.points_ignored,
+            assumed=decoded.assumed,
         )
 
 

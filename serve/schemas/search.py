@@ -28,6 +28,7 @@ _PROBE: JsonDict = {
     "frames_used": 28,
     "frames_dropped": {"empty": 2},
     "points_ignored": 0,
+    "assumed": {},
 }
 
 

@@ -52,6 +52,7 @@ class EnrolReply(Reply):
                                 "frames_used": 20,
                                 "frames_dropped": {},
                                 "points_ignored": 0,
+                                "assumed": {},
                             },
                         }
                     ],

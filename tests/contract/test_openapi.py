@@ -48,7 +48,8 @@ FIELDS = {
     "Enrolled": "gallery subject template modality gallery_revision",
     "EmbedReply": "request_id audit_id embeddings rejected dimension model timings_ms",
     "Embedding": "position clip embedding",
-    "ClipReport": "modality inferred format frames_in frames_used frames_dropped points_ignored",
+    "ClipReport": "modality inferred format frames_in frames_used frames_dropped points_ignored "
+    "assumed",
     "ClipRejected": "position code detail",
     "NewGallery": "gallery",
     "GalleryReply": "request_id gallery contract subjects templates ready gallery_revision",

@@ -99,6 +99,7 @@ def test_the_reply_says_what_was_done(client: TestClient, service: Service) -> N
         "frames_used": 5,
         "frames_dropped": {"empty": 2},
         "points_ignored": 0,
+        "assumed": {},
     }
     assert (body["decision"], body["thresholds"]) == (None, None)
     assert body["gallery_modality"] is None
@@ -121,7 +122,7 @@ def test_clouds_are_projected_facing_the_given_axis(client: TestClient) -> None:
     data = files.npz(**{f"f{i}": cloud for i, cloud in enumerate(files.clouds(forward=-1.0))})
     assert identify(client, data, {"forward": "-x"}).json()["probe"]["modality"] == "range_view"
     reply = identify(client, data, {"forward": "+x"})
-    assert (reply.status_code, reply.json()["code"]) == (422, "clip.empty")
+    assert (reply.status_code, reply.json()["code"]) == (422, "clip.invalid")
 
 
 @pytest.mark.parametrize(

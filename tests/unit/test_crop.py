@@ -51,10 +51,12 @@ def test_cuts_what_is_wider_than_the_frame() -> None:
 def test_always_gives_a_frame(
     height: int, width: int, data: st.DataObject, blend: bool, empty: float
 ) -> None:
+    empty = 0 if blend else empty
     columns = np.zeros(width, dtype=np.int64)
     columns[data.draw(st.integers(0, width - 1))] = data.draw(st.integers(1, 10**6))
     image = np.ones((height, width), dtype=np.float32)
     frame = fit(image, columns, blend=blend, empty=empty)
     assert frame.shape == (64, 64)
-    # The column with the mass is where the frame looks.
-    assert np.isclose(frame[:, 31:33], 1).any(axis=1).all()
+    # The column with the mass is where the frame looks; blended with what is beside it.
+    least = 0.3 * min(1, 64 / height) if blend else 1
+    assert (frame[:, 30:34].max(axis=1) >= least - 1e-6).all()

@@ -11,6 +11,7 @@ from gait.decode import Limits, decode_clip
 from gait.errors import (
     ClipDtypeError,
     ClipEmptyError,
+    ClipError,
     ClipModalityError,
     ClipShapeError,
     CorruptFileError,
@@ -26,6 +27,7 @@ pytestmark = pytest.mark.serving
 
 MASKS = files.masks()
 ALIGNED = files.aligned_masks()
+SOFT = np.where(np.arange(64) % 2, ALIGNED, ALIGNED // 2)
 VIEWS = files.range_views()
 CLOUDS = files.clouds()
 
@@ -41,10 +43,25 @@ CLOUDS = files.clouds()
         (ALIGNED.astype(np.int16), ALIGNED),
         (ALIGNED.astype(">f4") / 255, ALIGNED),
         (np.asfortranarray(ALIGNED), ALIGNED),
-        (np.where(ALIGNED, 0.5, 0.0), ALIGNED // 255 * 128),
+        (np.where(ALIGNED, 0.5, 0.0), ALIGNED),
+        (SOFT / 255, SOFT),
+        (SOFT.astype(np.uint16) * 257, SOFT),
         (ALIGNED[0], ALIGNED[:1]),
     ],
-    ids=["3d", "4d", "last", "bool", "0/1", "int16", "float", "fortran", "soft", "one"],
+    ids=[
+        "3d",
+        "4d",
+        "last",
+        "bool",
+        "0/1",
+        "int16",
+        "float",
+        "fortran",
+        "half",
+        "soft",
+        "soft16",
+        "one",
+    ],
 )
 def test_aligned_silhouettes_keep_their_pixels(
     array: NDArray[Any], want: NDArray[np.uint8]
@@ -157,7 +174,7 @@ def test_compressed_pcd_is_the_binary_one() -> None:
 def test_forward_axis_is_handed_on() -> None:
     behind = files.npz(**{f"f{i}": c for i, c in enumerate(files.clouds(forward=-1.0))})
     assert decode_clip(behind, forward=Forward.MINUS_X).frames_used == 5
-    with pytest.raises(ClipEmptyError, match="outside_view"):
+    with pytest.raises(ClipError, match=r"toward -x of the sensor, .* say forward=-x"):
         decode_clip(behind, forward=Forward.PLUS_X)
 
 
@@ -218,24 +235,21 @@ PHOTO = np.full((4, 64, 64, 3), (180, 120, 100), np.uint8)
         (files.npy(np.zeros((3, 64, 0), np.uint8)), ClipEmptyError, "shape"),
         (files.npy(np.zeros((3, 64, 64), complex)), UnsupportedFormatError, "type"),
         (files.npz(a=ALIGNED, b=ALIGNED), ClipShapeError, "2 arrays"),
-        (files.npz(a=ALIGNED[0], b=MASKS[0]), ClipShapeError, "sizes"),
         (files.npz(a=ALIGNED[0], b=CLOUDS[0]), ClipShapeError, "2 arrays"),
         (files.pictures(PHOTO), ClipModalityError, "photograph"),
         (files.picture(MASKS[0]), UnsupportedFormatError, "single frame"),
         (files.pcd(CLOUDS[0]), UnsupportedFormatError, "single frame"),
         (files.zipped({}), ClipEmptyError, "without files"),
         (files.zipped({"a.txt": b"hello"}), UnsupportedFormatError, "entry"),
-        (files.zipped({"a.bin": b"12345"}), CorruptFileError, "multiple of 16"),
+        (files.zipped({"a.bin": b"12345"}), CorruptFileError, "multiple of 3 to 8 numbers"),
         (files.zipped({"a.pcd": files.pcd(CLOUDS[0], "ascii").replace(b"DATA ascii", b"DATA gz")}),
          UnsupportedFormatError, "'gz', need one of ascii, binary, binary_compressed"),
         (files.zipped({"a.png": files.picture(ALIGNED[0]), "b.npy": files.npy(ALIGNED[0])}),
          UnsupportedFormatError, "npy and png"),
-        (files.zipped({"a.png": files.picture(ALIGNED[0]), "b.png": files.picture(MASKS[0])}),
-         ClipShapeError, "sizes"),
         (files.zipped({"a.png": files.picture(ALIGNED[0]), "b.png": files.picture(VIEWS[0])}),
          ClipModalityError, "one modality"),
         (b"", UnsupportedFormatError, "none of the formats"),
-        (b"%PDF-1.7", UnsupportedFormatError, "none of the formats"),
+        (b"%PDF-1.7", UnsupportedFormatError, "got a PDF; convert each picture to PNG"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_a_clip_says_why(data: bytes, error: type[GaitError], says: str) -> None:
@@ -258,7 +272,6 @@ def test_unusable_points_are_ignored_and_counted() -> None:
         (b"FIELDS x y z intensity", b"FIELDS x y z x"),
         (b"COUNT 1 1 1 1", b"COUNT 1 1 2 1"),
         (b"COUNT 1 1 1 1", b"COUNT 1 1 1"),
-        (b"COUNT 1 1 1 1", b"COUNT 1 1 1 0"),
         (b"COUNT 1 1 1 1", b"COUNT 1 1 1 100"),
         (b"SIZE 4 4 4 4", b"SIZE 4 4 4 3"),
         (b"TYPE F F F F", b"TYPE F F F Q"),
@@ -271,7 +284,7 @@ def test_unusable_points_are_ignored_and_counted() -> None:
 def test_pcd_headers_that_contradict_are_corrupt(line: bytes, wrong: bytes, encoding: str) -> None:
     data = files.pcd(CLOUDS[0], encoding)
     assert line in data
-    with pytest.raises(CorruptFileError):
+    with pytest.raises((CorruptFileError, UnsupportedFormatError)):
         decode_clip(files.zipped({"a.pcd": data.replace(line, wrong)}))
 
 

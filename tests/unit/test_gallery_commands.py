@@ -200,12 +200,12 @@ def test_a_clip_that_the_service_refuses_is_not_enrolled(files: Path, command: R
     for folder in files.iterdir():
         for clip in folder.iterdir():
             clip.unlink()
-    np.save(files / "p0" / "long.npy", walk(0, 301, Modality.SILHOUETTE).frames)
+    np.save(files / "p0" / "long.npy", walk(0, 3001, Modality.SILHOUETTE).frames)
     code, out, _ = command(
         build, *AUTHORISED, "--bundle", TINY, "--out", files.parent / "gallery", files
     )
     assert code == 1
-    assert "[decode.limit] got 301 frames, at most 300" in out
+    assert "[decode.limit] got 3001 frames, at most 3000" in out
 
 
 def test_a_template_is_removed_and_its_receipt_kept(

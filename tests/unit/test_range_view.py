@@ -15,9 +15,8 @@ Array = np.ndarray
 def point(distance: float, azimuth: float, elevation: float, *, forward: Forward) -> Array:
     """A point by horizontal distance (m), degrees to the right and degrees up, seen forward."""
     right, up = np.radians(azimuth), np.radians(elevation)
-    sign = -1 if forward is Forward.MINUS_X else 1
-    x, y = sign * distance * np.cos(right), -sign * distance * np.sin(right)
-    return np.array([[x, y, distance * np.tan(up)]])
+    ahead, aside = distance * np.cos(right), distance * np.sin(right)
+    return facing(np.array([[-ahead, aside, distance * np.tan(up)]]), forward)
 
 
 def cylinder(distance: float, *, azimuth: float = 0.0, radius: float = 0.25) -> Array:
@@ -34,7 +33,15 @@ def cylinder(distance: float, *, azimuth: float = 0.0, radius: float = 0.25) -> 
 
 
 def facing(cloud: Array, forward: Forward) -> Array:
-    return cloud if forward is Forward.MINUS_X else cloud * np.array([-1, -1, 1])
+    """A cloud that lies along −x, turned about z until it lies along `forward`."""
+    ahead, right, up = -cloud[:, 0], cloud[:, 1], cloud[:, 2]
+    x, y = {
+        Forward.MINUS_X: (-ahead, right),
+        Forward.PLUS_X: (ahead, -right),
+        Forward.PLUS_Y: (right, ahead),
+        Forward.MINUS_Y: (-right, -ahead),
+    }[forward]
+    return np.stack([x, y, up], axis=1)
 
 
 def whole_view(cloud: Array, forward: Forward = Forward.MINUS_X) -> Array:
@@ -88,6 +95,9 @@ def test_turning_the_sensor_round_changes_nothing() -> None:
     minus = project([cloud])
     plus = project([cloud * np.array([-1, -1, 1])], Forward.PLUS_X)
     np.testing.assert_array_equal(minus.frames, plus.frames)
+    for forward in Forward:
+        turned = project([facing(cloud, forward)], forward)
+        np.testing.assert_array_equal(minus.frames, turned.frames)
 
 
 def test_what_is_right_of_the_axis_is_right_in_the_frame() -> None:
@@ -115,14 +125,42 @@ def test_a_person_ends_64_tall_and_centred(
     assert (columns[0] + columns[-1] + 1) / 2 == pytest.approx(32, abs=1)
 
 
-def test_gaps_between_lidar_rows_stay_black() -> None:
-    cloud = cylinder(10.0)
+def every_row(cloud: Array, step: int) -> Array:
+    """What a sensor with fewer beams sees of a cloud: every `step`-th of its rows."""
     rows = np.round(np.degrees(np.arctan2(cloud[:, 2], np.hypot(cloud[:, 0], cloud[:, 1]))), 1)
-    sparse = project([cloud[np.isin(rows, np.unique(rows)[::2])]]).frames[0]
-    black = ~sparse.any(axis=(0, 2))
-    assert 20 < black.sum() < 44
-    assert not black[0]
-    assert not black[-1]
+    return cloud[np.isin(rows, np.unique(rows)[::step])]
+
+
+@pytest.mark.parametrize("step", [2, 4, 8])
+def test_rows_of_a_coarser_sensor_are_filled(step: int) -> None:
+    cloud = cylinder(10.0)
+    sparse = project([every_row(cloud, step)])
+    assert sparse.steps == pytest.approx((0.2 * step, 0.19188), abs=0.01)
+    full = project([cloud]).frames[0].any(axis=0)
+    filled = sparse.frames[0].any(axis=0)
+    assert filled.any(axis=1).all()
+    assert (full & filled).sum() / (full | filled).sum() > 0.9
+
+
+def test_columns_of_a_coarser_sensor_are_filled() -> None:
+    cloud = cylinder(10.0)
+    angle = np.degrees(np.arctan2(cloud[:, 1], -cloud[:, 0]))
+    columns = np.round((angle - angle.min()) / 0.19188).astype(int)
+    sparse = project([cloud[columns % 3 == 0]])
+    assert sparse.steps == pytest.approx((0.2, 3 * 0.19188), abs=0.01)
+    filled = sparse.frames[0].any(axis=0)
+    columns = np.flatnonzero(filled.any(axis=0))
+    assert filled[:, columns[0] : columns[-1] + 1].mean() > 0.97
+
+
+def test_rows_that_the_person_left_empty_stay_empty() -> None:
+    cloud = cylinder(10.0)
+    hidden = cloud[(cloud[:, 2] < -0.5) | (cloud[:, 2] > -0.1)]
+    black = ~project([hidden]).frames[0].any(axis=(0, 2))
+    assert black.sum() == pytest.approx(64 * 0.4 / 1.75, abs=3)
+    legs = cloud[(cloud[:, 2] > -0.4) | (np.abs(cloud[:, 1]) > 0.1)]
+    frame = project([legs]).frames[0].any(axis=0)
+    assert not frame[40:60, 31:33].any()
 
 
 def test_colours_run_from_near_red_to_far_blue() -> None:

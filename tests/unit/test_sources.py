@@ -1,0 +1,115 @@
+"""Where clips to enrol are found: folders of frames, OpenGait's trees, and what is refused."""
+
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from gait.errors import LayoutError, LimitExceededError
+from gait.modality import Modality
+from gait.silhouette import align
+from gallery.enrolment.sources import Selection, decode_file, find_sources, read_file
+from tests import clip_files as files
+
+pytestmark = pytest.mark.serving
+
+MASKS = files.masks()
+WANT = align(MASKS).frames
+ANY = Selection()
+
+
+def frames_in(folder: Path) -> Path:
+    folder.mkdir(parents=True)
+    for place, mask in enumerate(MASKS):
+        (folder / f"{place}.png").write_bytes(files.picture(mask))
+    (folder / ".DS_Store").write_bytes(b"x")
+    return folder
+
+
+def pickled(path: Path, held: object) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(pickle.dumps(held))
+
+
+def test_a_folder_of_frames_is_a_clip(tmp_path: Path) -> None:
+    from gait.decode import decode_clip
+    from gait.range_view import Forward
+
+    folder = frames_in(tmp_path / "walk")
+    found = decode_file(folder, None, Forward.PLUS_X)
+    assert found.format == "zip/png"
+    np.testing.assert_array_equal(found.clip.frames, WANT)
+    np.testing.assert_array_equal(decode_clip(read_file(folder)).clip.frames, WANT)
+
+
+def test_people_with_folders_of_frames_at_any_depth(tmp_path: Path) -> None:
+    frames_in(tmp_path / "anna")
+    (tmp_path / "anna" / "more.npy").write_bytes(files.npy(MASKS))
+    frames_in(tmp_path / "ben" / "walk")
+    frames_in(tmp_path / "cleo" / "nm" / "090")
+    found = find_sources(tmp_path, ANY)
+    assert [(source.subject, source.name) for source in found] == [
+        ("anna", "anna"),
+        ("anna", "anna/more.npy"),
+        ("ben", "ben/walk"),
+        ("cleo", "cleo/nm/090"),
+    ]
+    for source in found:
+        np.testing.assert_array_equal(source.read().frames, WANT)
+    assert [s.subject for s in find_sources(tmp_path, Selection(subjects=("b*",)))] == ["ben"]
+    with pytest.raises(LayoutError, match="no types and views"):
+        find_sources(tmp_path, Selection(views=("090",)))
+
+
+def test_types_and_views_choose_among_folders_of_frames(tmp_path: Path) -> None:
+    for view in ("000", "090"):
+        frames_in(tmp_path / "cleo" / "nm" / view)
+    (found,) = find_sources(tmp_path, Selection(types=("nm",), views=("090",)))
+    assert found.name == "cleo/nm/090"
+
+
+def test_opengaits_trees(tmp_path: Path) -> None:
+    narrow = MASKS[:, :, 20:80]
+    pickled(tmp_path / "001" / "nm-01" / "090" / "090.pkl", narrow)
+    pickled(tmp_path / "001" / "nm-01" / "180" / "000.pkl", list(narrow))
+    pickled(tmp_path / "002" / "nm-01" / "090" / "000.pkl", files.clouds())
+    found = find_sources(tmp_path, ANY)
+    assert [source.name for source in found] == [
+        "001/nm-01/090/090.pkl",
+        "001/nm-01/180/000.pkl",
+        "002/nm-01/090/000.pkl",
+    ]
+    np.testing.assert_array_equal(found[0].read().frames, align(narrow).frames)
+    np.testing.assert_array_equal(found[1].read().frames, align(narrow).frames)
+    assert found[2].read().modality is Modality.RANGE_VIEW
+    (chosen,) = find_sources(tmp_path, Selection(views=("180",)))
+    assert chosen.name == "001/nm-01/180/000.pkl"
+
+
+def test_a_pickle_of_something_else_is_refused(tmp_path: Path) -> None:
+    pickled(tmp_path / "001" / "nm-01" / "090" / "000.pkl", {"a": 1})
+    (source,) = find_sources(tmp_path, ANY)
+    with pytest.raises(LayoutError, match="holds a dict, need an array"):
+        source.read()
+
+
+def test_folders_that_are_no_clip_say_what_to_give(tmp_path: Path) -> None:
+    with pytest.raises(LayoutError, match="empty folder, need a clip file"):
+        read_file(tmp_path)
+    (tmp_path / "walk.npy").write_bytes(files.npy(MASKS))
+    with pytest.raises(LayoutError, match=r"folder of 1 files.*such as .*walk\.npy"):
+        read_file(tmp_path)
+
+
+def test_frames_without_people_say_where_to_put_them(tmp_path: Path) -> None:
+    with pytest.raises(LayoutError, match=r"holds frames and not people.*<subject>/<walk>"):
+        find_sources(frames_in(tmp_path / "walk"), ANY)
+
+
+def test_a_folder_is_measured_before_it_is_read(tmp_path: Path) -> None:
+    folder = frames_in(tmp_path / "walk")
+    with (folder / "huge.bmp").open("wb") as file:
+        file.truncate(1 << 40)
+    with pytest.raises(LimitExceededError, match="bytes in the file"):
+        read_file(folder)
