@@ -19,6 +19,7 @@ from gait.errors import (
     GalleryLockedError,
     GalleryNotFoundError,
     StorageError,
+    StorageUnavailableError,
 )
 from gallery.record.location import Folder, Location, Postgres
 
@@ -152,7 +153,14 @@ def _postgres_engine(location: Postgres, *, readonly: bool) -> Engine:
             max_overflow=0,
             pool_pre_ping=True,
             isolation_level="AUTOCOMMIT",
-            connect_args={"connect_timeout": _PATIENCE, **options},
+            connect_args={
+                "connect_timeout": _PATIENCE,
+                "tcp_user_timeout": 1000 * _PATIENCE,  # of a machine that has gone without a word
+                "keepalives_idle": _PATIENCE,
+                "keepalives_interval": 1,
+                "keepalives_count": _PATIENCE,
+                **options,
+            },
         )
     except (ModuleNotFoundError, NoSuchModuleError) as error:
         raise ConfigError(
@@ -175,7 +183,7 @@ def _translation(error: SQLAlchemyError, engine: Engine) -> GaitError:
         return StorageError(f"{where} refuses the change ({_line(original)}): check the role")
     if state.startswith(("42P01", "3F000")):
         return GalleryNotFoundError(f"{where} holds no such gallery any more ({_line(original)})")
-    return StorageError(
+    return StorageUnavailableError(
         f"{where} cannot be reached or refused ({_line(original or error)}): nothing is known to "
         "have been written; try again"
     )
