@@ -12,6 +12,7 @@ all interfaces whatever it is told, but for its etcd; its ports are random.
 
 import json
 import os
+import resource
 import select
 import shutil
 import signal
@@ -102,6 +103,30 @@ def execute(server: Facts, statement: str) -> None:
     address = postgres_address(server, "postgres")
     with closing(psycopg.connect(address, password=PASSWORD, autocommit=True)) as connection:
         connection.execute(statement.encode())
+
+
+def size(server: Facts, table: str) -> int:
+    """Bytes of a table's own file in the database `postgres`."""
+    address = postgres_address(server, "postgres")
+    with closing(psycopg.connect(address, password=PASSWORD)) as connection:
+        found = connection.execute("SELECT pg_relation_size(%s::regclass)", (table,)).fetchone()
+    assert found is not None
+    return int(found[0])
+
+
+def limit_files(server: Facts, bytes_: int | None) -> None:
+    """Lets no process of a PostgreSQL write files larger than this; None lifts the limit."""
+    for process in _descendants(server["keeper"]):
+        _, hard = resource.prlimit(process, resource.RLIMIT_FSIZE)
+        limit = hard if bytes_ is None else bytes_
+        resource.prlimit(process, resource.RLIMIT_FSIZE, (limit, hard))
+
+
+def _descendants(process: int) -> Iterator[int]:
+    children = Path(f"/proc/{process}/task/{process}/children").read_text().split()
+    for child in map(int, children):
+        yield child
+        yield from _descendants(child)
 
 
 def stop(server: Facts) -> None:

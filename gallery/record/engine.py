@@ -36,6 +36,12 @@ _PRAGMAS = (
 )
 
 
+_SESSION = (
+    f"lock_timeout={_PATIENCE}s",
+    "idle_in_transaction_session_timeout=60s",  # a process that is gone must not stop the others
+)
+
+
 def open_engine(location: Location, *, readonly: bool = False) -> Engine:
     """An engine whose connections are in autocommit; `transaction` begins one explicitly.
 
@@ -145,7 +151,7 @@ def translated(engine: Engine) -> Iterator[None]:
 
 
 def _postgres_engine(location: Postgres, *, readonly: bool) -> Engine:
-    options = {"options": "-c default_transaction_read_only=on"} if readonly else {}
+    set_up = [*_SESSION, *(["default_transaction_read_only=on"] if readonly else [])]
     try:
         engine = create_engine(
             location.url,
@@ -159,7 +165,7 @@ def _postgres_engine(location: Postgres, *, readonly: bool) -> Engine:
                 "keepalives_idle": _PATIENCE,
                 "keepalives_interval": 1,
                 "keepalives_count": _PATIENCE,
-                **options,
+                "options": " ".join(f"-c {setting}" for setting in set_up),
             },
         )
     except (ModuleNotFoundError, NoSuchModuleError) as error:
@@ -179,6 +185,10 @@ def _translation(error: SQLAlchemyError, engine: Engine) -> GaitError:
     state = str(getattr(original, "sqlstate", None) or "")
     if state == "53100":
         return StorageError(f"no space left for {where}: nothing was written; free some space")
+    if state == "58030":
+        return StorageError(f"{where} cannot read or write its files ({_line(original)})")
+    if state == "55P03":
+        return GalleryLockedError(f"another process keeps {where} busy: try again")
     if state in ("25006", "42501"):
         return StorageError(f"{where} refuses the change ({_line(original)}): check the role")
     if state.startswith(("42P01", "3F000")):

@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from gait.modality import Modality
 from gallery import expire
 from gallery.record import clock
 from serve.work.erasure_rounds import ErasureRounds
+from serve.work.service import Service
 from tests import services
 from tests.services import probe
 
@@ -25,20 +27,22 @@ def galleries(request: pytest.FixtureRequest) -> str | None:
     return url
 
 
-def _enrol(service: services.Service, subject: str, person: int, expires: int) -> None:
+def _enrol(service: Service, subject: str, person: int, expires: int) -> None:
     until = datetime.fromtimestamp(expires, UTC).isoformat()
     reply = services.client(service).post(
         f"{services.SUBJECTS}/{subject}/templates",
-        files={"clips": ("clip", probe(person, services.Modality.SILHOUETTE))},
+        files={"clips": ("clip", probe(person, Modality.SILHOUETTE))},
         data={"authorisation": "test", "expires": until},
     )
     assert reply.status_code == 201, reply.text
 
 
-def _ahead(service: services.Service) -> float | None:
-    return service.metrics.registry.get_sample_value(
-        "gait_clock_ahead_seconds", {"gallery": "default"}
+def _ahead(service: Service) -> float | None:
+    labels = {"gallery": "default"}
+    found: float | None = service.metrics.registry.get_sample_value(
+        "gait_clock_ahead_seconds", labels
     )
+    return found
 
 
 def test_what_has_expired_is_erased_and_recorded(
@@ -71,14 +75,14 @@ def test_a_clock_a_year_ahead_erases_what_ends_within_a_day_and_says_so(
         with monkeypatch.context() as moved, caplog.at_level(logging.ERROR, "serve"):
             moved.setattr(clock, "now", lambda: now + YEAR)
             assert [rounds.round() for _ in range(5)] == [1, 0, 0, 0, 0]
-            found = services.identify(client, probe(1, services.Modality.SILHOUETTE)).json()
+            found = services.identify(client, probe(1, Modality.SILHOUETTE)).json()
             assert [each["subject"] for each in found["candidates"]] == ["later"]
         assert (_ahead(service) or 0) > 360 * DAY
         assert "set the clock right" in caplog.text
         assert "gallery.expire --trust-clock --gallery" in caplog.text
         assert rounds.round() == 0
         assert _ahead(service) == 0
-        found = services.identify(client, probe(1, services.Modality.SILHOUETTE)).json()
+        found = services.identify(client, probe(1, Modality.SILHOUETTE)).json()
         assert found["candidates"][0]["subject"] == "within the year"
         place = galleries or str(tmp_path / "data" / "galleries" / "default")
         with monkeypatch.context() as moved:
