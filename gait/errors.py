@@ -58,6 +58,7 @@ GaitError
 │   ├── AuditNotFoundError    audit.not_found
 │   └── AuditBrokenError      audit.broken
 └── StorageError              storage.failed (disk full, not writable)
+    ├── StorageUnavailableError storage.unavailable
     └── AuditUnavailableError audit.unavailable
 
 `code` is stable: programs may branch on it. The message says what was got, what was wanted and
@@ -382,6 +383,12 @@ class StorageError(GaitError):
     """The disk is full, or a folder cannot be written."""
 
     code = "storage.failed"
+
+
+class StorageUnavailableError(StorageError):
+    """A database or an index on another machine cannot be reached now, or is not ready yet."""
+
+    code = "storage.unavailable"
 
 
 class AuditError(GaitError):

@@ -1,6 +1,7 @@
 """Command: copy a gallery while it is in use.
 
     python -m gallery.backup --gallery gallery --out backups/monday --keys backups/keys.db
+    python -m gallery.backup --galleries data/galleries --out backups/monday --keys keys-backup
 
 The copy has two parts that must be kept apart. The templates, which only the subjects' keys open,
 may be kept for as long as wanted. Of the keys keep the latest copy alone: whoever was erased since
@@ -10,6 +11,7 @@ then is erased from every older copy of the templates too, because no key for th
 import hashlib
 import os
 import shutil
+import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +24,7 @@ from gait.cli import run
 from gait.errors import GalleryError, StorageError
 from gait.manifest import FileRecord
 from gait.progress import progress
+from gallery.command_line import options
 from gallery.gallery import open_gallery
 from gallery.record import clock
 from gallery.record.copying import contents_of, rows_to_copy, split
@@ -125,18 +128,20 @@ def _durable(new: Path, keys: Path) -> None:
 
 @dataclass(frozen=True)
 class Arguments:
-    """Copies a gallery, which may be in use meanwhile.
+    """Copies a gallery, or all of them, which may be in use meanwhile.
 
     The copy of the keys lets in whoever has the master key: keep it apart from the templates, and
     keep the latest one only. Whom it does not let in any more is erased from all copies.
     """
 
-    gallery: str
-    """Folder or URL of the gallery."""
     out: Path
-    """New folder for the templates, which are encrypted, and the model bundle."""
+    """New folder for the templates, which are encrypted, and the model bundle; with `--galleries`
+    a folder that gets one for each gallery."""
     keys: Path
-    """File for the subjects' keys, which are wrapped by the master key; replaced if it is there."""
+    """File for the subjects' keys, which are wrapped by the master key; replaced if it is there.
+    With `--galleries` a folder that has one for each gallery."""
+    gallery: options.OneGallery = None
+    galleries: options.AllGalleries = None
     json: bool = False
     """Print JSON."""
 
@@ -144,13 +149,25 @@ class Arguments:
 def main() -> None:
     """Backs up as the command line says."""
     arguments = tyro.cli(Arguments, prog="python -m gallery.backup")
-    backup = back_up(arguments.gallery, arguments.out, arguments.keys)
-    if arguments.json:
-        print(backup.model_dump_json())
-        return
-    print(f"templates {arguments.out}: {backup.subjects} subjects, {backup.templates} templates")
-    print(f"keys      {arguments.keys}: keep this latest copy only, apart from the templates")
-    print(f"revision  {backup.revision}")
+    found = options.locations(arguments.gallery, arguments.galleries)
+    for name, location in found.items():
+        out, keys = arguments.out, arguments.keys
+        if name:
+            out, keys = out / name, keys / f"{name}.db"
+        backup = back_up(location, out, keys)
+        if arguments.json:
+            print(backup.model_dump_json())
+            continue
+        print(f"templates {out}: {backup.subjects} subjects, {backup.templates} templates")
+        print(f"keys      {keys}: keep this latest copy only, apart from the templates")
+        print(f"revision  {backup.revision}")
+    if arguments.galleries is not None:
+        for left in sorted(path for path in arguments.keys.glob("*.db") if path.stem not in found):
+            print(
+                f"{left} is of a gallery that is gone: delete it, or its people can still be read "
+                "in older backups",
+                file=sys.stderr,
+            )
 
 
 if __name__ == "__main__":

@@ -1,7 +1,9 @@
 """Several galleries under one root, each opened when it is first used.
 
 A gallery that is being used is not closed: deleting it waits until the last use has ended, and
-whoever comes later is told that there is none.
+whoever comes later is told that there is none. Other processes may make, delete and replace
+galleries of the same root: each use begins with a look whether the gallery is still the one that
+was opened.
 """
 
 import threading
@@ -20,7 +22,7 @@ from gait.errors import (
 )
 from gallery.gallery import Gallery, create_gallery, open_gallery
 from gallery.record.creation import clear_leftovers, gallery_names, remove_record
-from gallery.record.location import NAME, Folder, Postgres, is_postgres, parse_database
+from gallery.record.location import NAME, Folder, Postgres, root_of
 
 Result = TypeVar("Result")
 
@@ -42,11 +44,9 @@ class GalleryRoot:
 
     def __init__(self, location: str | Path, bundle: Path, index: str | None = None) -> None:
         self._bundle, self._index = bundle, index
-        self._root: Folder | Postgres
-        if is_postgres(str(location)):
-            self._root = parse_database(str(location))
+        self._root = root_of(str(location))
+        if isinstance(self._root, Postgres):
             return
-        self._root = Folder(Path(location))
         try:
             self._root.path.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
@@ -60,7 +60,7 @@ class GalleryRoot:
     def holds(self, name: str) -> bool:
         """Whether there is a gallery of this name."""
         if isinstance(self._root, Folder):
-            return Folder(self._root.path / name).database.is_file()
+            return self._root.of(name).database.is_file()
         return name in self.names()
 
     def create(self, name: str) -> Gallery:
@@ -74,15 +74,10 @@ class GalleryRoot:
 
     def remove(self, name: str) -> None:
         """Removes one that is closed, with everything in it."""
-        remove_record(self._location(name))
+        remove_record(self._root.of(name))
 
     def _of(self, name: str) -> str:
-        return str(self._location(name))
-
-    def _location(self, name: str) -> Folder | Postgres:
-        if isinstance(self._root, Folder):
-            return Folder(self._root.path / name)
-        return self._root.of(name)
+        return str(self._root.of(name))
 
 
 @dataclass
@@ -115,13 +110,13 @@ class Galleries:
             GalleryError: what opening it raises.
         """
         _check(name)
-        opened = self._enter(name)
+        opened = self._current(name)
         try:
             yield opened.gallery
+        except GalleryNotFoundError as error:  # its own message names a place of the server
+            raise _unknown(name) from error
         finally:
-            with self._state:
-                opened.users -= 1
-                self._state.notify_all()
+            self._leave(opened)
 
     def create(self, name: str, look: Callable[[Gallery], Result]) -> Result:
         """Makes an empty gallery and returns what `look` finds in it before anybody else can.
@@ -133,8 +128,10 @@ class Galleries:
         """
         _check_new(name)
         with self._alone(name):
-            if name in self._open or self._root.holds(name):
+            if self._root.holds(name):
                 raise GalleryExistsError(f"there is a gallery {name!r} already", gallery=name)
+            if name in self._open:  # deleted by another process
+                self._forget(name, self._open[name])
             gallery = self._root.create(name)
             gallery.refresh()
             return look(self._keep(name, gallery).gallery)
@@ -152,19 +149,29 @@ class Galleries:
         _check(name)
         with self._alone(name):
             opened = self._opened(name)
-            erase(opened.gallery)
-            with self._state:
-                del self._open[name]
+            try:
+                erase(opened.gallery)
+                self._remove(name, opened)
+            except GalleryNotFoundError as error:  # another process was faster
+                self._forget(name, opened)
+                raise _unknown(name) from error
+
+    def _remove(self, name: str, opened: _Open) -> None:
+        try:
             self._root.remove(name)  # first: from a record another replica makes an index again
             opened.gallery.drop_index()
-            opened.gallery.close()
+        finally:
+            self._forget(name, opened)
 
     def names(self) -> list[str]:
         """Names of all galleries, open or not, in order."""
         return self._root.names()
 
     def each(self, look: Callable[[Gallery], Result]) -> dict[str, Result]:
-        """What `look` finds in each gallery that is open and not just being deleted, by name."""
+        """What `look` finds in each gallery that is open and not just being deleted, by name.
+
+        Those that another process has deleted are left out, and forgotten.
+        """
         with self._state:
             held = {
                 name: opened
@@ -173,13 +180,19 @@ class Galleries:
             }
             for opened in held.values():
                 opened.users += 1
+        found, gone = dict[str, Result](), dict[str, _Open]()
         try:
-            return {name: look(opened.gallery) for name, opened in held.items()}
+            for name, opened in held.items():
+                try:
+                    found[name] = look(opened.gallery)
+                except GalleryNotFoundError:
+                    gone[name] = opened
         finally:
-            with self._state:
-                for opened in held.values():
-                    opened.users -= 1
-                self._state.notify_all()
+            for opened in held.values():
+                self._leave(opened)
+        for name, opened in gone.items():
+            self._drop(name, opened)
+        return found
 
     def close(self) -> None:
         """Closes all that are open; nothing may be used afterwards."""
@@ -193,6 +206,37 @@ class Galleries:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def _current(self, name: str) -> _Open:
+        """The gallery that has this name now, open, with one more user."""
+        opened = self._enter(name)
+        try:
+            opened.gallery.check_current()
+        except GalleryNotFoundError:
+            self._leave(opened)
+            self._drop(name, opened)
+            return self._enter(name)  # if another has its name now
+        except BaseException:
+            self._leave(opened)
+            raise
+        return opened
+
+    def _leave(self, opened: _Open) -> None:
+        with self._state:
+            opened.users -= 1
+            self._state.notify_all()
+
+    def _drop(self, name: str, opened: _Open) -> None:
+        """Closes a gallery that is no longer there, once nobody uses it."""
+        with self._alone(name):
+            self._forget(name, opened)
+
+    def _forget(self, name: str, opened: _Open) -> None:
+        with self._state:
+            if self._open.get(name) is not opened:
+                return  # somebody else has seen it too
+            del self._open[name]
+        opened.gallery.close()
 
     def _enter(self, name: str) -> _Open:
         """The open gallery, with one more user."""
@@ -235,6 +279,8 @@ class Galleries:
     def _open_of_this_model(self, name: str) -> Gallery:
         try:
             return self._root.open(name, self._contract)
+        except GalleryNotFoundError as error:  # another process has just deleted it
+            raise _unknown(name) from error
         except ContractMismatchError as error:
             raise ContractMismatchError(
                 f"the gallery {name!r} was made with another model than {self._contract}: serve "

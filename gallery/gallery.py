@@ -160,6 +160,16 @@ class Gallery:
         """How many changes there have been."""
         return self._record.revision()
 
+    def check_current(self) -> None:
+        """Makes sure that the record is still the one that was opened.
+
+        Raises:
+            GalleryNotFoundError: somebody has removed the gallery, or put another in its place.
+            MasterKeyError: somebody has changed its master key.
+            StorageError: it cannot be reached.
+        """
+        self._record.revision()
+
     @property
     def ready(self) -> bool:
         """Whether the index has been made, so that a search need not make it first."""
@@ -197,6 +207,16 @@ class Gallery:
     def damaged(self) -> tuple[int, ...]:
         """Templates that could not be read since the gallery was opened."""
         return tuple(sorted(self._record.damaged))
+
+    def check(self) -> tuple[int, ...]:
+        """Reads every template; returns those that are damaged.
+
+        Raises:
+            StorageError: the record cannot be read.
+        """
+        for codes in self._record.codes(0):
+            self._record.opened(self._record.whole(codes.templates.tolist()))
+        return self.damaged
 
     def enrol(self, enrolments: Sequence[Enrolment]) -> list[int]:
         """Enrols embeddings, all or none; returns the ids of their templates, in the given order.

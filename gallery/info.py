@@ -23,7 +23,8 @@ SOON = timedelta(days=30)
 
 @dataclass(frozen=True)
 class Arguments:
-    """Describes a gallery and the model it was made with."""
+    """Describes a gallery and the model it was made with. Reads every template, to find those that
+    are damaged (`gallery.list --template ID` says whose they are)."""
 
     gallery: options.Location
     bundle: options.BundleOfUrl = None
@@ -36,6 +37,7 @@ def main() -> None:
     with closing(
         open_gallery(arguments.gallery, bundle=arguments.bundle, readonly=True)
     ) as gallery:
+        gallery.check()
         facts = _facts(gallery)
     if arguments.json:
         print(json.dumps(facts))
@@ -54,7 +56,7 @@ def _facts(gallery: Gallery) -> Facts:
         **asdict(gallery.counts()),
         "expired": gallery.expiring(now),
         "expire_in_30_days": gallery.expiring(now + SOON) - gallery.expiring(now),
-        "damaged": len(gallery.damaged),
+        "damaged": " ".join(map(str, gallery.damaged)) or "none",
         "master_key": gallery.master_key,
         "dimension": gallery.dimension,
         "metric": model.metric,

@@ -1,6 +1,7 @@
-"""Command: who is enrolled?
+"""Command: who is enrolled, or which galleries are there?
 
 python -m gallery.list --gallery gallery
+python -m gallery.list --galleries data/galleries
 """
 
 import json
@@ -17,9 +18,11 @@ from gallery.template import Subject, Template
 
 @dataclass(frozen=True)
 class Arguments:
-    """Lists the subjects of a gallery, the templates of one of them, or one template."""
+    """Lists the subjects of a gallery, the templates of one of them, or one template; or where the
+    galleries are, a line each."""
 
-    gallery: options.Location
+    gallery: options.OneGallery = None
+    galleries: options.AllGalleries = None
     subject: str | None = None
     """List this subject's templates."""
     template: int | None = None
@@ -30,6 +33,10 @@ class Arguments:
 def main() -> None:
     """Lists as the command line says."""
     arguments = options.parse(Arguments, "gallery.list")
+    found = options.locations(arguments.gallery, arguments.galleries)
+    if arguments.gallery is None:
+        print(json.dumps(found) if arguments.json else "\n".join(found.values()))
+        return
     with closing(open_gallery(arguments.gallery, readonly=True)) as gallery:
         rows = [asdict(row) for row in _rows(gallery, arguments)]
     of_subjects = arguments.subject is None and arguments.template is None

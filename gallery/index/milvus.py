@@ -19,7 +19,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from gait.errors import ConfigError, GaitError, StorageError
+from gait.errors import ConfigError, GaitError, StorageError, StorageUnavailableError
 from gait.modality import Modality
 from gallery.index.interface import Codes, CodeSource, Ids, IndexHealth, nearest
 from gallery.index.milvus_address import MilvusAddress
@@ -149,7 +149,9 @@ class MilvusIndex:
                 self._wake.set()
                 self._changing.wait_for(lambda: self._known.revision >= 0, PATIENCE)
             if self._known.revision < 0:
-                raise StorageError("the index in Milvus is being made anew: try again later")
+                raise StorageUnavailableError(
+                    "the index in Milvus is being made anew: try again later"
+                )
             return self._known
 
     def _lose(self, name: str) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from gait.errors import ConfigError, StorageError
+from gait.errors import ConfigError, StorageError, StorageUnavailableError
 from gait.modality import Modality
 from gallery.index.interface import Codes, Ids
 from gallery.index.milvus_address import MilvusAddress, milvus_credentials
@@ -194,13 +194,15 @@ class MilvusServer:
             yield self._connect()
         except MilvusException as error:
             code: Any = error.code
-            raise StorageError(
+            raise StorageUnavailableError(
                 f"Milvus at {uri} is away, refuses or failed (code {code}): {error.message}; "
                 "check that it runs, its certificate and the credentials, then try again",
                 milvus_code=int(code),
             ) from error
         except grpc.RpcError as error:
-            raise StorageError(f"Milvus at {uri} cannot be reached: try again") from error
+            raise StorageUnavailableError(
+                f"Milvus at {uri} cannot be reached: try again"
+            ) from error
 
     def _connect(self) -> "MilvusClient":
         from pymilvus import MilvusClient

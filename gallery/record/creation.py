@@ -11,13 +11,20 @@ from sqlalchemy.schema import CreateSchema, DropSchema
 from gait.errors import GalleryExistsError, StorageError
 from gallery.record import clock
 from gallery.record.engine import create_file, open_engine, transaction, translated
-from gallery.record.location import Folder, Location, Postgres, gallery_of
+from gallery.record.location import (
+    Folder,
+    Location,
+    Postgres,
+    gallery_of,
+    root_of,
+)
 from gallery.record.master_key import MasterKey
 from gallery.record.schema import EMBEDDINGS, META, METADATA, VERSION
 from gallery.record.sealing import Facts
 from gallery.template import iso_time
 
 _GONE = ".deleted-"
+_ONE_AT_A_TIME = "SELECT pg_advisory_xact_lock(hashtext('diffcrossgait: galleries are made'))"
 
 
 def create_record(location: Location, contract: str, dimension: int, master: MasterKey) -> None:
@@ -40,6 +47,7 @@ def create_record(location: Location, contract: str, dimension: int, master: Mas
     try:
         with transaction(engine) as connection:
             if isinstance(location, Postgres):
+                connection.execute(text(_ONE_AT_A_TIME))
                 if location.schema in _schemas(engine):
                     raise GalleryExistsError(
                         f"there is a gallery {location} already", gallery=location.gallery
@@ -82,6 +90,17 @@ def gallery_names(root: Folder | Postgres) -> list[str]:
         return [name for schema in _schemas(engine) if (name := gallery_of(schema))]
     finally:
         engine.dispose()
+
+
+def locations_in(root: str) -> dict[str, str]:
+    """Locations of the galleries in a folder of galleries or in a PostgreSQL database, by name.
+
+    Raises:
+        ConfigError: not a URL that can be used.
+        StorageError: the database cannot be reached.
+    """
+    where = root_of(root)
+    return {name: str(where.of(name)) for name in sorted(gallery_names(where))}
 
 
 def remove_record(location: Location) -> None:

@@ -19,6 +19,7 @@ from gait.errors import (
     GalleryLockedError,
     GalleryNotFoundError,
     StorageError,
+    StorageUnavailableError,
 )
 from gallery.record.location import Folder, Location, Postgres
 
@@ -32,6 +33,12 @@ _PRAGMAS = (
     "PRAGMA secure_delete = ON",  # deleted rows are overwritten with zeros
     "PRAGMA temp_store = MEMORY",  # no page goes to a file of its own
     f"PRAGMA busy_timeout = {1000 * _PATIENCE}",
+)
+
+
+_SESSION = (
+    f"lock_timeout={_PATIENCE}s",
+    "idle_in_transaction_session_timeout=60s",  # a process that is gone must not stop the others
 )
 
 
@@ -144,7 +151,7 @@ def translated(engine: Engine) -> Iterator[None]:
 
 
 def _postgres_engine(location: Postgres, *, readonly: bool) -> Engine:
-    options = {"options": "-c default_transaction_read_only=on"} if readonly else {}
+    set_up = [*_SESSION, *(["default_transaction_read_only=on"] if readonly else [])]
     try:
         engine = create_engine(
             location.url,
@@ -152,7 +159,14 @@ def _postgres_engine(location: Postgres, *, readonly: bool) -> Engine:
             max_overflow=0,
             pool_pre_ping=True,
             isolation_level="AUTOCOMMIT",
-            connect_args={"connect_timeout": _PATIENCE, **options},
+            connect_args={
+                "connect_timeout": _PATIENCE,
+                "tcp_user_timeout": 1000 * _PATIENCE,  # of a machine that has gone without a word
+                "keepalives_idle": _PATIENCE,
+                "keepalives_interval": 1,
+                "keepalives_count": _PATIENCE,
+                "options": " ".join(f"-c {setting}" for setting in set_up),
+            },
         )
     except (ModuleNotFoundError, NoSuchModuleError) as error:
         raise ConfigError(
@@ -171,11 +185,15 @@ def _translation(error: SQLAlchemyError, engine: Engine) -> GaitError:
     state = str(getattr(original, "sqlstate", None) or "")
     if state == "53100":
         return StorageError(f"no space left for {where}: nothing was written; free some space")
+    if state == "58030":
+        return StorageError(f"{where} cannot read or write its files ({_line(original)})")
+    if state == "55P03":
+        return GalleryLockedError(f"another process keeps {where} busy: try again")
     if state in ("25006", "42501"):
         return StorageError(f"{where} refuses the change ({_line(original)}): check the role")
     if state.startswith(("42P01", "3F000")):
         return GalleryNotFoundError(f"{where} holds no such gallery any more ({_line(original)})")
-    return StorageError(
+    return StorageUnavailableError(
         f"{where} cannot be reached or refused ({_line(original or error)}): nothing is known to "
         "have been written; try again"
     )

@@ -35,6 +35,10 @@ class Folder:
     def __str__(self) -> str:
         return str(self.path)
 
+    def of(self, gallery: str) -> "Folder":
+        """The gallery of this name in the folder."""
+        return Folder(self.path / gallery)
+
     @property
     def database(self) -> Path:
         """The SQLite file."""
@@ -125,6 +129,15 @@ def parse_database(text: str) -> Postgres:
         )
     plain = url.set(drivername="postgresql+psycopg").difference_update_query(["gallery"])
     return Postgres(plain, gallery)
+
+
+def root_of(text: str) -> Folder | Postgres:
+    """Reads where several galleries are: a folder of folders, or a PostgreSQL database.
+
+    Raises:
+        ConfigError: not a URL that can be used.
+    """
+    return parse_database(text) if is_postgres(text) else Folder(Path(text))
 
 
 def gallery_of(schema: str) -> str | None:

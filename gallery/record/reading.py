@@ -128,15 +128,8 @@ class RecordReader:
             GalleryNotFoundError: somebody has removed the gallery, or put another in its place.
             MasterKeyError: somebody has changed its master key.
         """
-        columns = (META.c.revision, META.c.gallery, META.c.master)
-        ((revision, gallery, master),) = self.rows(select(*columns))
-        if gallery != self.facts.gallery:
-            raise _no_gallery(self.location)
-        if master != self.sealer.master.id:
-            raise MasterKeyError(
-                f"the master key of {self.location} was changed to {master}: start again with it"
-            )
-        return int(revision)
+        found = self.rows(select(META.c.gallery, META.c.master, META.c.revision))
+        return self._current(found)[0]
 
     def counts(self) -> Counts:
         """Subjects and templates."""
@@ -308,6 +301,24 @@ class RecordReader:
         """What a query finds."""
         with translated(self.engine), self.engine.connect() as connection:
             return connection.execute(query).all()
+
+    def _current(self, found: Sequence[Any]) -> list[int]:
+        """What was read beside the gallery's id and its master key, if both are as they were.
+
+        Args:
+            found: rows that begin with the id and the fingerprint of the master key.
+
+        Raises:
+            GalleryNotFoundError, MasterKeyError: as `revision`.
+        """
+        if not found or found[0][0] != self.facts.gallery:
+            raise _no_gallery(self.location)
+        _, master, *read = found[0]
+        if master != self.sealer.master.id:
+            raise MasterKeyError(
+                f"the master key of {self.location} was changed to {master}: start again with it"
+            )
+        return list(map(int, read))
 
     def _whole(
         self, column: Any, values: Sequence[int], condition: ColumnElement[bool] | None = None

@@ -263,13 +263,21 @@ class Record(RecordReader):
 
     @contextmanager
     def _change(self) -> Iterator[_Change]:
-        """A transaction that raises the revision; others wait until it has ended."""
+        """A transaction that raises the revision; others wait until it has ended.
+
+        Raises:
+            GalleryNotFoundError: somebody has removed the gallery, or put another in its place.
+            MasterKeyError: somebody has changed its master key: what is encrypted under the old
+                one would be lost.
+        """
         if self.readonly:
             raise GalleryError(f"{self.location} was opened for reading only")
         with transaction(self.engine) as connection:
             raised = update(META).values(revision=META.c.revision + 1)
+            identity = (META.c.gallery, META.c.master)
             fields = (META.c.revision, META.c.next_subject, META.c.next_template)
-            change = _Change(connection, *connection.execute(raised.returning(*fields)).one())
+            found = connection.execute(raised.returning(*identity, *fields)).all()
+            change = _Change(connection, *self._current(found))
             yield change
             connection.execute(
                 update(META).values(

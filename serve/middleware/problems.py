@@ -48,6 +48,7 @@ STATUS: dict[type[errors.GaitError], HTTPStatus] = {
     errors.DeadlineError: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.ClientLeftError: HTTPStatus.REQUEST_TIMEOUT,  # nobody reads it; the metrics count it
     errors.StorageError: HTTPStatus.INSUFFICIENT_STORAGE,
+    errors.StorageUnavailableError: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.AuditUnavailableError: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.AuditError: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.AuditNotFoundError: HTTPStatus.NOT_FOUND,
@@ -55,7 +56,7 @@ STATUS: dict[type[errors.GaitError], HTTPStatus] = {
     # From here on the fault is the server's, or the error belongs to a command, not to a request.
     errors.GaitError: HTTPStatus.INTERNAL_SERVER_ERROR,
     errors.GalleryCorruptError: HTTPStatus.INTERNAL_SERVER_ERROR,
-    errors.MasterKeyError: HTTPStatus.INTERNAL_SERVER_ERROR,
+    errors.MasterKeyError: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.BundleError: HTTPStatus.INTERNAL_SERVER_ERROR,
     errors.BundleTamperedError: HTTPStatus.INTERNAL_SERVER_ERROR,
     errors.RemoteError: HTTPStatus.INTERNAL_SERVER_ERROR,
@@ -91,6 +92,15 @@ HTTP_CODES = {
     HTTPStatus.SERVICE_UNAVAILABLE: "service.not_ready",
 }
 """Codes of refusals that are no errors of the domain."""
+
+
+SAID: dict[type[errors.GaitError], str] = {
+    errors.StorageUnavailableError: "the database or the index of the galleries cannot be reached "
+    "now; a change may or may not have been made; try again in a second",
+    errors.MasterKeyError: "the master key of the gallery is not the one that this service was "
+    "started with; its operator has to start it with the present one",
+}
+"""What the client is told of faults whose own message names places of the server."""
 
 
 def problem(
@@ -131,7 +141,9 @@ def gait_problem(request_id: str, error: errors.GaitError) -> JSONResponse:
         headers = {} if after is None else {"Retry-After": str(after)}
         return problem(request_id, status, error.code, str(error), headers, error.fields)
     log.error("%s %s: %s", request_id, error.code, error)
-    return problem(request_id, status, error.code, _server_fault(request_id))
+    said = SAID.get(type(error), _server_fault(request_id))
+    again = isinstance(error, errors.StorageUnavailableError)
+    return problem(request_id, status, error.code, said, {"Retry-After": "1"} if again else {})
 
 
 def install(app: FastAPI) -> None:

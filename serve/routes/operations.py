@@ -29,21 +29,31 @@ async def healthz() -> Health:
 
 @router.get("/readyz", responses={503: problems()[503]})
 def readyz(call: CurrentCall) -> Readiness:
-    """The model is warm and every gallery in use is searchable as it is stored."""
+    """The model is warm, the galleries can be reached, and the default one can be searched.
+
+    An index that has yet to be made does not count against the service, but for the default
+    gallery: the first search makes it. Nor do damaged templates: everybody else is found.
+    """
     galleries = call.service.readiness()
-    behind = [name for name, (ready, _) in galleries.items() if not ready]
-    if behind:
+    usual = galleries.get(call.service.settings.gallery)
+    if usual is not None and not usual.ready:
         raise HTTPException(
             HTTPStatus.SERVICE_UNAVAILABLE,
-            f"the index of {len(behind)} of {len(galleries)} galleries is behind; try again",
+            "the index of the default gallery is being made; try again",
         )
     return Readiness(
         status="ready",
         contract=call.service.encoder.contract,
         provider=call.service.encoder.provider,
         galleries=[
-            GalleryReadiness(gallery=name, gallery_revision=revision)
-            for name, (_, revision) in galleries.items()
+            GalleryReadiness(
+                gallery=name,
+                gallery_revision=state.revision,
+                ready=state.ready,
+                behind=state.behind,
+                damaged=state.damaged,
+            )
+            for name, state in galleries.items()
         ],
     )
 

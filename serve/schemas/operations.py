@@ -14,14 +14,17 @@ class Health(Reply):
 
 
 class GalleryReadiness(Reply):
-    """A gallery in use whose index is current."""
+    """A gallery in use."""
 
     gallery: GalleryName
     gallery_revision: Revision
+    ready: bool = Field(description="Whether its index has been made; else a search makes it.")
+    behind: int = Field(description="Changes that its index does not know; a search follows them.")
+    damaged: int = Field(description="Templates that could not be read and are not searched.")
 
 
 class Readiness(Reply):
-    """The model is warm and every gallery in use is searchable as it is stored."""
+    """The model is warm, the galleries can be reached, and the default one can be searched."""
 
     status: str = Field(examples=["ready"])
     contract: str = Field(examples=[CONTRACT])

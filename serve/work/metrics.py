@@ -46,9 +46,9 @@ class Metrics:
         self.rejected = Counter(
             "gait_rejected", "Requests not embedded", ["reason"], registry=self.registry
         )
-        self.clock_jumps = Counter(
-            "gait_clock_jumps", "Rounds of erasure left out since the clock had jumped",
-            registry=self.registry,
+        self.clock_ahead = Gauge(
+            "gait_clock_ahead_seconds", "By which the clock is ahead of what erasures believe",
+            ["gallery"], registry=self.registry,
         )  # fmt: skip
         self.subjects = Gauge(
             "gait_gallery_subjects", "Enrolled people", ["gallery"], registry=self.registry
@@ -58,6 +58,14 @@ class Metrics:
             registry=self.registry,
         )  # fmt: skip
 
+        self.reachable = Gauge(
+            "gait_galleries_reachable", "1 if the galleries could be measured, else 0",
+            registry=self.registry,
+        )  # fmt: skip
+        self.damaged = Gauge(
+            "gait_gallery_damaged_templates", "Templates that cannot be read and are not searched",
+            ["gallery"], registry=self.registry,
+        )  # fmt: skip
         self.recall = Gauge(
             "gait_index_recall", "Share of sampled searches that find whom exact search finds",
             ["gallery"], registry=self.registry,
@@ -71,8 +79,11 @@ class Metrics:
         """Sets how the galleries' indexes do, by name."""
         self.recall.clear()
         self.lag.clear()
+        self.damaged.clear()
         for name, health in healths.items():
-            self.lag.labels(name).set(health.lag)
+            self.damaged.labels(name).set(health.damaged)
+            if health.lag is not None:
+                self.lag.labels(name).set(health.lag)
             if health.recall is not None:
                 self.recall.labels(name).set(health.recall)
 

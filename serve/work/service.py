@@ -4,9 +4,10 @@ Every embedding is made by `Service.embed`, every gallery is reached through `Se
 use is recorded by `serve.middleware.audit` before its reply leaves.
 """
 
+import logging
 import time
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self, TypeVar
@@ -25,6 +26,7 @@ from gait.errors import (
     GaitError,
     GalleryEmptyError,
     GalleryError,
+    GalleryExistsError,
     StorageError,
 )
 from gait.modality import Modality
@@ -41,10 +43,11 @@ from serve.middleware.draining import Drain
 from serve.settings import Settings
 from serve.work.batching import Batcher, Embedder
 from serve.work.data_lock import data_lock
-from serve.work.health import HealthMonitor
+from serve.work.health import HealthMonitor, State
 from serve.work.metrics import Metrics, Stages
 from serve.work.thread_sharing import Shared, batch_of, runs_of
 
+log = logging.getLogger("serve")
 Result = TypeVar("Result")
 
 
@@ -126,7 +129,8 @@ class Service:
             galleries = Galleries(where, encoder.contract)
             opened.callback(galleries.close)
             if settings.gallery not in galleries.names():
-                galleries.create(settings.gallery, lambda gallery: gallery.revision)
+                with suppress(GalleryExistsError):  # another replica starts at the same time
+                    galleries.create(settings.gallery, lambda gallery: gallery.revision)
             with galleries.use(settings.gallery) as gallery:
                 gallery.refresh()
             opened.pop_all()  # `close` does it from here on
@@ -211,14 +215,24 @@ class Service:
 
         return await self.work(work)
 
-    def readiness(self) -> dict[str, tuple[bool, int]]:
-        """Of each gallery in use: whether its index is current, and its revision."""
-        return self.galleries.each(lambda gallery: (gallery.ready, gallery.revision))
+    def readiness(self) -> dict[str, State]:
+        """How each gallery in use is.
+
+        Raises:
+            StorageUnavailableError: the database of the galleries cannot be reached.
+            MasterKeyError: another process has changed the master key of a gallery.
+        """
+        return self.galleries.each(State.of)
 
     def measure(self) -> None:
-        """Brings the metrics of the galleries in use up to date."""
-        self.metrics.show(self.galleries.each(lambda gallery: gallery.counts()))
-        self.metrics.show_health(self.galleries.each(self._health.of))
+        """Brings the metrics of the galleries in use up to date, if they can be reached."""
+        try:
+            self.metrics.show(self.galleries.each(lambda gallery: gallery.counts()))
+            self.metrics.show_health(self.galleries.each(self._health.of))
+            self.metrics.reachable.set(1)
+        except (GalleryError, StorageError) as error:
+            log.error("the galleries cannot be measured: %s", error)
+            self.metrics.reachable.set(0)
 
     def _decode(self, data: bytes, reading: Reading) -> Decoded:
         return decode_clip(

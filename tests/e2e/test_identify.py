@@ -244,7 +244,15 @@ def test_health_readiness_metrics_and_page(client: TestClient, service: Service)
     ready = client.get("/readyz").json()
     assert (ready["status"], ready["galleries"]) == (
         "ready",
-        [{"gallery": "default", "gallery_revision": 2}],
+        [
+            {
+                "gallery": "default",
+                "gallery_revision": 2,
+                "ready": True,
+                "behind": 0,
+                "damaged": 0,
+            }
+        ],
     )
     identify(client, probe(0, SILHOUETTE))
     text = client.get("/metrics").text
@@ -257,7 +265,7 @@ def test_health_readiness_metrics_and_page(client: TestClient, service: Service)
     assert "http" not in page.text.replace("<meta http-equiv", ""), "the page must work offline"
 
 
-def test_not_ready_while_the_index_is_behind_the_store(
+def test_not_ready_while_the_index_of_the_default_gallery_is_made(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with services.opened(tmp_path) as service:

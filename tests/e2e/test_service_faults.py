@@ -1,5 +1,6 @@
 """What goes wrong around a service: it says so, goes on, and loses nothing it acknowledged."""
 
+import json
 import os
 import random
 import resource
@@ -15,12 +16,19 @@ from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 
 import httpx2
+import psycopg
 import pytest
+from sqlalchemy import update
 
 from bench.serving.service_process import ServiceClient, ServiceError, running_service
 from gait.modality import Modality
 from gallery.record import clock
-from tests import services
+from gallery.record.engine import open_engine, transaction
+from gallery.record.location import parse_location
+from gallery.record.schema import EMBEDDINGS, SUBJECT_KEYS, TEMPLATES
+from gallery.record.schema import SUBJECTS as PEOPLE
+from serve.work.erasure_rounds import ErasureRounds
+from tests import servers, services
 from tests.galleries import TINY
 from tests.services import AUTHORISATION, PURPOSE, SUBJECTS, probe
 
@@ -31,9 +39,15 @@ LATER = 40_000_000_000
 """Seconds since 1970, after the year 3000."""
 
 
+@pytest.fixture(params=["folder", "postgres"])
+def galleries(request: pytest.FixtureRequest) -> str:
+    """Where a service keeps its galleries: empty for its data folder, or in PostgreSQL."""
+    return "" if request.param == "folder" else request.getfixturevalue("postgres_url")
+
+
 @contextmanager
 def _served(folder: Path, bundle: Path = TINY, **settings: str) -> Iterator[ServiceClient]:
-    given = {f"DIFFCROSSGAIT_{name.upper()}": value for name, value in settings.items()}
+    given = {f"DIFFCROSSGAIT_{name.upper()}": value for name, value in settings.items() if value}
     threads = {"DIFFCROSSGAIT_THREADS": "1"}
     log = folder / "service.log"
     with running_service(bundle, folder / "data", log, threads | given) as service:
@@ -49,8 +63,8 @@ def _enrol(service: ServiceClient, subject: str, person: int = 0) -> httpx2.Resp
     )
 
 
-def _identify(service: ServiceClient) -> httpx2.Response:
-    clip = {"clip": ("clip", probe(0, Modality.SILHOUETTE))}
+def _identify(service: ServiceClient, person: int = 0) -> httpx2.Response:
+    clip = {"clip": ("clip", probe(person, Modality.SILHOUETTE))}
     return httpx2.post(f"{service.url}/v1/identify", files=clip, data=PURPOSE, timeout=60)
 
 
@@ -70,10 +84,10 @@ def _check_audit(folder: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_killed_under_load_it_keeps_what_it_acknowledged(tmp_path: Path) -> None:
+def test_killed_under_load_it_keeps_what_it_acknowledged(tmp_path: Path, galleries: str) -> None:
     rng, acknowledged = random.Random(9), set[str]()
     for kill in range(KILLS):
-        with _served(tmp_path) as service:
+        with _served(tmp_path, galleries=galleries) as service:
             clients = [
                 threading.Thread(target=_enrol_many, args=(service, f"k{kill}-{n}", acknowledged))
                 for n in range(3)
@@ -85,7 +99,7 @@ def test_killed_under_load_it_keeps_what_it_acknowledged(tmp_path: Path) -> None
             for client in clients:
                 client.join()
     assert len(acknowledged) > KILLS
-    with _served(tmp_path) as service:
+    with _served(tmp_path, galleries=galleries) as service:
         lost = [subject for subject in acknowledged if not _is_enrolled(service, subject)]
         assert _identify(service).status_code == 200
     assert not lost
@@ -107,7 +121,7 @@ def test_a_full_disk_is_said_and_passes(tmp_path: Path) -> None:
         resource.prlimit(service.process, resource.RLIMIT_FSIZE, (full, unlimited[1]))
         refused = [_enrol(service, f"during{n}", n) for n in range(40)][-1]
         assert refused.status_code in {503, 507}
-        assert refused.json()["code"] in {"audit.unavailable", "storage.unavailable"}
+        assert refused.json()["code"] in {"audit.unavailable", "storage.failed"}
         found = _identify(service)
         assert found.status_code == 503
         assert "candidates" not in found.text
@@ -116,6 +130,79 @@ def test_a_full_disk_is_said_and_passes(tmp_path: Path) -> None:
         assert _enrol(service, "after").status_code == 201
         assert _is_enrolled(service, "before")
     _check_audit(tmp_path)
+
+
+def test_a_full_disk_of_postgres_is_said_and_passes(tmp_path: Path) -> None:
+    server = servers.start("postgres", tmp_path)
+    try:
+        with _served(tmp_path, galleries=servers.postgres_address(server, "postgres")) as service:
+            assert _enrol(service, "before").status_code == 201
+            table = "gait_default.embeddings"
+            servers.execute(server, f"ALTER TABLE {table} ALTER COLUMN sealed SET STORAGE PLAIN")
+            servers.execute(  # as large as a segment of the log, which has to find room
+                server, f"INSERT INTO {table} SELECT -n, repeat('x', 7000)::bytea "
+                "FROM generate_series(1, 2500) n",
+            )  # fmt: skip
+            servers.execute(server, "CHECKPOINT")
+            full = servers.size(server, table)
+            servers.limit_files(server, full)
+            refused = [_enrol(service, f"during{n}", n) for n in range(1, 30)]
+            codes = {(each.status_code, each.json().get("code")) for each in refused}
+            assert codes <= {(201, None), (507, "storage.failed")}
+            assert refused[-1].status_code == 507
+            assert _first(_identify(service)) == "before"
+            assert httpx2.get(f"{service.url}/readyz").status_code == 200
+            servers.limit_files(server, None)
+            assert _enrol(service, "after", 1).status_code == 201
+            acknowledged = [n for n, each in enumerate(refused, 1) if each.status_code == 201]
+            assert all(_is_enrolled(service, f"during{n}") for n in acknowledged)
+            assert not _is_enrolled(service, "during29")
+    finally:
+        servers.stop(server)
+    _check_audit(tmp_path)
+
+
+@pytest.mark.parametrize("what", ["code", "embedding", "key", "name"])
+def test_damaged_templates_are_left_out_and_counted(
+    tmp_path: Path, galleries: str, what: str
+) -> None:
+    place = galleries or str(tmp_path / "data" / "galleries" / "default")
+    with _served(tmp_path, galleries=galleries) as service:
+        for person in range(5):
+            assert _enrol(service, f"p{person}", person).status_code == 201
+    _damage(place, what)
+    with _served(tmp_path, galleries=galleries) as service:
+        for person in range(5):
+            found = [each["subject"] for each in _identify(service, person).json()["candidates"]]
+            assert "p0" not in found
+            assert len(found) == 4
+            assert person == 0 or found[0] == f"p{person}"
+        ready = httpx2.get(f"{service.url}/readyz")
+        assert ready.status_code == 200
+        assert [each["damaged"] for each in ready.json()["galleries"]] == [1]
+        metrics = httpx2.get(f"{service.url}/metrics").text
+        assert 'gait_gallery_damaged_templates{gallery="default"} 1.0' in metrics
+        assert _enrol(service, "after", 7).status_code == 201
+        known = ["--gallery", place, "--bundle", str(TINY), "--json"]
+        info = subprocess.run(
+            [sys.executable, "-m", "gallery.info", *known],
+            capture_output=True, text=True, check=True,
+        )  # fmt: skip
+        assert json.loads(info.stdout)["damaged"] == "1"
+
+
+def _damage(place: str, what: str) -> None:
+    """Changes what is stored of the first person, as a disk or a thief would."""
+    engine = open_engine(parse_location(place))
+    statements = {
+        "code": update(TEMPLATES).where(TEMPLATES.c.id == 1).values(code=b"x" * 60),
+        "embedding": update(EMBEDDINGS).where(EMBEDDINGS.c.template == 1).values(sealed=b"x" * 99),
+        "key": update(SUBJECT_KEYS).where(SUBJECT_KEYS.c.subject == 1).values(wrapped=b"x" * 60),
+        "name": update(PEOPLE).where(PEOPLE.c.id == 1).values(name="somebody else"),
+    }
+    with transaction(engine) as connection:
+        connection.execute(statements[what])
+    engine.dispose()
 
 
 def test_a_swapped_model_serves_on_but_does_not_start(tmp_path: Path) -> None:
@@ -152,15 +239,30 @@ def test_a_locked_store_is_said_and_passes(
     _check_audit(tmp_path)
 
 
+def test_a_locked_postgres_is_said_and_passes(tmp_path: Path, postgres_url: str) -> None:
+    with _served(tmp_path, galleries=postgres_url) as service:
+        assert _enrol(service, "before").status_code == 201
+        with psycopg.connect(postgres_url) as other:
+            other.execute("SELECT revision FROM gait_default.meta FOR UPDATE")
+            refused = _enrol(service, "during", 1)
+            assert _first(_identify(service)) == "before"
+            other.rollback()
+        assert (refused.status_code, refused.json()["code"]) == (503, "gallery.locked")
+        assert _enrol(service, "after", 1).status_code == 201
+        assert not _is_enrolled(service, "during")
+    _check_audit(tmp_path)
+
+
 def test_a_moved_clock_hides_people_and_loses_none(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, galleries: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with services.opened(tmp_path) as service:
+    with services.opened(tmp_path, galleries=galleries or None) as service:
         client, clip = services.client(service), probe(0, Modality.SILHOUETTE)
         services.enrol(client, 1)
         with monkeypatch.context() as moved:
             moved.setattr(clock, "now", lambda: LATER)
             assert services.identify(client, clip).json()["code"] == "gallery.empty"
+            assert ErasureRounds(service).round() == 0
         with monkeypatch.context() as moved:
             moved.setattr(clock, "now", lambda: 0)
             assert services.identify(client, clip).status_code == 200

@@ -10,6 +10,7 @@ import pytest
 import yaml
 from prometheus_client import Metric
 
+from gallery.record.location import parse_database
 from serve.run import Arguments
 from serve.settings import PREFIX, Settings, descriptions, settings_table
 from serve.work.metrics import Metrics
@@ -78,6 +79,25 @@ def test_the_composed_service_is_locked_down() -> None:
                 assert (ROOT / source).exists(), source
             elif not source.startswith("."):
                 assert source in composed["volumes"], source
+
+
+def test_the_composition_with_postgres_fits_the_other() -> None:
+    composed, added = _yaml("compose.yaml"), _yaml("deploy/postgres.yaml")
+    service = added["services"]["service"]
+    variables = set(service["environment"])
+    assert _known({name.removeprefix(PREFIX) for name in variables if name.startswith(PREFIX)})
+    assert {name for name in variables if not name.startswith(PREFIX)} == {"PGPASSFILE"}
+    database = parse_database(service["environment"][f"{PREFIX}GALLERIES"])
+    server = added["services"][str(database.url.host)]
+    assert database.url.username == server["environment"]["POSTGRES_USER"]
+    assert database.url.database == server["environment"]["POSTGRES_DB"]
+    secrets = composed["secrets"] | added["secrets"]
+    for each in added["services"].values():
+        assert set(each["secrets"]) <= set(secrets)
+        assert {v.split(":")[0] for v in each.get("volumes", ())} <= set(added["volumes"])
+        for name, value in each["environment"].items():
+            if name.endswith("FILE"):
+                assert value.removeprefix("/run/secrets/") in each["secrets"]
 
 
 def _exported() -> set[str]:
