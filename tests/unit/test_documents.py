@@ -27,6 +27,9 @@ TRACKED = re.compile(
 )
 COMMAND = re.compile(rf"(?:python|torchrun [^\n]*?) -m ((?:{ROOMS})[\w.]*)([^\n]*)")
 
+SHELL = re.compile(r"(?:\)?; |\s[>|]|\s&&).*$")
+"""What the shell makes of the rest of a line: a redirection, a pipe, the next command."""
+
 
 class ParsedError(Exception):
     """The command line was understood; nothing was run."""
@@ -61,7 +64,8 @@ def commands(text: str) -> list[tuple[str, str]]:
         line for block in BLOCK.findall(text) for line in block.replace("\\\n", " ").splitlines()
     ]
     lines += [" ".join(each.split()) for each in re.findall(r"`([^`]+)`", BLOCK.sub("", text))]
-    return [(each[1], each[2]) for line in lines for each in COMMAND.finditer(line)]
+    found = [(each[1], each[2]) for line in lines for each in COMMAND.finditer(line)]
+    return [(module, SHELL.sub("", arguments)) for module, arguments in found]
 
 
 def understand(module: str, arguments: str, monkeypatch: pytest.MonkeyPatch) -> None:
