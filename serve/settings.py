@@ -45,7 +45,7 @@ class Settings(BaseSettings):
         purposes: purposes that may be given for a search; empty for any.
         host: address to listen on. Other than loopback only with `keys`.
         port: TCP port.
-        keys: key file made by `python -m serve.keys new FILE`; None for `data/keys.json`, and where
+        keys: key file made by `python -m serve.keys`; None for `data/keys.json`, and where
             there is none for no keys, on loopback only.
         device: where the network runs.
         variant: the network's arithmetic; None for the best that the bundle has for this hardware.
