@@ -11,6 +11,7 @@ from starlette.exceptions import HTTPException
 from serve.access.scopes import Guarded, needs
 from serve.routes.parameters import CurrentCall, problems
 from serve.schemas.operations import GalleryReadiness, Health, Readiness
+from serve.work.metrics import Told
 
 _PAGE = files("serve").joinpath("page", "index.html").read_text(encoding="utf-8")
 _PAGE_MAY = (
@@ -21,15 +22,16 @@ _PAGE_MAY = (
 router = APIRouter(tags=["operations"], route_class=Guarded)
 
 
-@router.get("/healthz")
+@router.get("/healthz", responses={422: problems()[422]})
 async def healthz() -> Health:
     """The process answers."""
     return Health(status="ok")
 
 
-@router.get("/readyz", responses={503: problems()[503]})
+@router.get("/readyz", responses={status: problems()[status] for status in (422, 503)})
 def readyz(call: CurrentCall) -> Readiness:
     """The model is warm and every gallery in use is searchable as it is stored."""
+    call.service.audit.check()
     galleries = call.service.readiness()
     behind = [name for name, (ready, _) in galleries.items() if not ready]
     if behind:
@@ -44,15 +46,16 @@ def readyz(call: CurrentCall) -> Readiness:
         galleries=[
             GalleryReadiness(gallery=name, gallery_revision=revision)
             for name, (_, revision) in galleries.items()
+            if call.caller.reaches(name)
         ],
     )
 
 
-@router.get("/metrics", dependencies=[needs()], response_class=Response)
+@router.get("/metrics", dependencies=[needs()], response_class=Response, responses=problems())
 def metrics(call: CurrentCall) -> Response:
-    """Metrics in Prometheus' text format."""
+    """Metrics in Prometheus' text format; of the galleries that the caller's key is for."""
     call.service.measure()
-    text = generate_latest(call.service.metrics.registry)
+    text = generate_latest(Told(call.service.metrics.registry, call.caller.reaches))
     return Response(text, media_type=CONTENT_TYPE_LATEST)
 
 
