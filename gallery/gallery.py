@@ -40,7 +40,7 @@ from gallery.index.opening import open_index
 from gallery.record import clock
 from gallery.record.checks import checked_probe
 from gallery.record.creation import create_record
-from gallery.record.location import BUNDLE_FOLDER, Folder, Location, parse_location
+from gallery.record.location import Folder, Location, parse_location
 from gallery.record.master_key import MasterKey
 from gallery.record.record import Record
 from gallery.template import (
@@ -517,11 +517,13 @@ def _create_folder(where: Folder, bundle: Path, manifest: Manifest, master: Mast
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as made:
             new = Folder(Path(made) / "gallery")
-            (new.path / BUNDLE_FOLDER).mkdir(parents=True)
-            new.path.chmod(0o700)
+            for path in (new.path, new.bundle):
+                path.mkdir(mode=0o700)
             for name, data in manifest.contents(bundle).items():
                 (new.bundle / name).write_bytes(data)
             manifest.save(new.bundle)
+            for path in new.bundle.iterdir():
+                path.chmod(0o600)
             create_record(new, manifest.contract, manifest.dimension, master)
             _flush(new.path)
             new.path.rename(folder)

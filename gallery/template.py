@@ -5,6 +5,7 @@ import unicodedata
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
+from urllib.parse import unquote
 
 import numpy as np
 from numpy.typing import NDArray
@@ -203,25 +204,36 @@ def clip_digest(clip: Clip) -> str:
 
 
 def check_name(name: str) -> None:
-    """Checks a subject's name: 1..128 printable characters, no `/`, no space at the ends.
+    """Checks a subject's name: 1..128 printable characters, no dot or space at the ends.
 
-    Accents must be composed (Unicode NFC), or one person could be enrolled under two names that
-    look the same.
+    A name is part of paths, and many programs change paths on the way: to them `x/..`, `%2e%2e` and
+    a name that ends in a dot mean another path, and `a?b` and `a#b` mean `a`. A name that any of
+    them could read as another one is refused, also if it only looks like one (Unicode NFKC).
+    Accents must be composed (NFC), or one person could be enrolled under two names that look the
+    same.
 
     Raises:
         GalleryError: it is not usable as one.
     """
     if not 0 < len(name) <= NAME_LIMIT:
         raise GalleryError(f"got a subject name of {len(name)} characters, need 1..{NAME_LIMIT}")
-    wrong = {"/", "\ufffd"} & set(name)  # U+FFFD stands for bytes that are no text: names would mix
-    if not name.isprintable() or wrong or name != name.strip():
+    alike = unicodedata.normalize("NFKC", name)
+    if not name.isprintable() or _NOT_IN_NAMES & {*name, *alike} or alike != alike.strip(" ."):
         raise GalleryError(
-            f"got the subject name {name!r}, need printable characters, no '/' "
-            "and no space at either end"
+            f"got the subject name {name!a}, need printable characters without any of / \\ ? # "
+            "and without a dot or space at either end"
+        )
+    if unquote(name) != name:
+        raise GalleryError(
+            f"got the subject name {name!a}, which is percent-encoded: give it as it is to be read"
         )
     if not unicodedata.is_normalized("NFC", name):
         composed = unicodedata.normalize("NFC", name)
         raise GalleryError(f"got the subject name {name!a}, need accents composed: {composed!a}")
+
+
+_NOT_IN_NAMES = frozenset("/\\?#\ufffd")
+"""U+FFFD stands for bytes that are no text: names would mix."""
 
 
 def _storable(text: str) -> bool:

@@ -74,6 +74,7 @@ def create_app(service: Service, keys: KeyFile | None = None) -> FastAPI:
         description=_DESCRIPTION,
         docs_url=None,  # both pages load scripts from other sites
         redoc_url=None,
+        redirect_slashes=False,  # a client that shortens a path must not be sent to another
     )
     app.state.service, app.state.keys = service, keys
     problems.install(app)

@@ -23,6 +23,7 @@ from gallery.command_line.table import table
 from serve.access.key_file import KeyFile
 from serve.access.keyring import DAYS, OVERLAP_HOURS, Grant, Issued, Key, utc_now
 from serve.access.scopes import Scope
+from serve.text import drawable
 
 File = tyro.conf.Positional[Path]
 Id = tyro.conf.Positional[str]
@@ -113,7 +114,7 @@ def _facts(key: Key) -> dict[str, object]:
 def _cell(value: object) -> str:
     if value is None:
         return "all"
-    return " ".join(map(str, value)) if isinstance(value, list) else str(value)
+    return drawable(" ".join(map(str, value)) if isinstance(value, list) else str(value))
 
 
 def main() -> None:

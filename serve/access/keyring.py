@@ -17,6 +17,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validato
 from gait.errors import KeyNotFoundError, KeyStateError
 from gallery.galleries import NAME
 from serve.access.scopes import Caller, Scope
+from serve.text import ONE_LINE
 
 DAYS, OVERLAP_HOURS = 90, 24
 """Until a new key expires; while a rotated key's old secret is still taken."""
@@ -51,7 +52,7 @@ class Grant(BaseModel):
 
     scopes: tuple[Scope, ...]
     galleries: tuple[GalleryName, ...] | None = Field(default=None, min_length=1)
-    note: str = Field(default="", max_length=200)
+    note: Annotated[str, Field(max_length=200), ONE_LINE] = ""
     days: int = Field(default=DAYS, ge=1, le=MAX_DAYS)
 
     @model_validator(mode="after")

@@ -18,6 +18,7 @@ from fastapi.routing import APIRoute
 
 from gait.errors import GalleryAccessError, ScopeError
 from serve.audit.record import Action
+from serve.schemas.known_fields import KnownFields
 
 GALLERY = "g"
 """Name of the path parameter that holds a gallery's name."""
@@ -74,7 +75,8 @@ class Needs:
     """What a route asks of a key, and the action that its use is recorded as.
 
     Before the body is read, `check` refuses callers whose key does not do. As a dependency, which
-    FastAPI calls once the body is there, it records what is about to be changed.
+    FastAPI calls once the body is there, it refuses fields that the route does not have, and
+    records what is about to be changed.
 
     Args:
         scope: None for any key that is valid.
@@ -103,11 +105,13 @@ class Needs:
             reach(request, request.path_params[GALLERY])
 
     async def __call__(self, request: Request) -> None:
-        """Records what is about to be changed.
+        """Refuses fields that the route does not have, and records what is about to be changed.
 
         Raises:
+            RequestValidationError: a field is unknown, empty or repeated.
             AuditUnavailableError: it could not be written; nothing must happen.
         """
+        await request.state.known_fields.check_body(request)
         await request.state.use.intend()
 
 
@@ -137,16 +141,22 @@ def reach(request: Request, gallery: str) -> None:
 
 
 class Guarded(APIRoute):
-    """A route that refuses a caller before the body is read; FastAPI's own checks come after it."""
+    """A route that refuses a caller, and unknown query parameters, before the body is read.
+
+    FastAPI's own checks come after it.
+    """
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """The route's handler behind what it needs."""
         handle = super().get_route_handler()
         needed = [d.dependency for d in self.dependencies if isinstance(d.dependency, Needs)]
+        known = KnownFields.of(self.dependant)
 
         async def guarded(request: Request) -> Response:
             for each in needed:
                 each.check(request)
+            known.check_query(request)
+            request.state.known_fields = known
             return await handle(request)
 
         return guarded

@@ -24,6 +24,7 @@ from serve.audit.log import AuditLog
 from serve.audit.record import AuditEntry
 from serve.audit.search import Filter, moment
 from serve.audit.verify import verify as check
+from serve.text import drawable
 
 Data = tyro.conf.Positional[Path]
 _MOST_SHOWN = 50
@@ -50,9 +51,9 @@ def verify(
         print(formatted(facts, indent=1))
     else:
         for notice in report.notices:
-            print(f"note: {_printable(notice)}")
+            print(f"note: {drawable(notice)}")
         for number, problem in report.findings[:_MOST_SHOWN]:
-            print(f"record {number}: {_printable(problem)}")
+            print(f"record {number}: {drawable(problem)}")
         print(f"{report.records} records; keep the last one's hash elsewhere:")
         print(last.hash if last else "none")
     if not report.intact:
@@ -81,7 +82,8 @@ def show(
     wanted = Filter(since=since, subject=subject, caller=key, action=action)
     with AuditLog(data, _key(data)) as audit:
         for entry in audit.select(*wanted.sql()):
-            print(entry.model_dump_json(exclude_defaults=True) if json else _line(entry))
+            text = entry.model_dump_json(exclude_defaults=True, ensure_ascii=True)
+            print(text if json else _line(entry))
 
 
 def backup(data: Data, out: Path) -> None:
@@ -132,14 +134,7 @@ def _line(entry: AuditEntry) -> str:
         *(entry.gallery, entry.purpose, entry.subject, *shown),
         *(entry.decision, entry.reviewer, entry.detail),
     ]
-    return "  ".join(_printable(each) for each in told if each)
-
-
-def _printable(text: str) -> str:
-    """Text that cannot draw on a terminal: what is not printable is spelled out."""
-    return "".join(
-        each if each.isprintable() else each.encode("unicode_escape").decode() for each in text
-    )
+    return "  ".join(drawable(each) for each in told if each)
 
 
 def main() -> None:

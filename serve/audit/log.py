@@ -10,6 +10,7 @@ import re
 import shutil
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import closing, contextmanager
@@ -45,6 +46,8 @@ _OLDER = f"""sequence < (SELECT MIN(s) FROM (SELECT MAX(sequence) AS s FROM reco
 """Before the first record that is not older, and neither the last nor a change under way."""
 _PATIENCE = 10.0
 """Seconds to wait for other processes that write."""
+_TRIED = 2.0
+"""Seconds for which it is believed that records can be written, once one could."""
 _AUDIT_ID = re.compile(r"([1-9][0-9]{0,17})-[0-9a-f]{16}")
 Row = tuple[int, str, str]
 """Number, text and hash of a record as they lie in the file."""
@@ -74,6 +77,7 @@ class AuditLog:
         self._owed: list[Record] = []
         self._waiting: list[tuple[Record, Future[AuditEntry]]] = []
         self._arriving, self._writing = threading.Lock(), threading.Lock()
+        self._tried = float("-inf")
         if not self.path.is_file():
             raise AuditBrokenError(f"{self.path} is gone{_WHAT_TO_DO}")
         self._db = _connect(self.path)
@@ -99,9 +103,6 @@ class AuditLog:
             key.save(folder, master, begun=False)
             _begin(folder / FILE, key)
             key.save(folder, master, begun=True)
-        for path in (folder, folder / FILE):
-            if path.exists() and path.stat().st_mode & 0o077:
-                log.warning("others on this machine may open %s: run `chmod go= %s`", path, path)
         audit = cls(folder, key)
         audit.settle()
         return audit
@@ -135,6 +136,23 @@ class AuditLog:
         except GaitError as error:
             raise AuditUnavailableError(f"the use cannot be recorded: {error}") from error
 
+    def check(self) -> None:
+        """Makes sure that a use could be recorded; tried at most once in `_TRIED` seconds.
+
+        Raises:
+            AuditUnavailableError: it could not.
+        """
+        with self._writing:
+            if time.monotonic() - self._tried < _TRIED:
+                return
+            try:
+                with self._transaction():
+                    self._last()
+                    self._db.execute("UPDATE head SET mac = mac")  # a page is written all the same
+            except GaitError as error:
+                raise AuditUnavailableError(f"no use can be recorded: {error}") from error
+            self._tried = time.monotonic()
+
     def last(self) -> AuditEntry:
         """The newest record: keep its hash elsewhere.
 
@@ -154,10 +172,7 @@ class AuditLog:
         for entry in self.select("sequence = ?", (int(matched[1]),)) if matched else ():
             if entry.audit_id == audit_id:
                 return entry
-        raise AuditNotFoundError(
-            "there is no audit record with this id; ids are in the replies and in "
-            "`GET /v1/audit`, and retired records are no longer here"
-        )
+        raise no_record()
 
     def select(self, where: str, values: Sequence[Any] = (), limit: int = -1) -> list[AuditEntry]:
         """Records that fulfil an SQL condition on `sequence` and `text`, in their order.
@@ -259,6 +274,14 @@ class AuditLog:
                 if self._db.in_transaction:  # a full disk has rolled it back already
                     self._db.execute("ROLLBACK")
                 raise
+
+
+def no_record() -> AuditNotFoundError:
+    """The refusal of an audit id that names nothing, or nothing that the caller may know of."""
+    return AuditNotFoundError(
+        "there is no audit record with this id; ids are in the replies and in "
+        "`GET /v1/audit`, and retired records are no longer here"
+    )
 
 
 def local_record(action: Action, **known: Any) -> Record:

@@ -9,6 +9,7 @@ from starlette.types import Scope
 from gallery.template import Candidate, Receipt
 from serve.audit.log import AuditLog
 from serve.audit.record import CHANGES, Action, AuditEntry, Outcome, Record, ShownCandidate
+from serve.text import kept
 
 
 class Use:
@@ -104,8 +105,10 @@ class Use:
 
     def _record(self, outcome: Outcome, code: str | None = None) -> Record:
         assert self.action is not None
-        state, path = self._scope["state"], self._scope.get("path_params", {})
-        template = str(path.get("template", ""))
+        state = self._scope["state"]
+        # What is in a path may have been refused, and is recorded all the same.
+        path = {name: kept(str(value)) for name, value in self._scope["path_params"].items()}
+        template = path.get("template", "")
         known: dict[str, Any] = {
             "gallery": path.get("g"),
             "subject": path.get("subject"),

@@ -1,5 +1,6 @@
 """Who may ask: host names, browser origins and keys, before a byte of the body is read."""
 
+import re
 from http import HTTPStatus
 
 from fastapi.responses import JSONResponse
@@ -12,6 +13,7 @@ from serve.access.rates import Allowance, Rates, rate_headers
 from serve.access.scopes import LOCAL, Caller, is_loopback
 from serve.middleware.problems import gait_problem, problem
 
+_TOKEN = re.compile(r"([0-9a-f]{8})\..*", re.DOTALL)
 OPEN = frozenset({"/", "/healthz", "/readyz", "/openapi.json"})
 """Paths that need no key: they tell nothing about people."""
 
@@ -73,6 +75,7 @@ class Access:
         request_id = scope["state"]["request_id"]
         try:
             scheme, _, token = Headers(scope=scope).get("authorization", "").partition(" ")
+            scope["state"]["claimed"] = _claimed(token)
             caller = self.keys.admits(token.strip() if scheme.lower() == "bearer" else "")
         except ConfigError:  # logged by the key file
             detail = "the server cannot read its keys; its log says why"
@@ -88,8 +91,14 @@ class Access:
         return caller or _stranger(request_id)
 
 
-ANYBODY = Caller("anybody", frozenset())
-"""Whoever asks for an open path of a service with keys."""
+ANYBODY = Caller("anybody", frozenset(), galleries=frozenset())
+"""Whoever asks for an open path of a service with keys; told of no gallery."""
+
+
+def _claimed(token: str) -> str:
+    """The id in a token, for the log; a token of another form may be a secret and is not named."""
+    matched = _TOKEN.fullmatch(token.strip())
+    return matched[1] if matched else "unreadable" if token else "none"
 
 
 def _stranger(request_id: str) -> JSONResponse:

@@ -1,5 +1,6 @@
 """Errors as `application/problem+json` (RFC 9457), every one mapped to a status here."""
 
+import json
 import logging
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -11,6 +12,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from gait import errors
+from serve.text import kept
 
 log = logging.getLogger("serve")
 
@@ -102,6 +104,19 @@ SAID: dict[type[errors.GaitError], str] = {
 }
 """What the client is told of faults whose own message names places of the server."""
 
+PRIVATE = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+"""Headers of every reply: it may tell of people, so nobody on the way keeps it or guesses at it."""
+
+
+class Report(JSONResponse):
+    """A problem report, which may quote what was sent."""
+
+    media_type = MEDIA_TYPE
+
+    def render(self, content: Any) -> bytes:
+        """JSON in which halves of surrogate pairs are escaped: UTF-8 has none."""
+        return json.dumps(content, ensure_ascii=False).encode("utf-8", "backslashreplace")
+
 
 def problem(
     request_id: str,
@@ -123,9 +138,9 @@ def problem(
     """
     body = {"type": "about:blank", "title": status.phrase, "status": int(status)}
     body |= {"code": code, "detail": detail, "request_id": request_id}
-    named = {"X-Request-ID": request_id, **(headers or {})}
+    named = {"X-Request-ID": request_id, **PRIVATE, **(headers or {})}
     extra = {name: value for name, value in (fields or {}).items() if name not in body}
-    return JSONResponse(body | extra, int(status), named, MEDIA_TYPE)
+    return Report(body | extra, int(status), named)
 
 
 def request_id_of(request: Request) -> str:
@@ -163,7 +178,7 @@ async def _on_validation_error(request: Request, error: Exception) -> JSONRespon
     """Says which fields are wrong and why; what was sent in them is not repeated."""
     assert isinstance(error, RequestValidationError)
     wrong = [
-        {"field": ".".join(str(part) for part in each["loc"][1:]), "problem": each["msg"]}
+        {"field": kept(".".join(str(part) for part in each["loc"][1:])), "problem": each["msg"]}
         for each in error.errors()
     ]
     detail = "; ".join(f"{each['field']}: {each['problem']}" for each in wrong)

@@ -1,8 +1,10 @@
 """A request id, one log line per request, and a count of requests.
 
-Log lines name the route and never the path: a path can hold a person's name.
+Log lines name the client's address and the id of the key, so that whoever guesses at keys can be
+traced. They name the route and never the path: a path can hold a person's name.
 """
 
+import ipaddress
 import logging
 import time
 import uuid
@@ -10,6 +12,7 @@ import uuid
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from serve.middleware.problems import PRIVATE
 from serve.work.metrics import Metrics
 
 log = logging.getLogger("serve")
@@ -33,7 +36,7 @@ class RequestLog:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                MutableHeaders(scope=message)["X-Request-ID"] = request_id
+                MutableHeaders(scope=message).update({"X-Request-ID": request_id, **PRIVATE})
             await send(message)
 
         try:
@@ -43,4 +46,13 @@ class RequestLog:
             method = scope["method"] if route != "unmatched" else "any"
             self.metrics.requests.labels(method, route, status).inc()
             took = 1e3 * (time.perf_counter() - started)
-            log.info("%s %s %s %d %.1f ms", request_id, method, route, status, took)
+            who = f"{_address(scope)} key {scope['state'].get('claimed', 'none')}"
+            log.info("%s %s %s %d %.1f ms %s", request_id, method, route, status, took, who)
+
+
+def _address(scope: Scope) -> str:
+    """The client's address; behind a trusted proxy it is what a header says, which may be words."""
+    try:
+        return str(ipaddress.ip_address((scope.get("client") or ("",))[0]))
+    except ValueError:
+        return "unknown"

@@ -4,6 +4,7 @@ from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Query
+from pydantic import Field
 
 from serve.access.scopes import Guarded, Scope, needs
 from serve.audit.record import Action
@@ -11,6 +12,8 @@ from serve.audit.search import Filter
 from serve.routes.paging import AfterNumber, Limit, cursor_after
 from serve.routes.parameters import CurrentCall, problems
 from serve.schemas.audit import AuditPage
+from serve.schemas.fields import SubjectName
+from serve.text import ONE_LINE
 
 router = APIRouter(tags=["audit"], route_class=Guarded)
 
@@ -25,11 +28,14 @@ async def audit(
     after: AfterNumber,
     limit: Limit = 100,
     since: Annotated[
-        str | None,
-        Query(max_length=40, description="ISO 8601 time, UTC if it does not say; or a date."),
+        Annotated[str, Field(max_length=40), ONE_LINE] | None,
+        Query(description="ISO 8601 time, UTC if it does not say; or a date."),
     ] = None,
-    subject: Annotated[str | None, Query(max_length=256, description="Person concerned.")] = None,
-    key: Annotated[str | None, Query(max_length=64, description="Id of the caller's key.")] = None,
+    subject: Annotated[SubjectName | None, Query(description="Person concerned.")] = None,
+    key: Annotated[
+        Annotated[str, Field(max_length=64), ONE_LINE] | None,
+        Query(description="Id of the caller's key."),
+    ] = None,
     action: Annotated[Action | None, Query(description="What was done.")] = None,
 ) -> AuditPage:
     """Shows audit records, the oldest first; retired ones are not here.

@@ -18,7 +18,7 @@ from serve.routes.parameters import (
     Purpose,
     SearchedModality,
 )
-from serve.schemas.fields import ClipReport, Model
+from serve.schemas.fields import ClipReport, Model, SubjectName
 from serve.schemas.search import CandidateReport, IdentifyReply
 
 router = APIRouter(tags=["identify"], route_class=Guarded)
@@ -36,7 +36,7 @@ async def identify(
     top_k: Annotated[int, Form(ge=1, le=100, description="Candidates wanted.")] = 5,
     gallery_modality: SearchedModality = None,
     subjects: Annotated[
-        list[str] | None,
+        list[SubjectName] | None,
         Form(max_length=1000, description="Search these people only; repeat the field."),
     ] = None,
 ) -> IdentifyReply:

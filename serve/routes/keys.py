@@ -4,7 +4,8 @@ import logging
 from http import HTTPStatus
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path, Request, Response
+from fastapi import APIRouter, Depends, Path, Request
+from pydantic import Field
 
 from gait.errors import AccessError
 from serve.access.key_file import KeyFile
@@ -13,6 +14,7 @@ from serve.access.scopes import Guarded, Scope, needs
 from serve.audit.record import Action
 from serve.routes.parameters import CurrentCall, problems
 from serve.schemas.keys import KeyIssued, KeyList, KeyReply, KeyReport, Rotation
+from serve.text import ONE_LINE
 
 log = logging.getLogger("serve")
 router = APIRouter(prefix="/v1/keys", tags=["keys"], route_class=Guarded)
@@ -30,7 +32,10 @@ def _key_file(request: Request) -> KeyFile:
 
 
 Keys = Annotated[KeyFile, Depends(_key_file)]
-KeyId = Annotated[str, Path(description="The part before the dot.", examples=["129e6d84"])]
+KeyId = Annotated[
+    Annotated[str, Field(max_length=64), ONE_LINE],
+    Path(description="The part before the dot.", examples=["129e6d84"]),
+]
 
 
 @router.post(
@@ -39,11 +44,11 @@ KeyId = Annotated[str, Path(description="The part before the dot.", examples=["1
     dependencies=[needs(Scope.ADMIN, Action.CREATE_KEY)],
     responses=problems(400, 507),
 )
-def create(call: CurrentCall, keys: Keys, grant: Grant, response: Response) -> KeyIssued:
+def create(call: CurrentCall, keys: Keys, grant: Grant) -> KeyIssued:
     """Makes a key."""
     issued = keys.new(grant)
     log.info("%s key %s made by %s", call.request_id, issued.key.id, call.caller.key_id)
-    return _shown_once(call.request_id, issued, response)
+    return _shown_once(call.request_id, issued)
 
 
 @router.get("", dependencies=[needs(Scope.ADMIN)], responses=problems())
@@ -65,12 +70,11 @@ def rotate(
     keys: Keys,
     key: KeyId,
     rotation: Rotation,
-    response: Response,
 ) -> KeyIssued:
     """Gives a key a new secret; the old one is taken for a while longer."""
     issued = keys.rotate(key, rotation.overlap_hours, rotation.days)
     log.info("%s key %s rotated by %s", call.request_id, issued.key.id, call.caller.key_id)
-    return _shown_once(call.request_id, issued, response)
+    return _shown_once(call.request_id, issued)
 
 
 @router.delete(
@@ -83,7 +87,6 @@ def revoke(call: CurrentCall, keys: Keys, key: KeyId) -> KeyReply:
     return KeyReply(request_id=call.request_id, key=KeyReport.of(revoked))
 
 
-def _shown_once(request_id: str, issued: Issued, response: Response) -> KeyIssued:
-    response.headers["Cache-Control"] = "no-store"
+def _shown_once(request_id: str, issued: Issued) -> KeyIssued:
     key = KeyReport.of(issued.key)
     return KeyIssued(request_id=request_id, key=key, token=issued.token)

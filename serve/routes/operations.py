@@ -11,6 +11,7 @@ from starlette.exceptions import HTTPException
 from serve.access.scopes import Guarded, needs
 from serve.routes.parameters import CurrentCall, problems
 from serve.schemas.operations import GalleryReadiness, Health, Readiness
+from serve.work.metrics import Told
 
 _PAGE = files("serve").joinpath("page", "index.html").read_text(encoding="utf-8")
 _PAGE_MAY = (
@@ -21,19 +22,20 @@ _PAGE_MAY = (
 router = APIRouter(tags=["operations"], route_class=Guarded)
 
 
-@router.get("/healthz")
+@router.get("/healthz", responses={422: problems()[422]})
 async def healthz() -> Health:
     """The process answers."""
     return Health(status="ok")
 
 
-@router.get("/readyz", responses={503: problems()[503]})
+@router.get("/readyz", responses={status: problems()[status] for status in (422, 503)})
 def readyz(call: CurrentCall) -> Readiness:
     """The model is warm, the galleries can be reached, and the default one can be searched.
 
     An index that has yet to be made does not count against the service, but for the default
     gallery: the first search makes it. Nor do damaged templates: everybody else is found.
     """
+    call.service.audit.check()
     galleries = call.service.readiness()
     usual = galleries.get(call.service.settings.gallery)
     if usual is not None and not usual.ready:
@@ -54,15 +56,16 @@ def readyz(call: CurrentCall) -> Readiness:
                 damaged=state.damaged,
             )
             for name, state in galleries.items()
+            if call.caller.reaches(name)
         ],
     )
 
 
-@router.get("/metrics", dependencies=[needs()], response_class=Response)
+@router.get("/metrics", dependencies=[needs()], response_class=Response, responses=problems())
 def metrics(call: CurrentCall) -> Response:
-    """Metrics in Prometheus' text format."""
+    """Metrics in Prometheus' text format; of the galleries that the caller's key is for."""
     call.service.measure()
-    text = generate_latest(call.service.metrics.registry)
+    text = generate_latest(Told(call.service.metrics.registry, call.caller.reaches))
     return Response(text, media_type=CONTENT_TYPE_LATEST)
 
 

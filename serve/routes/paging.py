@@ -5,7 +5,10 @@ import binascii
 from typing import Annotated
 
 from fastapi import Depends, Query
+from pydantic import Field
 from starlette.exceptions import HTTPException
+
+from serve.text import ONE_LINE, one_line
 
 Limit = Annotated[int, Query(ge=1, le=1000, description="Entries on a page.")]
 _WRONG = "the cursor is not one that a page of these gave"
@@ -17,13 +20,16 @@ def cursor_after(name: str | int) -> str:
 
 
 async def _after(
-    cursor: Annotated[str | None, Query(description="`next_cursor` of the page before.")] = None,
+    cursor: Annotated[
+        Annotated[str, Field(max_length=1000), ONE_LINE] | None,
+        Query(description="`next_cursor` of the page before."),
+    ] = None,
 ) -> str | None:
     if cursor is None:
         return None
     padded = cursor + "=" * (-len(cursor) % 4)
     try:
-        return base64.b64decode(padded, b"-_", validate=True).decode()
+        return one_line(base64.b64decode(padded, b"-_", validate=True).decode())
     except (binascii.Error, ValueError) as error:
         raise HTTPException(400, _WRONG) from error
 

@@ -5,16 +5,19 @@ from typing import Annotated, Any
 
 from fastapi import Depends, Form, Path, Request, UploadFile
 from fastapi.exceptions import RequestValidationError
+from pydantic import Field
 from starlette.exceptions import HTTPException
 
 from gait.errors import GalleryError
 from gait.modality import Modality
 from gait.range_view import Forward
 from gallery.enrolment.expiry_date import EXPIRY_MEANING, expiry_date
-from gallery.template import Authorisation
+from gallery.template import REFERENCE_LIMIT, Authorisation
 from serve.access.scopes import Caller, reach
 from serve.audit.use import Use
 from serve.middleware.problems import MEDIA_TYPE
+from serve.schemas.fields import GalleryGiven, SubjectName
+from serve.text import ONE_LINE
 from serve.work.metrics import Stages
 from serve.work.service import Reading, Service
 
@@ -73,8 +76,12 @@ async def _call(request: Request) -> Call:
 
 CurrentCall = Annotated[Call, Depends(_call)]
 
-GalleryPath = Annotated[str, Path(description="Name of the gallery.", examples=["default"])]
-SubjectPath = Annotated[str, Path(description="The person's name or number.", examples=["0042"])]
+GalleryPath = Annotated[
+    GalleryGiven, Path(description="Name of the gallery.", examples=["default"])
+]
+SubjectPath = Annotated[
+    SubjectName, Path(description="The person's name or number.", examples=["0042"])
+]
 TemplatePath = Annotated[int, Path(description="Id of the template.", ge=1, le=2**63 - 1)]
 
 CLIP_FILE = (
@@ -105,18 +112,16 @@ HowToRead = Annotated[Reading, Depends(_reading)]
 async def _purpose(
     call: CurrentCall,
     purpose: Annotated[
-        str,
+        Annotated[str, Field(min_length=1, max_length=200), ONE_LINE],
         Form(
-            min_length=1,
-            max_length=200,
             description="Why: kept in the audit record. Some services allow certain purposes only.",
             examples=["missing person 2026-117"],
         ),
     ],
 ) -> str:
     allowed = call.service.settings.purposes
-    if not purpose.isprintable() or not purpose.strip():
-        raise wrong_field("purpose", "needs printable characters")
+    if not purpose.strip():
+        raise wrong_field("purpose", "needs more than spaces")
     if allowed and purpose not in allowed:
         raise wrong_field("purpose", f"needs to be one of: {', '.join(allowed)}")
     call.use.note(purpose=purpose)  # refusals further on name it as well
@@ -125,18 +130,15 @@ async def _purpose(
 
 async def _authorisation(
     authorisation: Annotated[
-        str,
+        Annotated[str, Field(min_length=1, max_length=REFERENCE_LIMIT), ONE_LINE],
         Form(
-            min_length=1,
-            max_length=256,
             description="Reference of the person's consent, or of another authorisation.",
             examples=["consent form 17"],
         ),
     ],
     expires: Annotated[
-        str,
+        Annotated[str, Field(max_length=40), ONE_LINE],
         Form(
-            max_length=40,
             description=f"Until when it holds: {EXPIRY_MEANING}. From then on no search finds the "
             "template, and it is erased.",
             examples=["2027-01-31", "2027-01-31T12:00:00Z"],
@@ -157,7 +159,8 @@ Authorised = Annotated[Authorisation, Depends(_authorisation)]
 async def _gallery(
     call: CurrentCall,
     gallery: Annotated[
-        str | None, Form(description="Name of the gallery; the service's default if left out.")
+        GalleryGiven | None,
+        Form(description="Name of the gallery; the service's default if left out."),
     ] = None,
 ) -> str:
     name = gallery or call.service.settings.gallery

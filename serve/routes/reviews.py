@@ -6,14 +6,15 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from gait.errors import AuditError, AuditNotFoundError
+from gait.errors import AuditError
 from serve.access.scopes import Caller, Guarded, Scope, needs
-from serve.audit.log import AuditLog
+from serve.audit.log import AuditLog, no_record
 from serve.audit.record import Action, AuditEntry, Outcome
 from serve.audit.search import Filter
 from serve.routes.paging import AfterNumber, Limit, cursor_after
 from serve.routes.parameters import CurrentCall, problems
 from serve.schemas.audit import NewReview, Review, ReviewPage, ReviewReply
+from serve.schemas.fields import AuditIdGiven
 
 router = APIRouter(prefix="/v1/reviews", tags=["audit"], route_class=Guarded)
 
@@ -44,13 +45,14 @@ async def reviews(
     after: AfterNumber,
     limit: Limit = 100,
     audit_id: Annotated[
-        str | None, Query(max_length=64, description="Reviews of this record only.")
+        AuditIdGiven | None, Query(description="Reviews of this record only.")
     ] = None,
 ) -> ReviewPage:
     """Shows reviews, the oldest first."""
     log, about = call.service.audit, None
     if audit_id is not None:
-        about = (await call.service.work(partial(log.find, audit_id))).sequence
+        find = partial(_known_to, log, audit_id, call.caller)
+        about = (await call.service.work(find)).sequence
         call.use.note(about=about)
     wanted = Filter(
         action=Action.REVIEW,
@@ -68,6 +70,18 @@ async def reviews(
     )
 
 
+def _known_to(log: AuditLog, audit_id: str, caller: Caller) -> AuditEntry:
+    """The record with an audit id, if it is of a gallery that the caller's key is for.
+
+    Raises:
+        AuditNotFoundError: there is none, or it is of another gallery: the two look the same.
+    """
+    entry = log.find(audit_id)
+    if entry.gallery is not None and not caller.reaches(entry.gallery):
+        raise no_record()
+    return entry
+
+
 def _judged(
     log: AuditLog, audit_id: str, subject: str | None, caller: Caller
 ) -> tuple[AuditEntry, str]:
@@ -77,9 +91,7 @@ def _judged(
         AuditNotFoundError: no such record that this caller may know of.
         AuditError: it showed nobody, or not this person.
     """
-    entry = log.find(audit_id)
-    if entry.gallery is not None and not caller.reaches(entry.gallery):
-        raise AuditNotFoundError("there is no such audit record of a gallery this key is for")
+    entry = _known_to(log, audit_id, caller)
     if entry.action not in (Action.IDENTIFY, Action.VERIFY) or entry.outcome is not Outcome.DONE:
         raise AuditError("only an identification or a verification that was done can be judged")
     people = [each.subject for each in entry.candidates]

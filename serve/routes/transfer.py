@@ -63,7 +63,6 @@ async def export_to(
     headers = {
         "Content-Length": str(size),
         "Content-Disposition": f'attachment; filename="{g}.gallery"',
-        "Cache-Control": "no-store",
     }
     return StreamingResponse(_pieces(file), media_type=_TYPE, headers=headers)
 

@@ -22,7 +22,7 @@ from serve.routes.parameters import (
     SearchedModality,
     wrong_field,
 )
-from serve.schemas.fields import ClipReport, Model
+from serve.schemas.fields import ClipReport, Model, SubjectName
 from serve.schemas.search import Enrolled, VerifyReply
 from serve.work.service import Reading
 
@@ -40,7 +40,9 @@ async def verify(
     gallery: GivenGallery,
     purpose: Purpose,  # noqa: ARG001 - noted for the audit record as it is read
     clip: Annotated[UploadFile, File(description=CLIP_FILE)],
-    subject: Annotated[str | None, Form(description="The enrolled person to compare with.")] = None,
+    subject: Annotated[
+        SubjectName | None, Form(description="The enrolled person to compare with.")
+    ] = None,
     other: Annotated[
         UploadFile | None, File(description="A second clip to compare with, instead.")
     ] = None,

@@ -6,9 +6,15 @@ from typing import Annotated
 from pydantic import Field
 
 from serve.audit.record import AuditEntry
-from serve.schemas.fields import JsonBody, NextCursor, Reply, RequestId
-
-AuditIdGiven = Annotated[str, Field(max_length=64, examples=["42-9f86d081884c7d65"])]
+from serve.schemas.fields import (
+    AuditIdGiven,
+    JsonBody,
+    NextCursor,
+    Reply,
+    RequestId,
+    SubjectName,
+)
+from serve.text import ONE_LINE
 
 
 class AuditPage(Reply):
@@ -33,11 +39,11 @@ class NewReview(JsonBody):
 
     audit_id: AuditIdGiven
     verdict: Verdict
-    reviewer: str = Field(min_length=1, max_length=200, examples=["badge 311"])
-    subject: str | None = Field(
-        None, max_length=256, description="The candidate judged; the first if left out."
+    reviewer: Annotated[str, Field(min_length=1, max_length=200, examples=["badge 311"]), ONE_LINE]
+    subject: SubjectName | None = Field(
+        None, description="The candidate judged; the first if left out."
     )
-    note: str | None = Field(None, max_length=1000)
+    note: Annotated[str, Field(max_length=1000), ONE_LINE] | None = None
 
 
 class Review(Reply):

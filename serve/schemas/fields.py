@@ -8,6 +8,8 @@ from gait.decode import Decoded
 from gait.modality import Modality
 from gait.sampling import passed_over
 from gallery.network.encoder import Encoder
+from gallery.template import NAME_LIMIT
+from serve.text import ONE_LINE
 
 REQUEST_ID = "5f2b8c0e6a1d4c59a7e3b1f4d2c6a980"
 CONTRACT = "3f6c1a0be4d27795a8c0e1b2d3f4a596"
@@ -16,6 +18,11 @@ RequestId = Annotated[str, Field(description="Also in the header `X-Request-ID` 
 AuditId = Annotated[
     str | None, Field(description="The audit record of this request; null where none is kept.")
 ]
+SubjectName = Annotated[str, Field(max_length=NAME_LIMIT), ONE_LINE]
+"""A person's name in a request, which may be nobody's."""
+GalleryGiven = Annotated[str, Field(max_length=64), ONE_LINE]
+"""A gallery's name in a request, which may be none's."""
+AuditIdGiven = Annotated[str, Field(max_length=64, examples=["42-9f86d081884c7d65"]), ONE_LINE]
 GalleryName = Annotated[str, Field(description="Name of the gallery.", examples=["default"])]
 Revision = Annotated[int, Field(description="Changes of the gallery so far.")]
 NextCursor = Annotated[

@@ -5,6 +5,7 @@ from pydantic import Field
 from gait.modality import Modality
 from serve.schemas.fields import (
     AuditId,
+    GalleryGiven,
     GalleryName,
     JsonBody,
     NextCursor,
@@ -18,8 +19,8 @@ from serve.schemas.subjects import ReceiptReport
 class NewGallery(JsonBody):
     """A gallery to be made."""
 
-    gallery: str = Field(
-        description="1..63 of a-z, 0-9, `-` and `_`, the first a letter or digit.",
+    gallery: GalleryGiven = Field(
+        description="1..58 of a-z, 0-9, `-` and `_`, the first a letter or digit.",
         examples=["site-7"],
     )
 

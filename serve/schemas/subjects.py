@@ -17,6 +17,7 @@ from serve.schemas.fields import (
     Reply,
     RequestId,
     Revision,
+    SubjectName,
 )
 
 
@@ -160,7 +161,7 @@ class TemplateReply(Reply):
 class MergeInto(JsonBody):
     """Whom a person is the same as."""
 
-    into: str = Field(description="The person who gets the templates.", examples=["0042"])
+    into: SubjectName = Field(description="The person who gets the templates.", examples=["0042"])
 
 
 class MergeReply(Reply):

@@ -14,7 +14,7 @@ def data_lock(folder: Path) -> FileLock:
         GalleryLockedError: another service has it.
         StorageError: the folder cannot be written.
     """
-    lock = FileLock(folder / "lock", timeout=0, thread_local=False)
+    lock = FileLock(folder / "lock", timeout=0, thread_local=False, mode=0o600)
     try:
         lock.acquire()
     except Timeout as error:

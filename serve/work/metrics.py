@@ -1,11 +1,12 @@
 """What the operator is told in numbers: Prometheus metrics, and the stages of each request."""
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TypeVar
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.core import Metric
 
 from gait.modality import Modality
 from gallery.template import Counts
@@ -95,6 +96,30 @@ class Metrics:
             self.subjects.labels(name).set(size.subjects)
             self.templates.labels(name, Modality.SILHOUETTE).set(size.silhouettes)
             self.templates.labels(name, Modality.RANGE_VIEW).set(size.range_views)
+
+
+class Told(CollectorRegistry):
+    """What a registry holds without the galleries that somebody must not know of.
+
+    Args:
+        registry: with everything.
+        reaches: whether a gallery may be known of.
+    """
+
+    def __init__(self, registry: CollectorRegistry, reaches: Callable[[str], bool]) -> None:
+        super().__init__()
+        self._registry, self._reaches = registry, reaches
+
+    def collect(self) -> Iterator[Metric]:
+        """The metrics, each with the samples that may be told."""
+        for metric in self._registry.collect():
+            told = Metric(metric.name, metric.documentation, metric.type, metric.unit)
+            told.samples = [
+                each
+                for each in metric.samples
+                if "gallery" not in each.labels or self._reaches(each.labels["gallery"])
+            ]
+            yield told
 
 
 class Stages:

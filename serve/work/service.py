@@ -45,6 +45,7 @@ from serve.work.batching import Batcher, Embedder
 from serve.work.data_lock import data_lock
 from serve.work.health import HealthMonitor, State
 from serve.work.metrics import Metrics, Stages
+from serve.work.permissions import warn_of_open_files
 from serve.work.thread_sharing import Shared, batch_of, runs_of
 
 log = logging.getLogger("serve")
@@ -123,6 +124,7 @@ class Service:
         with ExitStack() as opened:
             lock = _taken(settings.data)
             opened.callback(lock.release)
+            warn_of_open_files(settings)
             audit = AuditLog.open(settings.data, MasterKey.load(create=True))
             opened.callback(audit.close)
             where = GalleryRoot(settings.galleries or root, bundle, settings.index)
