@@ -146,7 +146,7 @@ def fused(rated: Sequence[Rated], fusion: Fusion) -> list[Candidate]:
 
 def similarities_to(probe: Vector, embeddings: Sequence[Vector]) -> Vector:
     """Inner products `(n,)`; each is the same whatever the other rows are."""
-    matrix = np.frombuffer(b"".join(embeddings), np.float32).reshape(-1, len(probe))
+    matrix = np.concatenate(embeddings).reshape(-1, len(probe))
     similarities: Vector = np.einsum("nd,d->n", matrix, probe)
     return similarities
 
