@@ -1,63 +1,96 @@
-"""What a gallery of any size costs: `python -m bench.gallery --bundle B --dataset D`.
+"""What a gallery of any size costs: `python -m bench.gallery --sizes 100000`.
 
-The embeddings are sampled (bench/search/sampled_people.py) as a model spreads those of simulated
-people, have 4,096 numbers, and are enrolled through the gallery itself, four a person. Every stage
-runs in a process of its own, so that memory and cold starts are its own; what is finished is in a
-JSON file, one for each `--index`, and is not run again; an enrolment that was interrupted goes on.
+Embeddings of people are sampled (bench/search/sampled_people.py), have 4,096 numbers, and are
+enrolled through the gallery itself, four a person. With `--bundle` and `--dataset` they are spread
+as that model spreads those simulated people; without, a like spread is assumed. Every stage runs in
+a process of its own, so that memory and cold starts are its own. What is finished is in a JSON
+file, one for each record and index, and is not run again; an enrolment that was interrupted goes
+on. Give another model another `--folder`. The record is encrypted under the configured master key,
+which is made if there is none.
+
+A record in PostgreSQL and an index in Milvus are given by their addresses. On a machine that has
+no such servers, `python -m tests.servers postgres FOLDER $$` and `python -m tests.servers milvus
+FOLDER $$` start them from the wheels that the tests use; they end with the shell, and a file in
+FOLDER holds their ports.
 """
 
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-import numpy as np
 import tyro
-from gallery.index.rung import RungName
 
 from bench.measuring.process_memory import in_child
 from bench.search import stages
-from bench.search.sampled_people import NUMBERS, PARTS
 from bench.search.stages import BLOCK, Results, Trial
 from gait.cli import run
 from gait.errors import DataError
-from gait.golden import Golden
-from gait.manifest import FileRecord, Manifest, Shape, contract_id
 from gait.progress import progress
-from gait.variant import Variant
 from train.storage import write_atomically
 
 STAGES: dict[str, Callable[[Trial], Results]] = {
     "answers": stages.answers,
     "fill": stages.fill,
-    "from_store": stages.start_cold,
+    "start": stages.start_cold,
     "search": stages.search,
     "change": stages.change,
 }
+
+TARGETS = {
+    "start first_answer_s": "≤ 20",
+    "search one_p50_ms": "≤ 12",
+    "search one_fused_p50_ms": "≤ 14",
+    "search of_32_per_second": "≥ 150",
+    "search steady_mb": "≤ 1,000",
+    "search recall_1": "≥ 0.999",
+}
+"""At 1,000,000 templates, in a folder and in memory, on two cores."""
 
 
 @dataclass(frozen=True)
 class Arguments:
     """Measures galleries of several sizes."""
 
-    bundle: Path
-    """Model bundle of export.onnx, whose embeddings are fitted."""
-    dataset: Path
-    """Tree of simulated people that the model was not trained on."""
+    bundle: Path | None = None
+    """Model bundle of export.onnx, whose embeddings are fitted; needs --dataset."""
+    dataset: Path | None = None
+    """Tree of simulated people that the model was not trained on; needs --bundle."""
     folder: Path = Path("work/bench")
-    """Where galleries, embeddings and results lie: 17 kB a template."""
+    """Where galleries, exact answers and results lie: 17 kB a template."""
     sizes: tuple[int, ...] = (10_000, 100_000)
     """Templates; multiples of 1000."""
+    record: str = "folder"
+    """`folder`, or postgresql://HOST:PORT/DATABASE."""
+    index: str = "memory"
+    """`memory`, or milvus://HOST:PORT."""
     queries: int = 1000
     """Probes."""
     stages: tuple[str, ...] = tuple(STAGES)
     """Which stages to run."""
-    index: Literal["auto", "exact", "int8", "bits"] = "auto"
-    """How the gallery holds embeddings for search; auto leaves it to their number."""
     json: bool = False
     """Print JSON instead of the table."""
+
+    @property
+    def source(self) -> tuple[Path, Path] | None:
+        """What embeddings are fitted to.
+
+        Raises:
+            DataError: half of it is given.
+        """
+        if self.bundle is None and self.dataset is None:
+            return None
+        if self.bundle is None or self.dataset is None:
+            raise DataError("got one of --bundle and --dataset, need both or neither")
+        return self.bundle, self.dataset
+
+    @property
+    def results(self) -> Path:
+        """The file of what was measured with this record and this index."""
+        record, index = (text.split("://")[0] for text in (self.record, self.index))
+        return self.folder / f"{record}-{index}.json"
 
 
 def main() -> None:
@@ -67,73 +100,45 @@ def main() -> None:
         raise DataError(f"got sizes {wrong}, need multiples of {BLOCK}")
     if unknown := set(arguments.stages) - set(STAGES):
         raise DataError(f"got stages {sorted(unknown)}, there are {list(STAGES)}")
-    full_size_bundle(arguments.bundle, arguments.folder / "bundle")
-    file = arguments.folder / f"gallery-{arguments.index}.json"
+    arguments.folder.mkdir(parents=True, exist_ok=True)
+    file = arguments.results
     results: dict[str, Any] = json.loads(file.read_text()) if file.exists() else {}
+    trial = _trials(arguments)
     jobs = [(size, stage) for size in arguments.sizes for stage in arguments.stages]
     with progress() as bar:
         for size, stage in bar.track(jobs, description="stages"):
             of_size = results.setdefault(str(size), {})
             if stage not in of_size:
-                of_size[stage] = in_child(STAGES[stage], _trial(arguments, size))
+                of_size[stage] = in_child(STAGES[stage], trial(size))
                 write_atomically(file, json.dumps(results, indent=1).encode())
     shown = {size: results[str(size)] for size in arguments.sizes}
     print(json.dumps(shown, indent=1) if arguments.json else "\n".join(_table(shown)))
 
 
-def full_size_bundle(bundle: Path, copy: Path) -> None:
-    """A copy of a bundle that says its embeddings have full size; it cannot embed.
-
-    A gallery only asks a bundle whose embeddings it holds and how long they are.
-    """
-    if copy.exists():
-        return
-    copy.mkdir(parents=True)
-    manifest = Manifest.load(bundle)
-    shape = Shape(parts=PARTS, dim=NUMBERS)
-    contents = {name: data + b"\0" for name, data in manifest.contents(bundle).items()}
-    files = {name: FileRecord.of(data) for name, data in contents.items()}
-    golden = Golden.of(0, (1,), np.zeros((1, PARTS, NUMBERS), np.float32), 1e-3)
-    models = {
-        m: model.model_copy(update={"golden": golden}) for m, model in manifest.models.items()
-    }
-    for name, data in contents.items():
-        (copy / name).write_bytes(data)
-    contract = contract_id(models, files)
-    fp32 = manifest.variants[Variant.FP32].model_copy(update={"models": models})
-    update = {"embedding": shape, "files": files, "contract": contract}
-    update |= {"variants": {Variant.FP32: fp32}}
-    manifest.model_copy(update=update).save(copy)
-
-
-def _trial(arguments: Arguments, size: int) -> Trial:
-    return Trial(
-        arguments.folder,
-        size,
-        arguments.queries,
-        arguments.bundle,
-        arguments.dataset,
-        None if arguments.index == "auto" else RungName(arguments.index),
-    )
+def _trials(arguments: Arguments) -> Callable[[int], Trial]:
+    source, index = arguments.source, arguments.index
+    record = None if arguments.record == "folder" else arguments.record
+    return lambda size: Trial(arguments.folder, size, arguments.queries, source, record, index)
 
 
 def _table(results: dict[int, dict[str, Results]]) -> list[str]:
-    names = [(s, k) for s in STAGES for k in _keys(results, s)]
-    lines = ["".join([f"{os.cpu_count()} cores".ljust(36), *(f"{n:>14,}" for n in results)])]
+    cores = f"{len(os.sched_getaffinity(0))} cores"
+    head = [f"{cores:36}", *(f"{size:>14,}" for size in results), f"{'aim at 10⁶':>14}"]
+    names = [(s, k) for s in STAGES for k in dict.fromkeys(_keys(results, s))]
+    lines = ["".join(head)]
     for stage, key in names:
         cells = [_shown(of_size.get(stage, {}).get(key)) for of_size in results.values()]
-        lines.append("".join([f"{stage} {key}".ljust(36), *(f"{cell:>14}" for cell in cells)]))
-    return lines
+        cells.append(TARGETS.get(f"{stage} {key}", ""))
+        lines.append(f"{stage} {key}".ljust(36) + "".join(f"{cell:>14}" for cell in cells))
+    return [line.rstrip() for line in lines]
 
 
-def _keys(results: dict[int, dict[str, Results]], stage: str) -> Sequence[str]:
-    return list(dict.fromkeys(k for r in results.values() for k in r.get(stage, {})))
+def _keys(results: dict[int, dict[str, Results]], stage: str) -> list[str]:
+    return [key for of_size in results.values() for key in of_size.get(stage, {})]
 
 
-def _shown(value: float | str | None) -> str:
-    if value is None:
-        return "–"
-    return value if isinstance(value, str) else f"{value:,.4g}"
+def _shown(value: float | None) -> str:
+    return "–" if value is None else f"{value:,.4g}"
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ the exact answers come from the embeddings themselves and not from a gallery.
 import hashlib
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -15,17 +15,19 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from gallery.index.rung import RungName
 from numpy.typing import NDArray
 
 from bench.accuracy.embedded_walks import embedded_walks
 from bench.measuring.process_memory import ProcessMemory
-from bench.search.sampled_people import Lift, Matrix, Population, Sample
-from gait.errors import GaitError
+from bench.search.sampled_people import NUMBERS, PARTS, Lift, Matrix, Population, Sample
+from gait.errors import GaitError, GalleryNotFoundError
 from gait.modality import Modality
-from gallery.decision.fusion import Fusion
-from gallery.gallery import Gallery, create_gallery, open_gallery
-from gallery.template import Authorisation, Enrolment
+from gallery.decision.fusion import DEFAULT, Fusion
+from gallery.gallery import Gallery, open_gallery
+from gallery.record.creation import create_record
+from gallery.record.location import Folder, parse_location
+from gallery.record.master_key import MasterKey
+from gallery.template import Authorisation, Enrolment, Vector
 
 EACH = 4
 """Templates of a person, half of them of each modality."""
@@ -34,10 +36,12 @@ BLOCK = 1000
 DEEP = 10
 """Candidates asked for and compared with the exact ones."""
 IN_FLIGHT = 32
+CONTRACT = "sampled people"
+"""Identity of the model that the embeddings are said to be of."""
 CHANGES = 50
 """People enrolled and erased again, one at a time."""
 
-Results = dict[str, float | str]
+Results = dict[str, float]
 
 
 @dataclass(frozen=True)
@@ -45,29 +49,39 @@ class Trial:
     """One size.
 
     Args:
-        folder: of the gallery, the bundle, and the exact answers.
+        folder: of the exact answers, and of a gallery that is a folder.
         size: templates, a multiple of `BLOCK`.
         queries: probes.
-        bundle: of the model whose embeddings are fitted.
-        dataset: simulated people that it was not trained on.
-        index: the rung to use at any size; None leaves it to the size.
+        source: model bundle, and the simulated people whose embeddings by it are fitted; None for
+            the spread that is assumed without a model.
+        record: URL of a PostgreSQL database; None for a folder.
+        index: `memory` or `milvus://HOST:PORT`.
     """
 
     folder: Path
     size: int
     queries: int
-    bundle: Path
-    dataset: Path
-    index: RungName | None
+    source: tuple[Path, Path] | None
+    record: str | None
+    index: str
 
     @property
     def gallery(self) -> str:
         """Where the gallery is."""
-        return str(self.folder / f"gallery-{self.size}")
+        if self.record is None:
+            return str(self.folder / f"gallery-{self.size}")
+        return f"{self.record}{'&' if '?' in self.record else '?'}gallery=bench-{self.size}"
+
+    def open(self) -> Gallery:
+        """The gallery, open."""
+        return open_gallery(self.gallery, contract=CONTRACT, index=self.index)
 
     def population(self) -> Population:
-        """Fitted to the embedded walks."""
-        return Population.of(embedded_walks(self.dataset, self.bundle, self.folder))
+        """Whose clips are enrolled."""
+        if self.source is None:
+            return Population.assumed()
+        bundle, dataset = self.source
+        return Population.of(embedded_walks(dataset, bundle, self.folder))
 
     def block(self, population: Population, number: int) -> tuple[Matrix, Sample]:
         """People of a block, and their clips, `EACH` in a row."""
@@ -95,7 +109,8 @@ def fill(trial: Trial) -> Results:
     authorisation = Authorisation("benchmark", datetime.now(UTC) + timedelta(days=365))
     memory = ProcessMemory()
     seconds, made = 0.0, 0
-    with _opened(trial) as gallery:
+    _make(trial)
+    with trial.open() as gallery:
         for number in range(gallery.counts().templates // BLOCK, trial.blocks()):
             sample = trial.block(population, number)[1]
             people = np.arange(BLOCK) // EACH + number * (BLOCK // EACH)
@@ -109,7 +124,7 @@ def fill(trial: Trial) -> Results:
         "seconds": seconds,
         "templates_per_second": made / seconds if made else float("nan"),
         "peak_mb": memory.peak(),
-        "disk_mb": _bytes(Path(trial.gallery)) / 1e6,
+        "disk_mb": sum(path.stat().st_size for path in _files(trial)) / 1e6,
     }
 
 
@@ -134,64 +149,54 @@ def answers(trial: Trial) -> Results:
 
 
 def start_cold(trial: Trial) -> Results:
-    """Opens the gallery and answers once; the files are dropped from the page cache before."""
+    """Opens the gallery and answers once. Files of a folder leave the page cache before."""
     population = trial.population()
     lift = Lift.of(population.parts, population.dimension // population.parts)
     (probe,) = lift(trial.probes(population).embeddings[:1])
-    _drop_from_cache(Path(trial.gallery))
+    _drop_from_cache(trial)
     memory = ProcessMemory()
     start = time.perf_counter()
-    with open_gallery(Path(trial.gallery), index=trial.index) as gallery:
+    with trial.open() as gallery:
         opened = time.perf_counter() - start
         gallery.refresh()
         ready = time.perf_counter() - start
         gallery.identify(probe)
         found = time.perf_counter() - start
-        rung, steady = gallery.rung, memory.steady()
+        steady = memory.steady()
     return {
         "opened_s": opened,
         "ready_s": ready,
         "first_answer_s": found,
-        "rung": rung,
         "steady_mb": steady,
         "peak_mb": memory.peak(),
     }
 
 
 def search(trial: Trial) -> Results:
-    """Asks for every probe, alone and 32 at a time; recall; memory."""
+    """Searches for every probe, alone and 32 at a time; recall; memory."""
     population = trial.population()
     lift = Lift.of(population.parts, population.dimension // population.parts)
     probes = lift(trial.probes(population).embeddings)
-    memory = ProcessMemory()
-    with open_gallery(Path(trial.gallery), index=trial.index) as gallery:
+    memory, results = ProcessMemory(), Results()
+    with trial.open() as gallery:
         gallery.refresh()
-        for probe in probes[:20]:
-            gallery.identify(probe, DEEP)
-        alone, found = [], []
-        for probe in probes:
-            start = time.perf_counter()
-            candidates = gallery.identify(probe, DEEP)
-            alone.append(1000 * (time.perf_counter() - start))
-            found.append([int(c.subject) for c in candidates])
-        fused = [
-            _milliseconds(partial(gallery.identify, probe, DEEP, fusion=Fusion.TOP_MEAN))
+        for name, fusion in (("", Fusion.BEST), ("_fused", DEFAULT)):
+            identify = partial(gallery.identify, top_k=DEEP, fusion=fusion)
+            for probe in probes[:20]:
+                identify(probe)
+            alone = [_milliseconds(partial(identify, probe)) for probe in probes]
+            results |= _quantiles(f"one{name}", alone)
+            together, rate = _in_flight(identify, probes)
+            results |= _quantiles(f"of_32{name}", together)
+            results |= {f"of_32{name}_per_second": rate}
+        found = [
+            [int(each.subject) for each in gallery.identify(probe, DEEP, fusion=Fusion.BEST)]
             for probe in probes
         ]
-        together, rate = _in_flight(gallery, probes)
-        health = gallery.health()
-        facts: Results = {"rung": gallery.rung, "self_hit": health.self_hit}
-        steady = memory.steady()
+        results |= {"steady_mb": memory.steady(), "peak_mb": memory.peak()}
+        results |= {"self_hit": gallery.health().self_hit}
     exact = np.load(_answers(trial))
-    return (
-        facts
-        | _quantiles("one", alone)
-        | _quantiles("one_fused", fused)
-        | _quantiles("of_32", together)
-        | {"of_32_per_second": rate}
-        | {"recall_1": recall(found, exact, 1), "recall_10": recall(found, exact, DEEP)}
-        | {"steady_mb": steady, "peak_mb": memory.peak()}
-    )
+    return results | {f"recall_{k}": recall(found, exact, k) for k in (1, DEEP)}
 
 
 def change(trial: Trial) -> Results:
@@ -209,7 +214,7 @@ def change(trial: Trial) -> Results:
     people = np.arange(CHANGES) + trial.size
     batch = _enrolments(lift(sample.embeddings), people, sample.modalities, authorisation)
     enrolled, erased = [], []
-    with open_gallery(Path(trial.gallery), index=trial.index) as gallery:
+    with trial.open() as gallery:
         gallery.refresh()
         for one in batch:
             enrolled.append(_milliseconds(partial(gallery.enrol, [one])))
@@ -227,10 +232,15 @@ def recall(found: Sequence[Sequence[int]], exact: NDArray[np.int64], k: int) -> 
     return float(np.mean([len(set(f[:k]) & set(e[:k])) / k for f, e in pairs]))
 
 
-def _opened(trial: Trial) -> Gallery:
-    if Path(trial.gallery).exists():
-        return open_gallery(Path(trial.gallery))
-    return create_gallery(Path(trial.gallery), trial.folder / "bundle")
+def _make(trial: Trial) -> None:
+    """Makes the gallery, without a bundle, unless it is there."""
+    where = parse_location(trial.gallery)
+    try:
+        trial.open().close()
+    except GalleryNotFoundError:
+        if isinstance(where, Folder):
+            where.path.mkdir(parents=True, exist_ok=True)
+        create_record(where, CONTRACT, PARTS * NUMBERS, MasterKey.load(create=True))
 
 
 def _enrolments(
@@ -262,11 +272,11 @@ def _check(gallery: Gallery, one: Enrolment, present: bool) -> None:
         raise GaitError(f"{one.subject} was {'not ' * present}found, is it enrolled: {present}")
 
 
-def _in_flight(gallery: Gallery, probes: Matrix) -> tuple[list[float], float]:
+def _in_flight(identify: Callable[[Vector], object], probes: Matrix) -> tuple[list[float], float]:
     """Milliseconds of each query when 32 callers wait for theirs, and queries a second."""
     with ThreadPoolExecutor(IN_FLIGHT) as pool:
         start = time.perf_counter()
-        took = list(pool.map(lambda p: _milliseconds(partial(gallery.identify, p, DEEP)), probes))
+        took = list(pool.map(lambda probe: _milliseconds(partial(identify, probe)), probes))
         return took, len(took) / (time.perf_counter() - start)
 
 
@@ -277,24 +287,21 @@ def _milliseconds(work: Callable[[], object]) -> float:
 
 
 def _quantiles(name: str, milliseconds: Sequence[float]) -> Results:
-    p50, p99 = np.quantile(milliseconds, [0.5, 0.99])
-    return {f"{name}_p50_ms": float(p50), f"{name}_p99_ms": float(p99)}
+    p50, p95 = np.quantile(milliseconds, [0.5, 0.95])
+    return {f"{name}_p50_ms": float(p50), f"{name}_p95_ms": float(p95)}
 
 
 def _answers(trial: Trial) -> Path:
     return trial.folder / f"answers-{trial.size}-{trial.queries}.npy"
 
 
-def _files(folder: Path) -> Iterator[Path]:
-    return (path for path in folder.rglob("*") if path.is_file())
+def _files(trial: Trial) -> list[Path]:
+    """Files of a gallery that is a folder."""
+    return [path for path in Path(trial.gallery).rglob("*") if path.is_file()]
 
 
-def _bytes(folder: Path) -> int:
-    return sum(path.stat().st_size for path in _files(folder))
-
-
-def _drop_from_cache(folder: Path) -> None:
-    for path in _files(folder):
+def _drop_from_cache(trial: Trial) -> None:
+    for path in _files(trial):
         handle = os.open(path, os.O_RDONLY)
         try:
             os.fsync(handle)

@@ -6,6 +6,7 @@ decrypted, so they are the same to the bit whatever the index is and however lat
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -15,17 +16,18 @@ from gallery.index.codes import codes_of
 from gallery.index.interface import Index
 from gallery.record.reading import RecordReader
 from gallery.record.sealing import Held, Row
-from gallery.template import Candidate, Matrix, Vector
+from gallery.template import Candidate, Vector
 
 COMPARED = 64
 """Templates, at least, that are compared exactly with a probe (docs/gallery.md)."""
-_EACH = 4
+_EACH = 2
 """Templates, at least, for each subject wanted."""
 _GROWTH = 2
+_AHEAD = 2
+"""Times as many templates are proposed as are compared first: often the list grows once."""
 
 
-@dataclass(frozen=True)
-class Rated:
+class Rated(NamedTuple):
     """A template and its exact similarity to the probe, -1..1."""
 
     row: Row
@@ -72,7 +74,7 @@ class Identification:
         rows, embeddings = self.record.opened(valid)
         if not rows:
             return []
-        similarities = similarities_to(self.probe, np.stack(embeddings)).tolist()
+        similarities = similarities_to(self.probe, embeddings).tolist()
         return [Rated(row, s) for row, s in zip(rows, similarities, strict=True)]
 
     def _valid(self, row: Row) -> bool:
@@ -94,15 +96,19 @@ class Identification:
         The list that is compared grows until it holds so many subjects, and the last of them
         stands clearly before its end: by then a template further down could not matter.
         """
-        asked, compared, seen = max(COMPARED, _EACH * (top_k + further)), list[Rated](), set[int]()
+        count, proposed, complete = max(COMPARED, _EACH * (top_k + further)), list[int](), False
+        compared, seen = list[Rated](), set[int]()
         while True:
-            proposed = self._templates(asked)
-            new = [template for template in proposed if template not in seen]
+            if count > len(proposed) and not complete:
+                proposed = self._templates(_AHEAD * count)
+                complete = len(proposed) < _AHEAD * count
+            new = [template for template in proposed[:count] if template not in seen]
             seen.update(new)
             compared = sorted(compared + self.rated(self.record.whole(new)), key=_order)
-            if len(proposed) < asked or self._sure(compared, proposed, top_k):
+            everything = complete and count >= len(proposed)
+            if everything or self._sure(compared, proposed[:count], top_k):
                 return compared
-            asked *= _GROWTH
+            count *= _GROWTH
 
     def _sure(self, compared: Sequence[Rated], proposed: Sequence[int], wanted: int) -> bool:
         firsts = dict[int, float]()
@@ -138,9 +144,10 @@ def fused(rated: Sequence[Rated], fusion: Fusion) -> list[Candidate]:
     return sorted(found, key=lambda candidate: (-candidate.similarity, candidate.template))
 
 
-def similarities_to(probe: Vector, embeddings: Matrix) -> Vector:
+def similarities_to(probe: Vector, embeddings: Sequence[Vector]) -> Vector:
     """Inner products `(n,)`; each is the same whatever the other rows are."""
-    similarities: Vector = np.einsum("nd,d->n", embeddings, probe)
+    matrix = np.concatenate(embeddings).reshape(-1, len(probe))
+    similarities: Vector = np.einsum("nd,d->n", matrix, probe)
     return similarities
 
 

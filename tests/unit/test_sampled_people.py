@@ -101,3 +101,17 @@ def test_likeness_of_people_who_are_told_apart_without_fail() -> None:
     assert (row.same, row.different, row.rank1) == ([1, 1, 1], [0, 0, 0], 100)
     drawn = sampled(walks, who)
     assert {found.shape for found in drawn.values()} == {(len(walks), P * D)}
+
+
+def test_the_assumed_spread_has_the_similarities_that_it_names() -> None:
+    population, rng = Population.assumed(), np.random.default_rng(1)
+    own = population.people(161, rng)
+    one, again, other = (
+        population.clips(own, np.full(161, sensor), seed).embeddings
+        for seed, sensor in enumerate((0, 0, 1))
+    )
+    similar = one @ again.T
+    assert np.median(np.diag(similar)) == pytest.approx(0.80, abs=0.02)
+    assert np.median(np.sum(one * other, axis=1)) == pytest.approx(0.75, abs=0.02)
+    np.fill_diagonal(similar, -1)
+    assert np.median(similar.max(axis=1)) == pytest.approx(0.61, abs=0.03)
