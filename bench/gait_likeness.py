@@ -22,15 +22,15 @@ from torch.nn import functional as F
 
 from gait.cli import run
 from gait.silhouette import align
-from train.simulate.body import RestBody, pose
-from train.simulate.camera import photograph, segment
-from train.simulate.capsules import capsule_basis
+from train.simulate.bodies.body import RestBody, pose
+from train.simulate.bodies.capsules import capsule_basis
 from train.simulate.identity import drawn_walker, sample_shape, stylist
 from train.simulate.measure_gait import measure
 from train.simulate.mocap.stretches import sample
-from train.simulate.motion import RATE, Motion
-from train.simulate.motion_library import MotionLibrary
-from train.simulate.scene import CAMERA_BELOW, VIEWS, lay_path, lower, place
+from train.simulate.movement.motion import RATE, Motion
+from train.simulate.movement.motion_library import MotionLibrary
+from train.simulate.sensors.camera import photograph, segment
+from train.simulate.sensors.scene import CAMERA_BELOW, VIEWS, lay_path, lower, place
 
 Clips = NDArray[np.float32]
 Mover = Callable[[RestBody, np.random.Generator], Motion]

@@ -26,7 +26,7 @@ from train.data.walkers import walkers_pack
 from train.loop.training_run import LAST
 from train.presets import differences
 from train.simulate.config import SimulateConfig
-from train.simulate.recorded import find_people
+from train.simulate.movement.recorded import find_people
 from train.storage import write_atomically
 
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from train.simulate.motion import PARENTS, SEGMENTS, Motion
-from train.simulate.rotation import about, align
+from train.simulate.movement.motion import PARENTS, SEGMENTS, Motion
+from train.simulate.movement.rotation import about, align
 
 Array = NDArray[np.float64]
 

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from gait.decode import archive, npy
 from gait.decode.archive import Archive
-from gait.decode.cloud import Cloud, decode_bins, split_padded
 from gait.decode.frames import (
     Layout,
     check_size,
@@ -22,10 +21,7 @@ from gait.decode.frames import (
     to_range_views,
 )
 from gait.decode.kind import advice, is_frame_name, video_container
-from gait.decode.las import MAGIC as LAS_MAGIC
-from gait.decode.las import decode_las
 from gait.decode.limits import Limits
-from gait.decode.pcd import check_compressed, decode_pcd, is_pcd
 from gait.decode.picture import (
     LOSSY_FLOOR,
     Picture,
@@ -35,7 +31,11 @@ from gait.decode.picture import (
     lit_pixels,
 )
 from gait.decode.picture_header import still_kind, tiff_pages
-from gait.decode.ply import decode_ply, is_ply
+from gait.decode.points.cloud import Cloud, decode_bins, split_padded
+from gait.decode.points.las import MAGIC as LAS_MAGIC
+from gait.decode.points.las import decode_las
+from gait.decode.points.pcd import check_compressed, decode_pcd, is_pcd
+from gait.decode.points.ply import decode_ply, is_ply
 from gait.decode.video import LOSSLESS, decode_video, trimmed
 from gait.errors import (
     ClipEmptyError,

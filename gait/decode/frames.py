@@ -21,9 +21,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gait.decode.cloud import AXES, fields_xyz
 from gait.decode.limits import Limits
 from gait.decode.npy import Header
+from gait.decode.points.cloud import AXES, fields_xyz
 from gait.errors import ClipDtypeError, ClipEmptyError, ClipShapeError
 from gait.silhouette import FOREGROUND
 

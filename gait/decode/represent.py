@@ -8,10 +8,10 @@ from numpy.typing import NDArray
 
 from gait.aligned import Aligned, require_frames
 from gait.crop import fit
-from gait.decode.cloud import Cloud
 from gait.decode.content import Assumed, Content
-from gait.decode.ground import without_ground
 from gait.decode.picture import lit_pixels
+from gait.decode.points.cloud import Cloud
+from gait.decode.points.ground import without_ground
 from gait.errors import ClipError
 from gait.modality import SIZE, Modality
 from gait.range_view import MIN_PIXELS, MIN_ROWS, Forward, project

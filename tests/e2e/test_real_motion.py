@@ -10,14 +10,14 @@ from numpy.typing import NDArray
 
 from gait.sustech1k import find_sequences, load_range_views, load_silhouettes
 from tests.recorded_walks import CMU_WALKS, needs_cmu_walks
-from train.simulate.body import joints, pose
-from train.simulate.capsules import capsule_basis
+from train.simulate.bodies.body import joints, pose
+from train.simulate.bodies.capsules import capsule_basis
 from train.simulate.config import SimulateConfig
 from train.simulate.identity import Carrier
 from train.simulate.mocap.stretches import Stretch, sample
-from train.simulate.motion import SEGMENTS, Motion
-from train.simulate.motion_library import MotionLibrary
-from train.simulate.recorded import recorded_identity
+from train.simulate.movement.motion import SEGMENTS, Motion
+from train.simulate.movement.motion_library import MotionLibrary
+from train.simulate.movement.recorded import recorded_identity
 from train.simulate.run import simulate
 
 pytestmark = needs_cmu_walks

@@ -8,7 +8,7 @@ from train.simulate.mocap.asf import parse_asf
 from train.simulate.mocap.bvh import parse_bvh
 from train.simulate.mocap.recording import Skeleton
 from train.simulate.mocap.source import Source
-from train.simulate.motion import SEGMENTS
+from train.simulate.movement.motion import SEGMENTS
 
 RIGS = {
     "cmu bvh": (

@@ -11,7 +11,7 @@ import bench.gait_likeness
 from bench.gait_likeness import PIXELS, area, film, learn, main, score
 from tests.recorded_walks import CMU_WALKS, needs_cmu_walks
 from train.simulate.identity import stylist
-from train.simulate.walking import stand
+from train.simulate.movement.walking import stand
 
 
 def test_the_area_is_the_share_of_pairs_in_order() -> None:

@@ -6,15 +6,15 @@ from numpy.typing import NDArray
 
 from tests.bvh_styles import OFFSETS, STYLES, write_bvh
 from tests.recorded_walks import CMU_WALKS, needs_cmu_walks
-from train.simulate.gait_curves import sample_style
 from train.simulate.mocap.anatomy import find_segments, guess_unit
 from train.simulate.mocap.bvh import parse_bvh
 from train.simulate.mocap.retarget import retarget
 from train.simulate.mocap.source import Source
 from train.simulate.mocap.stretches import find_stretches, sample
-from train.simulate.motion import REFERENCE, SEGMENTS, Motion
-from train.simulate.motion_library import MotionLibrary
-from train.simulate.walking import walk
+from train.simulate.movement.gait_curves import sample_style
+from train.simulate.movement.motion import REFERENCE, SEGMENTS, Motion
+from train.simulate.movement.motion_library import MotionLibrary
+from train.simulate.movement.walking import walk
 
 Array = NDArray[np.float64]
 

@@ -15,8 +15,8 @@ import pytest
 from numpy.typing import NDArray
 
 from gait.decode import Limits, decode_clip
-from gait.decode.ground import without_ground
 from gait.decode.kind import advice
+from gait.decode.points.ground import without_ground
 from gait.errors import (
     ClipDtypeError,
     ClipEmptyError,

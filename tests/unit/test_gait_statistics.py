@@ -8,17 +8,8 @@ from numpy.typing import NDArray
 
 from gait.errors import MotionFileError
 from tests.recorded_walks import CMU_WALKS, needs_cmu_walks
-from train.simulate.body import FRAMES, joints
-from train.simulate.capsules import capsule_basis
-from train.simulate.gait_statistics import (
-    SIZE,
-    SPEEDS,
-    Gait,
-    GaitStatistics,
-    gait_statistics,
-    sample_gait,
-    walk_like,
-)
+from train.simulate.bodies.body import FRAMES, joints
+from train.simulate.bodies.capsules import capsule_basis
 from train.simulate.identity import (
     Carrier,
     GaitSource,
@@ -28,8 +19,17 @@ from train.simulate.identity import (
 )
 from train.simulate.measure_gait import Cycles, find_cycles, measure
 from train.simulate.mocap.stretches import Stretch
-from train.simulate.motion import SEGMENTS, Motion
-from train.simulate.motion_library import MotionLibrary
+from train.simulate.movement.gait_statistics import (
+    SIZE,
+    SPEEDS,
+    Gait,
+    GaitStatistics,
+    gait_statistics,
+    sample_gait,
+    walk_like,
+)
+from train.simulate.movement.motion import SEGMENTS, Motion
+from train.simulate.movement.motion_library import MotionLibrary
 
 BODY = capsule_basis().shape(*average_shape(3))
 TABLE = gait_statistics()

@@ -6,7 +6,7 @@ import time
 import pytest
 
 import tests.clip_files as files
-from gait.decode.lzf import decompress
+from gait.decode.points.lzf import decompress
 from gait.errors import CorruptFileError
 
 pytestmark = pytest.mark.serving

@@ -9,9 +9,9 @@ from gait.errors import MotionFileError
 from tests import walking_files
 from train.simulate.config import SimulateConfig
 from train.simulate.mocap.archive import find_files
-from train.simulate.motion import SEGMENTS
-from train.simulate.motion_library import MotionLibrary
-from train.simulate.recorded import find_people
+from train.simulate.movement.motion import SEGMENTS
+from train.simulate.movement.motion_library import MotionLibrary
+from train.simulate.movement.recorded import find_people
 
 
 @pytest.fixture

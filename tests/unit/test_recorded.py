@@ -6,13 +6,13 @@ from pydantic import ValidationError
 
 from gait.errors import ConfigError, MotionFileError
 from tests import walking_files
-from train.simulate.body import joints, limb_lengths
-from train.simulate.capsules import capsule_basis
+from train.simulate.bodies.body import joints, limb_lengths
+from train.simulate.bodies.capsules import capsule_basis
 from train.simulate.config import SimulateConfig
 from train.simulate.identity import Carrier, average_shape
-from train.simulate.motion import SEGMENTS
-from train.simulate.motion_library import MotionLibrary
-from train.simulate.recorded import find_people, recorded_identity
+from train.simulate.movement.motion import SEGMENTS
+from train.simulate.movement.motion_library import MotionLibrary
+from train.simulate.movement.recorded import find_people, recorded_identity
 from train.simulate.studio import open_studio
 
 

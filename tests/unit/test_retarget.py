@@ -12,8 +12,8 @@ from train.simulate.mocap.bvh import parse_bvh
 from train.simulate.mocap.recording import Recording
 from train.simulate.mocap.retarget import retarget
 from train.simulate.mocap.source import Source
-from train.simulate.motion import REFERENCE, SEGMENTS
-from train.simulate.rotation import about
+from train.simulate.movement.motion import REFERENCE, SEGMENTS
+from train.simulate.movement.rotation import about
 
 
 def recording(pose: str = "") -> Recording:

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from train.simulate.rotation import about, align, euler, from_vector, nearest, to_vector
+from train.simulate.movement.rotation import about, align, euler, from_vector, nearest, to_vector
 
 ANGLES = st.floats(-7, 7)
 

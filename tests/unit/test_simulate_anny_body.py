@@ -4,14 +4,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from train.simulate import anny_body
-from train.simulate.anny_body import basis_file
-from train.simulate.basis import BodyBasis
-from train.simulate.body import FRAMES, joints, pose
-from train.simulate.capsules import capsule_basis
-from train.simulate.gait_curves import average_style
+from train.simulate.bodies import anny_body
+from train.simulate.bodies.anny_body import basis_file
+from train.simulate.bodies.basis import BodyBasis
+from train.simulate.bodies.body import FRAMES, joints, pose
+from train.simulate.bodies.capsules import capsule_basis
 from train.simulate.identity import average_shape, sample_shape
-from train.simulate.walking import walk
+from train.simulate.movement.gait_curves import average_style
+from train.simulate.movement.walking import walk
 
 
 @pytest.fixture

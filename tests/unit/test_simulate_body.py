@@ -3,12 +3,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from train.simulate.body import FRAMES, RestBody, joints, pose, rest_body, stretch
-from train.simulate.capsules import capsule_basis
-from train.simulate.gait_curves import average_style
+from train.simulate.bodies.body import FRAMES, RestBody, joints, pose, rest_body, stretch
+from train.simulate.bodies.capsules import capsule_basis
 from train.simulate.identity import average_shape
-from train.simulate.motion import REFERENCE, SEGMENTS, Motion
-from train.simulate.walking import about_x, about_y, walk
+from train.simulate.movement.gait_curves import average_style
+from train.simulate.movement.motion import REFERENCE, SEGMENTS, Motion
+from train.simulate.movement.walking import about_x, about_y, walk
 
 LIMBS = {"upper_arm": "forearm", "forearm": "hand", "thigh": "shank", "shank": "foot"}
 

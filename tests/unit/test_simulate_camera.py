@@ -1,6 +1,6 @@
 import numpy as np
 
-from train.simulate.camera import FOCAL, photograph, segment
+from train.simulate.sensors.camera import FOCAL, photograph, segment
 
 
 def block(distance: float, left: float = 0.0, spacing: float = 0.01) -> np.ndarray:

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from train.simulate.body import RestBody, joints, pose
-from train.simulate.capsules import capsule_basis
+from train.simulate.bodies.body import RestBody, joints, pose
+from train.simulate.bodies.capsules import capsule_basis
 from train.simulate.conditions import (
     Condition,
     carry_box,
@@ -13,12 +13,12 @@ from train.simulate.conditions import (
     wear_thick,
     wear_uniform,
 )
-from train.simulate.gait_curves import average_style
 from train.simulate.identity import average_shape, sample_shape
-from train.simulate.motion import SEGMENTS, Motion
-from train.simulate.scene import VIEWS
+from train.simulate.movement.gait_curves import average_style
+from train.simulate.movement.motion import SEGMENTS, Motion
+from train.simulate.movement.walking import walk
+from train.simulate.sensors.scene import VIEWS
 from train.simulate.walk import Sighting, observe
-from train.simulate.walking import walk
 
 BASIS = capsule_basis()
 BODY = BASIS.shape(*average_shape(3))

@@ -1,17 +1,17 @@
 import numpy as np
 import pytest
 
-from train.simulate.body import FRAMES, joints, pose
-from train.simulate.capsules import capsule_basis
-from train.simulate.gait_curves import (
+from train.simulate.bodies.body import FRAMES, joints, pose
+from train.simulate.bodies.capsules import capsule_basis
+from train.simulate.identity import average_shape
+from train.simulate.movement.gait_curves import (
     LIMBS,
     Style,
     average_style,
     sample_style,
 )
-from train.simulate.identity import average_shape
-from train.simulate.motion import SEGMENTS, Motion
-from train.simulate.walking import hold, stand, walk
+from train.simulate.movement.motion import SEGMENTS, Motion
+from train.simulate.movement.walking import hold, stand, walk
 
 BODY = capsule_basis().shape(*average_shape(3))
 

@@ -4,8 +4,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from train.simulate.basis import VARIATIONS, BodyBasis, phenotype_weights
-from train.simulate.capsules import capsule_basis
+from train.simulate.bodies.basis import VARIATIONS, BodyBasis, phenotype_weights
+from train.simulate.bodies.capsules import capsule_basis
 from train.simulate.identity import Carrier, Identity, sample_identity, sample_shape
 
 BASIS = capsule_basis()

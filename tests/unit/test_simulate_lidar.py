@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from train.simulate.lidar import BEAMS, NOISE, scan
+from train.simulate.sensors.lidar import BEAMS, NOISE, scan
 
 
 def wall(

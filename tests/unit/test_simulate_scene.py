@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from train.simulate.scene import (
+from train.simulate.sensors.scene import (
     CLOSEST,
     VIEWS,
     Occluder,

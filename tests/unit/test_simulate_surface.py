@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from train.simulate import shapes
-from train.simulate.surface import farthest_order, sample_mesh, vertex_normals
+from train.simulate.bodies import shapes
+from train.simulate.bodies.surface import farthest_order, sample_mesh, vertex_normals
 
 TETRAHEDRON = np.array([[0, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1]], np.float32)
 FACES = np.array([[0, 2, 1], [0, 1, 3], [0, 3, 2], [1, 2, 3]])

@@ -4,8 +4,8 @@ from numpy.typing import NDArray
 
 from train.simulate.mocap.retarget import Track
 from train.simulate.mocap.stretches import find_stretches, sample
-from train.simulate.motion import SEGMENTS
-from train.simulate.rotation import about
+from train.simulate.movement.motion import SEGMENTS
+from train.simulate.movement.rotation import about
 
 Array = NDArray[np.float64]
 

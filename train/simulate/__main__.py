@@ -11,8 +11,8 @@ import tyro
 from gait.cli import run
 from gait.errors import ConfigError
 from train.simulate.config import SimulateConfig
+from train.simulate.movement.recorded import find_people
 from train.simulate.preview import draw_preview
-from train.simulate.recorded import find_people
 from train.simulate.run import simulate
 
 

@@ -6,10 +6,10 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from train.simulate import shapes
-from train.simulate.body import FRAMES, RestBody, joints
-from train.simulate.motion import SEGMENTS, Motion
-from train.simulate.walking import hold
+from train.simulate.bodies import shapes
+from train.simulate.bodies.body import FRAMES, RestBody, joints
+from train.simulate.movement.motion import SEGMENTS, Motion
+from train.simulate.movement.walking import hold
 
 Array = NDArray[np.float32]
 

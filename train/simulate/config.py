@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from train.simulate.conditions import Condition
 from train.simulate.identity import Carrier, GaitSource
-from train.simulate.scene import CLOSEST, VIEWS
+from train.simulate.sensors.scene import CLOSEST, VIEWS
 
 CONDITIONS = tuple(condition.value for condition in Condition)
 

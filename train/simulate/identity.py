@@ -7,12 +7,17 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from train.simulate.basis import BodyBasis
-from train.simulate.body import RestBody
-from train.simulate.gait_curves import sample_style
-from train.simulate.gait_statistics import GaitStatistics, gait_statistics, sample_gait, walk_like
-from train.simulate.motion import RATE, Motion
-from train.simulate.walking import stand, walk
+from train.simulate.bodies.basis import BodyBasis
+from train.simulate.bodies.body import RestBody
+from train.simulate.movement.gait_curves import sample_style
+from train.simulate.movement.gait_statistics import (
+    GaitStatistics,
+    gait_statistics,
+    sample_gait,
+    walk_like,
+)
+from train.simulate.movement.motion import RATE, Motion
+from train.simulate.movement.walking import stand, walk
 
 
 class Carrier(StrEnum):

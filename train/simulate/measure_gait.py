@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 
 from gait.cli import run
 from gait.errors import MotionFileError
-from train.simulate.gait_statistics import CHANNELS, HARMONICS, SIZE, GaitStatistics, waves
 from train.simulate.mocap.stretches import Stretch
-from train.simulate.motion import PARENTS, SEGMENTS
-from train.simulate.motion_library import MotionLibrary
-from train.simulate.rotation import to_vector
+from train.simulate.movement.gait_statistics import CHANNELS, HARMONICS, SIZE, GaitStatistics, waves
+from train.simulate.movement.motion import PARENTS, SEGMENTS
+from train.simulate.movement.motion_library import MotionLibrary
+from train.simulate.movement.rotation import to_vector
 
 Array = NDArray[np.float64]
 

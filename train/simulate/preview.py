@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from gait.errors import StorageError
 from gait.modality import SIZE
 from train.simulate.config import SimulateConfig
-from train.simulate.recorded import find_people
+from train.simulate.movement.recorded import find_people
 from train.simulate.studio import Take, open_studio
 
 Picture = NDArray[np.uint8]

@@ -21,7 +21,7 @@ from gait.errors import DataError, LayoutError, StorageError
 from gait.progress import progress
 from gait.sustech1k import write_sequence
 from train.simulate.config import SimulateConfig
-from train.simulate.recorded import find_people
+from train.simulate.movement.recorded import find_people
 from train.simulate.studio import Studio, open_studio
 
 RECORD = "simulation.json"

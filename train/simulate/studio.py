@@ -6,15 +6,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from train.simulate.anny_body import basis_file
-from train.simulate.basis import BodyBasis
-from train.simulate.capsules import capsule_basis
+from train.simulate.bodies.anny_body import basis_file
+from train.simulate.bodies.basis import BodyBasis
+from train.simulate.bodies.capsules import capsule_basis
 from train.simulate.conditions import Condition
 from train.simulate.config import SimulateConfig, conditions_of
 from train.simulate.identity import Identity, sample_identity
-from train.simulate.motion_library import library_at
-from train.simulate.recorded import recorded_identity
-from train.simulate.scene import VIEWS
+from train.simulate.movement.motion_library import library_at
+from train.simulate.movement.recorded import recorded_identity
+from train.simulate.sensors.scene import VIEWS
 from train.simulate.walk import Sighting, observe
 
 _PERSON, _WALK = 0, 1

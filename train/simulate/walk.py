@@ -10,12 +10,12 @@ from gait.errors import ClipEmptyError
 from gait.modality import SIZE
 from gait.range_view import project
 from gait.silhouette import align
-from train.simulate.body import RestBody, pose
-from train.simulate.camera import photograph, segment
+from train.simulate.bodies.body import RestBody, pose
 from train.simulate.conditions import Condition, dress
-from train.simulate.lidar import scan
-from train.simulate.motion import RATE, Motion
-from train.simulate.scene import (
+from train.simulate.movement.motion import RATE, Motion
+from train.simulate.sensors.camera import photograph, segment
+from train.simulate.sensors.lidar import scan
+from train.simulate.sensors.scene import (
     CAMERA_BELOW,
     View,
     lay_path,

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from train.simulate.mocap.asf import Actor
 from train.simulate.mocap.recording import Recording, accumulate, place
 from train.simulate.mocap.source import MAX_FRAMES, Source
-from train.simulate.rotation import euler
+from train.simulate.movement.rotation import euler
 
 Array = NDArray[np.float64]
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from train.simulate.mocap.recording import Skeleton
 from train.simulate.mocap.source import MAX_BONES, Source
-from train.simulate.rotation import euler
+from train.simulate.movement.rotation import euler
 
 Array = NDArray[np.float64]
 Line = tuple[int, list[str]]

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from train.simulate.mocap.recording import Recording, Skeleton, accumulate, place
 from train.simulate.mocap.source import MAX_BONES, MAX_FRAMES, Source
-from train.simulate.rotation import euler
+from train.simulate.movement.rotation import euler
 
 Array = NDArray[np.float64]
 Word = tuple[int, str]

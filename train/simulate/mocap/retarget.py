@@ -9,8 +9,8 @@ from gait.errors import MotionFileError
 from train.simulate.mocap.anatomy import Segment, find_segments
 from train.simulate.mocap.recording import Recording
 from train.simulate.mocap.stance import LIMBS, make_stand, stands, trunk_line
-from train.simulate.motion import PARENTS, REFERENCE, SEGMENTS
-from train.simulate.rotation import align, nearest
+from train.simulate.movement.motion import PARENTS, REFERENCE, SEGMENTS
+from train.simulate.movement.rotation import align, nearest
 
 Array = NDArray[np.float64]
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from train.simulate.mocap.anatomy import Segment
 from train.simulate.mocap.recording import Recording
-from train.simulate.rotation import about, align, nearest
+from train.simulate.movement.rotation import about, align, nearest
 
 Array = NDArray[np.float64]
 

@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from train.simulate.mocap.retarget import Track
-from train.simulate.motion import Motion
-from train.simulate.rotation import about, nearest
+from train.simulate.movement.motion import Motion
+from train.simulate.movement.rotation import about, nearest
 
 Array = NDArray[np.float64]
 

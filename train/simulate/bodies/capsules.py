@@ -6,8 +6,8 @@ Proportions: R. Drillis and R. Contini (1966), as fractions of stature.
 import numpy as np
 from numpy.typing import NDArray
 
-from train.simulate.basis import VARIATIONS, BodyBasis
-from train.simulate.motion import SEGMENTS
+from train.simulate.bodies.basis import VARIATIONS, BodyBasis
+from train.simulate.movement.motion import SEGMENTS
 
 Array = NDArray[np.float32]
 

@@ -22,9 +22,9 @@ import numpy as np
 from filelock import FileLock
 from numpy.typing import NDArray
 
-from train.simulate.basis import BodyBasis
-from train.simulate.motion import SEGMENTS
-from train.simulate.surface import sample_mesh, vertex_normals
+from train.simulate.bodies.basis import BodyBasis
+from train.simulate.bodies.surface import sample_mesh, vertex_normals
+from train.simulate.movement.motion import SEGMENTS
 
 Array = NDArray[np.float32]
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from train.simulate.body import RestBody, rest_body
+from train.simulate.bodies.body import RestBody, rest_body
 
 Array = NDArray[np.float32]
 

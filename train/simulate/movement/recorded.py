@@ -8,8 +8,8 @@ import numpy as np
 
 from gait.errors import ConfigError, MotionFileError
 from gait.progress import progress
-from train.simulate.basis import BodyBasis
-from train.simulate.body import RestBody, limb_lengths, stretch
+from train.simulate.bodies.basis import BodyBasis
+from train.simulate.bodies.body import RestBody, limb_lengths, stretch
 from train.simulate.config import SimulateConfig
 from train.simulate.identity import (
     Carrier,
@@ -18,7 +18,7 @@ from train.simulate.identity import (
     sample_shape,
     standing,
 )
-from train.simulate.motion_library import MotionLibrary, library_at
+from train.simulate.movement.motion_library import MotionLibrary, library_at
 
 _DRAWS = 32
 """Bodies of which the one with the most fitting limbs is taken."""

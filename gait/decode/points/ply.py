@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from gait.decode.cloud import AXES, Cloud, fields_xyz
 from gait.decode.limits import Limits
-from gait.decode.pcd import ascii_points
+from gait.decode.points.cloud import AXES, Cloud, fields_xyz
+from gait.decode.points.pcd import ascii_points
 from gait.errors import CorruptFileError, UnsupportedFormatError
 
 MAGIC = b"ply"

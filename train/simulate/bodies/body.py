@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from train.simulate.motion import PARENTS, REFERENCE, SEGMENTS, Motion
-from train.simulate.rotation import align
+from train.simulate.movement.motion import PARENTS, REFERENCE, SEGMENTS, Motion
+from train.simulate.movement.rotation import align
 
 Array = NDArray[np.float32]
 

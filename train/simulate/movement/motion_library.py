@@ -18,7 +18,7 @@ from train.simulate.mocap.recording import Recording
 from train.simulate.mocap.retarget import retarget
 from train.simulate.mocap.source import Source
 from train.simulate.mocap.stretches import Stretch, find_stretches, sample
-from train.simulate.motion import RATE, Motion
+from train.simulate.movement.motion import RATE, Motion
 
 SHORTEST = 1.0
 """Seconds that a walk must last: 10 frames from any moment of the first tenth."""

@@ -6,7 +6,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from train.simulate.gait_curves import (
+from train.simulate.movement.gait_curves import (
     HARMONICS,
     TRUNK,
     Complex,
@@ -14,8 +14,8 @@ from train.simulate.gait_curves import (
     average_style,
     evaluate,
 )
-from train.simulate.motion import SEGMENTS, Motion
-from train.simulate.rotation import about
+from train.simulate.movement.motion import SEGMENTS, Motion
+from train.simulate.movement.rotation import about
 
 Array = NDArray[np.float64]
 

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gait.decode.cloud import Cloud
+from gait.decode.points.cloud import Cloud
 
 _SLAB = 0.1
 """Metres: points this little above the lowest are feet, or floor."""

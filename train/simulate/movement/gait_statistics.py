@@ -19,8 +19,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from train.simulate.motion import PARENTS, SEGMENTS, Motion
-from train.simulate.rotation import from_vector
+from train.simulate.movement.motion import PARENTS, SEGMENTS, Motion
+from train.simulate.movement.rotation import from_vector
 
 Array = NDArray[np.float64]
 

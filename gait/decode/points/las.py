@@ -4,8 +4,8 @@ import struct
 
 import numpy as np
 
-from gait.decode.cloud import Cloud
 from gait.decode.limits import Limits
+from gait.decode.points.cloud import Cloud
 from gait.errors import CorruptFileError, UnsupportedFormatError
 
 MAGIC = b"LASF"

@@ -8,9 +8,9 @@ from itertools import islice
 import numpy as np
 from numpy.typing import NDArray
 
-from gait.decode.cloud import AXES, Cloud, fields_xyz
 from gait.decode.limits import Limits
-from gait.decode.lzf import decompress
+from gait.decode.points.cloud import AXES, Cloud, fields_xyz
+from gait.decode.points.lzf import decompress
 from gait.errors import CorruptFileError, LimitExceededError, UnsupportedFormatError
 
 _MAX_HEADER = 4096

@@ -1,0 +1,1 @@
+"""Point clouds: their file formats, and the floor that is taken away."""

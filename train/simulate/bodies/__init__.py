@@ -1,0 +1,1 @@
+"""Bodies: their shapes, and the points of their surfaces."""

@@ -1,0 +1,1 @@
+"""What a camera and a LiDAR see, and from where."""
