@@ -28,7 +28,7 @@ from gallery.command_line import options
 from gallery.gallery import open_gallery
 from gallery.record import clock
 from gallery.record.copying import contents_of, rows_to_copy, split
-from gallery.record.engine import open_engine
+from gallery.record.engine import create_file, open_engine
 from gallery.record.location import BUNDLE_FOLDER, Folder, Location, parse_location
 from gallery.template import iso_time
 
@@ -96,6 +96,7 @@ def _copied(where: Location, new: Path, keys: Path) -> Backup:
     if isinstance(where, Folder):
         shutil.copytree(where.bundle, new / BUNDLE_FOLDER)
     backup = _described(new)
+    create_file(new / RECORD)
     (new / RECORD).write_text(backup.model_dump_json(indent=1) + "\n", "utf-8")
     return backup
 

@@ -24,6 +24,7 @@ from gallery.remote.replies import (
     Verified,
 )
 from gallery.remote.requests import Fields, Files, Remote
+from gallery.template import check_name
 
 T = TypeVar("T")
 
@@ -169,6 +170,12 @@ def _gallery(gallery: str) -> str:
 
 
 def _subject(gallery: str, subject: str) -> str:
+    """The path of a person; of a name that would be shortened on the way there is none.
+
+    Raises:
+        GalleryError: the name is such a name.
+    """
+    check_name(subject)
     return f"{_gallery(gallery)}/subjects/{quote(subject, safe='')}"
 
 

@@ -80,8 +80,9 @@ class Record(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    action: Action
-    outcome: Outcome
+    # Records of another version may name others, and are read all the same.
+    action: Action | Text = Field(union_mode="left_to_right")
+    outcome: Outcome | Text = Field(union_mode="left_to_right")
     request: str = Field(description="Id of the request, or name of the command.")
     caller: Text = Field(description="Id of the key; `local` without keys.")
     purpose: Text | None = None

@@ -178,7 +178,10 @@ async def _on_validation_error(request: Request, error: Exception) -> JSONRespon
     """Says which fields are wrong and why; what was sent in them is not repeated."""
     assert isinstance(error, RequestValidationError)
     wrong = [
-        {"field": kept(".".join(str(part) for part in each["loc"][1:])), "problem": each["msg"]}
+        {
+            "field": kept(".".join(str(part) for part in each["loc"][1:])),
+            "problem": each["msg"].removeprefix("Value error, "),
+        }
         for each in error.errors()
     ]
     detail = "; ".join(f"{each['field']}: {each['problem']}" for each in wrong)

@@ -2,9 +2,9 @@
 
 from functools import partial
 from http import HTTPStatus
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 
 from gait.modality import Modality
 from gallery.gallery import Gallery
@@ -16,11 +16,15 @@ from serve.routes.parameters import (
     CurrentCall,
     GalleryPath,
     problems,
+    wrong_field,
 )
 from serve.schemas.galleries import GalleryDeleted, GalleryPage, GalleryReply, NewGallery
 from serve.schemas.subjects import ReceiptReport
 
 router = APIRouter(prefix="/v1/galleries", tags=["galleries"], route_class=Guarded)
+
+
+Everyone = Annotated[bool, Query(description="`true`: all people in the gallery are to be erased.")]
 
 
 class Facts(NamedTuple):
@@ -69,8 +73,14 @@ async def gallery(call: CurrentCall, g: GalleryPath) -> GalleryReply:
     dependencies=[needs(Scope.GALLERY_DELETE, Action.DELETE_GALLERY)],
     responses=problems(404, 409),
 )
-async def delete(call: CurrentCall, g: GalleryPath) -> GalleryDeleted:
-    """Erases everyone in a gallery, then removes it."""
+async def delete(call: CurrentCall, g: GalleryPath, everyone: Everyone = False) -> GalleryDeleted:
+    """Erases everyone in a gallery, then removes it.
+
+    The query says that this is meant. Some clients shorten paths: to them the path of a person
+    called `..` is the path of the gallery.
+    """
+    if not everyone:
+        raise wrong_field("everyone", "this erases all people: say everyone=true", "query")
     receipts: list[Receipt] = []
     erase = partial(_erase_everyone, receipts)
     await call.service.work(partial(call.service.galleries.delete, g, erase))

@@ -184,6 +184,6 @@ async def read_clips(service: Service, clips: list[UploadFile]) -> list[bytes]:
     return [await clip.read() for clip in clips]
 
 
-def wrong_field(name: str, problem: str) -> RequestValidationError:
-    """The complaint about one field of a form, reported like those of the framework."""
-    return RequestValidationError([{"loc": ("body", name), "msg": problem, "type": "value_error"}])
+def wrong_field(name: str, problem: str, place: str = "body") -> RequestValidationError:
+    """The complaint about one field of a request, reported like those of the framework."""
+    return RequestValidationError([{"loc": (place, name), "msg": problem, "type": "value_error"}])

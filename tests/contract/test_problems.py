@@ -80,3 +80,13 @@ def test_the_table_of_errors_is_complete() -> None:
             assert rows.get(error.code) == str(int(status)), error.code
     for status, code in HTTP_CODES.items():
         assert rows.get(code) == str(int(status)), code
+
+
+def test_every_code_in_the_source_is_in_the_table() -> None:
+    root = Path(__file__).parents[2]
+    text = (root / "docs" / "service.md").read_text(encoding="utf-8")
+    rows = set(re.findall(r"^\| `([a-z_.]+)`", text, re.MULTILINE))
+    source = "".join(path.read_text(encoding="utf-8") for path in (root / "serve").rglob("*.py"))
+    codes = set(re.findall(r'"((?:request|access|service|clips)\.[a-z_]+)"', source))
+    assert {"request.too_slow", "access.key", "clips.none_usable"} <= codes
+    assert codes - rows == set()

@@ -184,10 +184,17 @@ def test_enrolment_takes_what_can_be_used_and_says_why_not_the_rest(client: Test
     assert (found[0]["subject"], found[0]["template"]) == ("Ada", body["templates"][1]["template"])
 
 
-@pytest.mark.parametrize("name", ["x" * 129, " padded", "tab%09here", "no%ffutf8"])
-def test_names_that_cannot_be_used(client: TestClient, name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "problem"),
+    [
+        *[(name, "request.invalid") for name in ("x" * 129, "tab%09here", "no%ffutf8")],
+        *[(name, "gallery.invalid") for name in (" padded", "%2e%2e", "%252e%252e", "a%5cb")],
+    ],
+)
+def test_names_that_cannot_be_used(client: TestClient, name: str, problem: str) -> None:
     reply = add(client, name, [probe(0, SILHOUETTE)])
-    assert (reply.status_code, reply.json()["code"]) == (422, "gallery.invalid")
+    assert (reply.status_code, reply.json()["code"]) == (422, problem)
+    assert client.get(SUBJECTS).json()["subjects"] == []
 
 
 def test_enrolment_without_a_usable_clip_changes_nothing(client: TestClient) -> None:

@@ -1,0 +1,89 @@
+"""Chromium, told by its own protocol to run JavaScript in a page."""
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+_QUIET = ("--headless", "--no-sandbox", "--disable-gpu", "--remote-debugging-pipe")
+
+
+class Browser:
+    """A page of a running browser.
+
+    Args:
+        asks: where commands are written, each ended by a NUL.
+        says: where answers and events are read.
+    """
+
+    def __init__(self, asks: int, says: int) -> None:
+        self._asks, self._says = asks, os.fdopen(says, "rb", buffering=0)
+        self._number, self._read = 0, b""
+        self._session: dict[str, str] = {}
+
+    def open(self, address: str) -> None:
+        """Opens a page, in which `run` then runs."""
+        target = self._ask("Target.createTarget", url=address)["targetId"]
+        attached = self._ask("Target.attachToTarget", targetId=target, flatten=True)
+        self._session = {"sessionId": attached["sessionId"]}
+        loaded = "new Promise(done => document.readyState === 'complete' ? done() : onload = done)"
+        self.run(loaded)
+
+    def run(self, script: str) -> Any:
+        """What an expression gives, once its promise is kept."""
+        answer = self._ask(
+            "Runtime.evaluate", expression=script, awaitPromise=True, returnByValue=True
+        )
+        assert "exceptionDetails" not in answer, answer
+        return answer["result"].get("value")
+
+    def close(self) -> None:
+        """Closes both pipes."""
+        os.close(self._asks)
+        self._says.close()
+
+    def _ask(self, method: str, **params: Any) -> Any:
+        self._number += 1
+        told = {"id": self._number, "method": method, "params": params, **self._session}
+        os.write(self._asks, json.dumps(told).encode() + b"\0")
+        while (answer := self._next()).get("id") != self._number:
+            pass
+        assert "error" not in answer, answer
+        return answer["result"]
+
+    def _next(self) -> Any:
+        while b"\0" not in self._read:
+            piece = self._says.read(1 << 16)
+            assert piece, "the browser has ended"
+            self._read += piece
+        message, _, self._read = self._read.partition(b"\0")
+        return json.loads(message)
+
+
+@contextmanager
+def browser(folder: Path) -> Iterator[Browser]:
+    """A browser that keeps what it keeps in a folder; skips the test where there is none."""
+    program = os.environ.get("CHROMIUM") or shutil.which("chromium")
+    if program is None:
+        pytest.skip("no chromium here: apt-get install chromium, or name one in CHROMIUM")
+    theirs, asks = os.pipe()
+    says, mine = os.pipe()
+    joined = f'exec "$@" 3<&{theirs} 4>&{mine}'
+    command = ["bash", "-c", joined, "bash", program, *_QUIET, f"--user-data-dir={folder}"]
+    with subprocess.Popen(
+        [*command, "about:blank"], pass_fds=(theirs, mine), stderr=subprocess.DEVNULL
+    ) as process:
+        os.close(theirs)
+        os.close(mine)
+        page = Browser(asks, says)
+        try:
+            yield page
+        finally:
+            page.close()
+            process.kill()
