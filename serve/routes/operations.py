@@ -11,6 +11,7 @@ from starlette.exceptions import HTTPException
 from serve.access.scopes import Guarded, needs
 from serve.routes.parameters import CurrentCall, problems
 from serve.schemas.operations import GalleryReadiness, Health, Readiness
+from serve.work.decoding import STUCK
 
 _PAGE = files("serve").joinpath("page", "index.html").read_text(encoding="utf-8")
 _PAGE_MAY = (
@@ -29,7 +30,12 @@ async def healthz() -> Health:
 
 @router.get("/readyz", responses={503: problems()[503]})
 def readyz(call: CurrentCall) -> Readiness:
-    """The model is warm and every gallery in use is searchable as it is stored."""
+    """The model is warm, clips are being read and each gallery in use is searchable as stored."""
+    if call.service.decoding.stuck:
+        raise HTTPException(
+            HTTPStatus.SERVICE_UNAVAILABLE,
+            f"clips wait to be read, and none was begun for {STUCK:g} s; look at the log",
+        )
     galleries = call.service.readiness()
     behind = [name for name, (ready, _) in galleries.items() if not ready]
     if behind:
