@@ -11,6 +11,7 @@ from starlette.exceptions import HTTPException
 from serve.access.scopes import Guarded, needs
 from serve.routes.parameters import CurrentCall, problems
 from serve.schemas.operations import GalleryReadiness, Health, Readiness
+from serve.work.decoding import STUCK
 from serve.work.metrics import Told
 
 _PAGE = files("serve").joinpath("page", "index.html").read_text(encoding="utf-8")
@@ -30,12 +31,17 @@ async def healthz() -> Health:
 
 @router.get("/readyz", responses={status: problems()[status] for status in (422, 503)})
 def readyz(call: CurrentCall) -> Readiness:
-    """The model is warm, the galleries can be reached, and the default one can be searched.
+    """The model is warm, clips are being read, and the default gallery can be searched.
 
     An index that has yet to be made does not count against the service, but for the default
     gallery: the first search makes it. Nor do damaged templates: everybody else is found.
     """
     call.service.audit.check()
+    if call.service.decoding.stuck:
+        raise HTTPException(
+            HTTPStatus.SERVICE_UNAVAILABLE,
+            f"clips wait to be read, and none was begun for {STUCK:g} s; look at the log",
+        )
     galleries = call.service.readiness()
     usual = galleries.get(call.service.settings.gallery)
     if usual is not None and not usual.ready:
