@@ -4,6 +4,7 @@ import shutil
 import sqlite3
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from gait.manifest import Manifest
 from gait.modality import Modality
 from gallery.gallery import Gallery, create_gallery, open_gallery
 from gallery.record.location import DATABASE_FILE
+from gallery.record.reading import codes_after
 from gallery.template import Enrolment
 from tests.galleries import (
     AUTHORISATION,
@@ -204,6 +206,17 @@ def test_threads_see_their_own_writes_at_once(gallery: Gallery) -> None:
         thread.join()
     assert not failures
     assert gallery.counts().subjects == 1 + 4 * 10
+
+
+@pytest.mark.parametrize(("revision", "step"), [(0, "SCAN t"), (7, "USING INDEX templates_rev")])
+def test_a_change_is_read_without_looking_through_all_templates(
+    gallery: Gallery, folder: Path, revision: int, step: str
+) -> None:
+    gallery.enrol(enrolments(["a", "b"]))
+    statement = str(codes_after(revision).compile(compile_kwargs={"literal_binds": True}))
+    with closing(sqlite3.connect(folder / DATABASE_FILE)) as connection:
+        plan = connection.execute(f"EXPLAIN QUERY PLAN {statement}").fetchall()
+    assert step in plan[0][-1]
 
 
 def test_an_enrolment_is_of_its_clip() -> None:
