@@ -37,10 +37,11 @@ def write_outcome(handle: int, kind: str, value: object) -> None:
     """Writes what `outcome` reads: a worker's part. Arrays are copied once, into the memory."""
     arrays: list[pickle.PickleBuffer] = []
     said = pickle.dumps((kind, value), 5, buffer_callback=arrays.append)
-    parts = [said, *(array.raw() for array in arrays)]
+    parts: list[bytes | memoryview] = [said, *(array.raw() for array in arrays)]
     sizes = [memoryview(part).nbytes for part in parts]
     at = 0
-    for part in (struct.pack(f"<Q{len(sizes)}Q", len(sizes), *sizes), *parts):
+    header = struct.pack(f"<Q{len(sizes)}Q", len(sizes), *sizes)
+    for part in [header, *parts]:
         rest = memoryview(part)
         while rest:
             written = os.pwrite(handle, rest, at)

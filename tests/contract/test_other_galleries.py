@@ -1,4 +1,4 @@
-"""A key for some galleries is not told whether others exist; without a key nobody is told of any."""
+"""A key for some galleries is not told whether others exist; without a key nobody is told any."""
 
 import json
 from collections.abc import Iterator
