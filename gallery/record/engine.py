@@ -2,6 +2,7 @@
 
 import os
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -128,12 +129,15 @@ def finish_erasure(engine: Engine) -> None:
     """
     with translated(engine), engine.connect() as connection:
         if engine.dialect.name == "sqlite":
-            busy, *_ = connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").one()
-            if busy:
-                raise StorageError(
-                    f"{engine.url.database} is erased but for its log, which another process "
-                    "reads: the next erasure or opening empties it"
-                )
+            deadline = time.monotonic() + _PATIENCE
+            while connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").one()[0]:
+                # SQLite waits for readers, but not while somebody else empties the log
+                if time.monotonic() > deadline:
+                    raise StorageError(
+                        f"{engine.url.database} is erased but for its log, which another process "
+                        "reads: the next erasure or opening empties it"
+                    )
+                time.sleep(0.01)
         else:
             schema = engine.get_execution_options()["schema_translate_map"][None]
             quoted = engine.dialect.identifier_preparer.quote(schema)
