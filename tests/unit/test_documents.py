@@ -139,7 +139,9 @@ def test_commands_understand_their_options(
 
 def test_what_is_not_there_would_be_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     index = ROOT / "docs" / "README.md"
-    text = "[a](gone.md) [b](gallery.md#search) [c](gallery.md#no-such-heading) [d](https://x.org/y)"
+    text = (
+        "[a](gone.md) [b](gallery.md#search) [c](gallery.md#no-such-heading) [d](https://x.org/y)"
+    )
     assert broken_links(index, text) == ["gone.md", "gallery.md#no-such-heading"]
     assert TRACKED.findall("`train/gone.py::name` and `demo/run`") == ["train/gone.py"]
     assert commands("`python -m gallery.list\n--no-such`") == [("gallery.list", " --no-such")]
