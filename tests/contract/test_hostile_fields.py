@@ -200,6 +200,7 @@ def _ask(app: FastAPI, requests: list[tuple[Sent, str]]) -> list[tuple[int, byte
     return asyncio.run(every())
 
 
+@pytest.mark.slow
 def test_no_hostile_field_breaks_anything(
     app: FastAPI, service: Service, keys: KeyFile, capsys: pytest.CaptureFixture[str]
 ) -> None:

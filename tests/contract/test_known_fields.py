@@ -75,10 +75,9 @@ def test_a_field_in_the_wrong_place_is_named(client: TestClient) -> None:
 
 def test_a_deletion_that_is_sent_more_than_its_path_deletes_nothing(client: TestClient) -> None:
     services.enrol(client, 2)
-    for kind in ("form", "json"):
-        form = {"subject": "p000"} if kind == "form" else None
-        body = {"subject": "p000"} if kind == "json" else None
-        reply = client.request("DELETE", "/v1/galleries/default", data=form, json=body)
+    bodies: list[dict[str, Any]] = [{name: {"subject": "p000"}} for name in ("data", "json")]
+    for sent in bodies:
+        reply = client.request("DELETE", "/v1/galleries/default", **sent)
         assert (reply.status_code, reply.json()["code"]) == (422, "request.invalid")
     reply = client.delete("/v1/galleries/default?subject=p000")
     assert (reply.status_code, reply.json()["code"]) == (422, "request.invalid")

@@ -1,4 +1,4 @@
-"""A key for some galleries is not told whether others exist; without a key nobody is told any."""
+"""A key for some galleries is not told whether others exist, and strangers are told of none."""
 
 import json
 from collections.abc import Iterator

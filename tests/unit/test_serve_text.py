@@ -9,7 +9,7 @@ from serve.text import drawable, kept, nearest, one_line
 
 
 @pytest.mark.parametrize(
-    "text", ["\ud800", "\0", "a\nb", "\x1b[2J", "\x9b2J", "\u202e", "\u2028", "\u200b"]
+    "text", ["\ud800", "\0", "a\nb", "\x1b[2J", "\x9b2J", "\u202e", "\u2028", "a\ufffdb", "\u200b"]
 )
 def test_text_that_cannot_be_kept(text: str) -> None:
     with pytest.raises(ValueError, match="one line of printable characters"):
