@@ -12,7 +12,6 @@ all interfaces whatever it is told, but for its etcd; its ports are random.
 
 import json
 import os
-import resource
 import select
 import shutil
 import signal
@@ -116,10 +115,10 @@ def size(server: Facts, table: str) -> int:
 
 def limit_files(server: Facts, bytes_: int | None) -> None:
     """Lets no process of a PostgreSQL write files larger than this; None lifts the limit."""
+    limit = "unlimited" if bytes_ is None else bytes_
     for process in _descendants(server["keeper"]):
-        _, hard = resource.prlimit(process, resource.RLIMIT_FSIZE)
-        limit = hard if bytes_ is None else bytes_
-        resource.prlimit(process, resource.RLIMIT_FSIZE, (limit, hard))
+        command = ["prlimit", "--pid", str(process), f"--fsize={limit}:"]
+        subprocess.run(command, user=_postgres_user(), check=True)
 
 
 def _descendants(process: int) -> Iterator[int]:

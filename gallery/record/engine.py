@@ -189,8 +189,10 @@ def _translation(error: SQLAlchemyError, engine: Engine) -> GaitError:
     state = str(getattr(original, "sqlstate", None) or "")
     if state == "53100":
         return StorageError(f"no space left for {where}: nothing was written; free some space")
-    if state == "58030":
-        return StorageError(f"{where} cannot read or write its files ({_line(original)})")
+    if state[:2] in ("58", "XX"):
+        return StorageError(
+            f"{where} failed ({_line(original)}): nothing was written; look at its log"
+        )
     if state == "55P03":
         return GalleryLockedError(f"another process keeps {where} busy: try again")
     if state in ("25006", "42501"):

@@ -9,8 +9,10 @@ import re
 import shutil
 import signal
 import subprocess
+import threading
 import uuid
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -71,18 +73,23 @@ class Shell:
         step.write_text(commands)
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        self._process.stdin.write(f". ./step.sh < /dev/null; echo {end}\n")
+        self._process.stdin.write(f". ./step.sh < /dev/null; printf '\\n%s\\n' {end}\n")
         self._process.stdin.flush()
+        too_long = threading.Timer(PATIENCE, os.killpg, (self._process.pid, signal.SIGKILL))
+        too_long.start()
         said = list[str]()
         for line in self._process.stdout:
             if line.strip() == end:
+                too_long.cancel()
                 return "".join(said)
             said.append(line)
+        too_long.cancel()
         pytest.fail(f"failed:\n{commands}\n{''.join(said)}{self._said_wrong()}")
 
     def close(self) -> None:
         """Ends it and what it has started."""
-        os.killpg(self._process.pid, signal.SIGKILL)
+        with suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
         self._process.communicate()
         self._errors.close()
 
@@ -134,11 +141,12 @@ class Installation:
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder in which the first block was run: the environment of the service."""
+    """A folder in which the service was installed, and then its next version."""
     folder = tmp_path_factory.mktemp("installed")
     shell = Shell(folder, {"bash scripts/": f"bash {ROOT}/scripts/"})
     try:
         shell.run(blocks("Install")[0])
+        shell.run(blocks("Upgrade")[0])
     finally:
         shell.close()
     return folder
@@ -146,9 +154,9 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def folder(tmp_path: Path, installed: Path) -> Path:
-    """Of an installation: the environment, the model and nothing else."""
+    """Of an installation: the environments, the model and nothing else."""
     shutil.copytree(TINY, tmp_path / "bundle")
-    for name in ("venv-1", "wheels-1"):
+    for name in ("venv-1", "venv-2"):
         (tmp_path / name).symlink_to(installed / name)
     (tmp_path / "venv").symlink_to("venv-1")
     return tmp_path
@@ -244,7 +252,6 @@ def test_every_procedure_works_as_the_page_says(
     shell.run("python -m serve.audit verify data")
 
     do("Stop")
-    do("Upgrade", 0)
     do("Upgrade", 1)
     do("Start")
     assert (shell.folder / "venv").readlink() == Path("venv-2")
@@ -325,4 +332,4 @@ def test_no_block_of_the_page_is_left_out() -> None:
     }
     source = Path(__file__).read_text("utf-8")
     assert with_blocks == set(re.findall(r'(?:do|blocks)\("([^"]+)"', source))
-    assert len(re.findall(r"^\s+```", PAGE, re.M)) == 0, "an indented block would not be found"
+    assert len(re.findall(r"^ +```", PAGE, re.M)) == 0, "an indented block would not be found"
