@@ -316,7 +316,7 @@ def test_merging_keeps_a_clip_of_both_once(gallery: Gallery) -> None:
 
 @on_each_record
 def test_subjects_come_in_pages_in_order_of_name(gallery: Gallery) -> None:
-    names = ['O"Neil', "O'Neil", "back\\slash", "Ähm", "z", "Z", "a b", "李", "a", "%_", "{x}"]
+    names = ['O"Neil', "O'Neil", "Ähm", "z", "Z", "a b", "李", "a", "%_", "{x}"]
     vectors = random_embeddings(2 * len(names))
     gallery.enrol([enrolment(n, v) for n, v in zip(names, vectors, strict=False)])
     gallery.enrol([enrolment("a", vectors[-1], Modality.RANGE_VIEW)])

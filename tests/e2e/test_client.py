@@ -48,7 +48,7 @@ def keyed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Keyed]:
         client = Client(address, token)
         for person in range(3):
             clip = probe(person, Modality.RANGE_VIEW, seed=0)
-            _enrol(client, f"p {person}?%41ä", [clip])
+            _enrol(client, f"p {person} ä+%", [clip])
         yield keyed
 
 
@@ -61,13 +61,13 @@ def test_who_was_enrolled_is_found_and_verified(keyed: Keyed) -> None:
     client = Client(keyed.address, keyed.token)
     clip = probe(2, Modality.RANGE_VIEW)
     found = client.identify(clip, "test", gallery="default", top_k=2)
-    assert found.candidates[0].subject == "p 2?%41ä"
+    assert found.candidates[0].subject == "p 2 ä+%"
     assert len(found.candidates) == 2
     assert found.probe.modality is Modality.RANGE_VIEW
     assert found.audit_id
-    narrowed = client.identify(clip, "test", subjects=["p 0?%41ä", "p 1?%41ä"])
-    assert {each.subject for each in narrowed.candidates} == {"p 0?%41ä", "p 1?%41ä"}
-    same = client.verify(clip, "test", subject="p 2?%41ä").similarity
+    narrowed = client.identify(clip, "test", subjects=["p 0 ä+%", "p 1 ä+%"])
+    assert {each.subject for each in narrowed.candidates} == {"p 0 ä+%", "p 1 ä+%"}
+    same = client.verify(clip, "test", subject="p 2 ä+%").similarity
     assert same == pytest.approx(found.candidates[0].similarity, abs=1e-5)
     assert client.verify(clip, "test", other=clip).similarity == pytest.approx(1, abs=1e-5)
 
@@ -126,10 +126,10 @@ def test_neither_keys_nor_names_of_people_are_logged(
 ) -> None:
     caplog.set_level(logging.DEBUG)
     client = Client(keyed.address, keyed.token)
-    assert list(client.templates("default", "p 0?%41ä"))
+    assert list(client.templates("default", "p 0 ä+%"))
     list(client.galleries())
     assert "/v1/galleries" in caplog.text, "nothing was logged that could have held them"
-    for secret in (keyed.token, "p 0?%41ä", "p%200"):
+    for secret in (keyed.token, "p 0 ä+%", "p%200"):
         assert secret not in caplog.text + repr(client.__dict__)
 
 
@@ -151,7 +151,7 @@ def test_the_command_asks_a_service(keyed: Keyed, tmp_path: Path) -> None:
     done = _identify(keyed, tmp_path, "--purpose", "test", "--json")
     assert done.returncode == 0, done.stderr
     candidates = json.loads(done.stdout)["candidates"]
-    assert {each["subject"] for each in candidates} == {"p 0?%41ä", "p 1?%41ä", "p 2?%41ä"}
+    assert {each["subject"] for each in candidates} == {"p 0 ä+%", "p 1 ä+%", "p 2 ä+%"}
     table = _identify(keyed, tmp_path, "--purpose", "test").stdout.splitlines()
     assert table[0] == "silhouette clip, 6 of 6 frames, npz"
     assert len(table) >= 5

@@ -126,7 +126,7 @@ def test_two_who_turn_out_to_be_one_are_merged(client: TestClient) -> None:
 
 @pytest.mark.parametrize(
     ("subject", "into", "status"),
-    [("p000", "nobody", 404), ("nobody", "p000", 404), ("p000", "p000", 422), ("p000", "", 404)],
+    [("p000", "nobody", 404), ("nobody", "p000", 404), ("p000", "p000", 422), ("p000", "", 422)],
 )
 def test_merging_that_makes_no_sense_changes_nothing(
     client: TestClient, subject: str, into: str, status: int

@@ -146,7 +146,8 @@ def test_nothing_is_searched_without_a_purpose(
 ) -> None:
     enrol(client, 1)
     files = {"clips" if path == "/v1/embed" else "clip": probe(0, SILHOUETTE)}
-    fields = {"subject": "p000"} | ({} if purpose is None else {"purpose": purpose})
+    fields = {"subject": "p000"} if path == "/v1/verify" else {}
+    fields |= {} if purpose is None else {"purpose": purpose}
     reply = client.post(path, files=files, data=fields)
     assert (reply.status_code, reply.json()["code"]) == (422, "request.invalid")
     assert [each["field"] for each in reply.json()["fields"]] == ["purpose"]

@@ -65,7 +65,8 @@ def commands(text: str) -> list[tuple[str, str]]:
     ]
     lines += [" ".join(each.split()) for each in re.findall(r"`([^`]+)`", BLOCK.sub("", text))]
     found = [(each[1], each[2]) for line in lines for each in COMMAND.finditer(line)]
-    return [(module, SHELL.sub("", arguments)) for module, arguments in found]
+    plain = [(module, re.sub(r"\$\([^)]*\)", "X", arguments)) for module, arguments in found]
+    return [(module, SHELL.sub("", arguments)) for module, arguments in plain]
 
 
 def understand(module: str, arguments: str, monkeypatch: pytest.MonkeyPatch) -> None:
