@@ -73,7 +73,7 @@ FIELDS = {
     "ModelReport": "contract simulated dimension modalities provider variant variant_reason "
     "variants frames calibrated",
     "Readiness": "status contract provider galleries",
-    "GalleryReadiness": "gallery gallery_revision",
+    "GalleryReadiness": "gallery gallery_revision ready behind damaged",
     "Grant": "scopes galleries note days",
     "KeyReport": "id state scopes galleries note created expires revoked old_secret_until",
     "KeyIssued": "request_id key token",
