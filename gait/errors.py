@@ -51,6 +51,7 @@ GaitError
 │   ├── BusyError             service.busy
 │   ├── ClosingError          service.closing
 │   ├── DeadlineError         service.deadline
+│   ├── DecoderLostError      service.decoder
 │   └── ClientLeftError       service.client_left
 ├── RemoteError               remote.refused (problem, status and request_id of the reply)
 │   └── RemoteUnreachableError  remote.unreachable
@@ -332,6 +333,12 @@ class DeadlineError(ServiceError):
     """It was not done within the time a request may take."""
 
     code = "service.deadline"
+
+
+class DecoderLostError(ServiceError):
+    """The process that read a clip was ended by somebody else."""
+
+    code = "service.decoder"
 
 
 class ClientLeftError(ServiceError):

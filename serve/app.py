@@ -86,8 +86,8 @@ def create_app(service: Service, keys: KeyFile | None = None) -> FastAPI:
     settings = service.settings
     rates = Rates(settings.rate_per_key, settings.rate_per_gallery, settings.rate_per_address)
     app.state.rates = rates
-    limit = settings.max_body_mib << 20
-    app.add_middleware(RequestBody, limit=limit, seconds=settings.body_seconds)
+    limit, room = settings.max_body_mib << 20, settings.max_bodies_mib << 20
+    app.add_middleware(RequestBody, limit=limit, seconds=settings.body_seconds, room=room)
     app.add_middleware(Recorded, audit=service.audit)
     app.add_middleware(Access, keys=keys, rates=rates, loopback=settings.on_loopback)
     app.add_middleware(Draining, drain=service.drain)

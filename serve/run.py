@@ -51,6 +51,7 @@ def main() -> None:
     if keys is not None:
         keys.load()  # a damaged file is better known now
     service = Service.open(settings)
+    service.decoding.start()
     rounds = ErasureRounds(service)
     rounds.start()
     try:

@@ -19,6 +19,7 @@ from gallery.network.encoder import FRAMES
 from gallery.network.session import Device
 from serve.access.rates import Rate
 from serve.access.scopes import is_loopback
+from serve.work.decoding import Allowed
 
 PREFIX = "DIFFCROSSGAIT_"
 KEYS, IDENTITY = "keys.json", "identity.key"
@@ -52,8 +53,13 @@ class Settings(BaseSettings):
         frames: most frames of a clip that are looked at, spread evenly over it.
         threads: of a run of the network that has the machine to itself; None for all cores this
             process may use. Runs beside others get a share of them.
-        workers: clips decoded, or searched for, at the same time.
+        workers: clips read, and searches made, at the same time.
         max_waiting: requests that may wait for a worker; one more is told to come back (429).
+        decode_seconds: seconds of processor time that reading one clip may take (413).
+        decode_mib: memory that reading one clip may take, in MiB (413); None for what the largest
+            allowed clip needs.
+        decode_slow: clips that take longer than 0.1 s to read, at the same time; they get a low
+            priority and hold up no others.
         runs: runs of the network at the same time; None for one on a GPU and for as many as there
             are threads, at most 4, on a CPU.
         max_batch: clips of one run; None for 16 on a GPU and for 1 on a CPU, which is no faster
@@ -61,12 +67,15 @@ class Settings(BaseSettings):
         batch_wait_ms: milliseconds a batch may collect while another run goes on; an idle network
             waits for nothing.
         max_queue: clips that may wait for the network; more are told to come back (429).
-        deadline_seconds: seconds after which a clip that waits for the network is given up (503).
+        deadline_seconds: seconds after which a clip that waits to be read, or then for the network,
+            is given up (503).
         grace_seconds: seconds that running requests get to finish when the service is to stop.
         rate_per_key: requests of one key; more get 429. Without keys nothing is counted.
         rate_per_gallery: requests for one gallery, of all keys together.
         rate_per_address: requests without a valid key, of one client address.
         max_body_mib: largest request body, in MiB.
+        max_bodies_mib: all request bodies together, which are held in memory, in MiB; more are
+            told to come back (503).
         body_seconds: seconds after which a request body must be there (408).
         max_clip_mib: largest clip file, in MiB.
         max_frames: frames of one file; of more than 300 as many are kept, spread evenly.
@@ -97,6 +106,9 @@ class Settings(BaseSettings):
     threads: int | None = Field(None, ge=1, le=1024)
     workers: int = Field(2, ge=1)
     max_waiting: int = Field(128, ge=0)
+    decode_seconds: float = Field(5, gt=0, le=3600)
+    decode_mib: int | None = Field(None, ge=64)
+    decode_slow: int = Field(8, ge=1)
     runs: int | None = Field(None, ge=1, le=64)
     max_batch: int | None = Field(None, ge=1, le=1024)
     batch_wait_ms: float = Field(5, ge=0, le=1000)
@@ -107,6 +119,7 @@ class Settings(BaseSettings):
     rate_per_gallery: Rate = "3000/minute"
     rate_per_address: Rate = "60/minute"
     max_body_mib: int = Field(128, ge=1)
+    max_bodies_mib: int = Field(512, ge=1)
     body_seconds: float = Field(120, gt=0, le=3600)
     max_clip_mib: int = Field(_CAPS.max_bytes // _MIB, ge=1)
     max_frames: int = Field(_CAPS.max_frames, ge=1)
@@ -128,6 +141,15 @@ class Settings(BaseSettings):
             )
         return self
 
+    @model_validator(mode="after")
+    def _a_body_has_room(self) -> Self:
+        if self.max_bodies_mib < self.max_body_mib:
+            raise ValueError(
+                f"max_bodies_mib is {self.max_bodies_mib}, less than max_body_mib, "
+                f"{self.max_body_mib}: a body of that size could never be taken; raise the first"
+            )
+        return self
+
     @property
     def key_file(self) -> Path | None:
         """The key file; None for no keys."""
@@ -143,6 +165,19 @@ class Settings(BaseSettings):
     def on_loopback(self) -> bool:
         """Whether only this machine can reach the service."""
         return is_loopback(self.host)
+
+    @property
+    def decoding(self) -> Allowed:
+        """What reading a clip may cost."""
+        mib = self.decode_mib or 128 + 2 * self.max_clip_mib + 3 * self.max_inflated_mib
+        return Allowed(
+            workers=self.workers,
+            slow=self.decode_slow,
+            seconds=self.decode_seconds,
+            memory=mib * _MIB,
+            waiting=self.max_waiting,
+            patience=self.deadline_seconds,
+        )
 
     @property
     def limits(self) -> Limits:

@@ -1,4 +1,7 @@
-"""Request bodies: counted and timed while they arrive; then whether the client is still there."""
+"""Request bodies: counted and timed while they arrive; then whether the client is still there.
+
+They stay in memory, all together within a limit, and no part of them is written to a file.
+"""
 
 import asyncio
 import time
@@ -8,13 +11,19 @@ from http import HTTPStatus
 from typing import Any, TypeVar
 
 from starlette.datastructures import Headers
+from starlette.formparsers import MultiPartParser
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gait.errors import ClientLeftError
+from serve.access.scopes import LOCAL
 from serve.middleware.problems import problem
 
 Result = TypeVar("Result")
 _left: ContextVar[asyncio.Event | None] = ContextVar("left", default=None)
+_client: ContextVar[str] = ContextVar("client", default="")
+_PAUSE = 1.0
+"""Seconds without a byte after which an unfinished body makes room for others."""
+MultiPartParser.spool_max_size = 0  # never to a file
 
 
 class RequestBody:
@@ -24,76 +33,116 @@ class RequestBody:
       nothing is read; without one the bytes are counted, so that no header needs to be believed.
     - A body that is not there after `seconds` is answered with 408: a client that stalls, or sends
       a byte at times, holds nothing for long.
+    - All bodies together hold no more than `room`. One that finds no room ends the unfinished body
+      that has paused longest, or else is itself answered with 503.
     - A client that leaves after its body came is only noted: `while_present` is where a request
       may be given up. What has begun to change the gallery goes on and is recorded.
     """
 
-    def __init__(self, app: ASGIApp, limit: int, seconds: float) -> None:
+    def __init__(self, app: ASGIApp, limit: int, seconds: float, room: int) -> None:
         self.app, self.limit, self.seconds = app, limit, seconds
+        self.room = _Room(room)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
         length = Headers(scope=scope).get("content-length", "")
-        body = _Body(receive, send, self.limit, self.seconds)
+        body = _Body(receive, send, self.limit, self.seconds, self.room)
         # A length of more than 20 digits is no number of bytes; the count decides anyway.
-        body.too_large = length.isdecimal() and int(length[:20]) > self.limit
-        token = _left.set(body.left)
+        if length.isdecimal() and int(length[:20]) > self.limit:
+            body.refusal = _TOO_LARGE
+        tokens = _left.set(body.left), _client.set(_name(scope))
         try:
-            if not body.too_large:
+            if body.refusal is None:
                 await self.app(scope, body.receive, body.send)
         finally:
-            _left.reset(token)
+            _left.reset(tokens[0])
+            _client.reset(tokens[1])
+            self.room.leave(body)
             if body.watcher is not None:
                 body.watcher.cancel()
                 await asyncio.wait((body.watcher,))
-        if not body.answered and (body.too_large or body.late):
-            await self._refuse(scope, receive, send, late=body.late)
+        if not body.answered and body.refusal is not None:
+            await self._refuse(scope, receive, send, body.refusal)
 
-    async def _refuse(self, scope: Scope, receive: Receive, send: Send, *, late: bool) -> None:
-        status, code = HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "request.too_large"
-        detail = f"the request body is larger than the {self.limit} bytes read here; "
-        detail += "send shorter clips, or fewer of them"
-        if late:
-            status, code = HTTPStatus.REQUEST_TIMEOUT, "request.too_slow"
+    async def _refuse(self, scope: Scope, receive: Receive, send: Send, why: str) -> None:
+        fields, headers = {}, {"Connection": "close"}
+        if why == _TOO_LARGE:
+            status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+            detail = f"the request body is larger than the {self.limit} bytes read here; "
+            detail += "send shorter clips, or fewer of them"
+            fields = {"allowed": self.limit}
+        elif why == _TOO_SLOW:
+            status = HTTPStatus.REQUEST_TIMEOUT
             detail = f"the request body was not there after {self.seconds:g} s; send it again"
-        fields = {} if late else {"allowed": self.limit}
-        close = {"Connection": "close"}
-        response = problem(scope["state"]["request_id"], status, code, detail, close, fields)
+        else:
+            status = HTTPStatus.SERVICE_UNAVAILABLE
+            detail = "the service has no memory left for this request body; send it again"
+            fields, headers["Retry-After"] = {"retry_after": 1}, "1"
+        response = problem(scope["state"]["request_id"], status, why, detail, headers, fields)
         await response(scope, receive, send)
 
 
-class _Body:
-    """One body on its way, and the reply, kept back if the body did not come."""
+_TOO_LARGE, _TOO_SLOW, _NO_ROOM = "request.too_large", "request.too_slow", "request.no_room"
 
-    def __init__(self, receive: Receive, send: Send, limit: int, seconds: float) -> None:
+
+class _Body:
+    """One body on its way, and the reply, kept back if the body did not come.
+
+    Attributes:
+        refusal: why it is not read on.
+        got: bytes of it that are held.
+        last: when the last of them came.
+    """
+
+    def __init__(
+        self, receive: Receive, send: Send, limit: int, seconds: float, room: "_Room"
+    ) -> None:
         self._receive, self._send = receive, send
-        self._limit, self._deadline = limit, time.monotonic() + seconds
-        self._got = 0
-        self.too_large = self.late = self.answered = False
+        self._limit, self._room = limit, room
+        self.last = time.monotonic()
+        self._deadline = self.last + seconds
+        self._timeout: asyncio.Timeout | None = None
+        self.got = 0
+        self.refusal: str | None = None
+        self.answered = False
         self.left = asyncio.Event()
         self.watcher: asyncio.Task[None] | None = None
 
     async def receive(self) -> Message:
         if self.watcher is not None:  # it reads from here on
             await self.left.wait()
-        if self.too_large or self.late or self.watcher is not None:
+        if self.refusal is not None or self.watcher is not None:
             return {"type": "http.disconnect"}
         try:
-            async with asyncio.timeout(self._deadline - time.monotonic()):
+            async with asyncio.timeout(self._deadline - time.monotonic()) as self._timeout:
                 message = await self._receive()
         except TimeoutError:
-            self.late = True
+            self.refusal = self.refusal or _TOO_SLOW
             return {"type": "http.disconnect"}
-        self._got += len(message.get("body", b""))
-        self.too_large = self._got > self._limit
+        finally:
+            self._timeout = None
+        self._count(len(message.get("body", b"")))
         if not message.get("more_body"):
+            self._room.finished(self)
             self.watcher = asyncio.create_task(self._watch())
-        return {"type": "http.disconnect"} if self.too_large else message
+        return message if self.refusal is None else {"type": "http.disconnect"}
+
+    def end(self) -> None:
+        """Makes room for others; called while it is waited for."""
+        self.refusal = _NO_ROOM
+        if self._timeout is not None:
+            self._timeout.reschedule(asyncio.get_running_loop().time())
+
+    def _count(self, size: int) -> None:
+        if self.got + size > self._limit:
+            self.refusal = self.refusal or _TOO_LARGE
+        elif not self._room.take(self, size):
+            self.refusal = self.refusal or _NO_ROOM
 
     async def send(self, message: Message) -> None:
-        if (self.too_large or self.late) and not self.answered:
+        if self.refusal is not None and not self.answered:
             return  # the app's complaint about the missing rest of the body
         self.answered = True
         await self._send(message)
@@ -102,6 +151,51 @@ class _Body:
         while (await self._receive())["type"] != "http.disconnect":
             pass
         self.left.set()
+
+
+class _Room:
+    """Memory for all bodies together."""
+
+    def __init__(self, most: int) -> None:
+        self._free = most
+        self._arriving: set[_Body] = set()
+
+    def take(self, body: _Body, size: int) -> bool:
+        """Takes room for more of a body, from one that stalls if there is no other; or does not."""
+        now = time.monotonic()
+        while size > self._free:
+            stalled = [each for each in self._arriving - {body} if now - each.last > _PAUSE]
+            if not stalled:
+                return False
+            longest = min(stalled, key=lambda each: each.last)
+            longest.end()
+            self.leave(longest)
+        self._free -= size
+        body.got, body.last = body.got + size, now
+        self._arriving.add(body)
+        return True
+
+    def finished(self, body: _Body) -> None:
+        """A whole body is there; it keeps its room until it is answered."""
+        self._arriving.discard(body)
+
+    def leave(self, body: _Body) -> None:
+        """A body is held no longer."""
+        self._arriving.discard(body)
+        self._free += body.got
+        body.got = 0
+
+
+def _name(scope: Scope) -> str:
+    """Who sends a request: the id of the key, or the address where there are no keys."""
+    caller = scope["state"].get("caller", LOCAL)
+    address: str = (scope.get("client") or ("unknown", 0))[0]
+    return address if caller is LOCAL else str(caller.key_id)
+
+
+def client() -> str:
+    """Who sent the request that is being answered."""
+    return _client.get()
 
 
 async def while_present(work: Coroutine[Any, Any, Result]) -> Result:
@@ -117,7 +211,7 @@ async def while_present(work: Coroutine[Any, Any, Result]) -> Result:
     try:
         await asyncio.wait((working, leaving), return_when=asyncio.FIRST_COMPLETED)
         if not working.done():
-            raise ClientLeftError("the client left before its clip was embedded")
+            raise ClientLeftError("the client left before its clip was read and embedded")
         return working.result()
     finally:
         working.cancel()

@@ -48,6 +48,7 @@ STATUS: dict[type[errors.GaitError], HTTPStatus] = {
     errors.BusyError: HTTPStatus.TOO_MANY_REQUESTS,
     errors.ClosingError: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.DeadlineError: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.DecoderLostError: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.ClientLeftError: HTTPStatus.REQUEST_TIMEOUT,  # nobody reads it; the metrics count it
     errors.StorageError: HTTPStatus.INSUFFICIENT_STORAGE,
     errors.StorageUnavailableError: HTTPStatus.SERVICE_UNAVAILABLE,

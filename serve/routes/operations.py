@@ -11,6 +11,7 @@ from starlette.exceptions import HTTPException
 from serve.access.scopes import Guarded, needs
 from serve.routes.parameters import CurrentCall, problems
 from serve.schemas.operations import GalleryReadiness, Health, Readiness
+from serve.work.decoding import STUCK
 from serve.work.metrics import Told
 
 _PAGE = files("serve").joinpath("page", "index.html").read_text(encoding="utf-8")
@@ -35,6 +36,11 @@ def readyz(call: CurrentCall) -> Readiness:
     An index that has yet to be made does not count against the service, but for the default
     gallery: the first search makes it. Nor do damaged templates: everybody else is found.
     """
+    if call.service.decoding.stuck:
+        raise HTTPException(
+            HTTPStatus.SERVICE_UNAVAILABLE,
+            f"clips wait to be read, and none was begun for {STUCK:g} s; look at the log",
+        )
     call.service.audit.check()
     galleries = call.service.readiness()
     usual = galleries.get(call.service.settings.gallery)

@@ -44,6 +44,20 @@ class Metrics:
         self.queued = Gauge(
             "gait_queue_clips", "Clips that wait for the network", registry=self.registry
         )
+        self.decode_seconds = Histogram(
+            "gait_decode_seconds", "Time a process took to read a clip, or to refuse it",
+            buckets=_SECONDS, registry=self.registry,
+        )  # fmt: skip
+        self.decode_killed = Counter(
+            "gait_decode_killed", "Decoding processes ended over a clip", ["reason"],
+            registry=self.registry,
+        )  # fmt: skip
+        self.decode_busy = Gauge(
+            "gait_decode_busy", "Clips that are being read", ["lane"], registry=self.registry
+        )
+        self.decode_waiting = Gauge(
+            "gait_decode_waiting", "Clips that wait to be read", registry=self.registry
+        )
         self.rejected = Counter(
             "gait_rejected", "Requests not embedded", ["reason"], registry=self.registry
         )
@@ -138,7 +152,10 @@ class Stages:
         """Times the block; one that fails is not counted."""
         started = time.perf_counter()
         yield
-        seconds = time.perf_counter() - started
+        self.took(name, time.perf_counter() - started)
+
+    def took(self, name: str, seconds: float) -> None:
+        """Counts a stage that was timed elsewhere."""
         self._took[name] = self._took.get(name, 0.0) + 1e3 * seconds
         self._metrics.seconds.labels(name).observe(seconds)
 

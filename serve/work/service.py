@@ -4,6 +4,7 @@ Every embedding is made by `Service.embed`, every gallery is reached through `Se
 use is recorded by `serve.middleware.audit` before its reply leaves.
 """
 
+import asyncio
 import logging
 import time
 from collections.abc import Callable, Sequence
@@ -17,7 +18,7 @@ import anyio.to_thread
 from filelock import FileLock
 
 from gait.clip import Clip
-from gait.decode import Decoded, decode_clip
+from gait.decode import Decoded
 from gait.errors import (
     BusyError,
     ClipError,
@@ -38,11 +39,12 @@ from gallery.network.session import CPU
 from gallery.record.master_key import MasterKey
 from gallery.template import Matrix
 from serve.audit.log import AuditLog
-from serve.middleware.body import while_present
+from serve.middleware.body import client, while_present
 from serve.middleware.draining import Drain
 from serve.settings import Settings
 from serve.work.batching import Batcher, Embedder
 from serve.work.data_lock import data_lock
+from serve.work.decoding import DecodingPool, Finished
 from serve.work.health import HealthMonitor, State
 from serve.work.metrics import Metrics, Stages
 from serve.work.permissions import warn_of_open_files
@@ -76,6 +78,8 @@ class Clips:
 class Service:
     """A model and galleries, ready to work. Heavy work runs in a few threads, never more.
 
+    Clip files are read in processes of their own: `decoding`.
+
     Args:
         encoder: of the model bundle.
         galleries: closed with the service.
@@ -106,6 +110,7 @@ class Service:
             max_wait=settings.batch_wait_ms / 1000,
             runs=runs_of(settings, encoder),
         )
+        self.decoding = DecodingPool(settings.decoding, self.metrics)
         self._limiter: anyio.CapacityLimiter | None = None
 
     @classmethod
@@ -139,7 +144,8 @@ class Service:
         return cls(encoder, galleries, settings, audit, lock, embedder)
 
     def close(self) -> None:
-        """Embeds what waits, closes the galleries and lets go of the data folder."""
+        """Gives up reading, embeds what waits, and closes the galleries and the data folder."""
+        self.decoding.close()
         self._batcher.close()
         self.galleries.close()
         self.audit.close()
@@ -159,32 +165,40 @@ class Service:
         return await anyio.to_thread.run_sync(task, limiter=self._limiter)
 
     async def decode(self, data: bytes, reading: Reading, stages: Stages) -> Decoded:
-        """A clip file as a clip.
+        """A clip file as a clip; given up when the client leaves.
 
         Raises:
-            DecodeError, ClipError: it is none.
+            DecodeError, ClipError: it is none, or costs too much to read.
+            BusyError, DeadlineError, DecoderLostError: it could not be read now.
+            ClientLeftError: nobody waits for the answer.
         """
+        arguments = {
+            "modality": reading.modality,
+            "forward": reading.forward,
+            "limits": self._limits,
+        }
 
-        def decode() -> Decoded:
-            with stages.stage("decode"):  # without the time it waits for a thread
-                return self._decode(data, reading)
+        async def decode() -> Finished:
+            return await asyncio.wrap_future(self.decoding.submit(data, arguments, client()))
 
-        return await self.work(decode)
+        finished = await while_present(decode())
+        stages.took("decode", finished.seconds)  # without the time it waited
+        decoded: Decoded = finished.value
+        return decoded
 
     async def decode_all(self, files: Sequence[bytes], reading: Reading, stages: Stages) -> Clips:
-        """Clip files as clips; those that are none are listed with the reason."""
+        """Clip files as clips; those that are none are listed with the reason.
 
-        def decode() -> Clips:
-            clips = Clips()
-            with stages.stage("decode"):
-                for position, data in enumerate(files):
-                    try:
-                        clips.usable[position] = self._decode(data, reading)
-                    except (ClipError, DecodeError) as error:
-                        clips.rejected[position] = error
-            return clips
-
-        return await self.work(decode)
+        Raises:
+            ServiceError: see `decode`.
+        """
+        clips = Clips()
+        for position, data in enumerate(files):
+            try:
+                clips.usable[position] = await self.decode(data, reading, stages)
+            except (ClipError, DecodeError) as error:
+                clips.rejected[position] = error
+        return clips
 
     async def embed(self, clips: Sequence[Clip], stages: Stages) -> Matrix:
         """Embeddings `(n, dimension)` of clips; given up when the client leaves.
@@ -235,14 +249,6 @@ class Service:
         except (GalleryError, StorageError) as error:
             log.error("the galleries cannot be measured: %s", error)
             self.metrics.reachable.set(0)
-
-    def _decode(self, data: bytes, reading: Reading) -> Decoded:
-        return decode_clip(
-            data,
-            modality=reading.modality,
-            forward=reading.forward,
-            limits=self._limits,
-        )
 
 
 def _encoder(bundle: Path, settings: Settings, threads: int | None) -> Encoder:

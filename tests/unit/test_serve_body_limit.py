@@ -38,7 +38,7 @@ def _send(chunks: Iterable[bytes], length: bytes | None, limit: int) -> tuple[in
 
     headers = [] if length is None else [(b"content-length", length)]
     scope = {"type": "http", "method": "POST", "headers": headers, "state": {"request_id": "1"}}
-    asyncio.run(RequestBody(careful, limit, seconds=60)(scope, receive, send))
+    asyncio.run(RequestBody(careful, limit, seconds=60, room=1000)(scope, receive, send))
     starts = [each for each in replies if each["type"] == "http.response.start"]
     assert len(starts) == 1
     return starts[0]["status"], read

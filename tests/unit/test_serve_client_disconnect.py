@@ -53,7 +53,7 @@ async def served(app_work: float, leaves_after: float | None) -> list[str]:
         seen.append("answered")
 
     async with asyncio.timeout(10):
-        await RequestBody(app, 10, 60)(SCOPE, receive, send)
+        await RequestBody(app, 10, 60, 100)(SCOPE, receive, send)
     assert len(asyncio.all_tasks()) == 1, "a watcher is left behind"
     return seen
 
@@ -94,4 +94,4 @@ def test_an_error_of_the_work_is_the_requests() -> None:
 
     async def send(message: Message) -> None: ...
 
-    asyncio.run(RequestBody(app, 10, 60)(SCOPE, receive, send))
+    asyncio.run(RequestBody(app, 10, 60, 100)(SCOPE, receive, send))
