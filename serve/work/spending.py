@@ -1,4 +1,4 @@
-"""How much processor time each client has used of late: who has used least comes first."""
+"""For how long each client has held workers of late: who did so least comes first."""
 
 import time
 
@@ -9,7 +9,7 @@ _MANY = 1000
 
 
 class Spending:
-    """Seconds of processor time by client, halved every `HALF_LIFE` seconds."""
+    """Seconds by client, halved every `HALF_LIFE` seconds."""
 
     def __init__(self) -> None:
         self._spent: dict[str, tuple[float, float]] = {}
