@@ -5,7 +5,8 @@ python -m bench.serve --bundle bundle
 In turns, so that all meet the same machine: the encoder and a search in a bare loop; the service;
 the same model behind a plain FastAPI handler and, if `--litserve` says where it was installed,
 behind LitServe. The clients are a process apart and know only this machine. With `--minutes` the
-service then gets mixed traffic, and its memory is watched.
+service then gets mixed traffic, and its memory is watched. With `--hostile 10` one honest client
+meets ten that send files made to be slow.
 """
 
 import json
@@ -22,6 +23,7 @@ import numpy as np
 import tyro
 
 from bench.measuring.options import Bundle, Json
+from bench.serving.hostile import beside_hostile, beside_text
 from bench.serving.load import Load, form, press
 from bench.serving.plain_server import PATH, Bare
 from bench.serving.service_process import (
@@ -53,6 +55,8 @@ class Arguments:
         rounds: measurements of each kind, taken in turns.
         litserve: folder made by `pip install --target FOLDER litserve`; left out if not given.
         minutes: of mixed traffic afterwards, with the memory watched.
+        hostile: clients that send files made to be slow, beside one honest client. Its times alone
+            and beside them are then all that is measured.
     """
 
     bundle: Bundle
@@ -62,6 +66,7 @@ class Arguments:
     rounds: int = 3
     litserve: Path | None = None
     minutes: float = 0.0
+    hostile: int = 0
     json: Json = False
 
 
@@ -96,6 +101,9 @@ def main() -> None:
     """Measures, and prints a table or JSON."""
     given = tyro.cli(Arguments, prog="python -m bench.serve")
     clips = _clips(given.frames)
+    if given.hostile:
+        _hostile(given, clips)
+        return
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         servers = {
             name: stack.enter_context(server)
@@ -109,6 +117,17 @@ def main() -> None:
     else:
         print(results_table(rows))
         print("" if memory is None else memory_text(memory), end="")
+
+
+def _hostile(given: Arguments, clips: Sequence[Clip]) -> None:
+    with (
+        tempfile.TemporaryDirectory() as name,
+        running_service(given.bundle, Path(name) / "data", Path(name) / "log") as service,
+    ):
+        enrol(service)
+        files = [clip_file(clip) for clip in clips]
+        result = beside_hostile(service, files, given.hostile, given.seconds)
+    print(json.dumps(result.figures) if given.json else beside_text(result), end="")
 
 
 def enrol(service: ServiceClient) -> None:

@@ -4,9 +4,10 @@ python -m bench.serving.decoding_cost
 """
 
 import asyncio
+import io
 import json
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import anyio.to_thread
@@ -47,7 +48,7 @@ class Cost:
         clip: what it is.
         mib: of the file.
         thread_ms, process_ms: to read it.
-        extra_ms: median of the differences within a turn.
+        extra_ms: the difference.
     """
 
     clip: str
@@ -92,8 +93,6 @@ def files() -> dict[str, bytes]:
 
 
 def _npy(frames: "np.ndarray[tuple[int, ...], np.dtype[np.uint8]]") -> bytes:
-    import io
-
     buffer = io.BytesIO()
     np.save(buffer, frames, allow_pickle=False)
     return buffer.getvalue()
@@ -102,17 +101,19 @@ def _npy(frames: "np.ndarray[tuple[int, ...], np.dtype[np.uint8]]") -> bytes:
 async def measured(clips: Mapping[str, bytes], turns: int) -> list[Cost]:
     """Each clip file read in both ways, in turns."""
     settings = load_settings(data="unused")
-    arguments = {"limits": settings.limits}
+    limits = settings.limits
     pool = DecodingPool(settings.decoding, Metrics())
 
     async def by_thread(data: bytes) -> object:
-        return await anyio.to_thread.run_sync(lambda: decode_clip(data, **arguments))
+        return await anyio.to_thread.run_sync(lambda: decode_clip(data, limits=limits))
 
     async def by_process(data: bytes) -> object:
-        return await asyncio.wrap_future(pool.submit(data, arguments, "one"))
+        return await asyncio.wrap_future(pool.submit(data, {"limits": limits}, "one"))
 
     try:
-        return [await _cost(name, data, turns, by_thread, by_process) for name, data in clips.items()]
+        return [
+            await _cost(name, data, turns, by_thread, by_process) for name, data in clips.items()
+        ]
     finally:
         pool.close()
 

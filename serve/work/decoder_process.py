@@ -177,7 +177,8 @@ def _lower(pid: int, niceness: int) -> None:
     """Lowers the priority of a process; Linux keeps it for each thread, and a new one inherits."""
     with suppress(OSError):  # it has just ended
         for thread in Path(f"/proc/{pid}/task").iterdir():
-            os.setpriority(os.PRIO_PROCESS, int(thread.name), niceness)
+            now = os.getpriority(os.PRIO_PROCESS, int(thread.name))
+            os.setpriority(os.PRIO_PROCESS, int(thread.name), max(now, niceness))
 
 
 def received(connection: socket.socket) -> tuple[bytes, list[int]]:
