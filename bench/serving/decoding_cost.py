@@ -111,21 +111,23 @@ async def measured(clips: Mapping[str, bytes], turns: int) -> list[Cost]:
         return await asyncio.wrap_future(pool.submit(data, {"limits": limits}, "one"))
 
     try:
-        return [
-            await _cost(name, data, turns, by_thread, by_process) for name, data in clips.items()
-        ]
+        ways = (by_thread, by_process)
+        return [await _cost(name, data, turns, ways) for name, data in clips.items()]
     finally:
         pool.close()
 
 
-async def _cost(name: str, data: bytes, turns: int, by_thread: Read, by_process: Read) -> Cost:
-    times = []
-    for _ in range(5 + (turns if len(data) < 1 << 24 else turns // 10)):
-        times.append([await _took(by_thread, data), await _took(by_process, data)])
-    of = 1e3 * np.array(times[5:])
-    thread, process = np.median(of, axis=0)
-    extra = np.median(of[:, 1] - of[:, 0])
-    return Cost(name, len(data) / (1 << 20), float(thread), float(process), float(extra))
+async def _cost(name: str, data: bytes, turns: int, ways: Sequence[Read]) -> Cost:
+    """In blocks: threads of the decoders go on spinning for a while after each clip."""
+    block = max(1, turns // 10 if len(data) < 1 << 24 else turns // 100)
+    times: list[list[float]] = [[], []]
+    for _ in range(10):
+        for read, took in zip(ways, times, strict=True):
+            await _took(read, data)
+            await asyncio.sleep(0.05)
+            took.extend([await _took(read, data) for _ in range(block)])
+    thread, process = (1e3 * float(np.median(each)) for each in times)
+    return Cost(name, len(data) / (1 << 20), thread, process, process - thread)
 
 
 async def _took(read: Read, data: bytes) -> float:

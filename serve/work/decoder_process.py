@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from gait.errors import GaitError
+from serve.work.shared_memory import write_outcome
 
 Read = Callable[..., Any]
 LARGEST_ORDER: Final = 65536
@@ -119,8 +120,8 @@ def work(tasks: socket.socket, read: Read, memory: int) -> None:
     """The worker: reads one file after the other until the other end of the socket is closed.
 
     A task is a pickled `(seconds, arguments)` with two handles of shared memory: the file, and
-    where its outcome goes, a pickled pair of `result`, `error`, `memory` or `failed` and the value.
-    One byte says that the outcome is there.
+    where its outcome goes: `result`, `error`, `memory` or `failed` and the value. One byte says
+    that it is there.
 
     Args:
         tasks: its socket.
@@ -141,24 +142,22 @@ def work(tasks: socket.socket, read: Read, memory: int) -> None:
         seconds, arguments = pickle.loads(message)  # noqa: S301 - the service's own
         _limit_cpu(seconds)
         data = os.pread(given, os.fstat(given).st_size, 0)
-        written = _outcome(read, data, arguments)
+        _tell(outcome, read, data, arguments)
         del data
-        os.pwrite(outcome, written, 0)
         for handle in handles:
             os.close(handle)
         tasks.send(b".")
 
 
-def _outcome(read: Read, data: bytes, arguments: dict[str, Any]) -> bytes:
+def _tell(outcome: int, read: Read, data: bytes, arguments: dict[str, Any]) -> None:
     try:
-        return pickle.dumps(("result", read(data, **arguments)), pickle.HIGHEST_PROTOCOL)
+        write_outcome(outcome, "result", read(data, **arguments))
     except GaitError as error:
-        said: tuple[str, object] = ("error", error)
+        write_outcome(outcome, "error", error)
     except MemoryError:
-        said = ("memory", None)
+        write_outcome(outcome, "memory", None)
     except Exception:  # noqa: BLE001 - the border of the process: the service logs it
-        said = ("failed", traceback.format_exc())
-    return pickle.dumps(said, pickle.HIGHEST_PROTOCOL)
+        write_outcome(outcome, "failed", traceback.format_exc())
 
 
 def _limit_cpu(seconds: float) -> None:

@@ -6,14 +6,20 @@ may have been taken over by the file it read, so nothing is made of it but clips
 
 import fcntl
 import io
+import itertools
 import os
 import pickle
+import struct
 from importlib import import_module
 from typing import Any, Final
 
 _LARGEST: Final = 1 << 28
 """Bytes of an outcome; the frames of a clip at the caps are 4 MiB."""
 _NUMPY: Final = {"_frombuffer", "_reconstruct", "ndarray", "dtype", "scalar"}
+_DAMAGED: Final = (
+    *(pickle.UnpicklingError, struct.error, EOFError, ImportError, MemoryError),
+    *(AttributeError, LookupError, TypeError, ValueError),
+)
 _SEALS: Final = fcntl.F_SEAL_WRITE | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SHRINK
 
 
@@ -27,6 +33,19 @@ def shared(data: bytes) -> int:
     return handle
 
 
+def write_outcome(handle: int, kind: str, value: object) -> None:
+    """Writes what `outcome` reads: a worker's part. Arrays are copied once, into the memory."""
+    arrays: list[pickle.PickleBuffer] = []
+    said = pickle.dumps((kind, value), 5, buffer_callback=arrays.append)
+    parts = [memoryview(said), *(array.raw() for array in arrays)]
+    sizes = [part.nbytes for part in parts]
+    at = 0
+    for rest in (memoryview(struct.pack(f"<Q{len(sizes)}Q", len(sizes), *sizes)), *parts):
+        while rest:
+            written = os.pwrite(handle, rest, at)
+            at, rest = at + written, rest[written:]
+
+
 def outcome(handle: int) -> tuple[str, Any]:
     """What a worker said: `result`, `error`, `memory` or `failed`, and the value.
 
@@ -36,9 +55,15 @@ def outcome(handle: int) -> tuple[str, Any]:
     size = os.fstat(handle).st_size
     if size > _LARGEST:
         raise ValueError(f"{size} bytes came back, at most {_LARGEST} are taken")
+    whole = bytearray(size)
+    os.preadv(handle, [whole], 0)
     try:
-        kind, value = _Outcome(io.BytesIO(os.pread(handle, size, 0))).load()
-    except (pickle.UnpicklingError, EOFError, TypeError, ValueError, AttributeError) as error:
+        (count,) = struct.unpack_from("<Q", whole)
+        sizes = struct.unpack_from(f"<{count}Q", whole, 8)
+        ends = list(itertools.accumulate(sizes, initial=8 + 8 * count))
+        parts = [memoryview(whole)[a:b] for a, b in itertools.pairwise(ends)]
+        kind, value = _Outcome(io.BytesIO(parts[0]), buffers=parts[1:]).load()
+    except _DAMAGED as error:
         raise ValueError(f"what came back is damaged: {error}") from error
     return str(kind), value
 
