@@ -106,7 +106,7 @@ class Settings(BaseSettings):
     threads: int | None = Field(None, ge=1, le=1024)
     workers: int = Field(2, ge=1)
     max_waiting: int = Field(128, ge=0)
-    decode_seconds: float = Field(5, gt=0, le=3600)
+    decode_seconds: float = Field(10, gt=0, le=3600)
     decode_mib: int | None = Field(None, ge=64)
     decode_slow: int = Field(8, ge=1)
     runs: int | None = Field(None, ge=1, le=64)

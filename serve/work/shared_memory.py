@@ -37,12 +37,10 @@ def write_outcome(handle: int, kind: str, value: object) -> None:
     """Writes what `outcome` reads: a worker's part. Arrays are copied once, into the memory."""
     arrays: list[pickle.PickleBuffer] = []
     said = pickle.dumps((kind, value), 5, buffer_callback=arrays.append)
-    parts: list[bytes | memoryview] = [said, *(array.raw() for array in arrays)]
-    sizes = [memoryview(part).nbytes for part in parts]
+    parts = [memoryview(said), *(array.raw() for array in arrays)]
+    sizes = [part.nbytes for part in parts]
     at = 0
-    header = struct.pack(f"<Q{len(sizes)}Q", len(sizes), *sizes)
-    for part in [header, *parts]:
-        rest = memoryview(part)
+    for rest in (memoryview(struct.pack(f"<Q{len(sizes)}Q", len(sizes), *sizes)), *parts):
         while rest:
             written = os.pwrite(handle, rest, at)
             at, rest = at + written, rest[written:]
