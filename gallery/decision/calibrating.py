@@ -180,7 +180,7 @@ def _curves(one: Compared, seed: int) -> Iterator[Curve]:
     wanted = sizes(n)
     drawn = [one.drawn(rng)[0][:, np.array(wanted) - 1] for _ in range(_DRAWS)]
     best = np.stack(drawn)  # (draws, people, sizes)
-    rates = np.array([*_RATES[_RATES > smallest_rate(n)], smallest_rate(n)])
+    rates = np.array([*_RATES[smallest_rate(n) < _RATES], smallest_rate(n)])
     weights = resample(n, _RESAMPLES, seed)
     for place, size in enumerate(wanted):
         yield _curve(best[:, :, place], size, rates, weights)

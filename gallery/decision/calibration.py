@@ -6,7 +6,7 @@ gallery. It holds thresholds only, nothing biometric, and using it takes a few i
 
 import hashlib
 import math
-from typing import Literal
+from typing import Final, Literal
 
 import numpy as np
 from pydantic import Field, ValidationError, model_validator
@@ -16,7 +16,7 @@ from gait.frozen import Frozen
 from gait.modality import Modality
 from gallery.decision.tail import carried, people_needed, rate_at
 
-VERSION = 1
+VERSION: Final = 1
 
 Enrolled = Literal["silhouette", "range_view", "mixed"]
 """By which sensor people were enrolled: one modality, or either of them."""

@@ -73,7 +73,7 @@ class Tail:
         rarer = rate / self.share
         if abs(self.shape) < 1e-9:
             return self.start - self.scale * math.log(rarer)
-        return self.start + self.scale / self.shape * (rarer**-self.shape - 1)
+        return self.start + self.scale / self.shape * math.expm1(-self.shape * math.log(rarer))
 
 
 def fit_tail(scores: ArrayLike, people: int) -> Tail:
