@@ -61,12 +61,17 @@ class Compared:
     Args:
         whose: `(q,)` person of each probe.
         similarities: `(q, people)` of each probe with each person.
-        people: how many people.
+        enrolled_by: `(people,)` modality of each person's templates.
     """
 
     whose: Numbers
     similarities: Scores
-    people: int
+    enrolled_by: NDArray[np.str_]
+
+    @property
+    def people(self) -> int:
+        """How many people there are."""
+        return len(self.enrolled_by)
 
     def drawn(self, rng: np.random.Generator) -> tuple[Scores, Scores]:
         """One probe of each person, drawn at random, and a gallery of others in random order.
@@ -119,7 +124,8 @@ def compared(
     probes = np.flatnonzero(later & (clips.modalities == probe) & np.isin(clips.subjects, people))
     similarities = clips.embeddings[probes] @ clips.embeddings[chosen.ravel()].T
     fused = DEFAULT(similarities.reshape(len(probes), len(people), templates))
-    return Compared(np.searchsorted(people, clips.subjects[probes]), fused, len(people))
+    sensors = np.array([str(way) for way in ways])[by]
+    return Compared(np.searchsorted(people, clips.subjects[probes]), fused, sensors)
 
 
 def calibrate(

@@ -25,7 +25,7 @@ _KEPT = 1024
 """Thresholds that are remembered."""
 
 
-class Verdict(StrEnum):
+class Finding(StrEnum):
     """What is decided about a probe."""
 
     MATCH = "match"
@@ -106,13 +106,13 @@ class Thresholds(Frozen):
             f"calibration {self.basis.sha256[:16]} of the {self.basis.whose}"
         )
 
-    def verdict(self, similarity: float) -> Verdict:
+    def verdict(self, similarity: float) -> Finding:
         """What a similarity means."""
         if similarity >= self.match.similarity:
-            return Verdict.MATCH
+            return Finding.MATCH
         if self.possible is not None and similarity >= self.possible.similarity:
-            return Verdict.POSSIBLE
-        return Verdict.NO_MATCH
+            return Finding.POSSIBLE
+        return Finding.NO_MATCH
 
 
 class Decision(Frozen):
@@ -124,7 +124,7 @@ class Decision(Frozen):
         undecided: why there is no verdict.
     """
 
-    verdict: Verdict | None
+    verdict: Finding | None
     thresholds: Thresholds | None = None
     undecided: str | None = None
 
@@ -236,7 +236,7 @@ def decide(
         comparison: with one person, who was named, and not a search.
     """
     if not candidates:
-        return Decision(verdict=Verdict.NO_MATCH)
+        return Decision(verdict=Finding.NO_MATCH)
     if decider is None:
         return Decision(
             verdict=None,

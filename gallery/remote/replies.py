@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from gait.modality import Modality
-from gallery.decision.decision import Thresholds, Verdict
+from gallery.decision.decision import Thresholds, Finding
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Found:
     audit_id: str | None
     gallery: str
     gallery_revision: int
-    decision: Verdict | None
+    decision: Finding | None
     thresholds: Thresholds | None
     undecided: str | None
     candidates: tuple[Match, ...]
@@ -60,7 +60,7 @@ class Verified:
 
     request_id: str
     audit_id: str | None
-    decision: Verdict | None
+    decision: Finding | None
     thresholds: Thresholds | None
     undecided: str | None
     similarity: float

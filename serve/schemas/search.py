@@ -4,7 +4,7 @@ from pydantic import ConfigDict, Field
 from pydantic.config import JsonDict
 
 from gait.modality import Modality
-from gallery.decision.decision import Thresholds, Verdict
+from gallery.decision.decision import Thresholds, Finding
 from serve.schemas.fields import (
     CONTRACT,
     REQUEST_ID,
@@ -100,7 +100,7 @@ class IdentifyReply(Reply):
 
     request_id: RequestId
     audit_id: AuditId
-    decision: Verdict | None
+    decision: Finding | None
     thresholds: Thresholds | None = Field(
         description="What the decision stands on; null where nothing was decided or compared."
     )
@@ -151,7 +151,7 @@ class VerifyReply(Reply):
 
     request_id: RequestId
     audit_id: AuditId
-    decision: Verdict | None
+    decision: Finding | None
     thresholds: Thresholds | None = Field(
         description="What the decision stands on; its rate is the FMR, and `possible` is null."
     )

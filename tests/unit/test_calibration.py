@@ -127,7 +127,7 @@ def test_probes_are_of_other_walks_than_templates() -> None:
 def test_a_draw_is_that_of_a_naive_loop() -> None:
     rng = np.random.default_rng(0)
     whose = np.array([0, 0, 1, 2, 2, 3])
-    one = Compared(whose, rng.random((6, 4)), 4)
+    one = Compared(whose, rng.random((6, 4)), np.full(4, "silhouette"))
     best, own = one.drawn(np.random.default_rng(7))
     for person in range(4):
         rows = np.flatnonzero(whose == person)
@@ -146,4 +146,5 @@ def test_the_mixed_gallery_has_half_of_the_people_by_each_sensor() -> None:
     one = compared(half, PROBE, "mixed", 2)
     own = one.similarities[np.arange(len(one.whose)), one.whose]
     people = np.unique(one.whose[own < 0.75])
+    assert people.tolist() == np.flatnonzero(one.enrolled_by == "range_view").tolist()
     assert len(people) == 20
