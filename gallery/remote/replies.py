@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from gait.modality import Modality
-from gallery.decision.decision import Thresholds, Finding
+from gallery.decision.decision import Finding, Thresholds
 
 
 @dataclass(frozen=True)
