@@ -4,7 +4,7 @@ from pydantic import ConfigDict, Field
 from pydantic.config import JsonDict
 
 from gait.modality import Modality
-from gallery.decision.decision import Thresholds, Finding
+from gallery.decision.decision import Finding, Thresholds
 from serve.schemas.fields import (
     CONTRACT,
     REQUEST_ID,

@@ -59,7 +59,9 @@ FIELDS = {
     "GalleryDeleted": "request_id audit_id gallery subjects_removed templates_removed receipts",
     "ImportReply": "request_id audit_id gallery templates_enrolled templates_present "
     "templates_expired gallery_revision",
-    "EnrolReply": "request_id audit_id gallery subject templates rejected erased gallery_revision",
+    "EnrolReply": "request_id audit_id gallery subject templates rejected alike erased "
+    "gallery_revision",
+    "AlikeReport": "position subject similarity",
     "TemplateAdded": "position template clip",
     "SubjectPage": "request_id gallery subjects next_cursor gallery_revision",
     "SubjectReport": "subject created templates",
