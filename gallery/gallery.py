@@ -423,7 +423,7 @@ class Gallery:
     def alike(
         self, embedding: Vector, probe: Modality, subject: str, policy: Policy = USUAL
     ) -> list[Candidate]:
-        """Other enrolled people whom a clip of a subject matches: perhaps one person, twice enrolled.
+        """Other enrolled people whom a subject's clip matches: perhaps one person, enrolled twice.
 
         Args:
             embedding: `(dimension,)` float32 as the encoder gives it.

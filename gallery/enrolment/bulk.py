@@ -38,7 +38,8 @@ class Alike:
 class Outcome:
     """What became of the clips: enrolled now, there already, or rejected.
 
-    `alike` are enrolled clips that match another person, who may be the same one. `left` are the templates that were erased because their subject had more than the cap.
+    `alike` are enrolled clips that match another person, who may be the same one. `left` are the
+    templates that were erased because their subject had more than the cap.
     """
 
     enrolled: int = 0

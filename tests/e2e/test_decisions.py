@@ -15,6 +15,9 @@ from gait.modality import Modality
 from gallery.decision.calibrating import calibrate
 from gallery.decision.calibration import Calibration
 from gallery.gallery import create_gallery, open_gallery
+from serve.access.key_file import KeyFile
+from serve.access.keyring import Grant
+from serve.access.scopes import Scope
 from serve.work.service import Service
 from tests import services
 from tests.galleries import TINY, enrolments, random_embeddings, walk
@@ -112,6 +115,36 @@ def test_verifying_decides_by_the_false_match_rate(
         assert (thresholds["gallery_size"], thresholds["possible"]) == (1, None)
         assert thresholds["match"]["rate"] == 0.01
         assert "would be called this person" in thresholds["meaning"]
+
+
+def test_an_enrolment_says_whom_else_a_clip_matches_to_those_who_may_search(
+    tmp_path: Path, calibration: Calibration
+) -> None:
+    with services.opened(tmp_path) as service:
+        client = services.client(service)
+        enrol(client, 3)
+        nothing = services.add(client, "new", [probe(1, SILHOUETTE, 5)]).json()
+        assert nothing["alike"] == [], "nothing can be decided without a calibration"
+        calibrated(service, calibration)
+        told = services.add(client, "again", [probe(2, SILHOUETTE, 5)]).json()["alike"]
+        assert [(each["position"], each["subject"]) for each in told] == [(0, "p002")]
+        own = services.add(client, "p000", [probe(0, SILHOUETTE, 6)]).json()["alike"]
+        assert own == [], "a person's own clips are no news"
+        record = client.get("/v1/audit", params={"action": "enrol"}).json()["records"][-3]
+        assert [each["subject"] for each in record["candidates"]] == ["p002"]
+
+
+def test_who_may_only_enrol_is_told_nobody(tmp_path: Path, calibration: Calibration) -> None:
+    with services.opened(tmp_path) as service:
+        client = services.client(service)
+        enrol(client, 3)
+        calibrated(service, calibration)
+        keys = KeyFile(tmp_path / "keys.json")
+        key = keys.new(Grant(scopes=(Scope.ENROL,)))
+        keyed = services.client(service, keys)
+        keyed.headers["Authorization"] = f"Bearer {key.token}"
+        reply = services.add(keyed, "again", [probe(2, SILHOUETTE, 5)])
+        assert (reply.status_code, reply.json()["alike"]) == (201, [])
 
 
 def test_too_small_a_calibration_is_refused_with_how_many_it_takes(
