@@ -16,8 +16,18 @@ from export.backbone import Backbone, backbone
 from export.checks.accuracy import TestWalks
 from export.checks.parity import Embeddings, Graph, Report, check_ranking, check_shapes
 from export.checks.retrieval import RetrievalSet, drawn, from_pack
+from export.decisions import calibrated
 from export.variants.calibration import CalibrationSet, find_calibration
-from export.variants.candidates import Advance, Candidate, Graphs, fp16, fp32, int8, measured
+from export.variants.candidates import (
+    Advance,
+    Candidate,
+    Graphs,
+    Reference,
+    fp16,
+    fp32,
+    int8,
+    measured,
+)
 from export.variants.graph import trace
 from export.variants.quantise import Method
 from gait.clip import Frames
@@ -30,6 +40,7 @@ from train.data.pack import INDEX
 from train.data.walkers import PACK, walkers_folder
 
 PARITY = "parity.json"
+CALIBRATION = "calibration.json"
 MAX_LOSS = 0.3
 """Points of Rank-1 that a variant may lose in any direction, unless told otherwise."""
 
@@ -118,7 +129,7 @@ def export_bundle(
         raise _refusal(refused, order, "nothing was written")
     advance("writing")
     kept = [each for each in candidates if each not in refused]
-    manifest = _save(out, trained, checkpoint, kept, report)
+    manifest = _save(out, trained, checkpoint, kept, report, reference)
     if refused:
         raise _refusal(refused, order, f"{out} was written without it")
     return manifest
@@ -194,20 +205,31 @@ def _embedded(
 
 
 def _save(
-    out: Path, trained: Checkpoint, checkpoint: Path, kept: Sequence[Candidate], report: Report
+    out: Path,
+    trained: Checkpoint,
+    checkpoint: Path,
+    kept: Sequence[Candidate],
+    report: Report,
+    reference: Reference | None,
 ) -> Manifest:
     files = {PARITY: report.model_dump_json(indent=1).encode()}
     for each in kept:
         files |= each.files
-    records = {name: FileRecord.of(data) for name, data in files.items()}
     variants = {each.variant: each.build for each in kept}
     config = trained.config
+    records = {name: FileRecord.of(data) for name, data in files.items()}
+    contract = contract_id(variants[Variant.FP32].models, records)
+    calibration = None if reference is None else calibrated(reference, contract)
+    if calibration is not None:
+        files[CALIBRATION] = calibration.text.encode()
+        records[CALIBRATION] = FileRecord.of(files[CALIBRATION])
     manifest = Manifest(
-        contract=contract_id(variants[Variant.FP32].models, records),
+        contract=contract,
         created=datetime.now(UTC),
         simulated=trained.simulated,
         embedding=Shape(parts=config.model.embedding_parts, dim=config.model.embedding),
         variants=variants,
+        calibration=None if calibration is None else CALIBRATION,
         files=records,
         checkpoint=Origin(
             sha256=hashlib.sha256(checkpoint.read_bytes()).hexdigest(), iteration=trained.iteration

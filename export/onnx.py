@@ -16,6 +16,7 @@ from gait.errors import VariantRefusedError
 from gait.manifest import Manifest
 from gait.progress import progress
 from gait.variant import Accuracy, Build, Variant
+from gallery.decision.decision import bundle_calibration
 
 
 @dataclass(frozen=True)
@@ -34,8 +35,8 @@ class Arguments:
     than --max-loss. One that loses more is refused, with exit code 1: if it was asked for by name
     nothing is written, with `all` the bundle is written without it."""
     pack: Path | None = None
-    """Packed dataset whose test subjects must rank the same, and by which the loss of a variant is
-    measured; by default the simulated walkers of the run if they are there, else for fp32 drawn
+    """Packed dataset whose test subjects must rank the same, by which a variant is measured, and by
+    which decisions are calibrated; by default the simulated walkers of the run if there, else drawn
     figures."""
     calibration: Path | None = None
     """Pack, tree or folder of clip files that int8 is calibrated with, 200 of each modality or
@@ -105,10 +106,19 @@ def _summary(out: Path, manifest: Manifest, report: Report) -> str:
         f"{len(report.shapes)} runs, {report.tolerance:.0e} allowed",
         f"ranking   {same} of {probes} probes in the very same order, the largest swap "
         f"{max(r.largest_swap for r in report.rankings):.1e}, on {report.data}{people}",
+        _decisions(out),
     ]
     for variant, build in manifest.variants.items():
         lines += _variant(variant, build, manifest.size(variant) / 1e6)
     return "\n".join(lines)
+
+
+def _decisions(out: Path) -> str:
+    calibration = bundle_calibration(out)
+    if calibration is None:
+        return "decisions none: too few people with two walks each; see docs/decisions.md"
+    people = "simulated people" if calibration.simulated else "people"
+    return f"decisions calibrated on {calibration.people} {people} of {calibration.data}"
 
 
 def _variant(variant: Variant, build: Build, megabytes: float) -> list[str]:

@@ -40,6 +40,7 @@ GaitError
 │   ├── GalleryEmptyError     gallery.empty
 │   ├── GalleryCorruptError   gallery.corrupt
 │   ├── MasterKeyError        gallery.master_key
+│   ├── CalibrationError      gallery.calibration (fields: people, needed)
 │   └── TransferError         gallery.transfer
 ├── AccessError               access.refused
 │   ├── ScopeError            access.scope
@@ -263,6 +264,12 @@ class GalleryEmptyError(GalleryError):
 
 class GalleryCorruptError(GalleryError):
     code = "gallery.corrupt"
+
+
+class CalibrationError(GalleryError):
+    """What similarities mean is not known, or not well enough for what is wanted."""
+
+    code = "gallery.calibration"
 
 
 class MasterKeyError(GalleryError):

@@ -71,6 +71,8 @@ class Manifest(Frozen):
         simulated: whether the network was trained on simulated people.
         metric: similarity of two embeddings: the mean over parts of the parts' cosine.
         variants: the networks in each arithmetic; fp32 is always there.
+        calibration: file of what similarities mean (`gallery.decision.calibration`); None where the
+            model was exported without people to learn it from.
         files: every other file of the bundle by name.
         training: the resolved training configuration.
         versions: packages the bundle was made with.
@@ -84,6 +86,7 @@ class Manifest(Frozen):
     embedding: Shape
     inputs: Inputs = Inputs()
     variants: dict[Variant, Build]
+    calibration: FileName | None = None
     files: dict[FileName, FileRecord]
     checkpoint: Origin
     training: dict[str, JsonValue]
@@ -93,6 +96,8 @@ class Manifest(Frozen):
     def _consistent(self) -> "Manifest":
         if Variant.FP32 not in self.variants:
             raise ValueError("no fp32 variant, which every bundle has")
+        if self.calibration is not None and self.calibration not in self.files:
+            raise ValueError(f"{self.calibration} has no hash")
         for variant, build in self.variants.items():
             if missing := set(Modality) - set(build.models):
                 raise ValueError(f"no {variant} model for {sorted(missing)}")

@@ -120,6 +120,11 @@ def _enrol(
 
 def _summary(out: str, outcome: Outcome) -> str:
     lines = [f"rejected  {r.source}  [{r.code}] {r.reason}" for r in outcome.rejected]
+    lines += [
+        f"alike     {a.source} of {a.subject} matches {a.other} ({a.similarity:.4f}): if they "
+        "are one person, merge them"
+        for a in outcome.alike
+    ]
     lines.append(f"gallery   {out}")
     lines.append(
         f"clips     {outcome.enrolled} enrolled, {outcome.present} there already, "

@@ -33,6 +33,17 @@ from gait.errors import (
 )
 from gait.manifest import Manifest
 from gait.modality import Modality
+from gallery.decision.calibration import Calibration
+from gallery.decision.decision import (
+    USUAL,
+    Decider,
+    Decision,
+    Policy,
+    Searched,
+    Whose,
+    bundle_calibration,
+    decide,
+)
 from gallery.decision.fusion import DEFAULT, Fusion
 from gallery.decision.identification import COMPARED, Identification
 from gallery.index.interface import Index
@@ -86,6 +97,29 @@ class Health:
     damaged: tuple[int, ...]
 
 
+@dataclass(frozen=True)
+class Found:
+    """What a search found.
+
+    Args:
+        decision: about the most similar person.
+        candidates: the most similar people first; all that the search was to list, whatever was
+            decided.
+    """
+
+    decision: Decision
+    candidates: list[Candidate]
+
+
+@dataclass(frozen=True)
+class _Known:
+    """What decisions need to know of a gallery, as of a revision."""
+
+    revision: int
+    held: dict[Modality, tuple[int, int]]
+    decider: Decider | None
+
+
 class Gallery:
     """An open gallery. Methods may be called from several threads, and several processes may have
     the same gallery open. Made by `open_gallery` or `create_gallery`.
@@ -98,6 +132,7 @@ class Gallery:
 
     def __init__(self, record: Record, index: Index, bundle: Path | None) -> None:
         self._record, self._index, self._bundle = record, index, bundle
+        self._known: _Known | None = None
 
     def close(self) -> None:
         """Lets go of everything that is held. No method may be called afterwards."""
@@ -311,23 +346,141 @@ class Gallery:
             subjects: search these only; None for all.
             fusion: of the similarities of a subject's templates.
 
+        Returns:
+            At most `top_k` people; nobody where nobody is enrolled.
+
         Raises:
-            GalleryEmptyError: nothing to search.
             GalleryError: not an embedding of this gallery's model, or `top_k` below 1.
         """
         if top_k < 1:
             raise GalleryError(f"got top_k {top_k}, need at least 1")
         search = self._search(embedding, modality)
         if subjects is not None:
-            found = search.among(self._record.subject_numbers(subjects), fusion)[:top_k]
-        else:
-            self._index.follow()
-            found = search.among_all(top_k, fusion)
-        if not found:
-            raise GalleryEmptyError(
-                f"{self.location} holds no {_template_of(modality)}: enrol someone first"
-            )
-        return found
+            return search.among(self._record.subject_numbers(subjects), fusion)[:top_k]
+        self._index.follow()
+        return search.among_all(top_k, fusion)
+
+    def search(
+        self,
+        embedding: Vector,
+        probe: Modality,
+        policy: Policy = USUAL,
+        *,
+        top_k: int = 5,
+        modality: Modality | None = None,
+        subjects: Collection[str] | None = None,
+    ) -> Found:
+        """Finds the people most like a probe, and decides whether the first is the one.
+
+        Args:
+            embedding: `(dimension,)` float32 as the encoder gives it.
+            probe: modality of the clip.
+            policy: how often strangers may be called somebody.
+            top_k, modality, subjects: as `identify`.
+
+        Raises:
+            GalleryError: as `identify`.
+            CalibrationError: the gallery's or the bundle's calibration is damaged.
+        """
+        known = self._facts()
+        candidates = self.identify(embedding, top_k, modality, subjects=subjects)
+        held = _of(known.held, modality)
+        if subjects is not None:
+            named = len(set(subjects))
+            held = {m: (min(n, named), round(t * min(n, named) / n)) for m, (n, t) in held.items()}
+        searched = Searched.of(probe, held)
+        return Found(decide(known.decider, candidates, searched, policy), candidates)
+
+    def verify(
+        self,
+        embedding: Vector,
+        probe: Modality,
+        subject: str,
+        policy: Policy = USUAL,
+        *,
+        modality: Modality | None = None,
+    ) -> Found:
+        """Compares a probe with one enrolled person, and decides whether it is that person.
+
+        Args:
+            embedding: `(dimension,)` float32 as the encoder gives it.
+            probe: modality of the clip.
+            subject: the person.
+            policy: how often strangers may be called that person.
+            modality: of the templates to compare with; None for both.
+
+        Returns:
+            The decision, and the person as the only candidate.
+
+        Raises:
+            SubjectNotFoundError, GalleryEmptyError, GalleryError: as `compare`.
+            CalibrationError: the gallery's or the bundle's calibration is damaged.
+        """
+        known, found = self._facts(), [self.compare(embedding, subject, modality)]
+        searched = Searched.of(probe, _of(self._record.held(subject), modality))
+        return Found(decide(known.decider, found, searched, policy, comparison=True), found)
+
+    def alike(
+        self, embedding: Vector, probe: Modality, subject: str, policy: Policy = USUAL
+    ) -> list[Candidate]:
+        """Other enrolled people whom a subject's clip matches: perhaps one person, enrolled twice.
+
+        Args:
+            embedding: `(dimension,)` float32 as the encoder gives it.
+            probe: modality of the clip.
+            subject: whose clip it is; need not be enrolled.
+            policy: how often strangers may be called somebody.
+
+        Returns:
+            The most similar first; nobody where nothing can be decided.
+
+        Raises:
+            GalleryError, CalibrationError: as `search`.
+        """
+        found = self.search(embedding, probe, policy)
+        if found.decision.thresholds is None:
+            return []
+        least = found.decision.thresholds.match.similarity
+        return [c for c in found.candidates if c.subject != subject and c.similarity >= least]
+
+    @property
+    def calibration(self) -> tuple[Calibration, Whose] | None:
+        """What similarities mean: the gallery's own calibration, else that of its bundle.
+
+        Raises:
+            CalibrationError: it is damaged, or of another version.
+            BundleTamperedError: the bundle's is not the one that was exported.
+        """
+        own = self._record.calibration()
+        if own is not None:
+            return Calibration.parse(own, self.contract), "gallery"
+        made = None if self._bundle is None else bundle_calibration(self._bundle)
+        return None if made is None else (made, "bundle")
+
+    def set_calibration(self, calibration: Calibration | None) -> None:
+        """Keeps a calibration made for this gallery, which comes before the bundle's.
+
+        Args:
+            calibration: in place of the one there is; None to go back to the bundle's.
+
+        Raises:
+            CalibrationError: it is of another model.
+            GalleryError: opened read-only.
+            StorageError: it cannot be written.
+        """
+        if calibration is not None:
+            Calibration.parse(calibration.text, self.contract)
+        self._record.set_calibration(None if calibration is None else calibration.text)
+        self._catch_up()
+
+    def _facts(self) -> _Known:
+        """What decisions need to know, read again when the gallery has changed."""
+        revision, known = self._record.revision(), self._known
+        if known is None or known.revision != revision:
+            calibration = self.calibration
+            decider = None if calibration is None else Decider(*calibration)
+            self._known = known = _Known(revision, self._record.held(), decider)
+        return known
 
     def compare(
         self,
@@ -555,6 +708,13 @@ def _check_contract(record: Record, contract: str | None) -> None:
             gallery=record.facts.contract,
             bundle=contract,
         )
+
+
+def _of(
+    held: dict[Modality, tuple[int, int]], modality: Modality | None
+) -> dict[Modality, tuple[int, int]]:
+    """The counts of the modality that is searched; None for both."""
+    return {m: counts for m, counts in held.items() if modality in (None, m)}
 
 
 def _template_of(modality: Modality | None) -> str:

@@ -13,6 +13,7 @@ from typing import Annotated, Any
 from urllib.parse import unquote
 
 import tyro
+from pydantic import ValidationError
 
 from gait.cli import run
 from gait.errors import ConfigError
@@ -22,7 +23,7 @@ from gait.sampling import passed_over
 from gallery.command_line import options
 from gallery.command_line.network import Axis, Network
 from gallery.command_line.table import table
-from gallery.decision.fusion import DEFAULT, Fusion
+from gallery.decision.decision import USUAL, Policy
 from gallery.enrolment.sources import decode_file, read_file
 from gallery.gallery import open_gallery
 from gallery.remote.client import Client
@@ -31,7 +32,7 @@ from gallery.remote.requests import is_url
 
 @dataclass(frozen=True)
 class Arguments:
-    """Lists the enrolled people most like the one in a clip."""
+    """Decides whether the person in a clip is enrolled, and lists who it may be."""
 
     clip: Annotated[Path, tyro.conf.Positional]
     """A clip file: arrays, zip of pictures or point clouds, or a silhouette video."""
@@ -49,8 +50,14 @@ class Arguments:
     """What the clip shows; found in its content by default."""
     gallery_modality: Modality | None = None
     """Compare with templates of this modality only."""
-    fusion: Fusion = DEFAULT
-    """How the similarities of a person's templates become one. Not for a service."""
+    all_candidates: bool = False
+    """Also list people too unlike the clip to be a possible match."""
+    match_fpir: float = USUAL.match_fpir
+    """Share of strangers who may be called a match. A service has settings of its own."""
+    possible_fpir: float = USUAL.possible_fpir
+    """Share of strangers whom a person may have to look at. Not for a service."""
+    own_calibration: bool = False
+    """Decide only by a calibration made for this gallery. Not for a service."""
     forward: Axis = Forward.PLUS_X
     network: Network = Network()  # noqa: RUF009  (frozen)
     """Not for a service, which has a network of its own."""
@@ -72,22 +79,30 @@ def _searched(arguments: Arguments) -> dict[str, Any]:
         encoder = arguments.network.encoder(gallery.bundle)
         (embedding,) = encoder.embed([decoded.clip])
         left = passed_over(decoded.clip, encoder.frames)
-        candidates = gallery.identify(
-            embedding, arguments.top_k, arguments.gallery_modality, fusion=arguments.fusion
+        found = gallery.search(
+            embedding,
+            decoded.clip.modality,
+            _policy(arguments),
+            top_k=arguments.top_k,
+            modality=arguments.gallery_modality,
         )
+        decision = found.decision
+        shown = found.candidates if arguments.all_candidates else decision.shown(found.candidates)
         return {
             "gallery": arguments.gallery,
             "contract": gallery.contract,
             "revision": gallery.revision,
             "provider": encoder.provider,
             "variant": encoder.choice.variant,
-            "fusion": arguments.fusion,
             "modality": decoded.clip.modality,
             "format": decoded.format,
             "frames_in": decoded.frames_in,
             "frames_used": decoded.frames_used - sum(left.values()),
             "dropped": decoded.dropped | left,
-            "candidates": [asdict(each) for each in candidates],
+            "decision": decision.verdict,
+            "thresholds": decision.thresholds and decision.thresholds.model_dump(mode="json"),
+            "undecided": decision.undecided,
+            "candidates": [asdict(each) for each in shown],
         }
 
 
@@ -104,6 +119,7 @@ def _asked(arguments: Arguments) -> dict[str, Any]:
         modality=arguments.modality,
         gallery_modality=arguments.gallery_modality,
         forward=arguments.forward,
+        all_candidates=arguments.all_candidates,
     )
     return {
         "gallery": arguments.gallery,
@@ -114,10 +130,24 @@ def _asked(arguments: Arguments) -> dict[str, Any]:
         "frames_in": found.probe.frames_in,
         "frames_used": found.probe.frames_used,
         "dropped": found.probe.frames_dropped,
+        "decision": found.decision,
+        "thresholds": found.thresholds and found.thresholds.model_dump(mode="json"),
+        "undecided": found.undecided,
         "candidates": [asdict(each) for each in found.candidates],
         "request_id": found.request_id,
         "audit_id": found.audit_id,
     }
+
+
+def _policy(arguments: Arguments) -> Policy:
+    try:
+        return Policy(
+            match_fpir=arguments.match_fpir,
+            possible_fpir=arguments.possible_fpir,
+            own_calibration=arguments.own_calibration,
+        )
+    except ValidationError as error:
+        raise ConfigError(f"{error.errors()[0]['msg']}") from error
 
 
 def _service_and_gallery(location: str) -> tuple[str, str | None]:
@@ -146,7 +176,19 @@ def _table(facts: Mapping[str, Any]) -> str:
         for rank, c in enumerate(facts["candidates"], start=1)
     ]  # fmt: skip
     used = f"{facts['frames_used']} of {facts['frames_in']} frames, {facts['format']}"
-    return f"{facts['modality']} clip, {used}\n{table(head, rows)}"
+    return f"{facts['modality']} clip, {used}\n{_decided(facts)}\n{table(head, rows)}"
+
+
+def _decided(facts: Mapping[str, Any]) -> str:
+    thresholds = facts["thresholds"]
+    if facts["decision"] is None:
+        return f"undecided: {facts['undecided']}"
+    if thresholds is None:
+        return f"{facts['decision']}: nobody is enrolled who could be found"
+    return (
+        f"{facts['decision']} (match from {thresholds['match']['similarity']:.4f}, possible from "
+        f"{thresholds['possible']['similarity']:.4f}): {thresholds['meaning']}"
+    )
 
 
 if __name__ == "__main__":

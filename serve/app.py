@@ -34,9 +34,10 @@ from serve.work.service import Service
 _DESCRIPTION = """
 Finds people by the way they walk, across camera silhouettes and LiDAR range views.
 
-Every error is `application/problem+json` with a stable `code`. Similarities rank people; they are
-not calibrated, so a first place is no proof of identity. Gait is biometric data: enrol and search
-only people who agreed or whom you are authorised to process.
+Every error is `application/problem+json` with a stable `code`. A decision stands on the
+calibration that the reply names; without one, similarities only rank people, and a first place is
+no proof of identity. Gait is biometric data: enrol and search only people who agreed or whom you
+are authorised to process.
 """
 
 

@@ -14,6 +14,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 from gait.decode import Limits
 from gait.errors import ConfigError
 from gait.variant import Variant
+from gallery.decision.decision import Policy
 from gallery.galleries import NAME
 from gallery.network.encoder import FRAMES
 from gallery.network.session import Device
@@ -85,6 +86,11 @@ class Settings(BaseSettings):
         max_clips: clips in one request.
         max_templates: of one person and modality; beyond it the ones least like the others are
             erased. None for no cap.
+        match_fpir: share of strangers who may be called a match with anybody in a search.
+        possible_fpir: share of strangers whom a person may have to look at.
+        match_fmr: share of strangers who may be called the one person they are compared with.
+        own_calibration: decide nothing by the model's calibration, only by one made for the gallery
+            with `python -m gallery.calibrate`.
         index: what proposes templates for a probe: `memory`, which None means too, or
             `milvus://host:port`.
     """
@@ -128,6 +134,10 @@ class Settings(BaseSettings):
     max_points: int = Field(_CAPS.max_points, ge=1)
     max_clips: int = Field(32, ge=1)
     max_templates: int | None = Field(None, ge=1)
+    match_fpir: float = Field(0.01, gt=0, lt=0.5)
+    possible_fpir: float = Field(0.10, gt=0, lt=0.5)
+    match_fmr: float = Field(0.001, gt=0, lt=0.5)
+    own_calibration: bool = False
     index: str | None = None
 
     @model_validator(mode="after")
@@ -149,6 +159,21 @@ class Settings(BaseSettings):
                 f"{self.max_body_mib}: a body of that size could never be taken; raise the first"
             )
         return self
+
+    @model_validator(mode="after")
+    def _decides(self) -> Self:
+        _ = self.policy  # it checks that its rates are in order
+        return self
+
+    @property
+    def policy(self) -> Policy:
+        """How often strangers may be called somebody."""
+        return Policy(
+            match_fpir=self.match_fpir,
+            possible_fpir=self.possible_fpir,
+            match_fmr=self.match_fmr,
+            own_calibration=self.own_calibration,
+        )
 
     @property
     def key_file(self) -> Path | None:

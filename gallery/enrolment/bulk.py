@@ -24,17 +24,29 @@ class Rejection:
     reason: str
 
 
+@dataclass(frozen=True)
+class Alike:
+    """A clip that matches another person, `other`, who was enrolled before."""
+
+    source: str
+    subject: str
+    other: str
+    similarity: float
+
+
 @dataclass
 class Outcome:
     """What became of the clips: enrolled now, there already, or rejected.
 
-    `left` are the templates that were erased because their subject had more than the cap.
+    `alike` are enrolled clips that match another person, who may be the same one. `left` are the
+    templates that were erased because their subject had more than the cap.
     """
 
     enrolled: int = 0
     present: int = 0
     left: list[int] = field(default_factory=list)
     rejected: list[Rejection] = field(default_factory=list)
+    alike: list[Alike] = field(default_factory=list)
 
     def reject(self, source: Source, error: GaitError) -> None:
         """Notes that a clip was not enrolled."""
@@ -99,9 +111,14 @@ def _enrol(
     outcome: Outcome,
     cap: int | None,
 ) -> None:
+    usable = embedded(encoder, items, outcome)
+    for source, clip, embedding in usable:
+        for other in gallery.alike(embedding, clip.modality, source.subject):
+            alike = Alike(source.name, source.subject, other.subject, other.similarity)
+            outcome.alike.append(alike)
     enrolments = [
         Enrolment.of(source.subject, clip, embedding, source.name, authorisation)
-        for source, clip, embedding in embedded(encoder, items, outcome)
+        for source, clip, embedding in usable
     ]
     if enrolments:
         gallery.enrol(enrolments)

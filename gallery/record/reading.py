@@ -155,6 +155,23 @@ class RecordReader:
         ((subjects,),) = self.rows(select(func.count()).select_from(SUBJECTS))
         return Counts(subjects, *(by_modality.get(str(m), 0) for m in Modality))
 
+    def held(self, subject: str | None = None) -> dict[Modality, tuple[int, int]]:
+        """How many people, and templates of theirs, there are of each modality.
+
+        Args:
+            subject: name of the only person to count; None for everybody.
+        """
+        columns = (_T.modality, func.count(_T.subject.distinct()), func.count())
+        query = select(*columns).group_by(_T.modality)
+        if subject is not None:
+            query = query.select_from(_JOINED).where(SUBJECTS.c.name == subject)
+        return {Modality(m): (people, templates) for m, people, templates in self.rows(query)}
+
+    def calibration(self) -> str | None:
+        """The gallery's own calibration as JSON; None where it has none."""
+        ((text,),) = self.rows(select(META.c.calibration))
+        return None if text is None else str(text)
+
     def expiring(self, before: int) -> int:
         """How many templates expire before a time, in seconds since 1970."""
         query = select(func.count()).select_from(TEMPLATES).where(_T.expires < before)

@@ -243,6 +243,16 @@ class Record(RecordReader):
         finish_erasure(self.engine)
         return count
 
+    def set_calibration(self, text: str | None) -> None:
+        """Keeps the gallery's own calibration, JSON, in place of the one there is; None for none.
+
+        Raises:
+            GalleryError: opened read-only.
+            StorageError: it cannot be written. Nothing was changed.
+        """
+        with self._change() as change:
+            change.connection.execute(update(META).values(calibration=text))
+
     def set_index_revision(self, name: str, revision: int) -> None:
         """Notes up to which revision an index is complete; it never goes back.
 

@@ -14,7 +14,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-VERSION = 3
+VERSION = 4
 """Of these tables. Galleries of another version are refused."""
 
 METADATA = MetaData()
@@ -33,9 +33,10 @@ META = Table(
     Column("next_subject", BigInteger, nullable=False),
     Column("next_template", BigInteger, nullable=False),
     Column("confirmed", BigInteger, nullable=False),
+    Column("calibration", Text),
 )
 """One row. `master` is the fingerprint of the master key; `confirmed` the time, in seconds since
-1970, that erasures of what has expired believe in."""
+1970, that erasures of what has expired believe in; `calibration` the gallery's own, as JSON."""
 
 SUBJECTS = Table(
     "subjects",

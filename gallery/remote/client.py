@@ -66,8 +66,12 @@ class Client:
         gallery_modality: Modality | None = None,
         subjects: Sequence[str] = (),
         forward: Forward = Forward.PLUS_X,
+        all_candidates: bool = False,
     ) -> Found:
-        """The people most like the one in a clip file; `gallery` None is the service's default."""
+        """Whether the person in a clip file is enrolled; `gallery` None is the service's default.
+
+        `all_candidates` also lists people too unlike the clip to be a possible match.
+        """
         fields = _given(
             purpose=purpose,
             gallery=gallery,
@@ -76,6 +80,7 @@ class Client:
             gallery_modality=gallery_modality,
             forward=forward,
             subjects=subjects,
+            all_candidates=str(all_candidates).lower(),
         )
         return _as(Found, self._post("/v1/identify", fields, [("clip", clip)], repeat=True))
 

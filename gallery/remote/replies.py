@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from gait.modality import Modality
+from gallery.decision.decision import Finding, Thresholds
 
 
 @dataclass(frozen=True)
@@ -36,12 +37,18 @@ class Model:
 
 @dataclass(frozen=True)
 class Found:
-    """The people most like the one in a clip, the most similar first."""
+    """Whether the person in a clip is enrolled, and the people most like, the most similar first.
+
+    `undecided` says why there is no decision.
+    """
 
     request_id: str
     audit_id: str | None
     gallery: str
     gallery_revision: int
+    decision: Finding | None
+    thresholds: Thresholds | None
+    undecided: str | None
     candidates: tuple[Match, ...]
     probe: Probe
     model: Model
@@ -53,6 +60,9 @@ class Verified:
 
     request_id: str
     audit_id: str | None
+    decision: Finding | None
+    thresholds: Thresholds | None
+    undecided: str | None
     similarity: float
     probe: Probe
     other: Probe | None

@@ -6,6 +6,7 @@ import anyio
 import anyio.to_thread
 from starlette.types import Scope
 
+from gallery.decision.decision import Decision
 from gallery.template import Candidate, Receipt
 from serve.audit.log import AuditLog
 from serve.audit.record import CHANGES, Action, AuditEntry, Outcome, Record, ShownCandidate
@@ -42,6 +43,12 @@ class Use:
             for c in candidates
         )
         self.note(candidates=shown, revision=revision)
+
+    def decided(self, decision: Decision) -> None:
+        """Notes what was decided, and by which thresholds and calibration."""
+        self.note(decision=decision.verdict or "undecided")
+        if decision.thresholds is not None:
+            self.note(detail=decision.thresholds.short)
 
     async def erased(self, receipt: Receipt) -> str:
         """Records an erasure, and returns the audit id for the reply."""

@@ -60,6 +60,7 @@ STATUS: dict[type[errors.GaitError], HTTPStatus] = {
     errors.GaitError: HTTPStatus.INTERNAL_SERVER_ERROR,
     errors.GalleryCorruptError: HTTPStatus.INTERNAL_SERVER_ERROR,
     errors.MasterKeyError: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.CalibrationError: HTTPStatus.INTERNAL_SERVER_ERROR,
     errors.BundleError: HTTPStatus.INTERNAL_SERVER_ERROR,
     errors.BundleTamperedError: HTTPStatus.INTERNAL_SERVER_ERROR,
     errors.RemoteError: HTTPStatus.INTERNAL_SERVER_ERROR,

@@ -4,9 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, File, Form, UploadFile
 
-from gallery.decision.fusion import DEFAULT
-from gallery.gallery import Gallery
-from gallery.template import Candidate
+from gallery.gallery import Found, Gallery
 from serve.access.scopes import Guarded, Scope, needs
 from serve.audit.record import Action
 from serve.routes.parameters import (
@@ -39,30 +37,42 @@ async def identify(
         list[SubjectName] | None,
         Form(max_length=1000, description="Search these people only; repeat the field."),
     ] = None,
+    all_candidates: Annotated[
+        bool, Form(description="Also list candidates too unlike the clip to be a possible match.")
+    ] = False,
 ) -> IdentifyReply:
-    """Finds the enrolled people most like the one in a silhouette or range-view clip."""
+    """Decides whether the person in a silhouette or range-view clip is enrolled, and who it is."""
     service, stages = call.service, call.stages
     call.use.clips = [await clip.read()]
     probe = await service.decode(call.use.clips[0], reading, stages)
     (embedding,) = await service.embed([probe.clip], stages)
 
-    def search(within: Gallery) -> tuple[list[Candidate], int]:
+    def search(within: Gallery) -> tuple[Found, int]:
         with stages.stage("search"):
             revision = within.revision  # before, so that no later state is claimed
-            found = within.identify(
-                embedding, top_k, gallery_modality, subjects=subjects, fusion=DEFAULT
+            found = within.search(
+                embedding,
+                probe.clip.modality,
+                service.settings.policy,
+                top_k=top_k,
+                modality=gallery_modality,
+                subjects=subjects,
             )
             return found, revision
 
-    candidates, revision = await service.on(gallery, search)
+    found, revision = await service.on(gallery, search)
+    decision = found.decision
+    candidates = found.candidates if all_candidates else decision.shown(found.candidates)
     call.use.saw(candidates, revision)
+    call.use.decided(decision)
     with stages.stage("audit"):
         audit_id = await call.use.done()
     return IdentifyReply(
         request_id=call.request_id,
         audit_id=audit_id,
-        decision=None,
-        thresholds=None,
+        decision=decision.verdict,
+        thresholds=decision.thresholds,
+        undecided=decision.undecided,
         candidates=[CandidateReport.model_validate(each) for each in candidates],
         probe=ClipReport.of(probe, service.encoder),
         gallery=gallery,

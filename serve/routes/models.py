@@ -26,7 +26,7 @@ async def models(call: CurrentCall) -> ModelsReply:
                 variant_reason=encoder.choice.reason,
                 variants=list(encoder.manifest.variants),
                 frames=encoder.frames,
-                calibrated=False,
+                calibrated=call.service.decider is not None,
             )
         ],
     )

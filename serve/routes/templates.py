@@ -27,6 +27,7 @@ from serve.routes.parameters import (
 from serve.routes.rejections import none_usable, rejected_clips
 from serve.schemas.fields import ClipReport
 from serve.schemas.subjects import (
+    AlikeReport,
     EnrolReply,
     ErasureReply,
     ReceiptReport,
@@ -67,12 +68,21 @@ async def add(
     person = Person(g, subject, f"api request {call.request_id}", authorisation)
     call.use.clips = await read_clips(call.service, clips)
     call.use.note(detail=authorisation.reference)
-    outcome = await enrol(call.service, person, call.use.clips, reading, call.stages)
+    outcome = await enrol(
+        call.service,
+        person,
+        call.use.clips,
+        reading,
+        call.stages,
+        compare=Scope.IDENTIFY in call.caller.scopes,
+    )
     if not outcome.templates:
         return none_usable(call.request_id, outcome.rejected)
     call.use.note(
         templates=tuple(id_ for id_, _ in outcome.templates.values()), revision=outcome.revision
     )
+    others = [other for some in outcome.alike.values() for other in some]
+    call.use.saw(others, outcome.revision)
     audit_id = await call.use.done()
     return EnrolReply(
         request_id=call.request_id,
@@ -86,6 +96,11 @@ async def add(
             for position, (template, clip) in outcome.templates.items()
         ],
         rejected=rejected_clips(outcome.rejected),
+        alike=[
+            AlikeReport(position=position, subject=other.subject, similarity=other.similarity)
+            for position, others in outcome.alike.items()
+            for other in others
+        ],
         erased=outcome.erased,
         gallery_revision=outcome.revision,
     )

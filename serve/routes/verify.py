@@ -6,7 +6,8 @@ import numpy as np
 from fastapi import APIRouter, File, Form, UploadFile
 
 from gait.decode import Decoded
-from gallery.gallery import Gallery
+from gallery.decision.decision import Decision, Searched, decide
+from gallery.gallery import Found, Gallery
 from gallery.template import Candidate, Vector
 from serve.access.scopes import Guarded, Scope, needs
 from serve.audit.record import Action
@@ -60,17 +61,24 @@ async def verify(
         readings = [reading, Reading(other_modality, reading.forward)]
         (probe, second), (one, two) = await _embedded(call, readings)
         similarity = float(np.dot(one, two))
+        decision = _of_two_clips(call, probe, second, similarity)
     else:
         assert subject is not None
         call.use.note(subject=subject)
         (probe,), (embedding,) = await _embedded(call, [reading])
 
-        def compare(within: Gallery) -> tuple[Candidate, int]:
+        policy, modality = call.service.settings.policy, probe.clip.modality
+
+        def compare(within: Gallery) -> tuple[Found, int]:
             with call.stages.stage("search"):
                 revision = within.revision  # before, so that no later state is claimed
-                return within.compare(embedding, subject, gallery_modality), revision
+                found = within.verify(
+                    embedding, modality, subject, policy, modality=gallery_modality
+                )
+                return found, revision
 
-        match, revision = await call.service.on(gallery, compare)
+        found, revision = await call.service.on(gallery, compare)
+        decision, (match,) = found.decision, found.candidates
         call.use.saw([match], revision)
         similarity = match.similarity
         enrolled = Enrolled(
@@ -80,14 +88,16 @@ async def verify(
             modality=match.modality,
             gallery_revision=revision,
         )
+    call.use.decided(decision)
     with call.stages.stage("audit"):
         audit_id = await call.use.done()
     encoder = call.service.encoder
     return VerifyReply(
         request_id=call.request_id,
         audit_id=audit_id,
-        decision=None,
-        threshold=None,
+        decision=decision.verdict,
+        thresholds=decision.thresholds,
+        undecided=decision.undecided,
         similarity=similarity,
         probe=ClipReport.of(probe, encoder),
         other=None if second is None else ClipReport.of(second, encoder),
@@ -95,6 +105,14 @@ async def verify(
         model=Model.of(encoder),
         timings_ms=call.stages.milliseconds,
     )
+
+
+def _of_two_clips(call: Call, probe: Decoded, other: Decoded, similarity: float) -> Decision:
+    """The decision about two clips, by the calibration of the model's bundle."""
+    service, modality = call.service, other.clip.modality
+    searched = Searched.of(probe.clip.modality, {modality: (1, 1)})
+    match = Candidate("", similarity, 0, modality, "")
+    return decide(service.decider, [match], searched, service.settings.policy, comparison=True)
 
 
 async def _embedded(call: Call, readings: list[Reading]) -> tuple[list[Decoded], list[Vector]]:

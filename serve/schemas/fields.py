@@ -31,7 +31,9 @@ NextCursor = Annotated[
 Similarity = Annotated[
     float, Field(description="Mean over parts of the cosine, −1..1; larger is closer.")
 ]
-Reserved = Annotated[None, Field(description="Reserved; null until models are calibrated.")]
+Undecided = Annotated[
+    str | None, Field(description="Why `decision` is null; null where there is a decision.")
+]
 
 
 class Reply(BaseModel):

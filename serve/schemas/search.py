@@ -4,6 +4,7 @@ from pydantic import ConfigDict, Field
 from pydantic.config import JsonDict
 
 from gait.modality import Modality
+from gallery.decision.decision import Finding, Thresholds
 from serve.schemas.fields import (
     CONTRACT,
     REQUEST_ID,
@@ -14,9 +15,9 @@ from serve.schemas.fields import (
     Model,
     Reply,
     RequestId,
-    Reserved,
     Revision,
     Similarity,
+    Undecided,
 )
 
 _MODEL: JsonDict = {"contract": CONTRACT, "simulated": True}
@@ -29,6 +30,21 @@ _PROBE: JsonDict = {
     "frames_dropped": {"empty": 2},
     "points_ignored": 0,
     "assumed": {},
+}
+
+THRESHOLDS: JsonDict = {
+    "match": {"similarity": 0.81, "rate": 0.01, "low": 0.79, "high": 0.83, "source": "data"},
+    "possible": {"similarity": 0.73, "rate": 0.1, "low": 0.72, "high": 0.74, "source": "data"},
+    "gallery_size": 160,
+    "basis": {
+        "whose": "bundle",
+        "people": 400,
+        "simulated": True,
+        "templates": 4,
+        "sha256": CONTRACT + CONTRACT,
+    },
+    "meaning": "of 1,000 strangers about 10 would be called somebody, and about 100 that or "
+    "possibly somebody, in a gallery of 160; the model's calibration on 400 simulated people",
 }
 
 
@@ -48,19 +64,22 @@ class CandidateReport(Reply):
 
 
 class IdentifyReply(Reply):
-    """The enrolled people most like the one in the clip, the most similar first.
+    """Whether somebody enrolled walks in the clip: `match`, `possible` (a person has to look) or
+    `no_match`, and who.
 
-    `decision` and `thresholds` are null: they need a calibration of the model on people it has
-    never seen, which this version does not have. Until then a similarity only ranks: the first
-    candidate of a person who is not enrolled looks like any other.
+    The decision is about the first candidate. Candidates below the threshold of a possible match
+    are left out unless they were asked for. Where nothing could be decided, `decision` is null,
+    `undecided` says why, and the candidates are only ranked: the first candidate of a person who is
+    not enrolled looks like any other.
     """
 
     model_config = _example(
         {
             "request_id": REQUEST_ID,
             "audit_id": None,
-            "decision": None,
-            "thresholds": None,
+            "decision": "match",
+            "thresholds": THRESHOLDS,
+            "undecided": None,
             "candidates": [
                 {
                     "subject": "0042",
@@ -81,8 +100,11 @@ class IdentifyReply(Reply):
 
     request_id: RequestId
     audit_id: AuditId
-    decision: Reserved
-    thresholds: Reserved
+    decision: Finding | None
+    thresholds: Thresholds | None = Field(
+        description="What the decision stands on; null where nothing was decided or compared."
+    )
+    undecided: Undecided
     candidates: list[CandidateReport]
     probe: ClipReport
     gallery: GalleryName
@@ -103,14 +125,15 @@ class Enrolled(Reply):
 
 
 class VerifyReply(Reply):
-    """How alike two walks are. `decision` and `threshold` are null until models are calibrated."""
+    """Whether two walks are one person's: `match` or `no_match`; null if not decided."""
 
     model_config = _example(
         {
             "request_id": REQUEST_ID,
             "audit_id": None,
             "decision": None,
-            "threshold": None,
+            "thresholds": None,
+            "undecided": "there is no calibration of this model: similarities only rank people",
             "similarity": 0.8713,
             "probe": _PROBE,
             "other": None,
@@ -128,8 +151,11 @@ class VerifyReply(Reply):
 
     request_id: RequestId
     audit_id: AuditId
-    decision: Reserved
-    threshold: Reserved
+    decision: Finding | None
+    thresholds: Thresholds | None = Field(
+        description="What the decision stands on; its rate is the FMR, and `possible` is null."
+    )
+    undecided: Undecided
     similarity: Similarity
     probe: ClipReport
     other: ClipReport | None = Field(description="The other clip; null for an enrolled person.")

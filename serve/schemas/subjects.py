@@ -17,6 +17,7 @@ from serve.schemas.fields import (
     Reply,
     RequestId,
     Revision,
+    Similarity,
     SubjectName,
 )
 
@@ -27,6 +28,14 @@ class TemplateAdded(Reply):
     position: int = Field(description="Of the clip in the request, from 0.")
     template: int
     clip: ClipReport
+
+
+class AlikeReport(Reply):
+    """Another enrolled person whom a clip matches: perhaps the same one under another name."""
+
+    position: int = Field(description="Of the clip in the request, from 0.")
+    subject: str
+    similarity: Similarity
 
 
 class EnrolReply(Reply):
@@ -64,6 +73,7 @@ class EnrolReply(Reply):
                             "detail": "got no usable frame (12 empty), need at least 1",
                         }
                     ],
+                    "alike": [{"position": 0, "subject": "0007", "similarity": 0.8713}],
                     "erased": [],
                     "gallery_revision": 61,
                 }
@@ -77,6 +87,9 @@ class EnrolReply(Reply):
     subject: str
     templates: list[TemplateAdded]
     rejected: list[ClipRejected]
+    alike: list[AlikeReport] = Field(
+        description="Only for keys that may also identify; empty where nothing can be decided."
+    )
     erased: list[int] = Field(
         description="Templates erased because the person had more of a modality than "
         "`max_templates`: those least like the others, which may be new ones."

@@ -6,9 +6,10 @@ from functools import partial
 
 from gait.decode import Decoded
 from gait.errors import GaitError
+from gallery.decision.decision import Policy
 from gallery.enrolment.template_cap import keep_within
 from gallery.gallery import Gallery
-from gallery.template import Authorisation, Enrolment, Vector, check_name
+from gallery.template import Authorisation, Candidate, Enrolment, Vector, check_name
 from serve.work.metrics import Stages
 from serve.work.service import Reading, Service
 
@@ -34,12 +35,14 @@ class Person:
 class Enrolled:
     """Outcome of an enrolment: by position of the clip, what was stored and what was refused.
 
-    `erased` are the templates that left because the person had more than the cap.
+    `erased` are the templates that left because the person had more than the cap. `alike` are other
+    people whom a clip matches.
     """
 
     templates: dict[int, tuple[int, Decoded]] = field(default_factory=dict)
     rejected: dict[int, GaitError] = field(default_factory=dict)
     erased: list[int] = field(default_factory=list)
+    alike: dict[int, list[Candidate]] = field(default_factory=dict)
     revision: int = 0
 
 
@@ -52,9 +55,23 @@ class Embedded:
 
 
 async def enrol(
-    service: Service, person: Person, files: Sequence[bytes], reading: Reading, stages: Stages
+    service: Service,
+    person: Person,
+    files: Sequence[bytes],
+    reading: Reading,
+    stages: Stages,
+    *,
+    compare: bool,
 ) -> Enrolled:
     """Enrols the clips that can be used as templates of one person, together or not at all.
+
+    Args:
+        service: that has the gallery.
+        person: whom they are enrolled as.
+        files: the clips.
+        reading: how they are read.
+        stages: how long each took.
+        compare: also say whom else they match, which is a search.
 
     Raises:
         GalleryNotFoundError: there is no such gallery.
@@ -66,6 +83,9 @@ async def enrol(
     embedded = await embed(service, files, reading, stages)
     outcome = Enrolled(rejected=embedded.rejected)
     if embedded.embeddings:
+        if compare:
+            look = partial(_alike, person, embedded, service.settings.policy, stages)
+            outcome.alike = await service.on(person.gallery, look)
         task = partial(_stored, person, embedded, stages, service.settings.max_templates)
         ids, outcome.erased, outcome.revision = await service.on(person.gallery, task)
         clips = [clip for clip, _ in embedded.embeddings.values()]
@@ -84,6 +104,17 @@ async def embed(
     rows = await service.embed([each.clip for each in clips.usable.values()], stages)
     pairs = zip(clips.usable.items(), rows, strict=True)
     return Embedded({position: (clip, row) for (position, clip), row in pairs}, clips.rejected)
+
+
+def _alike(
+    person: Person, embedded: Embedded, policy: Policy, stages: Stages, gallery: Gallery
+) -> dict[int, list[Candidate]]:
+    with stages.stage("search"):
+        found = {
+            position: gallery.alike(embedding, decoded.clip.modality, person.subject, policy)
+            for position, (decoded, embedding) in embedded.embeddings.items()
+        }
+    return {position: others for position, others in found.items() if others}
 
 
 def _stored(

@@ -32,6 +32,7 @@ from gait.errors import (
 )
 from gait.modality import Modality
 from gait.range_view import Forward
+from gallery.decision.decision import Decider, bundle_calibration
 from gallery.galleries import Galleries, GalleryRoot
 from gallery.gallery import Gallery
 from gallery.network.encoder import Encoder
@@ -87,6 +88,7 @@ class Service:
         audit: where every use is recorded; closed with the service.
         lock: of the data folder, released with the service.
         embedder: runs the network; None for `encoder` itself.
+        decider: decides by the model's calibration; None where the bundle has none.
     """
 
     def __init__(
@@ -97,7 +99,9 @@ class Service:
         audit: AuditLog,
         lock: FileLock,
         embedder: Embedder | None = None,
+        decider: Decider | None = None,
     ) -> None:
+        self.decider = decider
         self.encoder, self.galleries, self.settings = encoder, galleries, settings
         self.audit, self.metrics, self.drain = audit, Metrics(), Drain()
         self._health = HealthMonitor()
@@ -126,6 +130,8 @@ class Service:
         bundle = settings.bundle or _found_bundle(settings, root)
         encoder = _encoder(bundle, settings, settings.threads)
         embedder = _embedder(encoder, settings, bundle)
+        calibration = bundle_calibration(bundle)
+        decider = None if calibration is None else Decider(calibration, "bundle")
         with ExitStack() as opened:
             lock = _taken(settings.data)
             opened.callback(lock.release)
@@ -141,7 +147,7 @@ class Service:
             with galleries.use(settings.gallery) as gallery:
                 gallery.refresh()
             opened.pop_all()  # `close` does it from here on
-        return cls(encoder, galleries, settings, audit, lock, embedder)
+        return cls(encoder, galleries, settings, audit, lock, embedder, decider)
 
     def close(self) -> None:
         """Gives up reading, embeds what waits, and closes the galleries and the data folder."""

@@ -25,10 +25,18 @@ from export.variants.candidates import Candidate
 from export.variants.graph import check, trace
 from gait.cli import run
 from gait.clip import Frames
-from gait.errors import BundleError, ExportError, ParityError, StorageError, VariantRefusedError
+from gait.errors import (
+    BundleError,
+    BundleTamperedError,
+    ExportError,
+    ParityError,
+    StorageError,
+    VariantRefusedError,
+)
 from gait.manifest import MANIFEST, Manifest
 from gait.modality import Modality
 from gait.variant import Variant
+from gallery.decision.decision import bundle_calibration
 from gallery.network.encoder import Encoder
 from gallery.network.session import Device
 from tests.data.make_tiny_bundle import CONFIG, every_variant, save_tiny_checkpoint
@@ -36,6 +44,7 @@ from tests.galleries import TINY, random_embeddings, walk
 from tests.packs import write_pack
 from train.checkpoint import Checkpoint, build_network, load_checkpoint, save_checkpoint
 from train.config import ModelConfig
+from train.data.pack import Pack
 from train.model.network import GaitNetwork
 
 TRAINING_ONLY = re.compile(r"regularizer|denois|token|neck|generative|attention|noise", re.I)
@@ -62,6 +71,27 @@ def bundle(checkpoint: Path) -> Path:
     out = checkpoint.parent / "bundle"
     exporting.export_bundle(checkpoint, out, Order(pack=pack))
     return out
+
+
+def test_a_bundle_carries_a_calibration_of_enough_test_people(
+    bundle: Path, checkpoint: Path, tmp_path: Path
+) -> None:
+    assert bundle_calibration(bundle) is None, "five people tell nothing"
+    out = tmp_path / "calibrated"
+    pack = write_pack(tmp_path / "pack", test=40)
+    manifest = exporting.export_bundle(checkpoint, out, Order(pack=pack))
+    calibration = bundle_calibration(out)
+    assert calibration is not None
+    assert (calibration.people, calibration.contract) == (40, manifest.contract)
+    assert calibration.simulated == Pack.open(pack).simulated
+    assert (manifest.calibration, manifest.contract) == (
+        "calibration.json",
+        Manifest.load(bundle).contract,
+    )
+    path = out / "calibration.json"
+    path.write_text(path.read_text("utf-8").replace('"people":40', '"people":99'), "utf-8")
+    with pytest.raises(BundleTamperedError):
+        bundle_calibration(out)
 
 
 @pytest.fixture

@@ -39,11 +39,14 @@ PATHS = {
     "/metrics": {"get"},
 }
 FIELDS = {
-    "IdentifyReply": "request_id audit_id decision thresholds candidates probe gallery "
+    "IdentifyReply": "request_id audit_id decision thresholds undecided candidates probe gallery "
     "gallery_modality gallery_revision model timings_ms",
     "CandidateReport": "subject similarity template modality",
-    "VerifyReply": "request_id audit_id decision threshold similarity probe other enrolled model "
-    "timings_ms",
+    "VerifyReply": "request_id audit_id decision thresholds undecided similarity probe other "
+    "enrolled model timings_ms",
+    "Thresholds": "match possible gallery_size basis meaning",
+    "Threshold": "similarity rate low high source",
+    "Basis": "whose people simulated templates sha256",
     "Enrolled": "gallery subject template modality gallery_revision",
     "EmbedReply": "request_id audit_id embeddings rejected dimension model timings_ms",
     "Embedding": "position clip embedding",
@@ -56,7 +59,9 @@ FIELDS = {
     "GalleryDeleted": "request_id audit_id gallery subjects_removed templates_removed receipts",
     "ImportReply": "request_id audit_id gallery templates_enrolled templates_present "
     "templates_expired gallery_revision",
-    "EnrolReply": "request_id audit_id gallery subject templates rejected erased gallery_revision",
+    "EnrolReply": "request_id audit_id gallery subject templates rejected alike erased "
+    "gallery_revision",
+    "AlikeReport": "position subject similarity",
     "TemplateAdded": "position template clip",
     "SubjectPage": "request_id gallery subjects next_cursor gallery_revision",
     "SubjectReport": "subject created templates",
@@ -92,7 +97,7 @@ FIELDS = {
     "Health": "status",
     "Problem": "type title status code detail request_id",
 }
-IDENTIFY = "modality forward gallery purpose clip top_k gallery_modality subjects"
+IDENTIFY = "modality forward gallery purpose clip top_k gallery_modality subjects all_candidates"
 BODIES = {
     "/identify": IDENTIFY,
     "/v1/identify": IDENTIFY,
@@ -123,6 +128,7 @@ def test_schemas_and_their_fields(document: Any) -> None:
     assert set(schemas) - bodies == {
         *FIELDS,
         "Action",
+        "Finding",
         "Forward",
         "Modality",
         "Outcome",

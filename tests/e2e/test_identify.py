@@ -102,6 +102,7 @@ def test_the_reply_says_what_was_done(client: TestClient, service: Service) -> N
         "assumed": {},
     }
     assert (body["decision"], body["thresholds"]) == (None, None)
+    assert "there is no calibration of this model" in body["undecided"]
     assert body["gallery_modality"] is None
     assert (body["gallery"], body["gallery_revision"]) == ("default", 2)
     assert body["model"] == {"contract": service.encoder.contract, "simulated": True}
@@ -137,7 +138,6 @@ def test_clouds_are_projected_facing_the_given_axis(client: TestClient) -> None:
         (files.npy(np.zeros((2, 64, 64), np.uint8)), {}, 422, "clip.empty"),
         (files.npy(np.zeros(3)), {}, 422, "clip.shape"),
         (probe(0, SILHOUETTE), {"modality": "range_view"}, 422, "clip.modality"),
-        (probe(0, SILHOUETTE), {"gallery_modality": "range_view"}, 409, "gallery.empty"),
         (probe(0, SILHOUETTE), {"modality": "radar"}, 422, "request.invalid"),
         (probe(0, SILHOUETTE), {"top_k": 0}, 422, "request.invalid"),
         (probe(0, SILHOUETTE), {"top_k": 101}, 422, "request.invalid"),
@@ -158,8 +158,15 @@ def test_every_refusal_is_a_problem_report(
     assert "/gallery" not in body["detail"], "a path of the server"
 
 
-def test_an_empty_gallery_and_a_request_without_clip(client: TestClient) -> None:
-    assert identify(client, probe(0, SILHOUETTE)).json()["code"] == "gallery.empty"
+def test_a_gallery_without_anybody_to_find_answers_no_match(client: TestClient) -> None:
+    for fields in ({}, {"gallery_modality": "range_view"}):
+        body = identify(client, probe(0, SILHOUETTE), fields).json()
+        assert (body["decision"], body["candidates"]) == ("no_match", [])
+        assert (body["thresholds"], body["undecided"]) == (None, None)
+        enrol(client, 1)
+
+
+def test_a_request_without_clip(client: TestClient) -> None:
     reply = client.post("/identify", data=PURPOSE)
     assert reply.json()["fields"] == [{"field": "clip", "problem": "Field required"}]
     assert client.get("/v1/nothing").json()["code"] == "request.path"

@@ -49,7 +49,7 @@ def test_two_clips_are_as_similar_as_their_embeddings(client: TestClient) -> Non
         want = similarity(walk(1, 6, SILHOUETTE, 1), walk(2, 6, modality, 1))
         assert body["similarity"] == pytest.approx(want, abs=1e-5)
         assert (body["probe"]["modality"], body["other"]["modality"]) == ("silhouette", modality)
-        assert (body["decision"], body["threshold"], body["enrolled"]) == (None, None, None)
+        assert (body["decision"], body["thresholds"], body["enrolled"]) == (None, None, None)
 
 
 def test_a_clip_is_compared_with_the_best_template_of_the_person(client: TestClient) -> None:

@@ -1,0 +1,228 @@
+"""Makes a calibration from embedded clips of people whose names are known."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gait.errors import CalibrationError
+from gait.modality import Modality
+from gallery.decision.calibration import Calibration, Curve, Enrolled, Pair
+from gallery.decision.fusion import DEFAULT
+from gallery.decision.open_set import Scores, resample
+from gallery.decision.tail import (
+    TAIL_PEOPLE,
+    fit_tail,
+    smallest_rate,
+)
+
+TEMPLATES = (1, 2, 4, 8)
+"""Numbers of templates that are calibrated, as far as the clips go."""
+MIXED: Enrolled = "mixed"
+_DRAWS = 10
+"""Times that every person is given a gallery of others."""
+_RESAMPLES = 60
+_RATES = np.geomspace(0.5, 1e-6, 40)
+
+Numbers = NDArray[np.intp]
+
+
+@dataclass(frozen=True, eq=False)
+class LabelledClips:
+    """Embedded clips of people whose names are known.
+
+    Args:
+        subjects: `(n,)` whose they are.
+        sessions: `(n,)` on which walk each was taken; clips of one walk are alike.
+        modalities: `(n,)`.
+        embeddings: `(n, dimension)` float32.
+    """
+
+    subjects: NDArray[np.str_]
+    sessions: NDArray[np.str_]
+    modalities: NDArray[np.str_]
+    embeddings: NDArray[np.float32]
+
+    def later(self) -> NDArray[np.bool_]:
+        """Which clips are probes: those of the later half of each person's walks."""
+        probes = np.zeros(len(self.subjects), np.bool_)
+        for subject in np.unique(self.subjects):
+            own = self.subjects == subject
+            walks = np.unique(self.sessions[own])
+            probes |= own & np.isin(self.sessions, walks[(len(walks) + 1) // 2 :])
+        return probes
+
+
+@dataclass(frozen=True, eq=False)
+class Compared:
+    """Probes of one modality compared with everybody, enrolled in one way.
+
+    Args:
+        whose: `(q,)` person of each probe.
+        similarities: `(q, people)` of each probe with each person.
+        enrolled_by: `(people,)` modality of each person's templates.
+    """
+
+    whose: Numbers
+    similarities: Scores
+    enrolled_by: NDArray[np.str_]
+
+    @property
+    def people(self) -> int:
+        """How many people there are."""
+        return len(self.enrolled_by)
+
+    def drawn(self, rng: np.random.Generator) -> tuple[Scores, Scores]:
+        """One probe of each person, drawn at random, and a gallery of others in random order.
+
+        Returns:
+            `(people, people − 1)` similarity of the best of the first 1, 2, … others, and
+            `(people,)` similarity of the person.
+        """
+        order = rng.permutation(len(self.whose))
+        _, first = np.unique(self.whose[order], return_index=True)
+        rows = self.similarities[order[first]]
+        places = rng.random(rows.shape)
+        np.fill_diagonal(places, np.inf)
+        others = np.argsort(places, axis=1)[:, :-1]
+        best = np.maximum.accumulate(np.take_along_axis(rows, others, axis=1), axis=1)
+        return best, np.diag(rows).copy()
+
+
+def compared(
+    clips: LabelledClips, probe: Modality, enrolled: Enrolled, templates: int, seed: int = 0
+) -> Compared:
+    """Enrols everybody with as many templates and compares the probes with all of them.
+
+    Only people count that have a probe of the modality and as many other clips of each modality
+    that they may be enrolled by. `mixed` enrols every person by one sensor, half of them by each.
+
+    Raises:
+        CalibrationError: fewer than two such people.
+    """
+    later, rng = clips.later(), np.random.default_rng(seed)
+    ways = list(Modality) if enrolled == MIXED else [Modality(enrolled)]
+    rows = dict[Modality, dict[str, Numbers]]()
+    names = set(clips.subjects[later & (clips.modalities == probe)].tolist())
+    for way in ways:
+        usable = np.flatnonzero(~later & (clips.modalities == way))
+        rows[way] = {}
+        for name in np.unique(clips.subjects[usable]):
+            own = usable[clips.subjects[usable] == name]
+            if len(own) >= templates:
+                rows[way][str(name)] = rng.choice(own, templates, replace=False)
+        names &= set(rows[way])
+    if len(names) < 2:
+        raise CalibrationError(
+            f"got {len(names)} people with {probe} probes and {templates} templates of "
+            f"{' and '.join(ways)}, need two or more"
+        )
+    people = sorted(names)
+    by = rng.permutation(np.arange(len(people)) % len(ways))
+    chosen = np.stack([rows[ways[way]][name] for way, name in zip(by, people, strict=True)])
+    probes = np.flatnonzero(later & (clips.modalities == probe) & np.isin(clips.subjects, people))
+    similarities = clips.embeddings[probes] @ clips.embeddings[chosen.ravel()].T
+    fused = DEFAULT(similarities.reshape(len(probes), len(people), templates))
+    sensors = np.array([str(way) for way in ways])[by]
+    return Compared(np.searchsorted(people, clips.subjects[probes]), fused, sensors)
+
+
+def calibrate(
+    clips: LabelledClips, *, contract: str, simulated: bool, data: str, seed: int = 0
+) -> Calibration:
+    """Calibrates every pair of modalities, and the mixed gallery, as far as the clips suffice.
+
+    Each person in turn is a stranger to galleries of others. Their best similarities, one of each
+    person, give the order statistics; the mean is taken over some draws of galleries and probes.
+
+    Raises:
+        CalibrationError: too few people for any pair.
+    """
+    pairs = list(_pairs(clips, seed))
+    least = 2 * TAIL_PEOPLE
+    if not pairs:
+        raise CalibrationError(
+            f"got clips of {len(np.unique(clips.subjects))} people, need {least} or more with two "
+            "walks each: one to enrol, one to search for",
+            people=len(np.unique(clips.subjects)),
+            needed=least,
+        )
+    people = max(pair.people for pair in pairs)
+    return Calibration(
+        contract=contract, simulated=simulated, people=people, data=data, pairs=tuple(pairs)
+    )
+
+
+def _pairs(clips: LabelledClips, seed: int) -> Iterator[Pair]:
+    ways: tuple[Enrolled, ...] = ("silhouette", "range_view", MIXED)
+    for probe in Modality:
+        for enrolled in ways:
+            for templates in TEMPLATES:
+                try:
+                    one = compared(clips, probe, enrolled, templates, seed)
+                except CalibrationError:
+                    break  # nor will there be enough with more templates
+                if one.people < 2 * TAIL_PEOPLE:
+                    break
+                curves = tuple(_curves(one, seed))
+                yield Pair(
+                    probe=probe,
+                    enrolled=enrolled,
+                    templates=templates,
+                    people=one.people,
+                    curves=curves,
+                )
+
+
+def sizes(people: int) -> list[int]:
+    """Gallery sizes that so many people are calibrated for: up to half of them."""
+    half = people // 2
+    return [*(n for n in (1, 2, 5, 10, 20, 40, 80, 160, 320, 640, 1280) if n < half), half]
+
+
+def _curves(one: Compared, seed: int) -> Iterator[Curve]:
+    rng, n = np.random.default_rng(seed), one.people
+    wanted = sizes(n)
+    drawn = [one.drawn(rng)[0][:, np.array(wanted) - 1] for _ in range(_DRAWS)]
+    best = np.stack(drawn)  # (draws, people, sizes)
+    rates = np.array([*_RATES[smallest_rate(n) < _RATES], smallest_rate(n)])
+    weights = resample(n, _RESAMPLES, seed)
+    for place, size in enumerate(wanted):
+        yield _curve(best[:, :, place], size, rates, weights)
+
+
+def _curve(best: Scores, size: int, rates: Scores, weights: Scores) -> Curve:
+    people = best.shape[1]
+    thresholds = _thresholds(best, rates, np.ones(people))
+    again = np.array([_thresholds(best, rates, each) for each in weights])
+    low, high = np.quantile(again, [0.025, 0.975], axis=0)
+    return Curve(
+        size=size,
+        rates=_rounded(rates),
+        thresholds=_rounded(thresholds),
+        low=_rounded(np.minimum(low, thresholds)),
+        high=_rounded(np.maximum(high, thresholds)),
+        data=1 / (people + 1),
+    )
+
+
+def _thresholds(best: Scores, rates: Scores, weights: Scores) -> Scores:
+    """Thresholds for falling rates; `best` is `(draws, people)`, each person of some weight.
+
+    Where the data carry a rate, the mean over the draws of `order_statistic`, else the tail's.
+    """
+    people, counted = best.shape[1], weights.astype(np.intp)
+    tail = fit_tail(np.repeat(best, counted, axis=1).ravel(), people)
+    places = np.ceil((1 - rates) * (people + 1) - 1e-9)
+    carried = places[places <= people]
+    rows = list[Scores]()
+    for row in best:
+        order = np.argsort(row)
+        rows.append(row[order[np.searchsorted(np.cumsum(counted[order]), carried - 0.5)]])
+    beyond = [tail.threshold(rate) for rate in rates[len(carried) :]]
+    return np.maximum.accumulate([*np.mean(rows, axis=0), *beyond])
+
+
+def _rounded(values: Scores) -> tuple[float, ...]:
+    return tuple(float(f"{value:.6g}") for value in values)

@@ -1,0 +1,162 @@
+"""Thresholds for a wanted rate of false positives: from the data, and from a tail beyond them.
+
+numpy alone, so that a site calibrates with what the service has installed.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from gait.errors import GalleryError
+
+Scores = NDArray[np.float64]
+
+TAIL = 0.10
+"""Share of the scores that the tail is fitted to, if they are of enough people."""
+TAIL_PEOPLE = 20
+"""People at least, on average, whose scores the tail is fitted to."""
+REACH = 10
+"""How many times smaller than the data's smallest rate the tail is believed."""
+
+
+def order_statistic(scores: ArrayLike, rate: float, weights: ArrayLike | None = None) -> float:
+    """The conformal threshold: the ⌈(1−rate)(n+1)⌉-th smallest of n people's best scores.
+
+    If another person's score is exchangeable with those n (it comes of the same kind of people in
+    the same way), it exceeds this threshold with probability `rate` at most, whatever the scores'
+    distribution (Vovk, Gammerman and Shafer, "Algorithmic Learning in a Random World", 2005).
+
+    Args:
+        scores: `(n,)`, one of each person.
+        rate: wanted, above 0.
+        weights: `(n,)` how often each person counts, whole numbers of sum n; None for once each.
+
+    Returns:
+        The threshold, a similarity that must be *exceeded*; infinity if n people are too few.
+
+    >>> order_statistic([0.1, 0.4, 0.2, 0.3], rate=0.4)  # the third of four
+    0.3
+    >>> order_statistic([0.1, 0.4, 0.2, 0.3], rate=0.1)  # the fifth of four
+    inf
+    """
+    values = np.asarray(scores, np.float64)
+    place = math.ceil((1 - rate) * (len(values) + 1) - 1e-9)
+    if place > len(values):
+        return math.inf
+    order = np.argsort(values)
+    if weights is None:
+        return float(values[order[max(place, 1) - 1]])
+    upto = np.cumsum(np.asarray(weights)[order])
+    return float(values[order[np.searchsorted(upto, max(place, 1) - 0.5)]])
+
+
+@dataclass(frozen=True)
+class Tail:
+    """A generalised Pareto distribution of what scores exceed a high one by.
+
+    Args:
+        start: score from which it holds.
+        share: of all scores that exceed it.
+        scale: σ, above 0.
+        shape: ξ; below 0 the scores have an end.
+    """
+
+    start: float
+    share: float
+    scale: float
+    shape: float
+
+    def threshold(self, rate: float) -> float:
+        """The score that is exceeded with a probability of `rate`, at most `share`."""
+        rarer = rate / self.share
+        if abs(self.shape) < 1e-9:
+            return self.start - self.scale * math.log(rarer)
+        return self.start + self.scale / self.shape * math.expm1(-self.shape * math.log(rarer))
+
+
+def fit_tail(scores: ArrayLike, people: int) -> Tail:
+    """Fits a tail to the largest scores: peaks over a threshold.
+
+    The estimate is that of Zhang and Stephens ("A new and efficient estimation method for the
+    generalized Pareto distribution", Technometrics 51, 2009), which has a solution for every
+    sample, unlike maximum likelihood, and is closer to the truth in small ones.
+
+    Args:
+        scores: `(n,)`; several may be of one person.
+        people: whose they are.
+
+    Raises:
+        GalleryError: fewer than twice `TAIL_PEOPLE` people, or the largest scores are all equal.
+    """
+    if people < 2 * TAIL_PEOPLE:
+        raise GalleryError(
+            f"got scores of {people} people, need {2 * TAIL_PEOPLE} or more to fit a tail to"
+        )
+    ordered = np.sort(np.asarray(scores, np.float64))
+    count = math.ceil(max(TAIL, TAIL_PEOPLE / people) * len(ordered))
+    start = float(ordered[-count - 1])
+    exceeding = ordered[-count:] - start
+    if exceeding[-1] <= 0 or exceeding[0] < 0:
+        raise GalleryError("got largest scores that are all equal, need different ones")
+    scale, shape = _zhang_stephens(exceeding)
+    return Tail(start, count / len(ordered), scale, shape)
+
+
+def _zhang_stephens(exceeding: Scores) -> tuple[float, float]:
+    """Scale and shape of rising numbers, of which the last is above 0."""
+    n = len(exceeding)
+    points = 20 + int(math.sqrt(n))
+    quarter = max(float(exceeding[int(n / 4 + 0.5) - 1]), 1e-6 * float(exceeding[-1]))
+    steps = 1 - np.sqrt(points / (np.arange(1, points + 1) - 0.5))
+    theta = 1 / exceeding[-1] + steps / (3 * quarter)
+    k = -np.log1p(-theta[:, np.newaxis] * exceeding).mean(axis=1)
+    likelihood = n * (np.log(theta / k) + k - 1)
+    weights = np.exp(likelihood - likelihood.max())
+    best = float((theta * weights).sum() / weights.sum())
+    shape = float(np.log1p(-best * exceeding).mean())
+    return -shape / best, shape
+
+
+def smallest_rate(people: int) -> float:
+    """The smallest rate that so many people carry, with the tail."""
+    return 1 / (REACH * (people + 1))
+
+
+def rate_at(rate: float, size: int, at: int) -> float:
+    """The rate in a gallery of `at` people that goes with a rate among `size` people.
+
+    A stranger who is taken for nobody among `size` people is taken for nobody in each part of them.
+    Where the parts are independent given the stranger, 1 − rate at `size` is at least the `at`-th
+    part's to the power `size/at`: strangers differ, so the threshold is rather too high.
+
+    >>> round(rate_at(0.01, size=1000, at=100), 6)
+    0.001005
+    """
+    return -math.expm1(math.log1p(-rate) * at / size)
+
+
+def people_needed(rate: float, size: int) -> int:
+    """How many people a calibration needs for a rate among `size` enrolled people.
+
+    Half of the people stand for a gallery, so `size` is reached with twice as many; beyond, the
+    rate is carried over by `rate_at`.
+
+    >>> people_needed(0.01, 160), people_needed(0.01, 10_000)
+    (56, 446)
+    """
+    low, high = 2 * TAIL_PEOPLE, 2 * TAIL_PEOPLE
+    while not carried(high, rate, size):
+        low, high = high, 2 * high
+    while low < high:
+        middle = (low + high) // 2
+        low, high = (low, middle) if carried(middle, rate, size) else (middle + 1, high)
+    return high
+
+
+def carried(people: int, rate: float, size: int) -> bool:
+    """Whether so many people carry a rate among `size` enrolled ones."""
+    largest = people // 2
+    needed = rate if size <= largest else rate_at(rate, size, largest)
+    return people >= 2 * TAIL_PEOPLE and needed >= smallest_rate(people)
