@@ -273,7 +273,7 @@ def test_health_readiness_metrics_and_page(client: TestClient, service: Service)
     assert 'gait_gallery_subjects{gallery="default"} 2.0' in text
     assert 'gait_gallery_templates{gallery="default",modality="silhouette"} 2.0' in text
     assert 'gait_requests_total{method="POST",route="/identify",status="200"} 1.0' in text
-    assert 'gait_stage_seconds_count{stage="search"} 1.0' in text
+    assert 'gait_stage_seconds_count{stage="search"} 3.0' in text
     page = client.get("/")
     assert "v1/identify" in page.text
     assert "http" not in page.text.replace("<meta http-equiv", ""), "the page must work offline"
