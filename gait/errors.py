@@ -6,7 +6,8 @@ GaitError
 │   ├── ClipDtypeError        clip.dtype
 │   ├── ClipEmptyError        clip.empty
 │   ├── ClipModalityError     clip.modality
-│   └── ClipQualityError      clip.quality (fields: quality, quality_reasons, least, mode)
+│   ├── ClipQualityError      clip.quality (fields: quality, quality_reasons, least, mode)
+│   └── ClipDuplicateError    clip.duplicate
 ├── DecodeError               a file cannot be turned into a clip
 │   ├── UnsupportedFormatError  decode.format
 │   ├── CorruptFileError        decode.corrupt
@@ -113,6 +114,12 @@ class ClipQualityError(ClipError):
     """The frames are well formed, but do not show one person's walk well enough."""
 
     code = "clip.quality"
+
+
+class ClipDuplicateError(ClipError):
+    """The same clip is enrolled under another name."""
+
+    code = "clip.duplicate"
 
 
 class DecodeError(GaitError):

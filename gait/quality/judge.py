@@ -6,6 +6,7 @@ from numpy.typing import NDArray
 from gait.clip import Clip
 from gait.modality import Modality
 from gait.quality.quality import Quality, Reason
+from gait.quality.ramp import Ramp, ramp
 from gait.quality.shape import GRID, Cells, cells_of, load_shapes, rows_of
 from gait.range_view import JET
 from gait.sampling import evenly
@@ -20,9 +21,6 @@ COLOURS = 4
 ENOUGH_FRAMES = 10
 
 Lit = NDArray[np.bool_]
-Ramp = tuple[float, float]
-"""The value up to which nothing is wrong, and the value from which all is."""
-
 # Each lies beyond what 99.9 % of simulated walkers show (`python -m bench.quality` measures it).
 _CORNERS: Ramp = (0.1, 0.6)
 _SIDES: Ramp = (0.15, 0.75)
@@ -53,17 +51,17 @@ def judge_clip(clip: Clip) -> Quality:
     lit = lit_of(clip)
     cells, runs = cells_of(lit), _runs(lit)
     severity = {
-        Reason.TOO_FEW_FRAMES: _ramp(len(clip), (ENOUGH_FRAMES, 1)),
+        Reason.TOO_FEW_FRAMES: ramp(len(clip), (ENOUGH_FRAMES, 1)),
         Reason.INVERTED: _inverted(lit),
         Reason.PHOTOGRAPH: _photograph(clip) if runs < _GRAIN else 0.0,
-        Reason.NOISE: _ramp(runs, _RUNS[clip.modality]),
-        Reason.SEVERAL_PEOPLE: _ramp(_apart(cells), _TWO),
-        Reason.GROUND: 0.8 * _ramp(_feet(cells), _FEET),
+        Reason.NOISE: ramp(runs, _RUNS[clip.modality]),
+        Reason.SEVERAL_PEOPLE: ramp(_apart(cells), _TWO),
+        Reason.GROUND: 0.8 * ramp(_feet(cells), _FEET),
         **_motion(cells),
         **_shape(cells),
     }
     if clip.modality is Modality.RANGE_VIEW:
-        severity[Reason.TOO_FEW_POINTS] = _ramp(float(cells.mean()), _POINTS)
+        severity[Reason.TOO_FEW_POINTS] = ramp(float(cells.mean()), _POINTS)
     return Quality(_one_cause({reason: value for reason, value in severity.items() if value > 0}))
 
 
@@ -103,25 +101,19 @@ def lit_of(clip: Clip) -> Lit:
     return lit
 
 
-def _ramp(value: float, ramp: Ramp) -> float:
-    """0 up to the first value, 1 from the second on."""
-    good, bad = ramp
-    return float(np.clip((value - good) / (bad - good), 0, 1))
-
-
 def _inverted(lit: Lit) -> float:
     corners = float(lit[:, [0, 0, -1, -1], [0, -1, 0, -1]].mean())
-    return max(_ramp(corners, _CORNERS), _ramp(float(lit[:, :, [0, -1]].mean()), _SIDES))
+    return max(ramp(corners, _CORNERS), ramp(float(lit[:, :, [0, -1]].mean()), _SIDES))
 
 
 def _photograph(clip: Clip) -> float:
     some = clip.frames[evenly(len(clip), COLOURS)]
     if clip.modality is Modality.SILHOUETTE:
         shown = some > 16
-        return _ramp(float((some[shown] < 240).mean()) if shown.any() else 0.0, _GREY)
+        return ramp(float((some[shown] < 240).mean()) if shown.any() else 0.0, _GREY)
     colours = np.moveaxis(some, 1, 3)[:, ::2, ::2] >> 4
     off = _OFF[tuple(np.moveaxis(colours[colours.any(axis=3)], 1, 0))]
-    return _ramp(float(np.median(off)) if len(off) else 0.0, _OFF_PALETTE)
+    return ramp(float(np.median(off)) if len(off) else 0.0, _OFF_PALETTE)
 
 
 def _off_palette() -> NDArray[np.float32]:
@@ -157,7 +149,7 @@ def _motion(cells: Cells) -> dict[Reason, float]:
     if len(cells) < 2:
         return {}
     change = float(cells.std(axis=0).mean() / max(cells.mean(), 1e-3))
-    found = {Reason.NOT_WALKING: _ramp(change, _STILL)}
+    found = {Reason.NOT_WALKING: ramp(change, _STILL)}
     if not _comes_round(cells[:, GRID // 2 :].reshape(len(cells), -1)):
         found[Reason.UNDER_ONE_CYCLE] = _UNDER_ONE_CYCLE
     return found
@@ -180,7 +172,7 @@ def _shape(cells: Cells) -> dict[Reason, float]:
     rows = rows_of(np.stack([picture, picture[::-1]]))
     off, off_when_turned = map(float, shapes.distance(rows))
     turned = float(shapes.turned(rows[:1])[0])
-    found = {Reason.NOT_A_PERSON: _ramp(off, _SHAPE)}
+    found = {Reason.NOT_A_PERSON: ramp(off, _SHAPE)}
     if off_when_turned < _SHAPE[1]:
-        found[Reason.UPSIDE_DOWN] = _ramp(turned, _TURNED)
+        found[Reason.UPSIDE_DOWN] = ramp(turned, _TURNED)
     return found

@@ -47,7 +47,6 @@ class Reason(StrEnum):
     UPSIDE_DOWN = "upside_down"
     NOISE = "noise"
     NOT_A_PERSON = "not_a_person"
-    DUPLICATE = "duplicate"
 
     @property
     def advice(self) -> str:
@@ -75,9 +74,19 @@ _ADVICE = {
     Reason.UPSIDE_DOWN: "the person is upside down; turn the frames",
     Reason.NOISE: "noise; send masks of one person",
     Reason.NOT_A_PERSON: "the shape is not a person's; send masks of one person",
-    Reason.DUPLICATE: "the clip is enrolled under another name already; enrol it once, or merge "
-    "the two people",
 }
+
+OF_DROPPED = {
+    "background_lit": Reason.INVERTED,
+    "photograph": Reason.PHOTOGRAPH,
+    "two_people": Reason.SEVERAL_PEOPLE,
+    "cut_off": Reason.CUT_OFF,
+    "too_small": Reason.TOO_SMALL,
+    "empty": Reason.NOBODY,
+    "outside_view": Reason.NOBODY,
+    "too_few_points": Reason.TOO_FEW_POINTS,
+}
+"""What is wrong with a clip of which frames were dropped for a reason of `gait.aligned`."""
 
 
 @dataclass(frozen=True)
