@@ -23,7 +23,6 @@ ENOUGH_FRAMES = 10
 Lit = NDArray[np.bool_]
 # Each lies beyond what 99.9 % of simulated walkers show (`python -m bench.quality` measures it).
 _CORNERS: Ramp = (0.1, 0.6)
-_SIDES: Ramp = (0.15, 0.75)
 _GREY: Ramp = (0.50, 0.75)
 _OFF_PALETTE: Ramp = (25.0, 70.0)
 _STILL: Ramp = (0.08, 0.045)
@@ -102,8 +101,7 @@ def lit_of(clip: Clip) -> Lit:
 
 
 def _inverted(lit: Lit) -> float:
-    corners = float(lit[:, [0, 0, -1, -1], [0, -1, 0, -1]].mean())
-    return max(ramp(corners, _CORNERS), ramp(float(lit[:, :, [0, -1]].mean()), _SIDES))
+    return ramp(float(lit[:, [0, 0, -1, -1], [0, -1, 0, -1]].mean()), _CORNERS)
 
 
 def _photograph(clip: Clip) -> float:

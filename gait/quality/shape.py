@@ -70,7 +70,8 @@ class Shapes:
     def distance(self, rows: Rows) -> NDArray[np.float32]:
         """Of each row from people: up to 1 for nearly all people, 2 is twice as far."""
         parts = _parts(rows, self.mean, self.directions, self.spread) / self.usual
-        return np.maximum(parts.max(axis=1), _beyond(self.person, rows))
+        far: Rows = np.maximum(parts.max(axis=1), _beyond(self.person, rows))
+        return far
 
     def turned(self, rows: Rows) -> NDArray[np.float32]:
         """How much more each row is like people upside down: up to 1 for nearly all people."""
@@ -94,7 +95,8 @@ def rows_of(pictures: NDArray[np.float32]) -> Rows:
     """Pictures `(n, 16, 16)` as rows `(n, 256)` of norm 1."""
     rows = pictures.reshape(len(pictures), -1)
     norm = np.sqrt((rows**2).sum(axis=1, keepdims=True))
-    return (rows / np.maximum(norm, 1e-6)).astype(np.float32)
+    normed: Rows = (rows / np.maximum(norm, 1e-6)).astype(np.float32)
+    return normed
 
 
 def save_shapes(shapes: Shapes, path: Path = TABLE) -> None:
@@ -128,7 +130,8 @@ def _parts(rows: Rows, mean: Rows, axes: Rows, spread: Rows) -> Rows:
 
 def _beyond(rule: Rows, rows: Rows) -> NDArray[np.float32]:
     average, edge = rule[-2:]
-    return ((average - rows @ rule[:-2]) / (average - edge)).astype(np.float32)
+    beyond: Rows = ((average - rows @ rule[:-2]) / (average - edge)).astype(np.float32)
+    return beyond
 
 
 def _rule(people: Rows, others: Rows, decay: float = 0.1, rounds: int = 12) -> Rows:

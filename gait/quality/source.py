@@ -52,7 +52,11 @@ def judge_pictures(aligned: Aligned, pictures: Sequence[NDArray[np.uint8]]) -> Q
     if aligned.cleaned:
         severity[Reason.SPECKS] = _CLEANED * aligned.cleaned / max(len(aligned.kept), 1)
     some = [pictures[row] for row in evenly(len(pictures), LOOKED_AT)]
-    if pictures[0].ndim == 2 and pictures[0].shape != (SIZE, SIZE) and aligned.dropped.keys().isdisjoint({"photograph"}):
+    if (
+        pictures[0].ndim == 2
+        and pictures[0].shape != (SIZE, SIZE)
+        and aligned.dropped.keys().isdisjoint({"photograph"})
+    ):
         severity[Reason.PHOTOGRAPH] = ramp(float(np.mean([_grey(each) for each in some])), _GREY)
         severity[Reason.TOUCHES_BORDER] = _TOUCHES * float(np.mean([_touches(p) for p in some]))
     return Quality({reason: value for reason, value in severity.items() if value > 0})
