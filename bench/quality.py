@@ -4,7 +4,7 @@ python -m bench.quality WALKERS [WALKERS ...] [--json]
 
 WALKERS are datasets of `train.simulate` (other people than the table of shapes was measured on), or
 folders of clip files. Each clip is judged whole and cut to its middle ten frames, as the shortest
-good clip; besides, drawn shapes that are no person, which should be refused.
+good clip.
 """
 
 import json
@@ -15,9 +15,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated
 
+import numpy as np
 import tyro
-from scipy.stats import binomtest
 
+from bench.measuring.options import Json
 from gait.cli import run
 from gait.clip import Clip
 from gait.decode import decode_clip
@@ -53,10 +54,10 @@ class Rate:
     milliseconds: float
 
 
-def main(walkers: Annotated[tuple[Path, ...], tyro.conf.Positional], json_: bool = False) -> None:
+def main(walkers: Annotated[tuple[Path, ...], tyro.conf.Positional], as_json: Json = False) -> None:
     """Judges every clip of at least ten frames, and prints rates."""
     rates = [rate for root in walkers for rate in _rates_of(root)]
-    if json_:
+    if as_json:
         print(json.dumps([asdict(rate) for rate in rates], indent=1))
         return
     for each in rates:
@@ -109,12 +110,20 @@ def _middle(clip: Clip) -> Clip:
 
 def _row(rate: Rate) -> str:
     shown = ", ".join(f"{reason} {count}" for reason, count in sorted(rate.reasons.items()))
-    interval = binomtest(rate.standard, rate.judged).proportion_ci()
+    low, high = _interval(rate.standard, rate.judged)
     return (
         f"{rate.clips}: {rate.judged} clips, refused by standard {rate.standard} "
-        f"(95 % interval {100 * interval.low:.2f}..{100 * interval.high:.2f} %), by strict {rate.strict}; "
+        f"(95 % interval {100 * low:.2f} to {100 * high:.2f} %), by strict {rate.strict}; "
         f"{rate.milliseconds:.2f} ms; {shown or 'no reason'}"
     )
+
+
+def _interval(hits: int, of: int) -> tuple[float, float]:
+    """Wilson's 95 % interval of a share, as if clips were independent."""
+    z, share = 1.96, hits / of
+    middle = share + z * z / (2 * of)
+    reach = z * np.sqrt(share * (1 - share) / of + (z / (2 * of)) ** 2)
+    return max(0.0, (middle - reach) / (1 + z * z / of)), (middle + reach) / (1 + z * z / of)
 
 
 if __name__ == "__main__":

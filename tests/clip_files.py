@@ -46,7 +46,7 @@ def walker(
             ankle = knee + _turned_down(0.22 * size, side * swing - max(0.0, -side * swing))
             _limb(frame, hip, knee, 0.10 * size * stout)
             _limb(frame, knee, ankle, 0.07 * size)
-            _limb(frame, ankle, ankle + [0.10 * size, 0], 0.05 * size)
+            _limb(frame, ankle, ankle + np.array([0.10 * size, 0]), 0.05 * size)
     return out
 
 

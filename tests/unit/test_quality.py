@@ -148,8 +148,11 @@ def cut(frames: int) -> NDArray[np.uint8]:
 
 def lowered(frames: int) -> NDArray[np.uint8]:
     """The feet at the lower border, the head away from the upper one."""
-    down = WALK.shape[1] - 1 - int(np.flatnonzero(WALK.any(axis=(0, 2)))[-1])
-    return np.concatenate([np.roll(WALK[:frames], down, axis=1), WALK[frames:]])
+    out = WALK.copy()
+    for frame in out[:frames]:
+        lowest = int(np.flatnonzero(frame.any(axis=1))[-1])
+        frame[:] = np.roll(frame, len(frame) - 1 - lowest, axis=0)
+    return out
 
 
 @pytest.mark.parametrize(
