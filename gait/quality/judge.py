@@ -118,7 +118,8 @@ def _off_palette() -> NDArray[np.float32]:
     """`(16, 16, 16)`: how far each colour, to 4 bits a channel, lies from the JET palette."""
     middles = np.stack(np.meshgrid(*[np.arange(16) * 16 + 8] * 3, indexing="ij"), axis=-1)
     off = middles[..., None, :] - JET[::8].astype(np.int64)
-    return np.sqrt((off**2).sum(axis=-1).min(axis=-1)).astype(np.float32)
+    nearest: NDArray[np.float32] = np.sqrt((off**2).sum(axis=-1).min(axis=-1)).astype(np.float32)
+    return nearest
 
 
 _OFF = _off_palette()
@@ -126,8 +127,9 @@ _OFF = _off_palette()
 
 def _runs(lit: Lit) -> float:
     """Stretches of lit pixels in a row, mean over rows that have any."""
-    begins = np.count_nonzero(lit[:, :, 1:] & ~lit[:, :, :-1]) + np.count_nonzero(lit[:, :, 0])
-    return float(begins / max(np.count_nonzero(lit.any(axis=2)), 1))
+    begins = int(np.count_nonzero(lit[:, :, 1:] & ~lit[:, :, :-1]))
+    begins += int(np.count_nonzero(lit[:, :, 0]))
+    return begins / max(int(np.count_nonzero(lit.any(axis=2))), 1)
 
 
 def _apart(cells: Cells) -> float:
@@ -159,7 +161,9 @@ def _comes_round(rows: Cells) -> bool:
     alike = off @ off.T
     size = alike.diagonal()
     distance = size[:, None] + size[None] - 2 * alike
-    by_lag = np.array([distance.diagonal(lag).mean() for lag in range(len(rows))])
+    places = np.arange(len(rows))
+    lags = np.abs(places[:, None] - places).ravel()
+    by_lag = np.bincount(lags, distance.ravel()) / np.bincount(lags)
     far = np.maximum.accumulate(by_lag)
     return bool((by_lag[1:] < _RETURNED * far[1:]).any())
 
