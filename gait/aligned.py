@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from gait.clip import Frames
 from gait.errors import ClipEmptyError
+from gait.quality.quality import OF_DROPPED, in_words
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,8 +40,11 @@ def require_frames(aligned: Aligned) -> Aligned:
     if len(aligned.kept):
         return aligned
     reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(aligned.dropped.items()))
+    often = sorted(aligned.dropped, key=lambda reason: -aligned.dropped[reason])
+    wrong = list(dict.fromkeys(OF_DROPPED[reason] for reason in often if reason in OF_DROPPED))
     raise ClipEmptyError(
         f"got no usable frame ({reasons or 'no frames at all'}), need at least 1: "
-        "send frames that show a person",
+        f"{in_words(wrong) or 'send frames that show a person'}",
+        quality_reasons=[str(reason) for reason in wrong],
         **aligned.dropped,
     )

@@ -5,7 +5,9 @@ GaitError
 │   ├── ClipShapeError        clip.shape
 │   ├── ClipDtypeError        clip.dtype
 │   ├── ClipEmptyError        clip.empty
-│   └── ClipModalityError     clip.modality
+│   ├── ClipModalityError     clip.modality
+│   ├── ClipQualityError      clip.quality (fields: quality, quality_reasons, least, mode)
+│   └── ClipDuplicateError    clip.duplicate
 ├── DecodeError               a file cannot be turned into a clip
 │   ├── UnsupportedFormatError  decode.format
 │   ├── CorruptFileError        decode.corrupt
@@ -69,7 +71,7 @@ what to do. `fields` are plain JSON values that go into a problem report as they
 
 from typing import ClassVar
 
-FieldValue = str | int | float | bool | None
+FieldValue = str | int | float | bool | list[str] | None
 
 
 class GaitError(Exception):
@@ -106,6 +108,18 @@ class ClipModalityError(ClipError):
     """The modality is unknown, or cannot be inferred from the content."""
 
     code = "clip.modality"
+
+
+class ClipQualityError(ClipError):
+    """The frames are well formed, but do not show one person's walk well enough."""
+
+    code = "clip.quality"
+
+
+class ClipDuplicateError(ClipError):
+    """The same clip is enrolled under another name."""
+
+    code = "clip.duplicate"
 
 
 class DecodeError(GaitError):

@@ -30,6 +30,7 @@ ANOTHER_PERSON = 0.25
 """A piece beside the largest one is another person from this part of its area on."""
 
 _LIT_CORNERS = 3
+_DARK, _MOSTLY_GREY = 16, 0.3
 
 PART_OF_PERSON = 0.02
 """A separate piece above or below the largest one belongs to the person from this part of its area
@@ -58,7 +59,8 @@ def align(masks: Masks) -> Aligned:
         Frames `(s, 1, 64, 64)`. Reasons for dropping: `empty` (no foreground), `too_small`
         (under 40 foreground pixels or 8 rows), `cut_off` (the person is partly outside the left or
         right border of the picture), `two_people` (another large piece stands beside the largest),
-        `background_lit` (the picture's corners are foreground: all white, or black on white).
+        `background_lit` (the picture's corners are foreground: all white, or black on white),
+        `photograph` (the same, and much of the picture is grey).
 
     Raises:
         ClipShapeError, ClipDtypeError: not such an array.
@@ -161,7 +163,8 @@ def _reason(mask: NDArray[np.uint8], found: _Found, pixels: int) -> str | None:
     if pixels < MIN_PIXELS or len(found.person) < MIN_ROWS:
         return "too_small" if pixels else "empty"
     if (mask[[0, 0, -1, -1], [0, -1, 0, -1]] >= FOREGROUND).sum() >= _LIT_CORNERS:
-        return "background_lit"
+        grey = (mask > _DARK) & (mask < 255 - _DARK)
+        return "photograph" if grey.mean() > _MOSTLY_GREY else "background_lit"
     if found.another:
         return "two_people"
     sides = _foreground(np.ascontiguousarray(found.person[:, [0, -1]])).sum(axis=0)

@@ -16,6 +16,7 @@ from gait.cli import run
 from gait.errors import GalleryError
 from gait.modality import Modality
 from gait.progress import progress
+from gait.quality.quality import Mode
 from gait.range_view import Forward
 from gallery.command_line import options
 from gallery.command_line.network import Axis, Batch, Network
@@ -51,6 +52,9 @@ class Arguments:
     modality: Modality | None = None
     """Enrol this modality only."""
     forward: Axis = Forward.PLUS_X
+    quality: Mode = Mode.STRICT
+    """Which clips to refuse: off, standard (those that show no walking person) or strict (poor ones
+    too, and those enrolled under another name)."""
     cap: int | None = None
     """Templates of a person and modality to keep; beyond it those least like the others are erased.
     By default all are kept."""
@@ -95,6 +99,7 @@ def _selection(arguments: Arguments) -> Selection:
         arguments.views,
         arguments.modality,
         arguments.forward,
+        arguments.quality,
     )
 
 
@@ -114,6 +119,7 @@ def _enrol(
             authorisation=authorisation,
             batch=arguments.batch,
             cap=arguments.cap,
+            quality=arguments.quality,
             advance=lambda n: bar.advance(task, n),
         )
 
@@ -124,6 +130,10 @@ def _summary(out: str, outcome: Outcome) -> str:
         f"alike     {a.source} of {a.subject} matches {a.other} ({a.similarity:.4f}): if they "
         "are one person, merge them"
         for a in outcome.alike
+    ]
+    lines += [
+        f"duplicate {d.source}  is enrolled under {', '.join(d.others)} too; see gallery.remove"
+        for d in outcome.duplicates
     ]
     lines.append(f"gallery   {out}")
     lines.append(

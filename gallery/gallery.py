@@ -518,6 +518,10 @@ class Gallery:
         """Whether the subject has the clip with this digest, under this authorisation."""
         return self._record.holds(subject, digest, authorisation)
 
+    def holders(self, digest: str) -> list[str]:
+        """Names of the subjects who have the clip with this digest, in order."""
+        return self._record.holders(digest)
+
     def subjects(self, after: str | None = None, limit: int | None = None) -> list[Subject]:
         """Subjects in order of name, from the one after the name `after`, at most `limit`."""
         return self._record.subjects(after, limit)

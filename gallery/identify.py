@@ -18,6 +18,7 @@ from pydantic import ValidationError
 from gait.cli import run
 from gait.errors import ConfigError
 from gait.modality import Modality
+from gait.quality.quality import Mode, require_quality
 from gait.range_view import Forward
 from gait.sampling import passed_over
 from gallery.command_line import options
@@ -59,6 +60,9 @@ class Arguments:
     own_calibration: bool = False
     """Decide only by a calibration made for this gallery. Not for a service."""
     forward: Axis = Forward.PLUS_X
+    quality: Mode = Mode.STANDARD
+    """Which clips to refuse: off, standard (those that show no walking person) or strict (poor ones
+    too). Not for a service, which has a setting."""
     network: Network = Network()  # noqa: RUF009  (frozen)
     """Not for a service, which has a network of its own."""
     json: options.AsJson = False
@@ -73,6 +77,7 @@ def main() -> None:
 
 def _searched(arguments: Arguments) -> dict[str, Any]:
     decoded = decode_file(arguments.clip, arguments.modality, arguments.forward)
+    require_quality(decoded.quality, arguments.quality)
     with closing(
         open_gallery(arguments.gallery, bundle=arguments.bundle, readonly=True)
     ) as gallery:
@@ -99,6 +104,8 @@ def _searched(arguments: Arguments) -> dict[str, Any]:
             "frames_in": decoded.frames_in,
             "frames_used": decoded.frames_used - sum(left.values()),
             "dropped": decoded.dropped | left,
+            "quality": round(decoded.quality.score, 3),
+            "quality_reasons": decoded.quality.reasons,
             "decision": decision.verdict,
             "thresholds": decision.thresholds and decision.thresholds.model_dump(mode="json"),
             "undecided": decision.undecided,
@@ -133,6 +140,8 @@ def _asked(arguments: Arguments) -> dict[str, Any]:
         "decision": found.decision,
         "thresholds": found.thresholds and found.thresholds.model_dump(mode="json"),
         "undecided": found.undecided,
+        "quality": found.probe.quality,
+        "quality_reasons": found.probe.quality_reasons,
         "candidates": [asdict(each) for each in found.candidates],
         "request_id": found.request_id,
         "audit_id": found.audit_id,
@@ -176,7 +185,9 @@ def _table(facts: Mapping[str, Any]) -> str:
         for rank, c in enumerate(facts["candidates"], start=1)
     ]  # fmt: skip
     used = f"{facts['frames_used']} of {facts['frames_in']} frames, {facts['format']}"
-    return f"{facts['modality']} clip, {used}\n{_decided(facts)}\n{table(head, rows)}"
+    wrong = "".join(f", {reason}" for reason in facts["quality_reasons"])
+    quality = f"quality {facts['quality']:.2f}{wrong}"
+    return f"{facts['modality']} clip, {used}, {quality}\n{_decided(facts)}\n{table(head, rows)}"
 
 
 def _decided(facts: Mapping[str, Any]) -> str:

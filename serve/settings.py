@@ -13,6 +13,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from gait.decode import Limits
 from gait.errors import ConfigError
+from gait.quality.quality import Mode
 from gait.variant import Variant
 from gallery.decision.decision import Policy
 from gallery.galleries import NAME
@@ -84,6 +85,10 @@ class Settings(BaseSettings):
         max_inflated_mib: one clip when decoded, in MiB.
         max_points: points of one frame of a point cloud.
         max_clips: clips in one request.
+        quality_search: clips that a search, a comparison or an embedding refuses: `off` for none,
+            `standard` for those that show no walking person, `strict` for poor ones too.
+        quality_enrol: clips that an enrolment refuses; `strict` refuses those that are enrolled
+            under another name as well.
         max_templates: of one person and modality; beyond it the ones least like the others are
             erased. None for no cap.
         match_fpir: share of strangers who may be called a match with anybody in a search.
@@ -133,6 +138,8 @@ class Settings(BaseSettings):
     max_inflated_mib: int = Field(_CAPS.max_inflated_bytes // _MIB, ge=1)
     max_points: int = Field(_CAPS.max_points, ge=1)
     max_clips: int = Field(32, ge=1)
+    quality_search: Mode = Mode.STANDARD
+    quality_enrol: Mode = Mode.STRICT
     max_templates: int | None = Field(None, ge=1)
     match_fpir: float = Field(0.01, gt=0, lt=0.5)
     possible_fpir: float = Field(0.10, gt=0, lt=0.5)

@@ -29,6 +29,43 @@ def masks(frames: int = 6, height: int = 120, width: int = 100) -> Masks:
     return out
 
 
+def walker(
+    frames: int = 20, height: int = 160, width: int = 200, stout: float = 1.0, period: int = 10
+) -> Masks:
+    """`(s, h, w)` 0/255: a figure with head, trunk and limbs that walks from left to right."""
+    out = np.zeros((frames, height, width), np.uint8)
+    size = 0.8 * height
+    for index, frame in enumerate(out):
+        hip = np.array([width / 2 + (index - frames / 2) * 0.02 * size, 0.1 * height + 0.5 * size])
+        neck, swing = hip - [0, 0.32 * size], 0.45 * np.sin(2 * np.pi * index / period)
+        _limb(frame, hip, neck, 0.18 * size * stout)
+        cv2.circle(frame, (neck - [0, 0.10 * size]).astype(int).tolist(), int(0.07 * size), 255, -1)
+        for side in (-1, 1):
+            _limb(frame, neck, neck + _turned_down(0.36 * size, -side * swing), 0.06 * size)
+            knee = hip + _turned_down(0.25 * size, side * swing)
+            ankle = knee + _turned_down(0.22 * size, side * swing - max(0.0, -side * swing))
+            _limb(frame, hip, knee, 0.10 * size * stout)
+            _limb(frame, knee, ankle, 0.07 * size)
+            _limb(frame, ankle, ankle + np.array([0.10 * size, 0]), 0.05 * size)
+    return out
+
+
+def _turned_down(length: float, angle: float) -> NDArray[np.float64]:
+    return length * np.array([np.sin(angle), np.cos(angle)])
+
+
+def _limb(frame: Masks, one: NDArray[Any], other: NDArray[Any], thick: float) -> None:
+    cv2.line(frame, one.astype(int).tolist(), other.astype(int).tolist(), 255, max(1, int(thick)))
+
+
+def coloured(frames: Masks) -> Masks:
+    """Masks `(s, h, w)` as range views `(s, h, w, 3)`: JET colours inside, black around."""
+    ramp = np.linspace(0, 255, frames.shape[1]).astype(np.uint8)[:, None]
+    ramp = np.ascontiguousarray(np.broadcast_to(ramp, frames.shape[1:]))
+    colours = cv2.applyColorMap(ramp, cv2.COLORMAP_JET)[..., ::-1]
+    return np.where(frames[..., None] > 0, colours, 0).astype(np.uint8)
+
+
 def aligned_masks(frames: int = 6, seed: int = 0) -> Masks:
     """`(s, 64, 64)` that need no alignment."""
     column = np.random.default_rng(seed).integers(10, 54)

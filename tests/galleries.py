@@ -22,8 +22,8 @@ DIMENSION = 256
 """Of the tiny bundle: 16 parts of 16 numbers."""
 
 AUTHORISATION = Authorisation("consent 17", datetime(2999, 1, 1, tzinfo=UTC))
-AUTHORISED = ("--authorisation", "consent 17", "--expires", "2999-01-01")
-"""The same as arguments of `gallery.build`."""
+AUTHORISED = ("--authorisation", "consent 17", "--expires", "2999-01-01", "--quality", "off")
+"""The same as arguments of `gallery.build`; the clips of most tests show nobody."""
 
 
 def random_embeddings(count: int, seed: int = 0) -> NDArray[np.float32]:

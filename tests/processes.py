@@ -27,11 +27,15 @@ def command(*arguments: str | Path) -> list[str]:
     return [sys.executable, "-m", "serve.run", *map(str, arguments)]
 
 
+_ANY_CLIP = ("--quality-search", "off", "--quality-enrol", "off")
+"""The clips of most tests show nobody."""
+
+
 @contextmanager
 def running(*arguments: str | Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """The process and its address, once it is ready."""
     port = free_port()
-    started = command(*arguments, "--port", str(port), "--threads", "1")
+    started = command(*_ANY_CLIP, *arguments, "--port", str(port), "--threads", "1")
     with subprocess.Popen(started, stderr=subprocess.PIPE, text=True) as process:
         try:
             address = f"http://127.0.0.1:{port}"

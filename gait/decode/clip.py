@@ -10,6 +10,8 @@ from gait.decode.limits import Limits
 from gait.decode.represent import represent
 from gait.errors import ClipModalityError
 from gait.modality import Modality
+from gait.quality.judge import judge_clip
+from gait.quality.quality import Quality
 from gait.range_view import Forward
 
 _DEFAULT = Limits()
@@ -42,6 +44,7 @@ class Decoded:
             frames than a clip may have, left out evenly; `damaged` could not be decoded whole.
         points_ignored: LiDAR points ignored because a coordinate was NaN or infinite.
         assumed: what was taken for granted or done (table above); only what applies.
+        quality: how good the clip is and what is wrong with it, by its file and its frames.
     """
 
     clip: Clip
@@ -52,6 +55,7 @@ class Decoded:
     dropped: dict[str, int]
     points_ignored: int = 0
     assumed: Assumed = field(default_factory=dict)
+    quality: Quality = field(default_factory=Quality)
 
 
 def decode_clip(
@@ -98,9 +102,10 @@ def _decode(
             f"got a {content.modality} clip ({content.format}), it was said to be {modality}; "
             "leave the modality out, or send the other file"
         )
-    aligned, assumed = represent(content, forward)
+    aligned, assumed, by_file = represent(content, forward)
+    clip = Clip(aligned.frames, content.modality)
     return Decoded(
-        clip=Clip(aligned.frames, content.modality),
+        clip=clip,
         format=content.format,
         inferred=modality is None,
         frames_in=content.frames,
@@ -108,4 +113,5 @@ def _decode(
         dropped=content.dropped | aligned.dropped,
         points_ignored=aligned.points_ignored,
         assumed=content.assumed | assumed,
+        quality=judge_clip(clip).joined(by_file),
     )

@@ -14,6 +14,8 @@ from gait.decode.points.cloud import Cloud
 from gait.decode.points.ground import without_ground
 from gait.errors import ClipError
 from gait.modality import SIZE, Modality
+from gait.quality.quality import Quality
+from gait.quality.source import judge_clouds, judge_pictures
 from gait.range_view import MIN_PIXELS, MIN_ROWS, Forward, project
 from gait.silhouette import align
 
@@ -27,7 +29,7 @@ _SPREAD = 1.0
 """Metres of width from which on lying can be told from crouching."""
 
 
-def represent(content: Content, forward: Forward) -> tuple[Aligned, Assumed]:
+def represent(content: Content, forward: Forward) -> tuple[Aligned, Assumed, Quality]:
     """Aligns what a file held.
 
     Frames of 64×64 pixels count as aligned already and keep their pixels; blank ones are dropped
@@ -36,7 +38,8 @@ def represent(content: Content, forward: Forward) -> tuple[Aligned, Assumed]:
     same row crop and centring.
 
     Returns:
-        The frames, and what was taken for granted or done (see `gait.decode.Decoded`).
+        The frames, what was taken for granted or done (see `gait.decode.Decoded`), and what is
+        wrong with the clip as far as only its file showed it.
 
     Raises:
         ClipEmptyError: no frame is usable.
@@ -46,11 +49,14 @@ def represent(content: Content, forward: Forward) -> tuple[Aligned, Assumed]:
         return _project(content.clouds, forward)
     pictures = content.pictures or []
     if content.aligned:
-        return _as_they_are(pictures), {}
+        aligned = _as_they_are(pictures)
+        return aligned, {}, judge_pictures(aligned, pictures)
     if content.modality is Modality.SILHOUETTE:
         aligned = align(pictures)
-        return aligned, {"frames_cleaned": aligned.cleaned} if aligned.cleaned else {}
-    return align_range_views(pictures), {}
+        done: Assumed = {"frames_cleaned": aligned.cleaned} if aligned.cleaned else {}
+        return aligned, done, judge_pictures(aligned, pictures)
+    aligned = align_range_views(pictures)
+    return aligned, {}, judge_pictures(aligned, pictures)
 
 
 def align_range_views(pictures: Sequence[NDArray[np.uint8]]) -> Aligned:
@@ -83,7 +89,7 @@ def align_range_views(pictures: Sequence[NDArray[np.uint8]]) -> Aligned:
     return require_frames(Aligned(stacked, np.array(kept, dtype=np.intp), dict(dropped)))
 
 
-def _project(clouds: Sequence[Cloud], forward: Forward) -> tuple[Aligned, Assumed]:
+def _project(clouds: Sequence[Cloud], forward: Forward) -> tuple[Aligned, Assumed, Quality]:
     cut = [without_ground(cloud) for cloud in clouds]
     _require_ahead_and_upright(cut, forward)
     aligned = project(cut, forward)
@@ -93,7 +99,7 @@ def _project(clouds: Sequence[Cloud], forward: Forward) -> tuple[Aligned, Assume
         assumed["column_step_degrees"] = round(aligned.steps[1], 2)
     if ground := sum(map(len, clouds)) - sum(map(len, cut)):
         assumed["ground_points_removed"] = ground
-    return aligned, assumed
+    return aligned, assumed, judge_clouds(aligned, cut)
 
 
 def _require_ahead_and_upright(clouds: Sequence[Cloud], forward: Forward) -> None:

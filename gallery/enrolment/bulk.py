@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 
 from gait.clip import Clip
 from gait.errors import ConfigError, EncoderError, GaitError
+from gait.quality.quality import Mode
+from gallery.enrolment.duplicates import others_with, refuse_duplicate
 from gallery.enrolment.sources import Source
 from gallery.enrolment.template_cap import keep_within
 from gallery.gallery import Gallery
@@ -34,6 +36,15 @@ class Alike:
     similarity: float
 
 
+@dataclass(frozen=True)
+class Duplicate:
+    """A clip that other people are enrolled by as well; it was enrolled all the same."""
+
+    source: str
+    subject: str
+    others: list[str]
+
+
 @dataclass
 class Outcome:
     """What became of the clips: enrolled now, there already, or rejected.
@@ -47,6 +58,7 @@ class Outcome:
     left: list[int] = field(default_factory=list)
     rejected: list[Rejection] = field(default_factory=list)
     alike: list[Alike] = field(default_factory=list)
+    duplicates: list[Duplicate] = field(default_factory=list)
 
     def reject(self, source: Source, error: GaitError) -> None:
         """Notes that a clip was not enrolled."""
@@ -61,6 +73,7 @@ def enrol_sources(
     authorisation: Authorisation,
     batch: int = 32,
     cap: int | None = None,
+    quality: Mode = Mode.OFF,
     advance: Callable[[int], None] = lambda _: None,
 ) -> Outcome:
     """Enrols every clip that can be read and is not in the gallery yet under this authorisation.
@@ -72,6 +85,7 @@ def enrol_sources(
         authorisation: that allows their enrolment.
         batch: clips embedded and made durable together, at least 1.
         cap: templates of a subject and modality to keep (`template_cap`); None for all.
+        quality: strict refuses a clip that is enrolled under another name; else it is reported.
         advance: called with a number of clips when they are dealt with.
 
     Raises:
@@ -80,16 +94,24 @@ def enrol_sources(
     """
     if batch < 1:
         raise ConfigError(f"got batches of {batch} clips, need at least 1")
-    outcome, waiting = Outcome(), list[Item]()
+    outcome, waiting, seen = Outcome(), list[Item](), dict[str, str]()
     for source in sources:
         try:
             check_name(source.subject)
             clip = source.read()
+            digest = clip_digest(clip)
+            others = others_with(gallery, source.subject, digest)
+            first = seen.setdefault(digest, source.subject)
+            if first not in (source.subject, *others):
+                others.append(first)
+            refuse_duplicate(source.subject, others, quality)
         except GaitError as error:
             outcome.reject(source, error)
             advance(1)
             continue
-        if gallery.holds(source.subject, clip_digest(clip), authorisation):
+        if others:
+            outcome.duplicates.append(Duplicate(source.name, source.subject, others))
+        if gallery.holds(source.subject, digest, authorisation):
             outcome.present += 1
             advance(1)
             continue

@@ -16,6 +16,8 @@ from gait.decode.folder import frames_in, is_clip_name, zip_frames
 from gait.errors import LayoutError
 from gait.modality import Modality
 from gait.pickles import load_arrays
+from gait.quality.judge import judge_clip
+from gait.quality.quality import Mode, require_quality
 from gait.range_view import Forward
 from gait.sustech1k import Sequence, find_sequences, load_clip
 
@@ -41,6 +43,7 @@ class Selection:
         types, views: of a SUSTech1K-layout tree.
         modality: None takes both.
         forward: sensor axis that points at the walker, for files of point clouds.
+        quality: what reading refuses.
     """
 
     subjects: tuple[str, ...] = ()
@@ -48,6 +51,7 @@ class Selection:
     views: tuple[str, ...] = ()
     modality: Modality | None = None
     forward: Forward = Forward.PLUS_X
+    quality: Mode = Mode.OFF
 
     def shown(self) -> str:
         """What was chosen, in words that follow what it was chosen from."""
@@ -131,7 +135,7 @@ def _from_opengait(sequences: Iterable[Sequence], selection: Selection) -> list[
         Source(
             sequence.subject,
             f"{sequence.name}/{path.name}",
-            partial(_decode_pickle, path, selection.modality, selection.forward),
+            partial(_decode_pickle, path, selection),
         )
         for sequence in sequences
         if _chosen(selection, sequence.subject, sequence.type, sequence.view)
@@ -139,7 +143,7 @@ def _from_opengait(sequences: Iterable[Sequence], selection: Selection) -> list[
     ]
 
 
-def _decode_pickle(path: Path, modality: Modality | None, forward: Forward) -> Clip:
+def _decode_pickle(path: Path, selection: Selection) -> Clip:
     """The clip in a pickle of an array of frames, or of a list of arrays, one a frame."""
     held = load_arrays(path, limit=Limits().max_inflated_bytes)
     packed = io.BytesIO()
@@ -155,7 +159,26 @@ def _decode_pickle(path: Path, modality: Modality | None, forward: Forward) -> C
             "or a list of arrays, one a frame"
         )
     limits = replace(Limits(), max_bytes=Limits().max_inflated_bytes)
-    return decode_clip(packed.getvalue(), modality=modality, forward=forward, limits=limits).clip
+    return _good(
+        decode_clip(
+            packed.getvalue(),
+            modality=selection.modality,
+            forward=selection.forward,
+            limits=limits,
+        ),
+        selection.quality,
+    )
+
+
+def _good(decoded: Decoded, mode: Mode) -> Clip:
+    require_quality(decoded.quality, mode)
+    return decoded.clip
+
+
+def _load_good(sequence: Sequence, modality: Modality, mode: Mode) -> Clip:
+    clip = load_clip(sequence, modality)
+    require_quality(judge_clip(clip), mode)
+    return clip
 
 
 def _from_sequences(sequences: Iterable[Sequence], selection: Selection) -> list[Source]:
@@ -163,7 +186,7 @@ def _from_sequences(sequences: Iterable[Sequence], selection: Selection) -> list
         Source(
             sequence.subject,
             f"{sequence.name}/{modality}",
-            partial(load_clip, sequence, modality),
+            partial(_load_good, sequence, modality, selection.quality),
         )
         for sequence in sequences
         if _chosen(selection, sequence.subject, sequence.type, sequence.view)
@@ -249,7 +272,11 @@ def _row(path: Path, number: int, row: dict[str, str], selection: Selection) -> 
 def _file(
     subject: str, name: str, path: Path, modality: Modality | None, selection: Selection
 ) -> Source:
-    return Source(subject, name, lambda: decode_file(path, modality, selection.forward).clip)
+    return Source(
+        subject,
+        name,
+        lambda: _good(decode_file(path, modality, selection.forward), selection.quality),
+    )
 
 
 def _chosen(selection: Selection, subject: str, kind: str, view: str) -> bool:

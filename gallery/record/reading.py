@@ -239,6 +239,11 @@ class RecordReader:
         )
         return bool(self.rows(query))
 
+    def holders(self, digest: str) -> list[str]:
+        """Names of the subjects who have the clip with this digest, in order."""
+        query = select(SUBJECTS.c.name).select_from(_JOINED).where(_T.digest == digest)
+        return sorted(name for (name,) in self.rows(query))
+
     def whole(self, templates: Sequence[int]) -> list[Held]:
         """Rows with their encrypted embeddings, in order of number; of those that there are."""
         return self._read(self._by_template, {"templates": templates})

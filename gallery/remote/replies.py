@@ -15,6 +15,8 @@ class Probe:
     frames_in: int
     frames_used: int
     frames_dropped: dict[str, int]
+    quality: float
+    quality_reasons: list[str]
 
 
 @dataclass(frozen=True)
@@ -88,6 +90,14 @@ class Rejected:
 
 
 @dataclass(frozen=True)
+class Duplicate:
+    """A clip that others are enrolled by too; `position` is its place in the request, from 0."""
+
+    position: int
+    others: list[str]
+
+
+@dataclass(frozen=True)
 class Enrolled:
     """What became of the clips of an enrolment."""
 
@@ -96,6 +106,7 @@ class Enrolled:
     subject: str
     templates: tuple[Added, ...]
     rejected: tuple[Rejected, ...]
+    duplicates: tuple[Duplicate, ...]
     erased: tuple[int, ...]
     gallery_revision: int
 

@@ -24,6 +24,8 @@ STATUS: dict[type[errors.GaitError], HTTPStatus] = {
     errors.ClipDtypeError: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.ClipEmptyError: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.ClipModalityError: HTTPStatus.UNPROCESSABLE_ENTITY,
+    errors.ClipQualityError: HTTPStatus.UNPROCESSABLE_ENTITY,
+    errors.ClipDuplicateError: HTTPStatus.CONFLICT,
     errors.DecodeError: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.UnsupportedFormatError: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     errors.CorruptFileError: HTTPStatus.UNPROCESSABLE_ENTITY,

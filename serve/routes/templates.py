@@ -28,6 +28,7 @@ from serve.routes.rejections import none_usable, rejected_clips
 from serve.schemas.fields import ClipReport
 from serve.schemas.subjects import (
     AlikeReport,
+    DuplicateClip,
     EnrolReply,
     ErasureReply,
     ReceiptReport,
@@ -100,6 +101,10 @@ async def add(
             AlikeReport(position=position, subject=other.subject, similarity=other.similarity)
             for position, others in outcome.alike.items()
             for other in others
+        ],
+        duplicates=[
+            DuplicateClip(position=position, others=others)
+            for position, others in outcome.duplicates.items()
         ],
         erased=outcome.erased,
         gallery_revision=outcome.revision,

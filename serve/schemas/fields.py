@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from gait.decode import Decoded
 from gait.modality import Modality
+from gait.quality.quality import Reason
 from gait.sampling import passed_over
 from gallery.network.encoder import Encoder
 from gallery.template import NAME_LIMIT
@@ -63,6 +64,8 @@ class ClipReport(Reply):
         "columns of .bin frames, floor and specks left out, fields of an interlaced video, files "
         "passed over. Only what applies."
     )
+    quality: float = Field(description="0..1; 1 if nothing is wrong with the clip.")
+    quality_reasons: list[Reason] = Field(description="What is wrong with it, the worst first.")
 
     @classmethod
     def of(cls, decoded: Decoded, encoder: Encoder) -> "ClipReport":
@@ -77,6 +80,8 @@ class ClipReport(Reply):
             frames_dropped=decoded.dropped | left,
             points_ignored=decoded.points_ignored,
             assumed=decoded.assumed,
+            quality=round(decoded.quality.score, 3),
+            quality_reasons=list(decoded.quality.reasons),
         )
 
 

@@ -30,6 +30,8 @@ _PROBE: JsonDict = {
     "frames_dropped": {"empty": 2},
     "points_ignored": 0,
     "assumed": {},
+    "quality": 0.97,
+    "quality_reasons": [],
 }
 
 THRESHOLDS: JsonDict = {

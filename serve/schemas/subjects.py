@@ -38,6 +38,13 @@ class AlikeReport(Reply):
     similarity: Similarity
 
 
+class DuplicateClip(Reply):
+    """A clip of the request that other people are enrolled by too."""
+
+    position: int = Field(description="Of the clip in the request, from 0.")
+    others: list[str] = Field(description="Names of these people; `:merge` makes two people one.")
+
+
 class EnrolReply(Reply):
     """What became of each clip. What is listed under `templates` is stored and searchable."""
 
@@ -63,6 +70,8 @@ class EnrolReply(Reply):
                                 "frames_dropped": {},
                                 "points_ignored": 0,
                                 "assumed": {},
+                                "quality": 0.6,
+                                "quality_reasons": ["under_one_cycle"],
                             },
                         }
                     ],
@@ -74,6 +83,7 @@ class EnrolReply(Reply):
                         }
                     ],
                     "alike": [{"position": 0, "subject": "0007", "similarity": 0.8713}],
+                    "duplicates": [],
                     "erased": [],
                     "gallery_revision": 61,
                 }
@@ -89,6 +99,10 @@ class EnrolReply(Reply):
     rejected: list[ClipRejected]
     alike: list[AlikeReport] = Field(
         description="Only for keys that may also identify; empty where nothing can be decided."
+    )
+    duplicates: list[DuplicateClip] = Field(
+        description="Clips that other people are enrolled by too; in the mode `strict` they are "
+        "rejected instead."
     )
     erased: list[int] = Field(
         description="Templates erased because the person had more of a modality than "

@@ -1,7 +1,7 @@
 """What the operator is told in numbers: Prometheus metrics, and the stages of each request."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TypeVar
 
@@ -61,6 +61,10 @@ class Metrics:
         self.rejected = Counter(
             "gait_rejected", "Requests not embedded", ["reason"], registry=self.registry
         )
+        self.quality = Counter(
+            "gait_clip_quality_reasons", "Clips by what is wrong with them",
+            ["reason", "refused"], registry=self.registry,
+        )  # fmt: skip
         self.clock_ahead = Gauge(
             "gait_clock_ahead_seconds", "By which the clock is ahead of what erasures believe",
             ["gallery"], registry=self.registry,
@@ -89,6 +93,11 @@ class Metrics:
             "gait_gallery_revision_lag", "Revisions that the index is behind the gallery",
             ["gallery"], registry=self.registry,
         )  # fmt: skip
+
+    def count_quality(self, reasons: Iterable[str], *, refused: bool) -> None:
+        """Counts a clip under each thing that is wrong with it."""
+        for reason in reasons:
+            self.quality.labels(reason, "yes" if refused else "no").inc()
 
     def show_health(self, healths: Mapping[str, Health]) -> None:
         """Sets how the galleries' indexes do, by name."""

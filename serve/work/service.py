@@ -31,6 +31,7 @@ from gait.errors import (
     StorageError,
 )
 from gait.modality import Modality
+from gait.quality.quality import Mode, require_quality
 from gait.range_view import Forward
 from gallery.decision.decision import Decider, bundle_calibration
 from gallery.galleries import Galleries, GalleryRoot
@@ -170,11 +171,19 @@ class Service:
             raise BusyError("too many requests are waiting; try again in a second", retry_after=1)
         return await anyio.to_thread.run_sync(task, limiter=self._limiter)
 
-    async def decode(self, data: bytes, reading: Reading, stages: Stages) -> Decoded:
+    async def decode(
+        self, data: bytes, reading: Reading, stages: Stages, mode: Mode | None = None
+    ) -> Decoded:
         """A clip file as a clip; given up when the client leaves.
 
+        Args:
+            data: the file.
+            reading: how it is read.
+            stages: told how long it took.
+            mode: which quality is refused; None for that of searches.
+
         Raises:
-            DecodeError, ClipError: it is none, or costs too much to read.
+            DecodeError, ClipError: it is none, costs too much to read, or is of too low a quality.
             BusyError, DeadlineError, DecoderLostError: it could not be read now.
             ClientLeftError: nobody waits for the answer.
         """
@@ -187,13 +196,21 @@ class Service:
         async def decode() -> Finished:
             return await asyncio.wrap_future(self.decoding.submit(data, arguments, client()))
 
-        finished = await while_present(decode())
-        stages.took("decode", finished.seconds)  # without the time it waited
-        decoded: Decoded = finished.value
+        try:
+            finished = await while_present(decode())
+            stages.took("decode", finished.seconds)  # without the time it waited
+            decoded: Decoded = finished.value
+            require_quality(decoded.quality, mode or self.settings.quality_search)
+        except ClipError as error:
+            self._count_refused(error)
+            raise
+        self.metrics.count_quality(decoded.quality.reasons, refused=False)
         return decoded
 
-    async def decode_all(self, files: Sequence[bytes], reading: Reading, stages: Stages) -> Clips:
-        """Clip files as clips; those that are none are listed with the reason.
+    async def decode_all(
+        self, files: Sequence[bytes], reading: Reading, mode: Mode, stages: Stages
+    ) -> Clips:
+        """Clip files as clips; those that are none, or that the mode refuses, with the reason.
 
         Raises:
             ServiceError: see `decode`.
@@ -201,7 +218,7 @@ class Service:
         clips = Clips()
         for position, data in enumerate(files):
             try:
-                clips.usable[position] = await self.decode(data, reading, stages)
+                clips.usable[position] = await self.decode(data, reading, stages, mode)
             except (ClipError, DecodeError) as error:
                 clips.rejected[position] = error
         return clips
@@ -255,6 +272,10 @@ class Service:
         except (GalleryError, StorageError) as error:
             log.error("the galleries cannot be measured: %s", error)
             self.metrics.reachable.set(0)
+
+    def _count_refused(self, error: ClipError) -> None:
+        reasons = error.fields.get("quality_reasons")
+        self.metrics.count_quality(reasons if isinstance(reasons, list) else [], refused=True)
 
 
 def _encoder(bundle: Path, settings: Settings, threads: int | None) -> Encoder:

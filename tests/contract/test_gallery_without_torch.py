@@ -24,7 +24,7 @@ sys.meta_path.insert(0, Blocked())
 bundle, out, root, clip, *authorised = sys.argv[1:]
 for arguments in (
     ["gallery.build", "--bundle", bundle, "--out", out, root, *authorised],
-    ["gallery.identify", "--gallery", out, clip, "--json"],
+    ["gallery.identify", "--gallery", out, clip, "--json", "--quality", "off"],
 ):
     sys.argv = arguments
     try:

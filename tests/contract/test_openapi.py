@@ -51,7 +51,7 @@ FIELDS = {
     "EmbedReply": "request_id audit_id embeddings rejected dimension model timings_ms",
     "Embedding": "position clip embedding",
     "ClipReport": "modality inferred format frames_in frames_used frames_dropped points_ignored "
-    "assumed",
+    "assumed quality quality_reasons",
     "ClipRejected": "position code detail",
     "NewGallery": "gallery",
     "GalleryReply": "request_id gallery contract subjects templates ready gallery_revision",
@@ -59,10 +59,12 @@ FIELDS = {
     "GalleryDeleted": "request_id audit_id gallery subjects_removed templates_removed receipts",
     "ImportReply": "request_id audit_id gallery templates_enrolled templates_present "
     "templates_expired gallery_revision",
-    "EnrolReply": "request_id audit_id gallery subject templates rejected alike erased "
+    "EnrolReply": "request_id audit_id gallery subject templates rejected alike "
+    "duplicates erased "
     "gallery_revision",
     "AlikeReport": "position subject similarity",
     "TemplateAdded": "position template clip",
+    "DuplicateClip": "position others",
     "SubjectPage": "request_id gallery subjects next_cursor gallery_revision",
     "SubjectReport": "subject created templates",
     "SubjectReply": "request_id gallery subject templates gallery_revision",
@@ -132,6 +134,7 @@ def test_schemas_and_their_fields(document: Any) -> None:
         "Forward",
         "Modality",
         "Outcome",
+        "Reason",
         "Scope",
         "State",
         "Variant",

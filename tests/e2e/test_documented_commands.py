@@ -9,9 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from gait.modality import Modality
+from tests import clip_files as files
 from tests.galleries import TINY
-from tests.services import probe
 
 pytestmark = pytest.mark.serving
 
@@ -41,11 +40,11 @@ def test_commands_run_as_shown(
     assert len(shown) >= least
     for name in ("bundle", "new-bundle"):
         shutil.copytree(TINY, tmp_path / name)
-    for person, seed in (("0042", 1), ("0043", 2)):
+    for person, seed in (("0042", 1.0), ("0043", 1.2)):
         (tmp_path / "clips" / person).mkdir(parents=True)
-        clip = probe(seed, Modality.SILHOUETTE)
-        (tmp_path / "clips" / person / "walk.npz").write_bytes(clip)
-    (tmp_path / "clip.npz").write_bytes(probe(1, Modality.RANGE_VIEW))
+        clip = files.walker(stout=seed)
+        (tmp_path / "clips" / person / "walk.npz").write_bytes(files.npz(frames=clip))
+    (tmp_path / "clip.npz").write_bytes(files.npz(frames=files.coloured(files.walker())))
     script = "\n".join(["set -eux", f'python() {{ "{sys.executable}" "$@"; }}', *before, *shown])
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     done = subprocess.run(

@@ -71,7 +71,10 @@ def test_a_long_clip_is_sampled_and_the_reply_says_so(client: TestClient) -> Non
 def test_the_variant_is_a_setting(tmp_path: Path, variant: Variant) -> None:
     """Enrolled by one variant, found by another after a restart."""
     for index, wanted in enumerate((Variant.FP32, variant)):
-        settings = load_settings(data=tmp_path, bundle=VARIANTS, threads=1, variant=wanted)
+        settings = load_settings(
+            data=tmp_path, bundle=VARIANTS, threads=1, variant=wanted,
+            quality_search="off", quality_enrol="off",
+        )  # fmt: skip
         service = Service.open(settings)
         try:
             client = services.client(service)
@@ -100,6 +103,8 @@ def test_the_reply_says_what_was_done(client: TestClient, service: Service) -> N
         "frames_dropped": {"empty": 2},
         "points_ignored": 0,
         "assumed": {},
+        "quality": pytest.approx(0.406),
+        "quality_reasons": ["too_few_frames", "nobody"],
     }
     assert (body["decision"], body["thresholds"]) == (None, None)
     assert "there is no calibration of this model" in body["undecided"]

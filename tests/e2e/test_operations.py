@@ -175,6 +175,7 @@ def installation(
     }
     shell = Shell(folder, replaced)
     shell.run(f"export DIFFCROSSGAIT_PORT={port} DIFFCROSSGAIT_THREADS=1 no_proxy='*'")
+    shell.run("export DIFFCROSSGAIT_QUALITY_SEARCH=off DIFFCROSSGAIT_QUALITY_ENROL=off")
     (folder / "secrets").mkdir(mode=0o700)
     password = folder / "secrets/pgpass"
     password.write_text(f"localhost:{postgres['port']}:*:postgres:{servers.PASSWORD}\n")

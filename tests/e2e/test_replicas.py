@@ -48,6 +48,7 @@ def _replica(
     folder: Path, name: str, galleries: str, *options: str, **variables: str
 ) -> Iterator[ServiceClient]:
     command = ["serve.run", "--bundle", str(TINY), "--data", str(folder / name), "--threads", "1"]
+    command += ["--quality-search", "off", "--quality-enrol", "off"]
     command += ["--galleries", galleries, *options]
     with running(command, folder / f"{name}.log", variables) as service:
         yield service

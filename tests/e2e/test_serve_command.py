@@ -188,7 +188,16 @@ def test_a_served_gallery_can_be_searched_by_command(tmp_path: Path) -> None:
     with running("--bundle", TINY, "--data", folder) as (_, address):
         _enrol(address, "p1", probe(1, Modality.RANGE_VIEW))
         gallery = str(folder / "galleries" / "default")
-        run = [sys.executable, "-m", "gallery.identify", "--gallery", gallery, str(clip)]
+        run = [
+            sys.executable,
+            "-m",
+            "gallery.identify",
+            "--gallery",
+            gallery,
+            str(clip),
+            "--quality",
+            "off",
+        ]
         done = subprocess.run([*run, "--json"], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     assert [each["subject"] for each in json.loads(done.stdout)["candidates"]] == ["p1"]

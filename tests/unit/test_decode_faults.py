@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from gait.decode import Decoded, decode_clip
 from gait.errors import ClipEmptyError, ClipError, LimitExceededError
+from gait.quality.quality import Mode, Reason, require_quality
 from gait.range_view import Forward
 from tests.unit.test_decode_kinds import overlap
 
@@ -140,3 +141,47 @@ def test_a_count_of_zero_is_read() -> None:
 def test_the_bomb_is_refused_by_its_header() -> None:
     with pytest.raises(LimitExceededError, match="10001 scans"):
         decoded("jpeg_scan_bomb.zip")
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("all_white.zip", Reason.INVERTED),
+        ("inverted.zip", Reason.INVERTED),
+        ("two_people.zip", Reason.SEVERAL_PEOPLE),
+        ("noise.zip", Reason.NOISE),
+        ("box.zip", Reason.NOT_A_PERSON),
+        ("circle.zip", Reason.NOT_A_PERSON),
+        ("upside_down.zip", Reason.UPSIDE_DOWN),
+        ("stands_still.zip", Reason.NOT_WALKING),
+    ],
+)
+def test_what_shows_no_walk_is_refused_with_its_reason(name: str, reason: Reason) -> None:
+    with pytest.raises(ClipError) as refused:
+        require_quality(decoded(name).quality, Mode.STANDARD)
+    reasons = refused.value.fields["quality_reasons"]
+    assert isinstance(reasons, list)
+    assert str(reason) in reasons
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "reference.zip",
+        "speck_3x3.zip",
+        "vp9.webm",
+        "interlaced_mpeg2.avi",
+        "clouds_4_columns.zip",
+        "clouds_32_beams.zip",
+        "clouds_ground_at_the_feet.zip",
+    ],
+)
+def test_a_walk_passes_even_strict(name: str) -> None:
+    assert decoded(name).quality.passes(Mode.STRICT)
+
+
+def test_who_leaves_the_picture_passes_with_lower_quality() -> None:
+    quality = decoded("leaves_the_picture.zip").quality
+    assert quality.passes(Mode.STANDARD)
+    assert not quality.passes(Mode.STRICT)
+    assert Reason.CUT_OFF in quality.reasons

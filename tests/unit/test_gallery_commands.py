@@ -102,10 +102,12 @@ def test_build_with_another_bundle_is_refused(
 
 
 def test_identify_prints_a_table(built: Path, files: Path, command: Run) -> None:
-    code, out, err = command(identify, "--gallery", built, files / "p2" / "silhouette.npy")
+    code, out, err = command(
+        identify, "--quality", "off", "--gallery", built, files / "p2" / "silhouette.npy"
+    )
     assert (code, err) == (0, "")
     clip, head, first, *rest = out.splitlines()
-    assert clip == "silhouette clip, 5 of 5 frames, npy"
+    assert clip.startswith("silhouette clip, 5 of 5 frames, npy, quality 0.00, ")
     assert head.split() == ["rank", "subject", "similarity", "modality", "template", "source"]
     assert first.split() == ["1", "p2", "1.0000", "silhouette", "6", "p2/silhouette.npy"]
     assert len(rest) == 3
@@ -115,13 +117,15 @@ def test_identify_in_json_searches_both_or_one_modality(
     built: Path, files: Path, command: Run
 ) -> None:
     clip = files / "p3" / "range_view.npy"
-    _, out, _ = command(identify, "--gallery", built, clip, "--json", "--top-k", 2)
+    _, out, _ = command(
+        identify, "--quality", "off", "--gallery", built, clip, "--json", "--top-k", 2
+    )
     facts = json.loads(out)
     assert (facts["modality"], facts["frames_used"]) == ("range_view", 5)
     assert facts["candidates"][0]["subject"] == "p3"
     assert len(facts["candidates"]) == 2
     arguments = ("--gallery", built, clip, "--json", "--gallery-modality", "silhouette")
-    _, out, _ = command(identify, *arguments)
+    _, out, _ = command(identify, "--quality", "off", *arguments)
     candidates = json.loads(out)["candidates"]
     assert {c["modality"] for c in candidates} == {"silhouette"}
     assert candidates == sorted(candidates, key=lambda c: -c["similarity"])
@@ -135,7 +139,7 @@ def test_identify_says_what_is_wrong_with_a_clip(
     built: Path, files: Path, command: Run, clip: str, says: str
 ) -> None:
     (files / "p0" / "broken.npy").write_bytes(b"?")
-    code, out, err = command(identify, "--gallery", built, files / clip)
+    code, out, err = command(identify, "--quality", "off", "--gallery", built, files / clip)
     assert (code, out) == (1, "")
     assert says in err
     assert err.count("\n") == 1
