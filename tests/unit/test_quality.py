@@ -1,6 +1,7 @@
 """Quality of clips: each reason on a clip of our own, what must not matter, and the modes."""
 
 import pickle
+from typing import Any
 
 import cv2
 import numpy as np
@@ -32,7 +33,7 @@ def aligned(frames: NDArray[np.uint8]) -> Clip:
     return Clip(align(frames).frames, Modality.SILHOUETTE)
 
 
-def moving(shape: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def moving(shape: Any) -> NDArray[np.uint8]:
     """Twenty frames of a shape `(h, w)` that widens and narrows."""
     height, width = shape.shape
     out = np.zeros((20, height, 2 * width), np.uint8)
