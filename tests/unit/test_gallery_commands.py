@@ -106,7 +106,7 @@ def test_identify_prints_a_table(built: Path, files: Path, command: Run) -> None
         identify, "--quality", "off", "--gallery", built, files / "p2" / "silhouette.npy"
     )
     assert (code, err) == (0, "")
-    clip, head, first, *rest = out.splitlines()
+    clip, _, head, first, *rest = out.splitlines()
     assert clip.startswith("silhouette clip, 5 of 5 frames, npy, quality 0.00, ")
     assert head.split() == ["rank", "subject", "similarity", "modality", "template", "source"]
     assert first.split() == ["1", "p2", "1.0000", "silhouette", "6", "p2/silhouette.npy"]
