@@ -258,15 +258,6 @@ def test_files_are_for_their_owner_alone_whatever_the_umask(tmp_path: Path, umas
     assert stat.S_IMODE((tmp_path / "copy").stat().st_mode) & 0o077 == 0
 
 
-def test_a_file_that_others_may_open_is_said_at_the_start(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    filled(tmp_path)
-    (tmp_path / FILE).chmod(0o644)
-    AuditLog.open(tmp_path, MASTER).close()
-    assert any(f"may open {tmp_path / FILE}: run `chmod go=" in line for line in caplog.messages)
-
-
 def test_a_clock_that_steps_back_is_noted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     class Past(datetime):
         @classmethod
