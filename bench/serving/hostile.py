@@ -87,8 +87,17 @@ def beside_text(result: Beside) -> str:
 
 def hostile_files() -> Mapping[str, bytes]:
     """Files of a few kilobytes that take a decoder seconds, or would."""
-    made = {"JPEG of many empty scans": jpeg_scan_bomb(), "LZF of single bytes": lzf_bomb()}
+    made = {
+        "many JPEGs of many scans": slow_file(),
+        "JPEG of many empty scans": jpeg_scan_bomb(),
+        "LZF of single bytes": lzf_bomb(),
+    }
     return made | ({"given": _FAULTS.read_bytes()} if _FAULTS.exists() else {})
+
+
+def slow_file() -> bytes:
+    """A file within every cap that keeps a decoder busy for a minute."""
+    return jpeg_scan_bomb(scans=40, side=1000, frames=600)
 
 
 def jpeg_scan_bomb(scans: int = 1500, side: int = 2000, frames: int = 20) -> bytes:

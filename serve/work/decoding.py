@@ -24,6 +24,7 @@ from gait.errors import (
     DecoderLostError,
     GaitError,
     LimitExceededError,
+    StorageError,
 )
 from serve.work.metrics import Metrics
 from serve.work.shared_memory import outcome, shared
@@ -132,13 +133,17 @@ class DecodingPool:
         Raises:
             BusyError: too many files wait.
             ClosingError: the service is stopping.
+            StorageError: there is no memory to pass the file on.
         """
         self.start()
         with self._lock:
             if self._closing:
                 raise _closing()
             self._make_room(client)
-            task = _Task(client, shared(data), arguments)
+            try:
+                task = _Task(client, shared(data), arguments)
+            except OSError as error:
+                raise StorageError(f"no memory to pass the clip on ({error.strerror})") from error
             task.result.add_done_callback(self._on_done)
             self._waiting.append(task)
             self._hand_out()

@@ -14,7 +14,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from bench.serving.hostile import beside_hostile, jpeg_scan_bomb
+from bench.serving.hostile import beside_hostile, slow_file
 from bench.serving.service_process import ServiceClient, running_service
 from gait.modality import Modality
 from serve.work.decoding import DecodingPool
@@ -54,7 +54,7 @@ def test_real_bombs_hold_up_no_honest_client(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_bomb_is_refused_and_stops_no_shutdown(tmp_path: Path) -> None:
-    bomb = jpeg_scan_bomb()
+    bomb = slow_file()
     with _served(tmp_path, decode_seconds="1", grace_seconds="3") as service:
         refused = _identify(service, bomb)
         assert (refused.status_code, refused.json()["code"]) == (413, "decode.limit")
@@ -84,7 +84,7 @@ def test_who_leaves_is_read_for_no_longer(tmp_path: Path) -> None:
         with pytest.raises(httpx2.ReadTimeout):
             httpx2.post(
                 f"{service.url}/v1/identify",
-                files={"clip": ("clip", jpeg_scan_bomb())},
+                files={"clip": ("clip", slow_file())},
                 data=PURPOSE,
                 timeout=1,
             )
