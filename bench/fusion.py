@@ -26,8 +26,8 @@ from gait.cli import run
 from gait.modality import Modality
 from gait.progress import progress
 from gallery.command_line.table import table
-from gallery.decision.fusion import DEFAULT, Fusion
 from gallery.enrolment.template_cap import Retention, leaving
+from gallery.search.fusion import DEFAULT, Fusion
 from train.protocols.resample import resampled_people
 
 FAULTS = (("none", 0.0), ("wrong", 0.1), ("wrong", 0.25), ("poor", 0.25))

@@ -23,9 +23,9 @@ from gait.manifest import Manifest
 from gait.modality import Modality
 from gait.progress import progress
 from gallery.command_line.table import table
-from gallery.decision.calibrating import MIXED, Compared, LabelledClips, calibrate, compared
 from gallery.decision.calibration import Calibration, Enrolled
 from gallery.decision.decision import bundle_calibration
+from gallery.decision.fitting import MIXED, Compared, LabelledClips, calibrate, compared
 from gallery.decision.open_set import Scores, det, fnir, over_people
 from gallery.enrolment.bulk import Outcome
 from gallery.enrolment.labelled import labelled_clips

@@ -5,8 +5,8 @@ import numpy as np
 from export.variants.candidates import Reference
 from gait.errors import CalibrationError
 from gait.modality import Modality
-from gallery.decision.calibrating import LabelledClips, calibrate
 from gallery.decision.calibration import Calibration
+from gallery.decision.fitting import LabelledClips, calibrate
 
 
 def calibrated(reference: Reference, contract: str) -> Calibration | None:

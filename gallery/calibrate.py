@@ -19,9 +19,9 @@ from gait.range_view import Forward
 from gallery.command_line import options
 from gallery.command_line.network import Axis, Batch, Network
 from gallery.command_line.table import table
-from gallery.decision.calibrating import calibrate
 from gallery.decision.calibration import Calibration, Pair
 from gallery.decision.decision import USUAL
+from gallery.decision.fitting import calibrate
 from gallery.enrolment.bulk import Outcome
 from gallery.enrolment.labelled import labelled_clips
 from gallery.enrolment.sources import Selection, find_sources

@@ -9,7 +9,8 @@ the record at any time. Whatever they are, a gallery keeps the same promises:
   other that searches the same record.
 - Similarities are computed from the record's embeddings, so they, and the order of the people
   found, do not depend on the index.
-- What has expired is never found. What was erased is gone: its subject's key is destroyed.
+- What has expired is never found (`gallery.search.expiry`).
+- What was erased is gone: its subject's key is destroyed.
 - A damaged template is left out and reported; everybody else is found as before.
 """
 
@@ -44,8 +45,6 @@ from gallery.decision.decision import (
     bundle_calibration,
     decide,
 )
-from gallery.decision.fusion import DEFAULT, Fusion
-from gallery.decision.identification import COMPARED, Identification
 from gallery.index.interface import Index
 from gallery.index.opening import open_index
 from gallery.record import clock
@@ -54,6 +53,8 @@ from gallery.record.creation import create_record
 from gallery.record.location import Folder, Location, parse_location
 from gallery.record.master_key import MasterKey
 from gallery.record.record import Record
+from gallery.search.fusion import DEFAULT, Fusion
+from gallery.search.identification import COMPARED, Identification
 from gallery.template import (
     Authorisation,
     Candidate,

@@ -3,7 +3,7 @@
 import numpy as np
 
 from gait.modality import Modality
-from gallery.decision.calibrating import LabelledClips
+from gallery.decision.fitting import LabelledClips
 
 
 def labelled(

@@ -74,7 +74,7 @@ def decode_clip(
     of their names (2 before 10).
 
     Args:
-        data: the whole file: `.npy`/`.npz` arrays (`gait.decode.frames` lists the layouts), zip
+        data: the whole file: `.npy`/`.npz` arrays (`gait.decode.arrays` lists the layouts), zip
             of PNG, JPEG, BMP or TIFF frames, mp4/mov/mkv/webm/avi/gif/apng or a multi-page TIFF of
             silhouettes, zip of `.pcd`, `.ply`, `.las`, `.bin` or `.npy` clouds.
         modality: what it shows, if known; inferred from the content otherwise.

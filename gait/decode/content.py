@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from gait.decode import archive, npy
 from gait.decode.archive import Archive
-from gait.decode.frames import (
+from gait.decode.arrays import (
     Layout,
     check_size,
     cloud_of,

@@ -1,6 +1,6 @@
 """A calibration: which similarity stands for which rate of false positives, for whom.
 
-It is made once (`gallery.decision.calibrating`) and stored as JSON, with the model bundle or with a
+It is made once (`gallery.decision.fitting`) and stored as JSON, with the model bundle or with a
 gallery. It holds thresholds only, nothing biometric, and using it takes a few interpolations.
 """
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from gait.errors import CalibrationError, ConfigError, GaitError
-from gallery.decision.calibrating import LabelledClips
+from gallery.decision.fitting import LabelledClips
 from gallery.enrolment.bulk import Item, Outcome, embedded
 from gallery.enrolment.sources import Source
 from gallery.network.encoder import Encoder

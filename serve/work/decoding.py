@@ -26,9 +26,9 @@ from gait.errors import (
     LimitExceededError,
     StorageError,
 )
+from serve.work.fair_share import Spending
 from serve.work.metrics import Metrics
 from serve.work.shared_memory import outcome, shared
-from serve.work.spending import Spending
 from serve.work.workers import Worker, Workers, end_of
 
 READ: Final = "gait.decode:decode_clip"

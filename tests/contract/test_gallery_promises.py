@@ -28,9 +28,9 @@ from gait.errors import (
 )
 from gait.manifest import Manifest
 from gait.modality import Modality
-from gallery.decision.fusion import DEFAULT, Fusion, subject_similarity
 from gallery.gallery import Gallery, create_gallery, open_gallery
 from gallery.record import clock
+from gallery.search.fusion import DEFAULT, Fusion, subject_similarity
 from gallery.template import Authorisation, Candidate, Enrolment
 from tests import servers
 from tests.galleries import (

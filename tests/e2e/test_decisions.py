@@ -12,8 +12,8 @@ import gallery.calibrate
 import gallery.identify
 from gait.errors import CalibrationError
 from gait.modality import Modality
-from gallery.decision.calibrating import calibrate
 from gallery.decision.calibration import Calibration
+from gallery.decision.fitting import calibrate
 from gallery.gallery import create_gallery, open_gallery
 from serve.access.key_file import KeyFile
 from serve.access.keyring import Grant

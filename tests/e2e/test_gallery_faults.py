@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from gait.errors import MasterKeyError
-from gallery.decision.fusion import Fusion
 from gallery.gallery import Gallery, create_gallery, open_gallery
 from gallery.record.master_key import MasterKey
+from gallery.search.fusion import Fusion
 from tests.galleries import TINY, enrolment
 from tests.gallery_faults import (
     Ledger,

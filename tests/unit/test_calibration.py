@@ -5,7 +5,8 @@ import pytest
 
 from gait.errors import CalibrationError
 from gait.modality import Modality
-from gallery.decision.calibrating import (
+from gallery.decision.calibration import Calibration
+from gallery.decision.fitting import (
     Compared,
     LabelledClips,
     _thresholds,
@@ -13,7 +14,6 @@ from gallery.decision.calibrating import (
     compared,
     sizes,
 )
-from gallery.decision.calibration import Calibration
 from gallery.decision.open_set import fpir
 from gallery.decision.tail import order_statistic
 from tests.walking_people import labelled

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import gallery.decision.fusion
+import gallery.search.fusion
 from gait.errors import GalleryError
 from gait.modality import Modality
-from gallery.decision.fusion import WIDER, Fusion, best, subject_similarity, top_mean, trimmed_mean
 from gallery.gallery import create_gallery
+from gallery.search.fusion import WIDER, Fusion, best, subject_similarity, top_mean, trimmed_mean
 from tests.galleries import TINY, enrolment, random_embeddings
 
 pytestmark = pytest.mark.serving
@@ -22,7 +22,7 @@ values = st.lists(st.floats(-1, 1, width=32), min_size=1, max_size=12)
 
 
 def test_the_examples_in_the_docstrings() -> None:
-    result = doctest.testmod(gallery.decision.fusion)
+    result = doctest.testmod(gallery.search.fusion)
     assert result.attempted >= 7
     assert result.failed == 0
 

@@ -22,8 +22,8 @@ from gait.errors import (
 )
 from serve.work import decoding
 from serve.work.decoding import Allowed, DecodingPool, Finished
+from serve.work.fair_share import HALF_LIFE, Spending
 from serve.work.metrics import Metrics
-from serve.work.spending import HALF_LIFE, Spending
 
 pytestmark = pytest.mark.serving
 PATIENCE = 30.0

@@ -9,7 +9,7 @@ from torch import Tensor
 from gait.errors import ConfigError
 from train.config import DiffusionConfig
 from train.diffusion.regularizer import TrajectoryRegularizer
-from train.diffusion.several import SeveralRegularizers
+from train.diffusion.several_maps import SeveralRegularizers
 from train.diffusion.trajectory import Noise, draw_noise
 
 CONFIG = DiffusionConfig(attention_heads=2, time_embedding=8)

@@ -11,11 +11,12 @@ from typing import NamedTuple
 import numpy as np
 
 from gait.modality import Modality
-from gallery.decision.fusion import WIDER, Fusion
 from gallery.index.codes import codes_of
 from gallery.index.interface import Index
 from gallery.record.reading import RecordReader
 from gallery.record.sealing import Held, Row
+from gallery.search.expiry import has_expired
+from gallery.search.fusion import WIDER, Fusion
 from gallery.template import Candidate, Vector
 
 COMPARED = 64
@@ -78,7 +79,7 @@ class Identification:
         return [Rated(row, s) for row, s in zip(rows, similarities, strict=True)]
 
     def _valid(self, row: Row) -> bool:
-        return row.expires > self.now and self.modality in (None, row.modality)
+        return not has_expired(row, self.now) and self.modality in (None, row.modality)
 
     def proposed(self, count: int) -> list[Rated]:
         """What the index proposes, at most `count` templates, the most similar first."""
@@ -123,7 +124,7 @@ class Identification:
 def fused(rated: Sequence[Rated], fusion: Fusion) -> list[Candidate]:
     """One candidate a subject, the most similar first; equally similar ones by template.
 
-    A subject's similarity is `gallery.decision.fusion.subject_similarity` of its templates: fused
+    A subject's similarity is `gallery.search.fusion.subject_similarity` of its templates: fused
     within each modality, then the larger one. Subjects with as many templates are fused together.
     """
     by_subject = dict[int, list[Rated]]()

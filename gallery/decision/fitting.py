@@ -9,13 +9,13 @@ from numpy.typing import NDArray
 from gait.errors import CalibrationError
 from gait.modality import Modality
 from gallery.decision.calibration import Calibration, Curve, Enrolled, Pair
-from gallery.decision.fusion import DEFAULT
 from gallery.decision.open_set import Scores, resample
 from gallery.decision.tail import (
     TAIL_PEOPLE,
     fit_tail,
     smallest_rate,
 )
+from gallery.search.fusion import DEFAULT
 
 TEMPLATES = (1, 2, 4, 8)
 """Numbers of templates that are calibrated, as far as the clips go."""

@@ -1,0 +1,1 @@
+"""Searching a gallery: from a probe to people, similarities exact, the expired left out."""
