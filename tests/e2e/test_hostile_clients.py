@@ -100,7 +100,7 @@ def _await_metric(service: ServiceClient, line: str) -> None:
 
 
 def test_a_slow_reader_of_any_kind_is_refused(tmp_path: Path) -> None:
-    settings = {"decode_seconds": 0.3, "workers": 1}
+    settings = {"decode_seconds": 1, "workers": 1}
     with services.opened(tmp_path, **settings) as service:
         service.decoding.close()
         service.decoding = DecodingPool(
