@@ -15,7 +15,7 @@ import httpx2
 import pytest
 
 from bench.serving.hostile import beside_hostile, slow_file
-from bench.serving.service_process import ServiceClient, running_service
+from bench.serving.service_process import ANYTHING, ServiceClient, running_service
 from gait.modality import Modality
 from serve.work.decoding import DecodingPool
 from tests import clip_files as files
@@ -30,7 +30,7 @@ HONEST = probe(0, Modality.SILHOUETTE)
 @contextmanager
 def _served(folder: Path, **settings: str) -> Iterator[ServiceClient]:
     given = {f"DIFFCROSSGAIT_{name.upper()}": value for name, value in settings.items()}
-    given["DIFFCROSSGAIT_THREADS"] = "1"
+    given |= ANYTHING | {"DIFFCROSSGAIT_THREADS": "1"}
     with running_service(TINY, folder / "data", folder / "service.log", given) as service:
         service.enrol("p000", HONEST, Modality.SILHOUETTE)
         yield service
