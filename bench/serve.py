@@ -27,6 +27,7 @@ from bench.serving.hostile import beside_hostile, beside_text
 from bench.serving.load import Load, form, press
 from bench.serving.plain_server import PATH, Bare
 from bench.serving.service_process import (
+    ANYTHING,
     ServiceClient,
     clip_file,
     running,
@@ -122,7 +123,7 @@ def main() -> None:
 def _hostile(given: Arguments, clips: Sequence[Clip]) -> None:
     with (
         tempfile.TemporaryDirectory() as name,
-        running_service(given.bundle, Path(name) / "data", Path(name) / "log") as service,
+        running_service(given.bundle, Path(name) / "data", Path(name) / "log", ANYTHING) as service,
     ):
         enrol(service)
         files = [clip_file(clip) for clip in clips]
@@ -140,7 +141,7 @@ def enrol(service: ServiceClient) -> None:
 def _servers(given: Arguments, folder: Path) -> Mapping[str, _Server]:
     rival = ["--bundle", str(given.bundle), "--people", str(_PEOPLE)]
     servers: dict[str, _Server] = {
-        "service": running_service(given.bundle, folder / "data", folder / "service.log"),
+        "service": running_service(given.bundle, folder / "data", folder / "service.log", ANYTHING),
         "plain FastAPI": running(["bench.serving.plain_server", *rival], folder / "fastapi.log"),
     }
     if given.litserve is not None:

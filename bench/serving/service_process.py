@@ -21,6 +21,8 @@ from gait.errors import GaitError
 from gait.modality import Modality
 
 SUBJECTS = "/v1/galleries/default/subjects"
+ANYTHING = {"DIFFCROSSGAIT_QUALITY_SEARCH": "off", "DIFFCROSSGAIT_QUALITY_ENROL": "off"}
+"""Settings of a service that takes clips that show nobody."""
 READY_WITHIN = 60.0
 """Seconds in which a service must have warmed its model."""
 

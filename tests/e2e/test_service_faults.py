@@ -20,7 +20,7 @@ import psycopg
 import pytest
 from sqlalchemy import update
 
-from bench.serving.service_process import ServiceClient, ServiceError, running_service
+from bench.serving.service_process import ANYTHING, ServiceClient, ServiceError, running_service
 from gait.modality import Modality
 from gallery.record import clock
 from gallery.record.engine import open_engine, transaction
@@ -48,7 +48,7 @@ def galleries(request: pytest.FixtureRequest) -> str:
 @contextmanager
 def _served(folder: Path, bundle: Path = TINY, **settings: str) -> Iterator[ServiceClient]:
     given = {f"DIFFCROSSGAIT_{name.upper()}": value for name, value in settings.items() if value}
-    threads = {"DIFFCROSSGAIT_THREADS": "1"}
+    threads = ANYTHING | {"DIFFCROSSGAIT_THREADS": "1"}
     log = folder / "service.log"
     with running_service(bundle, folder / "data", log, threads | given) as service:
         yield service
