@@ -153,7 +153,7 @@ def test_the_command_asks_a_service(keyed: Keyed, tmp_path: Path) -> None:
     candidates = json.loads(done.stdout)["candidates"]
     assert {each["subject"] for each in candidates} == {"p 0 ä+%", "p 1 ä+%", "p 2 ä+%"}
     table = _identify(keyed, tmp_path, "--purpose", "test").stdout.splitlines()
-    assert table[0] == "silhouette clip, 6 of 6 frames, npz"
+    assert table[0].startswith("silhouette clip, 6 of 6 frames, npz, quality 0.")
     assert len(table) >= 5
 
 

@@ -205,6 +205,7 @@ def test_the_command_calibrates_on_a_folder_of_clips(
         assert opened.search(embedding, SILHOUETTE).decision.verdict is not None
     (tmp_path / "clip.npz").write_bytes(probe(3, SILHOUETTE, 7))
     run = [str(tmp_path / "clip.npz"), "--gallery", str(where), "--threads", "1"]
+    run += ["--quality", "off"]
     monkeypatch.setattr(sys, "argv", ["gallery.identify", *run])
     gallery.identify.main()
     assert "this gallery's own calibration on 40 simulated people" in capsys.readouterr().out

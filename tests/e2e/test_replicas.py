@@ -116,11 +116,16 @@ def test_galleries_come_and_go_at_all_replicas(tmp_path: Path, postgres_url: str
             assert _identify(one, turn, "site").json()["candidates"][0]["subject"] == f"turn{turn}"
             again = _send(other, "POST", "/v1/galleries", json={"gallery": "site"})
             assert _code(again) == (409, "gallery.exists")
-            assert _send(other, "DELETE", "/v1/galleries/site").json()["subjects_removed"] == 1
+            assert (
+                _send(other, "DELETE", "/v1/galleries/site?everyone=true").json()[
+                    "subjects_removed"
+                ]
+                == 1
+            )
             for service in (one, other):
                 assert _code(_identify(service, turn, "site")) == (404, "gallery.not_found")
                 assert _code(_enrol(service, "x", 1, "site")) == (404, "gallery.not_found")
-                assert _code(_send(service, "DELETE", "/v1/galleries/site"))[0] == 404
+                assert _code(_send(service, "DELETE", "/v1/galleries/site?everyone=true"))[0] == 404
                 listed = _send(service, "GET", "/v1/galleries").json()["galleries"]
                 assert listed == ["default"]
                 assert _send(service, "GET", "/readyz").status_code == 200
@@ -133,7 +138,7 @@ def test_a_gallery_that_was_replaced_elsewhere_is_not_taken_for_the_old_one(
     with _pair(tmp_path, postgres_url) as (one, other):
         assert _send(one, "POST", "/v1/galleries", json={"gallery": "site"}).status_code == 201
         assert _enrol(one, "old", 1, "site").status_code == 201
-        assert _send(other, "DELETE", "/v1/galleries/site").status_code == 200
+        assert _send(other, "DELETE", "/v1/galleries/site?everyone=true").status_code == 200
         assert _send(other, "POST", "/v1/galleries", json={"gallery": "site"}).status_code == 201
         assert _code(_identify(one, 1, "site")) == (409, "gallery.empty")
         assert _enrol(one, "new", 2, "site").status_code == 201

@@ -106,7 +106,7 @@ def test_any_mask_gives_frames_or_a_named_error(masks: np.ndarray) -> None:
     try:
         aligned = align(masks)
     except ClipEmptyError as error:
-        assert sum(int(str(count)) for count in error.fields.values()) == len(masks)  # noqa: PT017
+        assert sum(count for count in error.fields.values() if isinstance(count, int)) == len(masks)  # noqa: PT017
         return
     assert len(aligned.frames) + sum(aligned.dropped.values()) == len(masks)
     assert aligned.frames.shape == (len(aligned.kept), 1, 64, 64)
