@@ -25,7 +25,7 @@ from gait.errors import GalleryError, StorageError
 from gait.manifest import FileRecord
 from gait.progress import progress
 from gallery.command_line import options
-from gallery.gallery import open_gallery
+from gallery.opening import open_gallery
 from gallery.record import clock
 from gallery.record.copying import contents_of, rows_to_copy, split
 from gallery.record.engine import create_file, open_engine

@@ -23,8 +23,9 @@ from gallery.command_line.network import Axis, Batch, Network
 from gallery.enrolment.bulk import Outcome, enrol_sources
 from gallery.enrolment.expiry_date import expiry_date
 from gallery.enrolment.sources import Selection, Source, find_sources
-from gallery.gallery import Gallery, open_or_create
+from gallery.gallery import Gallery
 from gallery.network.encoder import Encoder
+from gallery.opening import open_or_create
 from gallery.template import Authorisation
 
 

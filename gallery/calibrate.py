@@ -25,7 +25,7 @@ from gallery.decision.fitting import calibrate
 from gallery.enrolment.bulk import Outcome
 from gallery.enrolment.labelled import labelled_clips
 from gallery.enrolment.sources import Selection, find_sources
-from gallery.gallery import open_gallery
+from gallery.opening import open_gallery
 
 SHOWN = (10, 100, 1000)
 """Gallery sizes whose thresholds are printed."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from gait.cli import run
 from gallery.command_line import options
 from gallery.command_line.receipts import as_json, as_text, kept_in
-from gallery.gallery import open_gallery
+from gallery.opening import open_gallery
 
 
 @dataclass(frozen=True)

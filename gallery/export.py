@@ -18,8 +18,9 @@ from gait.progress import progress
 from gallery.command_line import options
 from gallery.exchange.sealed_file import key_or_passphrase, write_sealed
 from gallery.exchange.templates import MOST_ROWS, ROWS, Head, Moved, Row, every_template
-from gallery.gallery import Gallery, open_gallery
+from gallery.gallery import Gallery
 from gallery.identity import Identity, Party
+from gallery.opening import open_gallery
 from gallery.record import clock
 from gallery.template import Template, iso_time
 

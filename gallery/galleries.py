@@ -20,7 +20,8 @@ from gait.errors import (
     GalleryNotFoundError,
     StorageError,
 )
-from gallery.gallery import Gallery, create_gallery, open_gallery
+from gallery.gallery import Gallery
+from gallery.opening import create_gallery, open_gallery
 from gallery.record.creation import clear_leftovers, gallery_names, remove_record
 from gallery.record.location import NAME, Folder, Postgres, root_of
 
@@ -35,7 +36,7 @@ class GalleryRoot:
     Args:
         location: the folder, which is made if there is none, or postgresql://HOST/DATABASE.
         bundle: model bundle of new galleries, and of those that keep none.
-        index: of the galleries; see `gallery.gallery.open_gallery`.
+        index: of the galleries; see `gallery.opening.open_gallery`.
 
     Raises:
         ConfigError: not a location.

@@ -15,8 +15,6 @@ the record at any time. Whatever they are, a gallery keeps the same promises:
 """
 
 import logging
-import os
-import tempfile
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -25,14 +23,10 @@ from types import TracebackType
 from typing import Self
 
 from gait.errors import (
-    ContractMismatchError,
     GalleryEmptyError,
     GalleryError,
-    GalleryExistsError,
-    GalleryNotFoundError,
     StorageError,
 )
-from gait.manifest import Manifest
 from gait.modality import Modality
 from gallery.decision.calibration import Calibration
 from gallery.decision.decision import (
@@ -46,11 +40,8 @@ from gallery.decision.decision import (
     decide,
 )
 from gallery.index.interface import Index
-from gallery.index.opening import open_index
 from gallery.record import clock
 from gallery.record.checks import checked_probe
-from gallery.record.creation import create_record
-from gallery.record.location import Folder, Location, parse_location
 from gallery.record.master_key import MasterKey
 from gallery.record.record import Record
 from gallery.search.fusion import DEFAULT, Fusion
@@ -69,7 +60,6 @@ from gallery.template import (
 
 log = logging.getLogger("gallery")
 
-INDEX_VARIABLE = "DIFFCROSSGAIT_INDEX"
 _SAMPLE = 16
 """Templates that are looked for when the index is checked."""
 _DEEPER = 8
@@ -123,7 +113,7 @@ class _Known:
 
 class Gallery:
     """An open gallery. Methods may be called from several threads, and several processes may have
-    the same gallery open. Made by `open_gallery` or `create_gallery`.
+    the same gallery open. Made by `gallery.opening`.
 
     Args:
         record: who is enrolled; closed with the gallery.
@@ -568,151 +558,6 @@ class Gallery:
     def _search(self, embedding: Vector, modality: Modality | None) -> Identification:
         probe = checked_probe(embedding, self.dimension)
         return Identification(self._record, self._index, probe, modality, clock.now())
-
-
-def open_gallery(
-    location: str | Path,
-    *,
-    contract: str | None = None,
-    bundle: Path | None = None,
-    readonly: bool = False,
-    index: str | None = None,
-    master: MasterKey | None = None,
-) -> Gallery:
-    """Opens a gallery.
-
-    Args:
-        location: a folder, or a URL of PostgreSQL (`gallery.record.location`).
-        contract: fingerprint of the model that will make the probes; None for the bundle's.
-        bundle: the model bundle; None for the copy in the gallery's folder.
-        readonly: refuse every change.
-        index: where the index is: `memory` or `milvus://HOST:PORT`; None for what the variable
-            DIFFCROSSGAIT_INDEX says, and for memory if it says nothing.
-        master: the key that the gallery was made with; None for the configured one.
-
-    Raises:
-        GalleryNotFoundError: there is no gallery.
-        ContractMismatchError: it was made with another model.
-        GalleryCorruptError: the database is damaged.
-        MasterKeyError: the master key is missing, or not the one it was made with.
-        StorageError: it cannot be reached.
-    """
-    where = parse_location(str(location))
-    if isinstance(where, Folder):
-        if not where.database.is_file():
-            raise GalleryNotFoundError(
-                f"there is no gallery at {where}: make one with gallery.build"
-            )
-        bundle = bundle or where.bundle
-    if contract is None and bundle is not None:
-        contract = Manifest.load(bundle).contract
-    record = Record(where, master or MasterKey.load(), readonly=readonly)
-    try:
-        _check_contract(record, contract)
-        opened = open_index(index or os.environ.get(INDEX_VARIABLE), record, record.facts.gallery)
-    except BaseException:
-        record.close()
-        raise
-    return Gallery(record, opened, bundle)
-
-
-def create_gallery(
-    location: str | Path,
-    bundle: Path,
-    *,
-    index: str | None = None,
-    master: MasterKey | None = None,
-) -> Gallery:
-    """Makes an empty gallery for a model bundle and opens it.
-
-    Args:
-        location: a new folder, into which the bundle is copied, or a URL of PostgreSQL.
-        bundle: made by `export.onnx`.
-        index: as in `open_gallery`.
-        master: wraps the keys of subjects; None for the configured one, which is made if nothing
-            is configured.
-
-    Raises:
-        GalleryExistsError: there is something already.
-        BundleError: the bundle is not whole.
-        StorageError: it cannot be written.
-    """
-    where, manifest = parse_location(str(location)), Manifest.load(bundle)
-    master = master or MasterKey.load(create=True)
-    if isinstance(where, Folder):
-        _create_folder(where, bundle, manifest, master)
-        bundle = where.bundle
-    else:
-        create_record(where, manifest.contract, manifest.dimension, master)
-    return open_gallery(str(where), bundle=bundle, index=index, master=master)
-
-
-def open_or_create(location: str | Path, bundle: Path, *, index: str | None = None) -> Gallery:
-    """Opens a gallery for a model bundle, or makes it if there is none.
-
-    Raises:
-        ContractMismatchError: it was made with another bundle.
-        BundleError: the bundle is not whole.
-        StorageError: it cannot be reached or written.
-    """
-    where = parse_location(str(location))
-    if isinstance(where, Folder) and not where.path.exists():
-        return create_gallery(location, bundle, index=index)
-    contract = Manifest.load(bundle).contract
-    try:
-        kept = None if isinstance(where, Folder) else bundle
-        return open_gallery(location, contract=contract, bundle=kept, index=index)
-    except GalleryNotFoundError:
-        return create_gallery(location, bundle, index=index)
-
-
-def _create_folder(where: Folder, bundle: Path, manifest: Manifest, master: MasterKey) -> None:
-    """Makes the folder of a gallery, whole or not at all, for its owner alone."""
-    folder = where.path
-    if folder.exists():
-        raise _exists(where)
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as made:
-            new = Folder(Path(made) / "gallery")
-            for path in (new.path, new.bundle):
-                path.mkdir(mode=0o700)
-            for name, data in manifest.contents(bundle).items():
-                (new.bundle / name).write_bytes(data)
-            manifest.save(new.bundle)
-            for path in new.bundle.iterdir():
-                path.chmod(0o600)
-            create_record(new, manifest.contract, manifest.dimension, master)
-            _flush(new.path)
-            new.path.rename(folder)
-        _flush(folder.parent)
-    except OSError as error:
-        if folder.exists():
-            raise _exists(where) from error
-        raise StorageError(f"cannot make {folder}: {error}") from error
-
-
-def _exists(where: Location) -> GalleryExistsError:
-    return GalleryExistsError(f"{where} exists already: choose another place", gallery=str(where))
-
-
-def _flush(folder: Path) -> None:
-    """Makes a rename in the folder survive a power cut."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def _check_contract(record: Record, contract: str | None) -> None:
-    if contract not in (None, record.facts.contract):
-        raise ContractMismatchError(
-            f"{record.location} was made with model {record.facts.contract}, got a bundle of model "
-            f"{contract}: use that model's bundle, or build the gallery again with this one",
-            gallery=record.facts.contract,
-            bundle=contract,
-        )
 
 
 def _of(

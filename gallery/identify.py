@@ -26,7 +26,7 @@ from gallery.command_line.network import Axis, Network
 from gallery.command_line.table import table
 from gallery.decision.decision import USUAL, Policy
 from gallery.enrolment.sources import decode_file, read_file
-from gallery.gallery import open_gallery
+from gallery.opening import open_gallery
 from gallery.remote.client import Client
 from gallery.remote.requests import is_url
 

@@ -11,9 +11,10 @@ from datetime import UTC, datetime, timedelta
 from gait.cli import run
 from gait.manifest import Manifest
 from gallery.command_line import options
-from gallery.gallery import Gallery, open_gallery
+from gallery.gallery import Gallery
 from gallery.network.encoder import chosen
 from gallery.network.session import Device, expected_provider
+from gallery.opening import open_gallery
 from gallery.record import clock
 
 Facts = dict[str, str | int | None]

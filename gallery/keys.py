@@ -16,7 +16,7 @@ import tyro
 from gait.cli import run
 from gait.errors import MasterKeyError
 from gallery.command_line import options
-from gallery.gallery import open_gallery
+from gallery.opening import open_gallery
 from gallery.record.master_key import FILE_VARIABLE, MasterKey
 
 

@@ -12,7 +12,8 @@ from dataclasses import asdict, dataclass, fields
 from gait.cli import run
 from gallery.command_line import options
 from gallery.command_line.table import table
-from gallery.gallery import Gallery, open_gallery
+from gallery.gallery import Gallery
+from gallery.opening import open_gallery
 from gallery.template import Subject, Template
 
 

@@ -19,8 +19,9 @@ from gait.progress import progress
 from gallery.command_line import options
 from gallery.exchange.sealed_file import key_or_passphrase, read_sealed
 from gallery.exchange.templates import ROWS, Head, Moved
-from gallery.gallery import Gallery, open_gallery, open_or_create
+from gallery.gallery import Gallery
 from gallery.identity import Identity, Party
+from gallery.opening import open_gallery, open_or_create
 from gallery.record import clock
 from gallery.template import Enrolment
 

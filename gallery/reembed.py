@@ -19,8 +19,9 @@ from gallery.command_line.network import Axis, Batch, Network
 from gallery.enrolment.bulk import Item, Outcome, Rejection, embedded
 from gallery.enrolment.sources import Selection, Source, find_sources
 from gallery.exchange.templates import every_template
-from gallery.gallery import Gallery, open_gallery, open_or_create
+from gallery.gallery import Gallery
 from gallery.network.encoder import Encoder
+from gallery.opening import open_gallery, open_or_create
 from gallery.record import clock
 from gallery.template import Authorisation, Enrolment, Template, clip_digest, iso_time
 

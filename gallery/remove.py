@@ -13,7 +13,8 @@ from gait.cli import run
 from gait.errors import ConfigError
 from gallery.command_line import options
 from gallery.command_line.receipts import as_json, as_text, kept_in
-from gallery.gallery import Gallery, open_gallery
+from gallery.gallery import Gallery
+from gallery.opening import open_gallery
 from gallery.template import Receipt
 
 

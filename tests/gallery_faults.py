@@ -19,7 +19,8 @@ from typing import Any
 
 import numpy as np
 
-from gallery.gallery import Gallery, open_gallery
+from gallery.gallery import Gallery
+from gallery.opening import open_gallery
 from gallery.record.master_key import MasterKey
 from tests.galleries import DIMENSION, enrolment
 

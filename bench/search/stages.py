@@ -22,7 +22,8 @@ from bench.measuring.process_memory import ProcessMemory
 from bench.search.sampled_people import NUMBERS, PARTS, Lift, Matrix, Population, Sample
 from gait.errors import GaitError, GalleryNotFoundError
 from gait.modality import Modality
-from gallery.gallery import Gallery, open_gallery
+from gallery.gallery import Gallery
+from gallery.opening import open_gallery
 from gallery.record.creation import create_record
 from gallery.record.location import Folder, parse_location
 from gallery.record.master_key import MasterKey

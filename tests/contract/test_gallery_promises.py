@@ -28,7 +28,8 @@ from gait.errors import (
 )
 from gait.manifest import Manifest
 from gait.modality import Modality
-from gallery.gallery import Gallery, create_gallery, open_gallery
+from gallery.gallery import Gallery
+from gallery.opening import create_gallery, open_gallery
 from gallery.record import clock
 from gallery.search.fusion import DEFAULT, Fusion, subject_similarity
 from gallery.template import Authorisation, Candidate, Enrolment

@@ -14,7 +14,7 @@ from gait.errors import CalibrationError
 from gait.modality import Modality
 from gallery.decision.calibration import Calibration
 from gallery.decision.fitting import calibrate
-from gallery.gallery import create_gallery, open_gallery
+from gallery.opening import create_gallery, open_gallery
 from serve.access.key_file import KeyFile
 from serve.access.keyring import Grant
 from serve.access.scopes import Scope

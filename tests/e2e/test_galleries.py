@@ -11,7 +11,8 @@ import pytest
 from fastapi.testclient import TestClient
 
 from gait.modality import Modality
-from gallery.gallery import Gallery, create_gallery
+from gallery.gallery import Gallery
+from gallery.opening import create_gallery
 from gallery.template import Candidate
 from serve.work.service import Service
 from tests import services

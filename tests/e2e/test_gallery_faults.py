@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from gait.errors import MasterKeyError
-from gallery.gallery import Gallery, create_gallery, open_gallery
+from gallery.gallery import Gallery
+from gallery.opening import create_gallery, open_gallery
 from gallery.record.master_key import MasterKey
 from gallery.search.fusion import Fusion
 from tests.galleries import TINY, enrolment

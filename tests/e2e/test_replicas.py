@@ -16,7 +16,7 @@ import pytest
 from bench.serving.service_process import ServiceClient, running
 from gait.modality import Modality
 from gallery import keys
-from gallery.gallery import open_gallery
+from gallery.opening import open_gallery
 from gallery.record.master_key import FILE_VARIABLE, VARIABLE, MasterKey
 from tests import servers
 from tests.galleries import TINY

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from gait.modality import Modality
-from gallery.gallery import open_gallery
+from gallery.opening import open_gallery
 from serve.access.key_file import KeyFile
 from serve.access.keyring import Grant
 from tests.galleries import AUTHORISED, TINY

@@ -12,7 +12,7 @@ import pytest
 
 from gait.errors import GalleryCorruptError, GalleryError, MasterKeyError, StorageError
 from gallery.backup import back_up
-from gallery.gallery import create_gallery, open_gallery
+from gallery.opening import create_gallery, open_gallery
 from gallery.record.master_key import VARIABLE
 from gallery.restore import restore
 from tests.galleries import TINY, enrolments

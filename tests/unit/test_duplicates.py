@@ -9,7 +9,8 @@ import pytest
 from gait.quality.quality import Mode
 from gallery.enrolment.bulk import Outcome, enrol_sources
 from gallery.enrolment.sources import Selection, find_sources
-from gallery.gallery import Gallery, open_or_create
+from gallery.gallery import Gallery
+from gallery.opening import open_or_create
 from tests import clip_files as files
 from tests.galleries import AUTHORISATION, TINY
 from tests.services import encoder

@@ -15,9 +15,10 @@ from gait.range_view import Forward
 from gait.sustech1k import write_sequence
 from gallery.enrolment.bulk import enrol_sources as _enrol_sources
 from gallery.enrolment.sources import Selection, Source, decode_file, find_sources
-from gallery.gallery import Gallery, create_gallery
+from gallery.gallery import Gallery
 from gallery.network.encoder import Encoder
 from gallery.network.session import Device
+from gallery.opening import create_gallery
 from gallery.template import Enrolment, Matrix
 from tests.galleries import AUTHORISATION, TINY, walk
 

@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 
 from gait.errors import GalleryError, SubjectNotFoundError
-from gallery.gallery import Gallery, create_gallery, open_gallery
+from gallery.gallery import Gallery
+from gallery.opening import create_gallery, open_gallery
 from gallery.record.location import DATABASE_FILE
 from gallery.record.master_key import MasterKey
 from gallery.record.sealing import Row, Sealer

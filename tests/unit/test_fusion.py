@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 import gallery.search.fusion
 from gait.errors import GalleryError
 from gait.modality import Modality
-from gallery.gallery import create_gallery
+from gallery.opening import create_gallery
 from gallery.search.fusion import WIDER, Fusion, best, subject_similarity, top_mean, trimmed_mean
 from tests.galleries import TINY, enrolment, random_embeddings
 

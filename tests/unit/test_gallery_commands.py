@@ -13,7 +13,7 @@ from gait.cli import run
 from gait.modality import Modality
 from gallery import build, expire, identify, info, keys, remove
 from gallery import list as listing
-from gallery.gallery import create_gallery
+from gallery.opening import create_gallery
 from gallery.record import clock
 from tests.galleries import AUTHORISED, TINY, other_bundle, walk
 

@@ -17,7 +17,8 @@ from pathlib import Path
 
 import pytest
 
-from gallery.gallery import Gallery, create_gallery, open_gallery
+from gallery.gallery import Gallery
+from gallery.opening import create_gallery, open_gallery
 from gallery.record.record import Record
 from tests.galleries import TINY, enrolments
 

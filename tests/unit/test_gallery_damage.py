@@ -9,7 +9,8 @@ from typing import TypeVar
 import pytest
 
 from gait.errors import GaitError
-from gallery.gallery import Gallery, create_gallery, open_gallery
+from gallery.gallery import Gallery
+from gallery.opening import create_gallery, open_gallery
 from gallery.record.location import DATABASE_FILE
 from gallery.template import Candidate, Enrolment
 from tests.galleries import TINY, enrolments

@@ -19,7 +19,8 @@ from gait.errors import (
 )
 from gait.manifest import Manifest
 from gait.modality import Modality
-from gallery.gallery import Gallery, create_gallery, open_gallery
+from gallery.gallery import Gallery
+from gallery.opening import create_gallery, open_gallery
 from gallery.record.location import DATABASE_FILE
 from gallery.record.reading import codes_after
 from gallery.template import Enrolment

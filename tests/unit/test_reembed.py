@@ -14,8 +14,9 @@ import pytest
 from gait.errors import ConfigError
 from gait.modality import Modality
 from gallery.enrolment.sources import Selection, find_sources
-from gallery.gallery import Gallery, create_gallery, open_gallery
+from gallery.gallery import Gallery
 from gallery.network.encoder import Encoder
+from gallery.opening import create_gallery, open_gallery
 from gallery.record import clock
 from gallery.reembed import Missing, reembed
 from gallery.template import Authorisation, Enrolment

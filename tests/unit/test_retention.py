@@ -12,7 +12,7 @@ import gallery.enrolment.template_cap
 from gait.errors import GalleryError
 from gait.modality import Modality
 from gallery.enrolment.template_cap import Retention, keep_within, leaving
-from gallery.gallery import create_gallery
+from gallery.opening import create_gallery
 from tests.galleries import DIMENSION, TINY, enrolment, random_embeddings
 
 pytestmark = pytest.mark.serving

@@ -24,9 +24,10 @@ from gait.modality import Modality
 from gallery.exchange.sealed_file import read_passphrase, read_sealed, write_sealed
 from gallery.exchange.templates import Moved
 from gallery.export import export_file, export_gallery
-from gallery.gallery import Gallery, create_gallery, open_gallery
+from gallery.gallery import Gallery
 from gallery.identity import Identity
 from gallery.load import Export
+from gallery.opening import create_gallery, open_gallery
 from gallery.record import clock
 from gallery.template import Authorisation, Enrolment
 from tests.galleries import (
@@ -344,7 +345,7 @@ KILLED = """
 import sys
 from pathlib import Path
 from typing import IO
-from gallery.gallery import open_gallery
+from gallery.opening import open_gallery
 from gallery.identity import Identity, Party
 from gallery.load import Export
 folder = Path(sys.argv[1])
