@@ -75,6 +75,7 @@ class ServiceClient:
     def identify(self, clip: bytes, modality: Modality, top_k: int) -> Candidates:
         """Sends a clip file and waits for the candidates."""
         fields = {"modality": str(modality), "top_k": str(top_k), "purpose": "benchmark"}
+        fields["all_candidates"] = "true"  # whatever the decision is
         start = time.perf_counter()
         body = self.send("POST", "/v1/identify", {"clip": clip}, fields)
         took = 1000 * (time.perf_counter() - start)
