@@ -6,8 +6,8 @@ is read from the record, decrypted and compared exactly, and what the record doe
 found. It is made from the record at any time.
 """
 
-from collections.abc import Iterator
-from typing import NamedTuple, Protocol
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +31,16 @@ class Codes(NamedTuple):
     templates: Ids
     modalities: NDArray[np.uint8]
     codes: CodeMatrix
+
+    def of(self, modality: int) -> Self:
+        """Those of one modality."""
+        own = self.modalities == modality
+        return type(self)(*(array[own] for array in self))
+
+    @classmethod
+    def together(cls, some: Iterable[Self]) -> Self:
+        """Several portions as one."""
+        return cls(*map(np.concatenate, zip(*some, strict=True)))
 
 
 class CodeSource(Protocol):

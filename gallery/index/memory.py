@@ -6,8 +6,9 @@ undisturbed on those that it started with, and a code is copied O(log n) times.
 
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from itertools import chain
 
 import faiss
@@ -15,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gait.modality import Modality
+from gallery.index.batching import Batching
 from gallery.index.interface import (
     CodeMatrix,
     Codes,
@@ -32,12 +34,19 @@ SHARE = 0.004
 """Of a segment's templates, how many are compared in all bits; and at least `SPARE` times as many
 as are wanted."""
 SPARE = 2
-LARGEST = 131_072
+LARGEST = 262_144
 """Templates of a segment at most; segments are searched side by side."""
+TOGETHER = 8
+"""Probes at most that one scan serves: what it reads from memory then stays near the processor."""
 _ALONE = 262_144
 """Templates up to which one thread searches: others would be woken too late to help."""
 
+faiss.cvar.hamming_batch_size = 8_192  # type: ignore[attr-defined]
+"""Codes that are compared with all probes of a scan before the next ones are read: half a MiB,
+which stays near the processor."""
+
 Distances = NDArray[np.int32]
+_NONE: tuple[Distances, Ids] = np.empty(0, np.int32), np.empty(0, np.int64)
 
 
 class MemoryIndex:
@@ -45,7 +54,7 @@ class MemoryIndex:
 
     Args:
         source: the record.
-        threads: that one search may use while no other runs; None for one a core.
+        threads: that search; None for one a core.
     """
 
     def __init__(self, source: CodeSource, threads: int | None = None) -> None:
@@ -55,7 +64,7 @@ class MemoryIndex:
         self._following = threading.Lock()
         count = threads or len(os.sched_getaffinity(0))
         self._pool = ThreadPoolExecutor(count, "search") if count > 1 else None
-        self._searching = 0
+        self._proposed = Batching(self._propose, TOGETHER)
 
     @property
     def revision(self) -> int:
@@ -70,24 +79,16 @@ class MemoryIndex:
             revision, before = self._source.revision(), self._revision
             if revision == before:
                 return
-            for codes in self._source.codes(before):
-                self._take(codes)
+            for place, codes in _gathered(self._source.codes(before)):
+                self._take(place, codes)
             if before >= 0:
                 self._erase(self._source.removed(before))
             self._revision = revision
 
     def propose(self, code: NDArray[np.uint8], count: int, modality: Modality | None) -> Ids:
         """The templates whose codes differ least from a probe's. See `Index.propose`."""
-        wanted = None if modality is None else list(Modality).index(modality)
-        segments = [s for s in self._segments if wanted in (None, s.modality)]
-        if not segments:
-            return np.empty(0, np.int64)
-        found = self._near(segments, code, count)
-        return nearest(
-            np.concatenate([distances for distances, _ in found]),
-            np.concatenate([templates for _, templates in found]),
-            count,
-        )
+        place = None if modality is None else list(Modality).index(modality)
+        return self._proposed(_Probe(code, count, place))
 
     def health(self) -> IndexHealth:
         """How it is, without a search."""
@@ -102,31 +103,28 @@ class MemoryIndex:
         if self._pool is not None:
             self._pool.shutdown()
 
-    def _near(
-        self, segments: Sequence["_Segment"], code: NDArray[np.uint8], count: int
-    ) -> list[tuple[Distances, Ids]]:
-        def near(segment: "_Segment") -> tuple[Distances, Ids]:
-            return segment.near(code, count)
+    def _propose(self, probes: Sequence["_Probe"]) -> list[Ids]:
+        """For each of some probes what `propose` says."""
+        segments = self._segments
 
-        self._searching += 1  # not exact under threads, and need not be
-        try:
-            alone = self._searching <= 1 and sum(map(len, segments)) > _ALONE
-            return list((self._pool.map if self._pool and alone else map)(near, segments))
-        finally:
-            self._searching -= 1
+        def near(segment: "_Segment") -> list[tuple[Distances, Ids]]:
+            return segment.near(probes)
 
-    def _take(self, codes: Codes) -> None:
-        """Adds what is new."""
+        mapped = self._pool.map if self._pool and sum(map(len, segments)) > _ALONE else map
+        found = list(zip(*mapped(near, segments), strict=True)) or [()] * len(probes)
+        return [_nearest(some, probe.count) for some, probe in zip(found, probes, strict=True)]
+
+    def _take(self, place: int, codes: Codes) -> None:
+        """Adds what is new of one modality."""
         known = np.zeros(len(codes.templates), np.bool_)
         for segment in self._segments:
             known |= segment.holds(codes.templates)
-        for place in range(len(Modality)):
-            rows = np.flatnonzero(~known & (codes.modalities == place))
-            if len(rows):
-                new = _Segment(place, codes.templates[rows], codes.codes[rows])
-                mine = [s for s in self._segments if s.modality == place]
-                others = (s for s in self._segments if s.modality != place)
-                self._segments = (*others, *_joined([*mine, new]))
+        if known.all():
+            return
+        new = _Segment(place, codes.templates[~known], codes.codes[~known])
+        mine = [s for s in self._segments if s.modality == place]
+        others = (s for s in self._segments if s.modality != place)
+        self._segments = (*others, *_joined([*mine, new]))
 
     def _erase(self, templates: Ids) -> None:
         if not len(templates):
@@ -134,6 +132,19 @@ class MemoryIndex:
         for segment in self._segments:
             segment.erase(templates)
         self._segments = tuple(chain.from_iterable(segment.living() for segment in self._segments))
+
+
+@dataclass(frozen=True, eq=False)
+class _Probe:
+    """What one search wants: the `count` templates nearest to a code, of a modality or of both."""
+
+    code: NDArray[np.uint8]
+    count: int
+    modality: int | None
+
+    def seeks(self, modality: int) -> bool:
+        """Whether templates of the modality are wanted."""
+        return self.modality in (None, modality)
 
 
 class _Segment:
@@ -148,6 +159,7 @@ class _Segment:
         self.alive = np.ones(len(templates), np.bool_)
         first = min(FIRST_BYTES, codes.shape[1])
         self._binary = faiss.IndexBinaryFlat(8 * first)
+        self._binary.use_heap = False  # type: ignore[attr-defined]  # counting is faster
         self._binary.add(np.ascontiguousarray(codes[:, :first]))
         memory = faiss.rev_swig_ptr(self._binary.xb.data(), len(templates) * first)  # type: ignore[attr-defined]
         self._first: CodeMatrix = memory.reshape(-1, first)
@@ -161,15 +173,29 @@ class _Segment:
         """All codes, whole."""
         return np.concatenate([self._first, self._rest], axis=1)
 
-    def near(self, code: NDArray[np.uint8], count: int) -> tuple[Distances, Ids]:
-        """Bits in which the likely nearest templates differ from a code, and their numbers."""
-        first = self._first.shape[1]
-        looked = min(len(self), max(LEAST, SPARE * count, int(SHARE * len(self))))
-        faiss.omp_set_num_threads(1)  # of this thread: a team for one query costs more than it does
-        distances, rows = self._binary.search(code[np.newaxis, :first], looked)
-        distances, rows = distances[0], rows[0]
+    def near(self, probes: Sequence[_Probe]) -> list[tuple[Distances, Ids]]:
+        """For each probe the bits in which the likely nearest templates differ, and their numbers;
+        none for a probe of the other modality."""
+        mine = [place for place, probe in enumerate(probes) if probe.seeks(self.modality)]
+        found: list[tuple[Distances, Ids]] = [_NONE] * len(probes)
+        if mine:
+            wanted = max(probes[place].count for place in mine)
+            looked = min(len(self), max(LEAST, SPARE * wanted, int(SHARE * len(self))))
+            firsts = np.array([probes[place].code[: self._first.shape[1]] for place in mine])
+            faiss.omp_set_num_threads(1)  # of this thread: a team costs more than it does
+            for place, distances, rows in zip(
+                mine, *self._binary.search(firsts, looked), strict=True
+            ):
+                found[place] = self._whole(probes[place].code, distances, rows)
+        return found
+
+    def _whole(
+        self, code: NDArray[np.uint8], distances: Distances, rows: Ids
+    ) -> tuple[Distances, Ids]:
+        """From the first bytes of some codes to all of them."""
         if self._rest.shape[1]:
-            differ = self._rest[rows].view(np.uint64) ^ code[first:].view(np.uint64)
+            rest = code[self._first.shape[1] :].view(np.uint64)
+            differ = self._rest[rows].view(np.uint64) ^ rest
             distances = distances + np.bitwise_count(differ).sum(1, dtype=np.int32)
         alive = self.alive[rows]
         return distances[alive], self.templates[rows[alive]]
@@ -209,6 +235,30 @@ class _Segment:
         rows = np.minimum(np.searchsorted(self.templates, templates), len(self) - 1)
         here: NDArray[np.bool_] = (self.templates[rows] == templates) & self.alive[rows]
         return rows, here
+
+
+def _nearest(found: Sequence[tuple[Distances, Ids]], count: int) -> Ids:
+    """Of what the segments found, the nearest."""
+    distances, templates = zip(_NONE, *found, strict=True)
+    return nearest(np.concatenate(distances), np.concatenate(templates), count)
+
+
+def _gathered(portions: Iterable[Codes]) -> Iterator[tuple[int, Codes]]:
+    """Each modality's templates by themselves, as many together as a segment takes.
+
+    A search is the faster the fewer segments there are, above all one beside others: each segment
+    is a call into FAISS, after which Python's lock has to be waited for.
+    """
+    waiting: list[list[Codes]] = [[] for _ in Modality]
+    for codes in portions:
+        for place, own in enumerate(waiting):
+            own.append(codes.of(place))
+            if sum(len(some.templates) for some in own) >= LARGEST:
+                yield place, Codes.together(own)
+                own.clear()
+    for place, own in enumerate(waiting):
+        if own:
+            yield place, Codes.together(own)
 
 
 def _joined(segments: list[_Segment]) -> list[_Segment]:

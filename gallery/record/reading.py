@@ -60,7 +60,7 @@ _MOST_VALUES = 10_000
 """Values in one query; SQLite takes 32,766."""
 _TOGETHER = 4_096
 """Codes given to an index at a time."""
-_KEYS_KEPT = 65_536
+_KEYS_KEPT = 4_096
 """Unwrapped keys that are kept while all codes are read."""
 _T = TEMPLATES.c
 _PLACES = {str(modality): place for place, modality in enumerate(Modality)}

@@ -23,9 +23,10 @@ COMPARED = 64
 """Templates, at least, that are compared exactly with a probe (docs/gallery.md)."""
 _EACH = 2
 """Templates, at least, for each subject wanted."""
-_GROWTH = 2
-_AHEAD = 2
-"""Times as many templates are proposed as are compared first: often the list grows once."""
+_GROWTH = 1.5
+_AHEAD = 8
+"""Times as many templates are proposed as are compared first: a scan costs the same for many, and
+often the list grows."""
 
 
 class Rated(NamedTuple):
@@ -109,7 +110,7 @@ class Identification:
             everything = complete and count >= len(proposed)
             if everything or self._sure(compared, proposed[:count], top_k):
                 return compared
-            count *= _GROWTH
+            count = int(_GROWTH * count)
 
     def _sure(self, compared: Sequence[Rated], proposed: Sequence[int], wanted: int) -> bool:
         firsts = dict[int, float]()
