@@ -297,7 +297,7 @@ class DecodingPool:
         more = self._spending.of(read.client) - self._spending.of(task.client)
         if more >= 0 and not task.postponed:
             more = max(more, worker.took())
-        return more - _TURN * 2**read.postponed
+        return more - _TURN * (1 << read.postponed)
 
     def _postpone(self, worker: Worker) -> None:
         """Ends a worker, whose file is read again from its beginning later."""
