@@ -14,8 +14,8 @@ from gait import cli
 from gait.errors import ConfigError
 from serve.access.key_file import KeyFile
 from serve.app import create_app
+from serve.middleware.connection import Connection
 from serve.middleware.draining import Server
-from serve.middleware.header_timeout import HeadDeadline
 from serve.settings import Settings, descriptions, load_settings
 from serve.work.erasure_rounds import ErasureRounds
 from serve.work.service import Service
@@ -58,7 +58,7 @@ def main() -> None:
         server = Server(
             uvicorn.Config(
                 create_app(service, keys),
-                http=HeadDeadline,
+                http=Connection,
                 log_config=None,
                 access_log=False,  # it would show paths, and paths name people
                 server_header=False,

@@ -9,7 +9,7 @@ HEAD_SECONDS = 10.0
 """Seconds from a connection, or the first byte of a later request, to the end of its head."""
 
 
-class HeadDeadline(H11Protocol):
+class Connection(H11Protocol):
     """HTTP/1.1 that closes a connection whose request head does not get finished."""
 
     _giving_up: asyncio.TimerHandle | None = None
