@@ -14,7 +14,7 @@ from gait import cli
 from gait.errors import ConfigError
 from serve.access.key_file import KeyFile
 from serve.app import create_app
-from serve.middleware.connection import Connection
+from serve.middleware.connection import Connection, allow_connections
 from serve.middleware.draining import Server
 from serve.settings import Settings, descriptions, load_settings
 from serve.work.erasure_rounds import ErasureRounds
@@ -50,6 +50,7 @@ def main() -> None:
     keys = None if settings.key_file is None else KeyFile(settings.key_file)
     if keys is not None:
         keys.load()  # a damaged file is better known now
+    Connection.most = allow_connections()
     service = Service.open(settings)
     service.decoding.start()
     rounds = ErasureRounds(service)

@@ -1,6 +1,7 @@
 """The decoding processes: what a file may cost, who is read next, and that nothing stays behind."""
 
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -174,6 +175,20 @@ def test_the_forking_process_is_replaced_too(pool: Pool) -> None:
         reading.result(PATIENCE)
     assert pool.honest() < PATIENCE
     _await(lambda: not any(Path(f"/proc/{each}").exists() for each in before))
+
+
+def test_it_starts_where_many_files_are_open(pool: Pool) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, max(soft, 2000)), hard))
+    held = [os.open("/dev/null", os.O_RDONLY) for _ in range(1100)]
+    try:
+        os.kill(_forking(pool), signal.SIGKILL)
+        _await(lambda: not pool.processes)
+        assert pool.honest() < PATIENCE
+    finally:
+        for each in held:
+            os.close(each)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def _forking(pool: Pool) -> int:
