@@ -100,6 +100,18 @@ def test_not_ready_while_nothing_can_be_recorded(
     assert client.get("/readyz").status_code == 200
 
 
+def test_not_ready_while_there_is_room_for_a_look_and_for_no_record(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("serve.audit.log._TRIED", 0.0)
+    (pages,) = service.audit._db.execute("PRAGMA page_count").fetchone()
+    service.audit._db.execute(f"PRAGMA max_page_count = {pages}")
+    with pytest.raises(AuditUnavailableError, match="disk is full"):
+        service.audit.check()
+    service.audit._db.execute("PRAGMA max_page_count = 1000")
+    service.audit.check()
+
+
 def test_the_look_whether_records_can_be_written_leaves_none(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
