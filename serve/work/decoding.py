@@ -121,6 +121,9 @@ class DecodingPool:
         self._moved = time.monotonic()
         self._thread: Thread | None = None
         self._closing = False
+        metrics.decode_waiting.set_function(lambda: len(self._waiting))
+        metrics.decode_busy.labels("slow").set_function(lambda: self._busy(slow=True))
+        metrics.decode_busy.labels("prompt").set_function(lambda: self._busy(slow=False))
 
     def start(self) -> None:
         """Starts the processes, if they are not there; does not wait for them."""
@@ -205,7 +208,6 @@ class DecodingPool:
         if forking:
             self._refill()
         self._hand_out()
-        self._show()
         due = [PROMPT - worker.took() for worker in self._reading if not worker.slow]
         if self._waiting or not forking or any(worker.slow for worker in self._reading):
             due.append(_TICK)
@@ -402,11 +404,9 @@ class DecodingPool:
             allowed=mib,
         )
 
-    def _show(self) -> None:
-        slow = len(self._slow())
-        self._metrics.decode_busy.labels("prompt").set(len(self._reading) - slow)
-        self._metrics.decode_busy.labels("slow").set(slow)
-        self._metrics.decode_waiting.set(len(self._waiting))
+    def _busy(self, *, slow: bool) -> int:
+        with self._lock:
+            return sum(each.slow is slow for each in self._reading)
 
     def _on_done(self, result: "Future[Finished]") -> None:
         if result.cancelled():

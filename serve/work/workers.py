@@ -23,7 +23,11 @@ _RESTART: Final = 1.0
 """Seconds between two attempts to start the forking process."""
 _SILENT: Final = 30.0
 """Seconds for which a worker may be ordered in vain before the forking process is replaced."""
-_ALONE: Final = {f"{name}_NUM_THREADS": "1" for name in ("OMP", "OPENBLAS", "MKL")}
+_ENVIRONMENT: Final = {
+    **{f"{name}_NUM_THREADS": "1" for name in ("OMP", "OPENBLAS", "MKL")},
+    # Memory that glibc keeps for the next clip: the kernel takes long to clear it anew.
+    **{f"MALLOC_{name}_THRESHOLD_": str(64 << 20) for name in ("TRIM", "MMAP")},
+}
 
 
 @dataclass(eq=False)
@@ -222,7 +226,7 @@ class Workers:
             self._forking = subprocess.Popen(
                 [sys.executable, "-m", "serve.work.decoder_process", str(theirs.fileno()),
                  self._read, str(self._memory)],
-                pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, env=os.environ | _ALONE,
+                pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, env=os.environ | _ENVIRONMENT,
             )  # fmt: skip
         self._selector.register(self._control, selectors.EVENT_READ)
 
