@@ -209,8 +209,8 @@ def check_name(name: str) -> None:
     A name is part of paths, and many programs change paths on the way: to them `x/..`, `%2e%2e` and
     a name that ends in a dot mean another path, and `a?b` and `a#b` mean `a`. A name that any of
     them could read as another one is refused, also if it only looks like one (Unicode NFKC).
-    Accents must be composed (NFC), or one person could be enrolled under two names that look the
-    same.
+    Accents must be composed (NFC) and every character show something, or one person could be
+    enrolled under two names that look the same.
 
     Raises:
         GalleryError: it is not usable as one.
@@ -220,7 +220,7 @@ def check_name(name: str) -> None:
     alike = unicodedata.normalize("NFKC", name)
     if not name.isprintable() or _NOT_IN_NAMES & {*name, *alike} or alike != alike.strip(" ."):
         raise GalleryError(
-            f"got the subject name {name!a}, need printable characters without any of / \\ ? # "
+            f"got the subject name {name!a}, need visible characters without any of / \\ ? # "
             "and without a dot or space at either end"
         )
     if unquote(name) != name:
@@ -232,8 +232,11 @@ def check_name(name: str) -> None:
         raise GalleryError(f"got the subject name {name!a}, need accents composed: {composed!a}")
 
 
-_NOT_IN_NAMES = frozenset("/\\?#\ufffd")
-"""U+FFFD stands for bytes that are no text: names would mix."""
+_INVISIBLE = (0x34F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x2800, 0x3164, 0xFFA0)
+_SELECTORS = (*range(0x180B, 0x1810), *range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0))
+_NOT_IN_NAMES = frozenset("/\\?#\ufffd") | {chr(code) for code in (*_INVISIBLE, *_SELECTORS)}
+"""U+FFFD stands for bytes that are no text: names would mix. Others show nothing, or choose between
+shapes of a character that may look the same."""
 
 
 def _storable(text: str) -> bool:

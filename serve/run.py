@@ -14,8 +14,8 @@ from gait import cli
 from gait.errors import ConfigError
 from serve.access.key_file import KeyFile
 from serve.app import create_app
+from serve.middleware.connection import Connection, allow_connections
 from serve.middleware.draining import Server
-from serve.middleware.header_timeout import HeadDeadline
 from serve.settings import Settings, descriptions, load_settings
 from serve.work.erasure_rounds import ErasureRounds
 from serve.work.service import Service
@@ -50,6 +50,7 @@ def main() -> None:
     keys = None if settings.key_file is None else KeyFile(settings.key_file)
     if keys is not None:
         keys.load()  # a damaged file is better known now
+    Connection.most = allow_connections()
     service = Service.open(settings)
     service.decoding.start()
     rounds = ErasureRounds(service)
@@ -58,7 +59,7 @@ def main() -> None:
         server = Server(
             uvicorn.Config(
                 create_app(service, keys),
-                http=HeadDeadline,
+                http=Connection,
                 log_config=None,
                 access_log=False,  # it would show paths, and paths name people
                 server_header=False,

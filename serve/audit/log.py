@@ -48,6 +48,8 @@ _PATIENCE = 10.0
 """Seconds to wait for other processes that write."""
 _TRIED = 2.0
 """Seconds for which it is believed that records can be written, once one could."""
+_AS_LONG_AS = "x" * 8192
+"""Stands for the records of some requests, when it is tried whether they could be written."""
 _AUDIT_ID = re.compile(r"([1-9][0-9]{0,17})-[0-9a-f]{16}")
 Row = tuple[int, str, str]
 """Number, text and hash of a record as they lie in the file."""
@@ -148,7 +150,10 @@ class AuditLog:
             try:
                 with self._transaction():
                     self._last()
-                    self._db.execute("UPDATE head SET mac = mac")  # a page is written all the same
+                    # Pages are written all the same. On a full disk a small change may still fit
+                    # into what the file has left.
+                    self._db.execute("INSERT INTO records VALUES (-1, ?, '')", (_AS_LONG_AS,))
+                    self._db.execute("DELETE FROM records WHERE sequence = -1")
             except GaitError as error:
                 raise AuditUnavailableError(f"no use can be recorded: {error}") from error
             self._tried = time.monotonic()

@@ -63,8 +63,7 @@ class Use:
             AuditUnavailableError: it could not be written; nothing must happen.
         """
         if self.action in CHANGES:
-            record = self._record(Outcome.INTENDED)
-            self._intent = (await anyio.to_thread.run_sync(self._audit.write, record)).sequence
+            self._intent = (await self._write(Outcome.INTENDED)).sequence
 
     async def done(self) -> str:
         """Records that it was done, and returns the audit id for the reply.
@@ -82,8 +81,7 @@ class Use:
         """
         self._ended = True
         with anyio.CancelScope(shield=True):
-            record = self._record(outcome, code)
-            self.entry = entry = await anyio.to_thread.run_sync(self._audit.write, record)
+            self.entry = entry = await self._write(outcome, code)
         return entry
 
     def cut_off(self, code: str) -> None:
@@ -109,6 +107,12 @@ class Use:
         if self._ended or self.action is None:
             return False
         return status != 429 or self._intent is not None
+
+    async def _write(self, outcome: Outcome, code: str | None = None) -> AuditEntry:
+        """Also hashes the clips in a thread: large ones take a while, and others are served."""
+        return await anyio.to_thread.run_sync(
+            lambda: self._audit.write(self._record(outcome, code))
+        )
 
     def _record(self, outcome: Outcome, code: str | None = None) -> Record:
         assert self.action is not None

@@ -24,12 +24,15 @@ _client: ContextVar[str] = ContextVar("client", default="")
 _PAUSE = 1.0
 """Seconds without a byte after which an unfinished body makes room for others."""
 MultiPartParser.spool_max_size = 0  # never to a file
+OTHERS = 1 << 16
+"""Bytes of a body that is no multipart form: only there are files, and the rest is parsed whole."""
 
 
 class RequestBody:
     """ASGI middleware that reads bodies with care, and notices when a client leaves.
 
-    - A body of more than `limit` bytes is answered with 413. With a `Content-Length` above it
+    - A body of more than `limit` bytes, or than `OTHERS` if it is no multipart form, is answered
+      with 413. With a `Content-Length` above it
       nothing is read; without one the bytes are counted, so that no header needs to be believed.
     - A body that is not there after `seconds` is answered with 408: a client that stalls, or sends
       a byte at times, holds nothing for long.
@@ -47,10 +50,12 @@ class RequestBody:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        length = Headers(scope=scope).get("content-length", "")
-        body = _Body(receive, send, self.limit, self.seconds, self.room)
+        headers = Headers(scope=scope)
+        length, form = headers.get("content-length", ""), headers.get("content-type", "").lower()
+        limit = self.limit if form.startswith("multipart/") else min(OTHERS, self.limit)
+        body = _Body(receive, send, limit, self.seconds, self.room)
         # A length of more than 20 digits is no number of bytes; the count decides anyway.
-        if length.isdecimal() and int(length[:20]) > self.limit:
+        if length.isdecimal() and int(length[:20]) > limit:
             body.refusal = _TOO_LARGE
         tokens = _left.set(body.left), _client.set(_name(scope))
         try:
@@ -64,15 +69,19 @@ class RequestBody:
                 body.watcher.cancel()
                 await asyncio.wait((body.watcher,))
         if not body.answered and body.refusal is not None:
-            await self._refuse(scope, receive, send, body.refusal)
+            await self._refuse(scope, receive, send, body.refusal, limit)
 
-    async def _refuse(self, scope: Scope, receive: Receive, send: Send, why: str) -> None:
+    async def _refuse(
+        self, scope: Scope, receive: Receive, send: Send, why: str, limit: int
+    ) -> None:
         fields, headers = {}, {"Connection": "close"}
         if why == _TOO_LARGE:
             status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
-            detail = f"the request body is larger than the {self.limit} bytes read here; "
-            detail += "send shorter clips, or fewer of them"
-            fields = {"allowed": self.limit}
+            advice = "send shorter clips, or fewer of them"
+            if limit < self.limit:
+                advice = "only a multipart form may be larger"
+            detail = f"the request body is larger than the {limit} bytes read here; {advice}"
+            fields = {"allowed": limit}
         elif why == _TOO_SLOW:
             status = HTTPStatus.REQUEST_TIMEOUT
             detail = f"the request body was not there after {self.seconds:g} s; send it again"

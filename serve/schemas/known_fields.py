@@ -17,6 +17,9 @@ from starlette.datastructures import Headers
 
 from serve.text import kept, nearest
 
+_TOLD = 20
+"""Wrong names that are told, and looked at, of one request."""
+
 
 class _Pairs(list[tuple[str, Any]]):
     """A JSON object with its names as they were sent, repeated ones too."""
@@ -105,10 +108,12 @@ def _members(body: bytes) -> _Pairs:
 def _wrong(
     place: str, sent: Iterable[tuple[str, Any]], known: dict[str, bool], elsewhere: dict[str, bool]
 ) -> list[dict[str, Any]]:
-    """What is wrong with the names that were sent, each told once."""
+    """What is wrong with the names that were sent, each told once, and few of many."""
     fields = list(sent)
-    wrong = []
+    wrong: list[dict[str, Any]] = []
     for name, times in Counter(name for name, _ in fields).items():
+        if len(wrong) == _TOLD:
+            break
         if name in elsewhere and name not in known:
             other = "in the body" if place == "query" else "in the query"
             wrong.append(_complaint(place, name, f"belongs {other} of this request"))
@@ -119,7 +124,7 @@ def _wrong(
             wrong.append(_complaint(place, name, f"is there {times} times: send it once"))
         elif any(each == name and value == "" for each, value in fields):
             wrong.append(_complaint(place, name, "is empty: leave it out, or say what you mean"))
-    return wrong[:20]
+    return wrong
 
 
 def _complaint(place: str, name: str, problem: str) -> dict[str, Any]:

@@ -57,8 +57,11 @@ class Forking:
         ended, woken = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         signal.set_wakeup_fd(woken, warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, lambda *_: None)
+        poll = select.poll()  # select(2) takes no handle above 1,023
+        for handle in (self._control.fileno(), ended):
+            poll.register(handle, select.POLLIN)
         while True:
-            ready, _, _ = select.select([self._control.fileno(), ended], [], [])
+            ready = {handle for handle, _ in poll.poll()}
             if ended in ready:
                 os.read(ended, LARGEST_ORDER)
             self._reap()

@@ -1,11 +1,14 @@
 """Clip files are read in processes that are killed when a file costs too much.
 
 A file may be made to be slow, and no look at it tells. So every file gets a moment at full
-priority, which is enough for almost all clips. One that needs longer goes on at a low priority, its
-place is given to a new process, and so the next clip does not wait for it. When too many are slow,
-those of the clients that held workers longest of late wait and begin again later.
+priority, which is enough for almost all clips. One that needs longer gives its place to a new
+process, and so the next clip does not wait for it; its priority is lowered once it has used
+processor time, and not because the machine is busy with something else. When too many are slow,
+those of the clients that held workers longest of late wait and begin again later. Files of one
+client, which may be an address shared by many people, each get their turn.
 """
 
+import logging
 import os
 import signal
 import time
@@ -31,9 +34,10 @@ from serve.work.metrics import Metrics
 from serve.work.shared_memory import outcome, shared
 from serve.work.workers import Worker, Workers, end_of
 
+log = logging.getLogger("serve")
 READ: Final = "gait.decode:decode_clip"
 PROMPT: Final = 0.1
-"""Seconds that a file may take at full priority."""
+"""Seconds after which a file gives its place to others; of processor time, its priority too."""
 SLOWEST: Final = 3
 """Times the allowed processor time that reading may take by the clock: it also waits for others."""
 STUCK: Final = 5.0
@@ -41,8 +45,11 @@ STUCK: Final = 5.0
 _REUSED: Final = 500
 """Files that a worker reads before it is replaced, so that no leak adds up."""
 _TICK: Final = 0.1
+_STOPPED: Final = 1.0
+"""Seconds that a worker may be stopped by a signal; then another reads its file."""
 _TURN: Final = 1.0
-"""Seconds that a client may hold more than another that waits; doubled each time it is put off."""
+"""Seconds that a client may hold more than another that waits, or a file while another of its
+client has had no turn; doubled each time the file is put off."""
 
 
 @dataclass(frozen=True)
@@ -114,6 +121,9 @@ class DecodingPool:
         self._moved = time.monotonic()
         self._thread: Thread | None = None
         self._closing = False
+        metrics.decode_waiting.set_function(lambda: len(self._waiting))
+        metrics.decode_busy.labels("slow").set_function(lambda: self._busy(slow=True))
+        metrics.decode_busy.labels("prompt").set_function(lambda: self._busy(slow=False))
 
     def start(self) -> None:
         """Starts the processes, if they are not there; does not wait for them."""
@@ -198,7 +208,6 @@ class DecodingPool:
         if forking:
             self._refill()
         self._hand_out()
-        self._show()
         due = [PROMPT - worker.took() for worker in self._reading if not worker.slow]
         if self._waiting or not forking or any(worker.slow for worker in self._reading):
             due.append(_TICK)
@@ -231,16 +240,15 @@ class DecodingPool:
         missing = self._allowed.workers - sum(not each.slow for each in self._workers)
         for _ in range(missing):
             self._workers.start(slow=False)
-        waiting = [task for task in self._waiting if task.slow]
-        if waiting and len(self._slow()) >= self._allowed.slow:
-            self._make_room_for(waiting)
-        while waiting and len(self._slow()) < self._allowed.slow:
-            if not self._give(self._workers.start(slow=True), waiting):
+        while waiting := [task for task in self._waiting if task.slow]:
+            room = len(self._slow()) < self._allowed.slow or self._make_room_for(
+                self._next(waiting)
+            )
+            if not room or not self._give(self._workers.start(slow=True), waiting):
                 return
-            waiting = [task for task in self._waiting if task.slow]
 
     def _give(self, worker: Worker, waiting: list[_Task]) -> bool:
-        task = min(waiting, key=lambda each: (self._spending.of(each.client), each.arrived))
+        task = self._next(waiting)
         if not worker.give(self._allowed.seconds, task.arguments, task.data):
             return False
         self._waiting.remove(task)
@@ -248,33 +256,50 @@ class DecodingPool:
         task.charged = 0.0
         return True
 
+    def _next(self, waiting: list[_Task]) -> _Task:
+        spent = {task.client: self._spending.of(task.client) for task in waiting}
+        return min(waiting, key=lambda each: (spent[each.client], each.postponed, each.arrived))
+
     def _watch(self, worker: Worker, task: _Task) -> None:
         self._charge(worker, task)
+        if worker.took() > _STOPPED and worker.is_stopped():
+            log.warning("somebody stopped a decoding process; it is replaced")
+            self._waiting.append(self._kill(worker, "stopped"))
+            return
         if worker.used() > self._allowed.seconds or worker.took() > SLOWEST * self._allowed.seconds:
             self._kill(worker, "time")
             task.end(self._too_long())
             return
-        if not worker.slow and worker.pid is not None and worker.took() > PROMPT:
+        if not worker.slow and worker.took() > PROMPT:
             self._slow_down(worker, task)
-        if worker.slow and worker in self._reading:
+        if worker.slow and worker in self._reading and worker.used() > PROMPT / 2:
             self._workers.lower(worker, 19 if worker.used() > 1.0 else 10)
 
     def _slow_down(self, worker: Worker, task: _Task) -> None:
         task.slow = True
         self._moved = time.monotonic()
-        if len(self._slow()) < self._allowed.slow:
+        if len(self._slow()) < self._allowed.slow or self._make_room_for(task):
             worker.slow = True
         else:
             self._postpone(worker)
 
-    def _make_room_for(self, waiting: list[_Task]) -> None:
-        """Puts off a slow file whose client held its place too long beside one that waits."""
-        least = min(self._spending.of(task.client) for task in waiting)
-        held = {worker: self._spending.of(self._reading[worker].client) for worker in self._slow()}
+    def _make_room_for(self, task: _Task) -> bool:
+        """Puts off a slow file that held its place too long beside one that waits, if any did."""
+        held = {worker: self._held_too_long(worker, task) for worker in self._slow()}
         hog = max(held, key=lambda worker: held[worker])
-        if held[hog] > least + _TURN * 2 ** self._reading[hog].postponed:
-            self._reading[hog].postponed += 1
-            self._postpone(hog)
+        if held[hog] <= 0:
+            return False
+        self._reading[hog].postponed += 1
+        self._postpone(hog)
+        return True
+
+    def _held_too_long(self, worker: Worker, task: _Task) -> float:
+        """Seconds that a worker was held beyond what is fair to a file that waits."""
+        read = self._reading[worker]
+        more = self._spending.of(read.client) - self._spending.of(task.client)
+        if more >= 0 and not task.postponed:
+            more = max(more, worker.took())
+        return more - _TURN * (1 << read.postponed)
 
     def _postpone(self, worker: Worker) -> None:
         """Ends a worker, whose file is read again from its beginning later."""
@@ -286,11 +311,13 @@ class DecodingPool:
             late = now - task.arrived > self._allowed.patience
             if late or task.result.done():
                 self._waiting.remove(task)
-                task.end(DeadlineError("too many clips wait to be read; try again later"))
+                task.end(_too_late())
         for worker, task in list(self._reading.items()):
             if task.result.done():
                 self._kill(worker, "client_left")
                 task.end()
+            elif worker.pid is None and now - task.arrived > self._allowed.patience:
+                self._kill(worker, "stopped").end(_too_late())
 
     def _prompt(self) -> list[_Task]:
         return [each for each in self._waiting if not each.slow and not each.result.done()]
@@ -377,11 +404,9 @@ class DecodingPool:
             allowed=mib,
         )
 
-    def _show(self) -> None:
-        slow = len(self._slow())
-        self._metrics.decode_busy.labels("prompt").set(len(self._reading) - slow)
-        self._metrics.decode_busy.labels("slow").set(slow)
-        self._metrics.decode_waiting.set(len(self._waiting))
+    def _busy(self, *, slow: bool) -> int:
+        with self._lock:
+            return sum(each.slow is slow for each in self._reading)
 
     def _on_done(self, result: "Future[Finished]") -> None:
         if result.cancelled():
@@ -390,3 +415,7 @@ class DecodingPool:
 
 def _closing() -> ClosingError:
     return ClosingError("the service is stopping; try again")
+
+
+def _too_late() -> DeadlineError:
+    return DeadlineError("too many clips wait to be read; try again later")

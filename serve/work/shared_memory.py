@@ -10,8 +10,11 @@ import itertools
 import os
 import pickle
 import struct
+from functools import cache
 from importlib import import_module
 from typing import Any, Final
+
+import numpy as np
 
 _LARGEST: Final = 1 << 28
 """Bytes of an outcome; the frames of a clip at the caps are 4 MiB."""
@@ -55,13 +58,13 @@ def outcome(handle: int) -> tuple[str, Any]:
     size = os.fstat(handle).st_size
     if size > _LARGEST:
         raise ValueError(f"{size} bytes came back, at most {_LARGEST} are taken")
-    whole = bytearray(size)
+    whole = np.empty(size, np.uint8).data  # a bytearray would be written twice
     os.preadv(handle, [whole], 0)
     try:
         (count,) = struct.unpack_from("<Q", whole)
         sizes = struct.unpack_from(f"<{count}Q", whole, 8)
         ends = list(itertools.accumulate(sizes, initial=8 + 8 * count))
-        parts = [memoryview(whole)[a:b] for a, b in itertools.pairwise(ends)]
+        parts = [whole[a:b] for a, b in itertools.pairwise(ends)]
         kind, value = _Outcome(io.BytesIO(parts[0]), buffers=parts[1:]).load()
     except _DAMAGED as error:
         raise ValueError(f"what came back is damaged: {error}") from error
@@ -72,9 +75,14 @@ class _Outcome(pickle.Unpickler):
     """Makes classes of `gait` and numpy's arrays, and calls nothing else."""
 
     def find_class(self, module: str, name: str) -> Any:
-        root = module.partition(".")[0]
-        if root == "gait" or (root == "numpy" and name in _NUMPY):
-            found = getattr(import_module(module), name)
-            if root == "numpy" or isinstance(found, type):
-                return found
-        raise pickle.UnpicklingError(f"{module}.{name} is no part of a clip")
+        return _part(module, name)
+
+
+@cache
+def _part(module: str, name: str) -> Any:
+    root = module.partition(".")[0]
+    if root == "gait" or (root == "numpy" and name in _NUMPY):
+        found = getattr(import_module(module), name)
+        if root == "numpy" or isinstance(found, type):
+            return found
+    raise pickle.UnpicklingError(f"{module}.{name} is no part of a clip")

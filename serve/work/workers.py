@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Final
 
 from serve.work.decoder_process import received
@@ -20,7 +21,13 @@ from serve.work.decoder_process import received
 log = logging.getLogger("serve")
 _RESTART: Final = 1.0
 """Seconds between two attempts to start the forking process."""
-_ALONE: Final = {f"{name}_NUM_THREADS": "1" for name in ("OMP", "OPENBLAS", "MKL")}
+_SILENT: Final = 30.0
+"""Seconds for which a worker may be ordered in vain before the forking process is replaced."""
+_ENVIRONMENT: Final = {
+    **{f"{name}_NUM_THREADS": "1" for name in ("OMP", "OPENBLAS", "MKL")},
+    # Memory that glibc keeps for the next clip: the kernel takes long to clear it anew.
+    **{f"MALLOC_{name}_THRESHOLD_": str(64 << 20) for name in ("TRIM", "MMAP")},
+}
 
 
 @dataclass(eq=False)
@@ -32,6 +39,7 @@ class Worker:
         tasks: socket to it.
         slow: it reads at a low priority.
         pid: once it is known to have started.
+        started: when that was, and before when it was ordered.
         outcome: handle of the shared memory for what it reads now.
         began: when it was given its file.
         done: files it has read.
@@ -43,6 +51,7 @@ class Worker:
     tasks: socket.socket
     slow: bool
     pid: int | None = None
+    started: float = field(default_factory=time.monotonic)
     outcome: int = -1
     began: float = 0.0
     done: int = 0
@@ -80,8 +89,16 @@ class Worker:
         return max(0.0, self._clock() - self._before)
 
     def took(self) -> float:
-        """Seconds by the clock since then."""
-        return time.monotonic() - self.began
+        """Seconds by the clock since then, of those in which it was there."""
+        return 0.0 if self.pid is None else time.monotonic() - max(self.began, self.started)
+
+    def is_stopped(self) -> bool:
+        """Whether a signal keeps it from running."""
+        try:
+            state = Path(f"/proc/{self.pid}/stat").read_text(errors="replace").rpartition(")")[2]
+        except OSError:  # it has ended
+            return False
+        return state.split()[0] in {"T", "t"}
 
     def _clock(self) -> float:
         if self.pid is not None:
@@ -145,8 +162,11 @@ class Workers:
 
     def is_forking(self) -> bool:
         """Whether workers can be started; tries to make it so."""
-        if self._control is None and time.monotonic() - self._started > _RESTART:
+        now = time.monotonic()
+        if self._control is None and now - self._started > _RESTART:
             self._start_forking()
+        elif any(each.pid is None and now - each.started > _SILENT for each in self):
+            self._kill_forking()
         return self._control is not None
 
     def start(self, *, slow: bool) -> Worker:
@@ -193,7 +213,7 @@ class Workers:
         if worker is None:  # killed before it was heard of
             return
         if what == "started":
-            worker.pid = value
+            worker.pid, worker.started = value, time.monotonic()
         else:
             log.warning("a decoding process %s; another is started", end_of(value))
             self._forget(worker)
@@ -206,7 +226,7 @@ class Workers:
             self._forking = subprocess.Popen(
                 [sys.executable, "-m", "serve.work.decoder_process", str(theirs.fileno()),
                  self._read, str(self._memory)],
-                pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, env=os.environ | _ALONE,
+                pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, env=os.environ | _ENVIRONMENT,
             )  # fmt: skip
         self._selector.register(self._control, selectors.EVENT_READ)
 
@@ -222,7 +242,11 @@ class Workers:
         try:
             self._forking.wait(timeout=_RESTART)
         except subprocess.TimeoutExpired:  # it still imports, or somebody stopped it
-            self._forking.kill()
+            self._kill_forking()
+
+    def _kill_forking(self) -> None:
+        if self._forking is not None:
+            self._forking.kill()  # what follows is heard as if it had ended by itself
             self._forking.wait()
 
     def _forget(self, worker: Worker) -> None:

@@ -8,6 +8,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from gait.modality import Modality
+from serve.text import nearest
 from tests import services
 from tests.contract.test_hostile_fields import VALID, Place, places
 
@@ -98,7 +99,25 @@ def test_routes_without_needs_check_their_query_too(client: TestClient) -> None:
 
 
 def test_a_body_that_is_no_object_is_left_to_the_framework(client: TestClient) -> None:
-    for body in ("[", "[]", "1", "[" * 100_000):
+    for body in ("[", "[]", "1", "[" * 60_000):
         headers = {"Content-Type": "application/json"}
         reply = client.post("/v1/galleries", content=body, headers=headers)
         assert reply.status_code in (400, 422), body[:10]
+
+
+def test_many_wrong_names_cost_no_more_than_some(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each takes a while to compare with the right ones, in which nobody else is served."""
+    compared: list[str] = []
+
+    def counted(name: str, known: Any) -> str:
+        compared.append(name)
+        return nearest(name, known)
+
+    monkeypatch.setattr("serve.schemas.known_fields.nearest", counted)
+    wrong = {f"nam{number}": "x" for number in range(3000)}
+    replies = [client.post("/v1/galleries", json=wrong), client.get("/v1/audit", params=wrong)]
+    for reply in replies:
+        assert (reply.status_code, len(reply.json()["fields"])) == (422, 20)
+    assert len(compared) == 40

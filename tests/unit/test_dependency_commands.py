@@ -1,4 +1,6 @@
-"""`scripts/audit-dependencies` says what it did not learn; `scripts/sbom` lists what is there."""
+"""Of `scripts/`: `audit-dependencies` says what it did not learn, `sbom` lists what is there, and
+`chromium` fails for nothing.
+"""
 
 import json
 import os
@@ -12,9 +14,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def _audit(folder: Path, output: str, code: int) -> "subprocess.CompletedProcess[str]":
-    tool = folder / "pip-audit"
-    tool.write_text(f"#!/bin/sh\ncat <<'END'\n{output}\nEND\nexit {code}\n")
-    tool.chmod(0o755)
+    tool = _program(folder / "pip-audit", f"cat <<'END'\n{output}\nEND\nexit {code}")
     return subprocess.run(
         ["bash", "scripts/audit-dependencies"],
         cwd=ROOT,
@@ -23,6 +23,12 @@ def _audit(folder: Path, output: str, code: int) -> "subprocess.CompletedProcess
         text=True,
         check=False,
     )
+
+
+def _program(path: Path, script: str) -> Path:
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(0o755)
+    return path
 
 
 @pytest.mark.parametrize(
@@ -52,3 +58,26 @@ def test_the_bill_of_materials_names_what_is_installed() -> None:
     bill = json.loads(done.stdout)
     assert bill["bomFormat"] == "CycloneDX"
     assert {"numpy", "fastapi"} <= {part["name"] for part in bill["components"]}
+
+
+@pytest.mark.parametrize(
+    ("apt_get", "said"),
+    [
+        ("echo E: no network >&2; exit 100", "could not be installed: E: no network"),
+        ("ln -sf /usr/bin/env $(dirname $0)/chromium", "installed env"),
+        (None, "could not be installed: "),
+    ],
+)
+def test_a_browser_is_installed_if_it_can_be(
+    tmp_path: Path, apt_get: str | None, said: str
+) -> None:
+    for name in ("bash", "sh", "env", "id", "mktemp", "tail", "timeout", "rm", "ln", "dirname"):
+        (tmp_path / name).symlink_to(f"/usr/bin/{name}")
+    if apt_get is not None:
+        _program(tmp_path / "apt-get", apt_get)
+    if os.getuid():
+        _program(tmp_path / "sudo", 'shift; exec "$@"')
+    alone = {"PATH": str(tmp_path), "TMPDIR": str(tmp_path)}
+    command = ["bash", "scripts/chromium"]
+    done = subprocess.run(command, cwd=ROOT, env=alone, capture_output=True, text=True, check=True)
+    assert said in done.stdout

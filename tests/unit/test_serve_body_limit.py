@@ -8,12 +8,17 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.types import Message, Receive, Scope, Send
 
-from serve.middleware.body import RequestBody
+from serve.middleware.body import OTHERS, RequestBody
 
 pytestmark = pytest.mark.serving
 
 
-def _send(chunks: Iterable[bytes], length: bytes | None, limit: int) -> tuple[int, int]:
+FORM = b"Multipart/Form-Data; boundary=x"
+
+
+def _send(
+    chunks: Iterable[bytes], length: bytes | None, limit: int, kind: bytes = FORM
+) -> tuple[int, int]:
     """Status of the reply, and how many chunks were read."""
     pending, replies, read = list(chunks), list[Message](), 0
 
@@ -36,9 +41,10 @@ def _send(chunks: Iterable[bytes], length: bytes | None, limit: int) -> tuple[in
     async def send(message: Message) -> None:
         replies.append(message)
 
-    headers = [] if length is None else [(b"content-length", length)]
+    headers = [(b"content-type", kind)]
+    headers += [] if length is None else [(b"content-length", length)]
     scope = {"type": "http", "method": "POST", "headers": headers, "state": {"request_id": "1"}}
-    asyncio.run(RequestBody(careful, limit, seconds=60, room=1000)(scope, receive, send))
+    asyncio.run(RequestBody(careful, limit, seconds=60, room=1 << 20)(scope, receive, send))
     starts = [each for each in replies if each["type"] == "http.response.start"]
     assert len(starts) == 1
     return starts[0]["status"], read
@@ -62,3 +68,14 @@ def test_a_body_without_length_is_refused_as_soon_as_it_is_too_long() -> None:
 def test_a_length_that_lies_does_not_help() -> None:
     assert _send([b"x" * 6] * 100, b"3", limit=10) == (413, 2)
     assert _send([b"x" * 6] * 100, b"many", limit=10) == (413, 2)
+
+
+@pytest.mark.parametrize("kind", [b"application/json", b"application/x-www-form-urlencoded", b""])
+def test_only_forms_with_files_may_be_large(kind: bytes) -> None:
+    """Anything else is parsed at once, and nobody is served meanwhile."""
+    large = [bytes(OTHERS), b"x"]
+    assert _send(large, None, OTHERS * 2) == (200, 2)
+    assert _send(large[:1], None, OTHERS * 2, kind) == (200, 1)
+    assert _send(large, None, OTHERS * 2, kind) == (413, 2)
+    assert _send(large, b"65537", OTHERS * 2, kind) == (413, 0)
+    assert _send([b"x" * 11], None, 10, kind) == (413, 1)

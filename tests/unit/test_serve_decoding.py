@@ -1,6 +1,7 @@
 """The decoding processes: what a file may cost, who is read next, and that nothing stays behind."""
 
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -20,7 +21,7 @@ from gait.errors import (
     DecoderLostError,
     LimitExceededError,
 )
-from serve.work import decoding
+from serve.work import decoding, workers
 from serve.work.decoding import Allowed, DecodingPool, Finished
 from serve.work.fair_share import HALF_LIFE, Spending
 from serve.work.metrics import Metrics
@@ -146,20 +147,58 @@ def test_idle_workers_that_are_killed_are_replaced(pool: Pool) -> None:
     assert pool.honest() < 2
 
 
+def test_a_worker_that_is_stopped_is_replaced(pool: Pool) -> None:
+    _await(lambda: len(pool.processes) == 2)
+    for process in pool.processes:
+        os.kill(process, signal.SIGSTOP)
+    assert pool.honest() < 5
+    assert pool.killed("stopped") == 1
+
+
+def test_a_forking_process_that_is_stopped_is_replaced(
+    pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _await(lambda: len(pool.processes) == 2)
+    monkeypatch.setattr(workers, "_SILENT", 3.0)
+    os.kill(_forking(pool), signal.SIGSTOP)
+    reading = [pool.read(b"sleep 0.4") for _ in range(2)]  # whose workers then are none for others
+    assert all(each.result(PATIENCE).value for each in reading)
+    assert pool.honest() < PATIENCE
+
+
 def test_the_forking_process_is_replaced_too(pool: Pool) -> None:
     reading = pool.read(b"sleep 60")
     _await(lambda: len(pool.processes) >= 2)
-    workers = list(pool.processes)
-    (forking,) = {_parent(each) for each in workers}
-    os.kill(forking, signal.SIGKILL)
+    before = pool.processes
+    os.kill(_forking(pool), signal.SIGKILL)
     with pytest.raises(DecoderLostError):
         reading.result(PATIENCE)
     assert pool.honest() < PATIENCE
-    _await(lambda: not any(Path(f"/proc/{each}").exists() for each in workers))
+    _await(lambda: not any(Path(f"/proc/{each}").exists() for each in before))
 
 
-def _parent(process: int) -> int:
-    return int(Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[1])
+def test_it_starts_where_many_files_are_open(pool: Pool) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, max(soft, 2000)), hard))
+    held = [os.open("/dev/null", os.O_RDONLY) for _ in range(1100)]
+    try:
+        os.kill(_forking(pool), signal.SIGKILL)
+        _await(lambda: not pool.processes)
+        assert pool.honest() < PATIENCE
+    finally:
+        for each in held:
+            os.close(each)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def _forking(pool: Pool) -> int:
+    (forking,) = {int(_state(each)[1]) for each in pool.processes}
+    return forking
+
+
+def _state(process: int) -> list[str]:
+    """What Linux says of a process: its state, its parent and so on."""
+    return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
 
 
 def test_who_leaves_is_not_read_for(pool: Pool) -> None:
@@ -189,6 +228,29 @@ def test_those_who_used_little_are_read_first() -> None:
         assert pool.read(b"spin 0.4", "honest").result(PATIENCE).value
         assert time.monotonic() - began < 3
         assert not any(each.done() for each in hogs), "they wait, and are not refused"
+
+
+def test_each_file_of_one_client_gets_its_turn() -> None:
+    """All may come from one address: an honest file of it waits for no hostile one to end."""
+    with opened(workers=1, slow=1, seconds=30, patience=60) as pool:
+        hostile = [pool.read(b"stubborn 60") for _ in range(3)]
+        time.sleep(0.5)
+        assert pool.read(b"sleep 0.4").result(5).value
+        assert not any(each.done() for each in hostile), "they wait, and are not refused"
+
+
+def test_waiting_for_the_machine_costs_no_priority() -> None:
+    ours = os.getpriority(os.PRIO_PROCESS, 0)
+    with opened(workers=1, seconds=30) as pool:
+        waits, works = pool.read(b"sleep 2"), pool.read(b"spin 2")
+        _await(lambda: max(map(_niceness, pool.processes)) == 19)
+        assert sum(_niceness(each) > ours for each in pool.processes) == 1
+        waits.cancel()
+        works.cancel()
+
+
+def _niceness(process: int) -> int:
+    return int(_state(process)[16])
 
 
 def test_what_waits_is_bounded_and_one_client_cannot_fill_it() -> None:
@@ -263,7 +325,7 @@ def test_the_processes_end_with_a_service_that_is_killed(tmp_path: Path) -> None
 
 def _runs(process: int) -> bool:
     try:
-        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+        return _state(process)[0] != "Z"
     except OSError:
         return False
 

@@ -1,5 +1,6 @@
 """What every reply has, what the log says of it, and when the service says that it is ready."""
 
+import asyncio
 import logging
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from gait.errors import AuditUnavailableError
+from gait.modality import Modality
 from serve.access.key_file import KeyFile
 from serve.access.keyring import Grant
 from serve.access.scopes import Scope
@@ -98,6 +100,18 @@ def test_not_ready_while_nothing_can_be_recorded(
     assert client.get("/readyz").status_code == 200
 
 
+def test_not_ready_while_there_is_room_for_a_look_and_for_no_record(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("serve.audit.log._TRIED", 0.0)
+    (pages,) = service.audit._db.execute("PRAGMA page_count").fetchone()
+    service.audit._db.execute(f"PRAGMA max_page_count = {pages}")
+    with pytest.raises(AuditUnavailableError, match="disk is full"):
+        service.audit.check()
+    service.audit._db.execute("PRAGMA max_page_count = 1000")
+    service.audit.check()
+
+
 def test_the_look_whether_records_can_be_written_leaves_none(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -118,3 +132,22 @@ def test_a_refused_path_is_recorded_in_one_short_line(service: Service) -> None:
     found = [each for each in service.audit.select("TRUE") if each.action is Action.REMOVE]
     told = {each.subject for each in found}
     assert told == {"a\\x1b[2J\\nforged", "\xe9", "x" * 256}
+
+
+def test_clips_are_hashed_while_others_are_served(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The largest take a third of a second."""
+    hashed: list[bytes] = []
+
+    def probe(clip: bytes) -> str:
+        with pytest.raises(RuntimeError, match="no running event loop"):
+            asyncio.get_running_loop()
+        hashed.append(clip)
+        return "0" * 64
+
+    monkeypatch.setattr(service.audit.key, "probe", probe)
+    clip = services.probe(0, Modality.SILHOUETTE)
+    assert services.identify(services.client(service), clip).status_code == 200
+    assert services.identify(services.client(service), b"none").status_code == 415
+    assert hashed == [clip, b"none"]

@@ -41,6 +41,7 @@ def test_the_nearest_name_is_proposed() -> None:
         *("a?b", "a#b", "%2e", "%2e%2e", "%2E%2E", "a%2fb", "%41", "%c3%a9", "%00"),
         *("\uff0e\uff0e", "\u2025", "\u2024", "a\uff0fb", "a\uff3cb", "\u2100", "a\uff1fb"),
         *("\ud800", "a\0", "a\nb", "\u202ea", "e\u0301", "", "x" * 129),
+        *("\u3164", "a\ufe0f", "\u845b\U000e0100", "\u2800", "a\u034f"),
     ],
 )
 def test_names_that_some_program_reads_as_another(name: str) -> None:
