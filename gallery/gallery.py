@@ -411,29 +411,6 @@ class Gallery:
         searched = Searched.of(probe, _of(self._record.held(subject), modality))
         return Found(decide(known.decider, found, searched, policy, comparison=True), found)
 
-    def alike(
-        self, embedding: Vector, probe: Modality, subject: str, policy: Policy = USUAL
-    ) -> list[Candidate]:
-        """Other enrolled people whom a subject's clip matches: perhaps one person, enrolled twice.
-
-        Args:
-            embedding: `(dimension,)` float32 as the encoder gives it.
-            probe: modality of the clip.
-            subject: whose clip it is; need not be enrolled.
-            policy: how often strangers may be called somebody.
-
-        Returns:
-            The most similar first; nobody where nothing can be decided.
-
-        Raises:
-            GalleryError, CalibrationError: as `search`.
-        """
-        found = self.search(embedding, probe, policy)
-        if found.decision.thresholds is None:
-            return []
-        least = found.decision.thresholds.match.similarity
-        return [c for c in found.candidates if c.subject != subject and c.similarity >= least]
-
     @property
     def calibration(self) -> tuple[Calibration, Whose] | None:
         """What similarities mean: the gallery's own calibration, else that of its bundle.
