@@ -382,6 +382,22 @@ class Gallery:
         searched = Searched.of(probe, held)
         return Found(decide(known.decider, candidates, searched, policy), candidates)
 
+    def decision_on(
+        self, similarity: float, probe: Modality, policy: Policy = USUAL
+    ) -> Decision | None:
+        """What a search of everybody would decide that finds this similarity at best.
+
+        Returns:
+            None where there is no calibration.
+
+        Raises:
+            CalibrationError: the gallery's or the bundle's calibration is damaged.
+        """
+        known = self._facts()
+        if known.decider is None:
+            return None
+        return known.decider.search(similarity, Searched.of(probe, known.held), policy)
+
     def verify(
         self,
         embedding: Vector,

@@ -155,6 +155,18 @@ def people_needed(rate: float, size: int) -> int:
     return high
 
 
+def largest_size(people: int, rate: float) -> int:
+    """Among how many enrolled people a calibration on so many carries a rate; 0 if among none.
+
+    >>> largest_size(446, 0.01), largest_size(40, 0.01), largest_size(39, 0.01)
+    (10017, 82, 0)
+    """
+    if not carried(people, rate, 1):
+        return 0
+    half = people // 2
+    return max(half, int(half * math.log1p(-rate) / math.log1p(-smallest_rate(people))))
+
+
 def carried(people: int, rate: float, size: int) -> bool:
     """Whether so many people carry a rate among `size` enrolled ones."""
     largest = people // 2

@@ -16,6 +16,7 @@ from gallery.decision.open_set import at_rate, det, fmr, fnir, fnmr, fpir, over_
 from gallery.decision.tail import (
     carried,
     fit_tail,
+    largest_size,
     order_statistic,
     people_needed,
     rate_at,
@@ -164,3 +165,11 @@ def test_the_people_needed_are_the_fewest_that_carry_it(rate: float, size: int) 
     assert carried(needed, rate, size)
     assert not carried(needed - 1, rate, size)
     assert smallest_rate(needed) <= rate
+
+
+@pytest.mark.parametrize("people", [40, 57, 120, 400])
+@pytest.mark.parametrize("rate", [0.1, 0.01, 0.002])
+def test_the_largest_gallery_is_the_last_that_is_carried(people: int, rate: float) -> None:
+    largest = largest_size(people, rate)
+    assert largest == 0 or carried(people, rate, largest)
+    assert not carried(people, rate, largest + 1)
