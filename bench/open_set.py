@@ -21,12 +21,12 @@ from gait.cli import run
 from gait.errors import CalibrationError, ConfigError
 from gait.manifest import Manifest
 from gait.modality import Modality
+from gait.open_set import Scores, det, fnir, over_people
 from gait.progress import progress
 from gallery.command_line.table import table
 from gallery.decision.calibration import Calibration, Enrolled
 from gallery.decision.decision import bundle_calibration
 from gallery.decision.fitting import MIXED, Compared, LabelledClips, calibrate, compared
-from gallery.decision.open_set import Scores, det, fnir, over_people
 from gallery.enrolment.bulk import Outcome
 from gallery.enrolment.labelled import labelled_clips
 from gallery.enrolment.sources import Selection, find_sources

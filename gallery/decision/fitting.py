@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from gait.errors import CalibrationError
 from gait.modality import Modality
+from gait.open_set import Scores, resample
 from gallery.decision.calibration import Calibration, Curve, Enrolled, Pair
-from gallery.decision.open_set import Scores, resample
 from gallery.decision.tail import (
     TAIL_PEOPLE,
     fit_tail,

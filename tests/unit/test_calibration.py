@@ -5,6 +5,7 @@ import pytest
 
 from gait.errors import CalibrationError
 from gait.modality import Modality
+from gait.open_set import fpir
 from gallery.decision.calibration import Calibration
 from gallery.decision.fitting import (
     Compared,
@@ -14,7 +15,6 @@ from gallery.decision.fitting import (
     compared,
     sizes,
 )
-from gallery.decision.open_set import fpir
 from gallery.decision.tail import order_statistic
 from tests.walking_people import labelled
 

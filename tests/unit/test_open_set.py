@@ -9,10 +9,10 @@ import scipy.stats
 from hypothesis import given
 from hypothesis import strategies as st
 
-import gallery.decision.open_set
+import gait.open_set
 import gallery.decision.tail
 from gait.errors import GalleryError
-from gallery.decision.open_set import at_rate, det, fmr, fnir, fnmr, fpir, over_people
+from gait.open_set import at_rate, det, fmr, fnir, fnmr, fpir, over_people
 from gallery.decision.tail import (
     carried,
     fit_tail,
@@ -26,7 +26,7 @@ from gallery.decision.tail import (
 SCORES = st.lists(st.sampled_from([0.0, 0.1, 0.25, 0.3, 0.7, 1.0]), min_size=1, max_size=12)
 
 
-@pytest.mark.parametrize("module", [gallery.decision.open_set, gallery.decision.tail])
+@pytest.mark.parametrize("module", [gait.open_set, gallery.decision.tail])
 def test_the_examples_hold(module: object) -> None:
     result = doctest.testmod(module)  # type: ignore[arg-type]
     assert result.attempted > 3

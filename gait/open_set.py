@@ -9,7 +9,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from gait.errors import GalleryError
+from gait.errors import EvaluationError
 
 Scores = NDArray[np.float64]
 
@@ -107,11 +107,11 @@ def over_people(
         Mean, lower and upper end.
 
     Raises:
-        GalleryError: there is no outcome.
+        EvaluationError: there is no outcome.
     """
     values = np.asarray(outcomes, np.float64)
     if not values.size:
-        raise GalleryError("got no outcomes, need those of one person or more")
+        raise EvaluationError("got no outcomes, need those of one person or more")
     names, whose = np.unique(np.asarray(people), return_inverse=True)
     sums = np.bincount(whose, values, len(names))
     counts = np.bincount(whose, minlength=len(names)).astype(np.float64)
@@ -147,6 +147,6 @@ def _at_least(values: ArrayLike, thresholds: ArrayLike) -> Scores:
     """The share of the values that are at least each threshold."""
     ordered = np.sort(np.asarray(values, np.float64).ravel())
     if not ordered.size:
-        raise GalleryError("got no similarities, need one or more")
+        raise EvaluationError("got no similarities, need one or more")
     below = np.searchsorted(ordered, np.asarray(thresholds, np.float64), side="left")
     return np.asarray(1 - below / ordered.size)
