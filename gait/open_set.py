@@ -124,18 +124,22 @@ def over_people(
     return float(values.mean()), float(low), float(high)
 
 
-def interval(rate: float, deviation: float) -> tuple[float, float]:
+def interval(rate: float, deviation: float, people: int) -> tuple[float, float]:
     """The 95 % interval of a rate that is known with a standard deviation.
 
     Wilson's score interval for as many independent outcomes as give that deviation: it stays within
-    0 and 1, and is not as short as the deviation says where the rate is small.
+    0 and 1, and does not end at once where the rate is small.
 
-    >>> [round(end, 4) for end in interval(0.1, 0.03)]  # as of 100 outcomes
+    Args:
+        rate: 0..1.
+        deviation: of it.
+        people: whom it was measured on; where nobody or everybody errs, as many outcomes.
+
+    >>> [round(end, 4) for end in interval(0.1, 0.03, 100)]  # as of 100 outcomes
     [0.0552, 0.1744]
     """
-    if deviation <= 0 or not 0 < rate < 1:
-        return rate, rate
-    count, z = rate * (1 - rate) / deviation**2, 1.959964
+    count = rate * (1 - rate) / deviation**2 if deviation > 0 and 0 < rate < 1 else people
+    z = 1.959964
     middle = (rate + z**2 / (2 * count)) / (1 + z**2 / count)
     half = z / (1 + z**2 / count) * np.sqrt(rate * (1 - rate) / count + z**2 / (4 * count**2))
     return float(max(middle - half, 0)), float(min(middle + half, 1))

@@ -234,7 +234,7 @@ def _ends(found: Strangers, rates: Scores, thresholds: Scores) -> tuple[Scores, 
     low, high = thresholds - _SIGMAS * spread, thresholds + _SIGMAS * spread
     for place, rate in enumerate(rates):
         if rate * (found.people + 1) >= 1:
-            likely = interval(rate, found.deviation(thresholds[place]))
+            likely = interval(rate, found.deviation(thresholds[place]), found.people)
             high[place], low[place] = np.interp(-np.log(likely), -np.log(rates), thresholds)
     return np.maximum.accumulate(low), np.maximum.accumulate(high)
 

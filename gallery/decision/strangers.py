@@ -121,9 +121,26 @@ def chances(others: int, size: int) -> Scores:
     >>> chances(3, 2)  # the best of two is the first unless it is left out
     array([0.66666667, 0.33333333])
     """
-    k = np.arange(1, others - size + 1)
-    steps = (others - size - k + 1) / (others - k)
-    return np.concatenate([[1.0], np.cumprod(steps)]) * size / others
+    return -np.diff(none_enrolled(others, size))
+
+
+def none_enrolled(others: int, size: int) -> Scores:
+    """The chance that none of the first k of some others is enrolled, k = 0, 1, ….
+
+    Args:
+        others: M, all who could be enrolled.
+        size: N of them, drawn at random, are; 0 or more.
+
+    Returns:
+        `(M − N + 2,)`, from 1 to 0; with N = 0 only ones.
+
+    >>> none_enrolled(3, 2)
+    array([1.        , 0.33333333, 0.        ])
+    """
+    if size == 0:
+        return np.ones(others + 1)
+    k = np.arange(others - size + 1)
+    return np.concatenate([[1.0], np.cumprod((others - size - k) / (others - k))])
 
 
 def strangers(ranked: Scores, like: Numbers, whose: Numbers, size: int) -> Strangers:

@@ -93,9 +93,11 @@ def test_where_nobody_erred_the_interval_ends_at_the_exact_bound() -> None:
 @given(st.integers(1, 60), st.integers(61, 400))
 def test_an_interval_of_independent_outcomes_is_wilsons(hits: int, count: int) -> None:
     rate = hits / count
-    low, high = interval(rate, math.sqrt(rate * (1 - rate) / count))
+    low, high = interval(rate, math.sqrt(rate * (1 - rate) / count), 1)
     wilson = scipy.stats.binomtest(hits, count).proportion_ci(0.95, "wilson")
     assert (low, high) == pytest.approx((wilson.low, wilson.high))
+    none = scipy.stats.binomtest(0, count).proportion_ci(0.95, "wilson")
+    assert interval(0, 0, count) == pytest.approx((none.low, none.high))
 
 
 @pytest.mark.parametrize("shape", [-0.4, -0.1, 0.0, 0.2])
