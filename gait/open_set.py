@@ -4,6 +4,8 @@ A probe is *mated* if its person is enrolled. A result is positive if its simila
 threshold. All rates are shares, 0..1; those of a search belong to the size of its gallery.
 """
 
+from functools import lru_cache
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -145,6 +147,7 @@ def interval(rate: float, deviation: float, people: int) -> tuple[float, float]:
     return float(max(middle - half, 0)), float(min(middle + half, 1))
 
 
+@lru_cache(maxsize=8)
 def resample(people: int, times: int, seed: int) -> Scores:
     """How often each person is drawn in each of some resamples: `(times, people)`."""
     rng = np.random.default_rng(seed)

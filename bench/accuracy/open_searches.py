@@ -135,13 +135,14 @@ def trade_off(clips: LabelledClips, probe: Modality, enrolled: Enrolled, templat
     wanted = np.geomspace(min(1e-4, exceeding[-1]), exceeding[-1], _POINTS)
     thresholds = found.scores[np.searchsorted(exceeding, wanted).clip(0, len(exceeding) - 1)]
     own, first = _own(one, size)
+    each = 1 / np.bincount(one.whose)[one.whose] / one.people
     best = np.random.default_rng(0).choice(
         found.scores, 20_000, p=found.chances / found.chances.sum()
     )
     return Trade(
         size=size,
         fpir=[100 * found.fpir(t) for t in thresholds[::-1]],
-        fnir=[100 * _missed(one, own, first, t)[0] for t in thresholds[::-1]],
+        fnir=[100 * (1 - float((each * first)[own >= t].sum())) for t in thresholds[::-1]],
         own=own,
         best=best,
         others=one.ranked()[0].ravel()[:: max(1, one.similarities.size // 20_000)],

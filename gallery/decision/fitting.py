@@ -215,7 +215,7 @@ def _curve(found: Strangers, size: int, rates: Scores) -> Curve:
 
 def _thresholds(found: Strangers, rates: Scores) -> Scores:
     """Thresholds for falling rates: from the data where they carry a rate, else the tail's."""
-    told = np.array([found.threshold(rate) for rate in rates])
+    told = found.thresholds(rates)
     share = max(TAIL, TAIL_PEOPLE / found.people)
     tail = fit_tail(*found.highest(share, math.ceil(share * found.people)), share)
     beyond = np.array([tail.threshold(rate) for rate in rates])

@@ -56,18 +56,16 @@ class Strangers:
         """The share of strangers who exceed a threshold, over all galleries."""
         return float(self.chances[: self._above(threshold)].sum() / self.people)
 
-    def threshold(self, rate: float) -> float:
-        """The conformal threshold for a rate, to be exceeded; infinity if people are too few.
+    def thresholds(self, rates: Scores) -> Scores:
+        """The conformal thresholds for rates, to be exceeded; infinity where people are too few.
 
         Whoever comes next counts as one more who exceeds it, in every gallery: so the rate is kept
         on average over people of the same kind (Angelopoulos et al., "Conformal risk control",
         2022). With one gallery it is the ⌈(1−rate)(n+1)⌉-th smallest of n people's best scores.
         """
-        allowed = rate * (self.people + 1) - 1
-        if allowed < -1e-9:
-            return np.inf
-        exceeding = np.cumsum(self.chances)
-        return float(self.scores[np.searchsorted(exceeding, allowed + 1e-9, side="right")])
+        allowed = rates * (self.people + 1) - 1 + 1e-9
+        places = np.searchsorted(np.cumsum(self.chances), allowed, side="right")
+        return np.where(allowed < 0, np.inf, self.scores[places.clip(max=len(self.scores) - 1)])
 
     def deviation(self, threshold: float) -> float:
         """The standard deviation of `fpir` over people, as strangers and as those enrolled.

@@ -51,8 +51,8 @@ def test_with_one_probe_and_one_gallery_it_is_the_order_statistic() -> None:
     best = np.sort(one.ranked()[0][:, 0])
     for rate in (0.5, 0.1, 0.02):
         place = math.ceil((1 - rate) * (people + 1) - 1e-9)
-        assert found(people - 1, one).threshold(rate) == best[place - 1]
-    assert found(people - 1, one).threshold(0.019) == np.inf
+        assert found(people - 1, one).thresholds(np.array(rate)) == best[place - 1]
+    assert found(people - 1, one).thresholds(np.array(0.019)) == np.inf
 
 
 @pytest.mark.parametrize(("people", "rate"), [(40, 0.1), (99, 0.01), (57, 0.05)])
@@ -62,7 +62,7 @@ def test_a_threshold_keeps_its_rate_on_new_people(people: int, rate: float) -> N
     for _ in range(4000):
         scores = -np.sort(-rng.gumbel(size=people))
         one = Strangers(people, scores, np.ones(people), each, each, each)
-        thresholds.append(one.threshold(rate))
+        thresholds.append(one.thresholds(np.array(rate)))
     realised = (rng.gumbel(size=4000) > thresholds).mean()
     expected = math.floor(rate * (people + 1) + 1e-9) / (people + 1)  # continuous distribution
     assert expected <= rate
