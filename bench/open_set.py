@@ -45,6 +45,7 @@ from gallery.enrolment.bulk import Outcome
 from gallery.enrolment.labelled import labelled_clips
 from gallery.enrolment.sources import Selection, find_sources
 from gallery.network.encoder import Encoder
+from gallery.search.cohort import Cohort, bundle_cohort
 
 TEMPLATES = (1, 2, 4, 8)
 WAYS: tuple[Enrolled, ...] = ("silhouette", "range_view", MIXED)
@@ -63,6 +64,8 @@ class Arguments:
     calibration and measures on everybody."""
     templates: int = 4
     """Of a person, but where their number is what is compared."""
+    unnormalised: bool = False
+    """Leave out the bundle's cohort; needs `--calibration-people`."""
     shortened: bool = False
     """Also cut probes to fewer frames: quality against error."""
     threads: int | None = None
@@ -74,13 +77,15 @@ def main() -> None:
     """Measures, draws, and prints a table or JSON."""
     arguments = tyro.cli(Arguments, prog="python -m bench.open_set")
     encoder = Encoder.load(arguments.bundle, threads=arguments.threads)
-    clips = _clips(arguments, encoder)
+    clips = _clips(arguments, encoder).normalised(_cohort(arguments))
     calibration, measured = _split(arguments, clips)
     rows = list(_rows(measured, calibration, arguments.templates))
     cut = list[Shortened]()
     if arguments.shortened:
         sources = find_sources(arguments.dataset, Selection())
-        cut += shortened(encoder, sources, measured, calibration, arguments.templates)
+        cut += shortened(
+            encoder, sources, measured, calibration, arguments.templates, _cohort(arguments)
+        )
     facts: dict[str, Any] = {
         "contract": calibration.contract,
         "calibration": {
@@ -114,40 +119,42 @@ def _clips(arguments: Arguments, encoder: Encoder) -> LabelledClips:
     file = arguments.out / f"embeddings-{encoder.contract}.npz"
     if file.exists():
         with np.load(file, allow_pickle=False) as kept:
-            return LabelledClips(*(kept[name] for name in _COLUMNS))
+            return LabelledClips(*(kept[name] for name in COLUMNS))
     sources = find_sources(arguments.dataset, Selection())
     with progress() as bar:
         task = bar.add_task("embedding", total=len(sources), note="")
         clips = labelled_clips(encoder, sources, Outcome(), advance=lambda n: bar.advance(task, n))
     arguments.out.mkdir(parents=True, exist_ok=True)
-    np.savez(file, allow_pickle=False, **{name: getattr(clips, name) for name in _COLUMNS})
+    np.savez(file, allow_pickle=False, **{name: getattr(clips, name) for name in COLUMNS})
     return clips
 
 
-_COLUMNS = ("subjects", "sessions", "modalities", "embeddings")
+COLUMNS = ("subjects", "sessions", "modalities", "embeddings")
 
 
 def _split(arguments: Arguments, clips: LabelledClips) -> tuple[Calibration, LabelledClips]:
     """The calibration, and the people it was not made from."""
     names, count = np.unique(clips.subjects), arguments.calibration_people
     if not count:
+        if arguments.unnormalised:
+            raise ConfigError("--unnormalised needs --calibration-people: nothing is calibrated so")
         found = bundle_calibration(arguments.bundle)
         if found is None:
             raise ConfigError(f"{arguments.bundle} has no calibration: give --calibration-people")
         return found, clips
     manifest = Manifest.load(arguments.bundle)
     calibration = calibrate(
-        _only(clips, set(names[:count].tolist())),
+        clips.only(np.isin(clips.subjects, names[:count])),
         contract=manifest.contract,
         simulated=manifest.simulated,
         data=f"{arguments.dataset.name}, the first {count} people",
+        cohort=_cohort(arguments),
     )
-    return calibration, _only(clips, set(names[count:].tolist()))
+    return calibration, clips.only(np.isin(clips.subjects, names[count:]))
 
 
-def _only(clips: LabelledClips, people: set[str]) -> LabelledClips:
-    rows = np.isin(clips.subjects, sorted(people))
-    return LabelledClips(*(getattr(clips, name)[rows] for name in _COLUMNS))
+def _cohort(arguments: Arguments) -> Cohort | None:
+    return None if arguments.unnormalised else bundle_cohort(arguments.bundle)
 
 
 def _draw(

@@ -17,6 +17,7 @@ from gallery.enrolment.bulk import Outcome
 from gallery.enrolment.labelled import labelled_clips, walk_of
 from gallery.enrolment.sources import Source
 from gallery.network.encoder import Encoder
+from gallery.search.cohort import Cohort
 
 FRAMES = (3, 5, 8, 12, 16)
 
@@ -46,6 +47,7 @@ def shortened(
     clips: LabelledClips,
     calibration: Calibration,
     templates: int,
+    cohort: Cohort | None,
 ) -> Iterator[Shortened]:
     """Measures probes cut to their middle frames, people enrolled by whole clips.
 
@@ -55,6 +57,7 @@ def shortened(
         clips: embedded, of people who did not calibrate.
         calibration: whose threshold is used.
         templates: of each person.
+        cohort: that normalises similarities, those of `clips` too.
     """
     later = clips.later()
     probes = set(zip(clips.subjects[later], clips.sessions[later], strict=True))
@@ -64,13 +67,8 @@ def shortened(
         cut = [
             Source(each.subject, each.name, partial(_cut, each, frames, judged)) for each in chosen
         ]
-        short = labelled_clips(encoder, cut, Outcome())
-        mixed = LabelledClips(
-            *(
-                np.concatenate([getattr(clips, name)[~later], getattr(short, name)])
-                for name in ("subjects", "sessions", "modalities", "embeddings")
-            )
-        )
+        short = labelled_clips(encoder, cut, Outcome()).normalised(cohort)
+        mixed = clips.only(~later).and_also(short)
         for probe in Modality:
             rows = rows_of(
                 mixed, calibration, probe, probe.counterpart.value, templates, [USUAL_SIZE]

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,7 @@ from gallery.decision.tail import (
     fit_tail,
     smallest_rate,
 )
+from gallery.search.cohort import Cohort
 from gallery.search.fusion import DEFAULT
 
 TEMPLATES = (1, 2, 4, 8)
@@ -41,12 +42,41 @@ class LabelledClips:
         sessions: `(n,)` on which walk each was taken; clips of one walk are alike.
         modalities: `(n,)`.
         embeddings: `(n, dimension)` float32.
+        shares: `(n, 2)` what is taken off similarities to clips of each modality; None for nothing.
     """
 
     subjects: NDArray[np.str_]
     sessions: NDArray[np.str_]
     modalities: NDArray[np.str_]
     embeddings: NDArray[np.float32]
+    shares: Scores | None = None
+
+    def normalised(self, cohort: Cohort | None) -> "LabelledClips":
+        """The same clips, their similarities normalised by a cohort, if there is one."""
+        return replace(self, shares=None if cohort is None else cohort.shares(self.embeddings))
+
+    def only(self, kept: NDArray[np.bool_]) -> "LabelledClips":
+        """Some of the clips."""
+        return LabelledClips(
+            self.subjects[kept],
+            self.sessions[kept],
+            self.modalities[kept],
+            self.embeddings[kept],
+            None if self.shares is None else self.shares[kept],
+        )
+
+    def and_also(self, others: "LabelledClips") -> "LabelledClips":
+        """These clips and others, both normalised or neither."""
+        shares = None
+        if self.shares is not None and others.shares is not None:
+            shares = np.concatenate([self.shares, others.shares])
+        return LabelledClips(
+            np.concatenate([self.subjects, others.subjects]),
+            np.concatenate([self.sessions, others.sessions]),
+            np.concatenate([self.modalities, others.modalities]),
+            np.concatenate([self.embeddings, others.embeddings]),
+            shares,
+        )
 
     def later(self) -> NDArray[np.bool_]:
         """Which clips are probes: those of the later half of each person's walks."""
@@ -134,13 +164,24 @@ def compared(
     chosen = np.stack([rows[ways[way]][name] for way, name in zip(by, people, strict=True)])
     probes = np.flatnonzero(later & (clips.modalities == probe) & np.isin(clips.subjects, people))
     similarities = clips.embeddings[probes] @ clips.embeddings[chosen.ravel()].T
-    fused = DEFAULT(similarities.reshape(len(probes), len(people), templates))
+    similarities = similarities.reshape(len(probes), len(people), templates)
+    if clips.shares is not None:
+        ways_of = np.array([list(Modality).index(way) for way in ways])[by]
+        similarities = similarities - clips.shares[probes][:, ways_of, np.newaxis]
+        similarities -= clips.shares[chosen, list(Modality).index(probe)]
+    fused = DEFAULT(similarities)
     sensors = np.array([str(way) for way in ways])[by]
     return Compared(np.searchsorted(people, clips.subjects[probes]), fused, sensors)
 
 
 def calibrate(
-    clips: LabelledClips, *, contract: str, simulated: bool, data: str, seed: int = 0
+    clips: LabelledClips,
+    *,
+    contract: str,
+    simulated: bool,
+    data: str,
+    cohort: Cohort | None = None,
+    seed: int = 0,
 ) -> Calibration:
     """Calibrates every pair of modalities, and the mixed gallery, as far as the clips suffice.
 
@@ -150,7 +191,7 @@ def calibrate(
     Raises:
         CalibrationError: too few people for any pair.
     """
-    pairs = list(_pairs(clips, seed))
+    pairs = list(_pairs(clips.normalised(cohort), seed))
     least = 2 * TAIL_PEOPLE
     if not pairs:
         raise CalibrationError(
@@ -161,7 +202,12 @@ def calibrate(
         )
     people = max(pair.people for pair in pairs)
     return Calibration(
-        contract=contract, simulated=simulated, people=people, data=data, pairs=tuple(pairs)
+        contract=contract,
+        cohort=None if cohort is None else cohort.sha256,
+        simulated=simulated,
+        people=people,
+        data=data,
+        pairs=tuple(pairs),
     )
 
 

@@ -101,7 +101,7 @@ def _mean_margin(
 ) -> float:
     """By how much clips exceed their thresholds on average; −∞ if there is nobody of that name."""
     try:
-        similarities = [gallery.compare(embedding, name).similarity for _, embedding in clips]
+        similarities = [gallery.compare(e, name, probe=probe).similarity for probe, e in clips]
     except GalleryError:
         return -np.inf
     return float(np.mean(similarities - least))

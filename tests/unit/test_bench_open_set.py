@@ -17,7 +17,8 @@ def test_rates_are_measured_on_people_who_did_not_calibrate(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = tmp_path / f"embeddings-{Manifest.load(TINY).contract}.npz"
-    np.savez(file, **vars(labelled(150, clips=2)))
+    clips = labelled(150, clips=2)
+    np.savez(file, **{name: getattr(clips, name) for name in bench.open_set.COLUMNS})
     command = ["bench.open_set", "--bundle", str(TINY), "--dataset", "none", "--out", str(tmp_path)]
     command += ["--calibration-people", "60", "--templates", "2", "--threads", "1"]
     monkeypatch.setattr(sys, "argv", command)
