@@ -73,7 +73,7 @@ def other_bundle(folder: Path) -> Path:
     return folder
 
 
-def bundle_with_cohort(folder: Path, people: int = 12) -> Path:
+def bundle_with_cohort(folder: Path, people: int = 24) -> Path:
     """A copy of the tiny bundle with a cohort of random people."""
     shutil.copytree(TINY, folder)
     _, file = Cohort.of({m: random_embeddings(people, seed=90 + len(m)) for m in Modality})

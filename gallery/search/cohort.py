@@ -23,9 +23,9 @@ from gait.manifest import Manifest
 from gait.modality import Modality
 from gallery.template import Matrix, Vector
 
-WEIGHT: Final = 0.35
+WEIGHT: Final = 0.3
 """λ."""
-NEAREST: Final = 5
+NEAREST: Final = 10
 """People of the cohort over whom the mean is taken."""
 
 

@@ -17,7 +17,7 @@ from tests.walking_people import labelled
 CAMERA, LIDAR = Modality
 
 
-def cohort_of(people: int = 9, dimension: int = DIMENSION) -> Cohort:
+def cohort_of(people: int = 19, dimension: int = DIMENSION) -> Cohort:
     rng = np.random.default_rng(3)
     return Cohort.of({m: rng.normal(size=(people, dimension)) for m in Modality})[0]
 
@@ -69,7 +69,7 @@ def test_clips_keep_what_is_taken_off() -> None:
 
 
 def test_a_cohort_survives_its_file_and_nothing_else_is_one(tmp_path: Path) -> None:
-    cohort, file = Cohort.of({m: random_embeddings(7) for m in Modality})
+    cohort, file = Cohort.of({m: random_embeddings(17) for m in Modality})
     again = Cohort.parse(file)
     assert again.sha256 == cohort.sha256
     assert all(np.array_equal(again.people[m], cohort.people[m]) for m in Modality)
@@ -77,7 +77,7 @@ def test_a_cohort_survives_its_file_and_nothing_else_is_one(tmp_path: Path) -> N
     for wrong in (b"x", file[:100]):
         with pytest.raises(BundleError):
             Cohort.parse(wrong)
-    with pytest.raises(BundleError, match=r"shape \(2, 4, 256\)"):
+    with pytest.raises(BundleError, match=r"shape \(2, 9, 256\)"):
         Cohort.of({m: random_embeddings(NEAREST - 1) for m in Modality})
     bundle = bundle_with_cohort(tmp_path / "bundle")
     assert bundle_cohort(TINY) is None
