@@ -2,20 +2,35 @@
 
 Error rates of an open search on labelled people used for nothing else: realised FPIR of the
 bundle's own thresholds against their target, FNIR at fixed FPIR, the mixed gallery, the number of
-templates. `--calibration-people N` calibrates on the first N people of the dataset, and measures on
-the others, instead of taking the bundle's calibration.
+templates, the quality of clips. `--calibration-people N` calibrates on the first N people of the
+dataset, and measures on the others, instead of taking the bundle's calibration.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import tyro
-from matplotlib.figure import Figure
 
+from bench.accuracy.open_searches import (
+    SIZES,
+    USUAL_SIZE,
+    Row,
+    found_by_sensor,
+    rows_of,
+    trade_off,
+)
+from bench.accuracy.open_set_plots import (
+    draw_realised,
+    draw_sizes,
+    draw_templates_and_quality,
+    draw_trades,
+)
+from bench.accuracy.shortened_clips import Shortened, shortened
 from bench.measuring.options import Bundle, Dataset, Json
 from gait.cli import run
 from gait.errors import CalibrationError, ConfigError
@@ -25,15 +40,13 @@ from gait.progress import progress
 from gallery.command_line.table import table
 from gallery.decision.calibration import Calibration, Enrolled
 from gallery.decision.decision import bundle_calibration
-from gallery.decision.fitting import MIXED, Compared, LabelledClips, calibrate, compared
-from gallery.decision.open_set import Scores, det, fnir, over_people
+from gallery.decision.fitting import MIXED, LabelledClips, calibrate
 from gallery.enrolment.bulk import Outcome
 from gallery.enrolment.labelled import labelled_clips
 from gallery.enrolment.sources import Selection, find_sources
 from gallery.network.encoder import Encoder
+from gallery.search.cohort import Cohort, bundle_cohort
 
-SIZES = (10, 20, 40, 80, 160, 320, 640, 1000)
-RATES = (0.001, 0.01, 0.1)
 TEMPLATES = (1, 2, 4, 8)
 WAYS: tuple[Enrolled, ...] = ("silhouette", "range_view", MIXED)
 
@@ -45,60 +58,34 @@ class Arguments:
     bundle: Bundle
     dataset: Dataset
     out: Path
-    """Folder for `open_set.json` and the pictures."""
+    """Folder for `open_set.json`, the pictures, and the embeddings, which are kept."""
     calibration_people: int = 0
     """Calibrate on so many people of the dataset and measure on the others; 0 takes the bundle's
     calibration and measures on everybody."""
     templates: int = 4
     """Of a person, but where their number is what is compared."""
-    draws: int = 10
-    """Galleries and probes that are drawn."""
+    unnormalised: bool = False
+    """Leave out the bundle's cohort; needs `--calibration-people`."""
+    shortened: bool = False
+    """Also cut probes to fewer frames: quality against error."""
     threads: int | None = None
     """Of the network."""
     json: Json = False
 
 
-@dataclass(frozen=True)
-class Row:
-    """One setting. FNIR is at rank 1, in percent; intervals are 95 %, over people.
-
-    `realised` is the share of strangers called somebody by the calibrated threshold; None, with
-    all that follows from it, where the calibration refuses the rate. `best_fnir` is at the
-    threshold chosen on the strangers themselves, which nobody can know beforehand.
-    """
-
-    probe: str
-    enrolled: str
-    templates: int
-    size: int
-    people: int
-    target: float
-    source: str | None
-    realised: float | None
-    low: float | None
-    high: float | None
-    fnir: float | None
-    fnir_low: float | None
-    fnir_high: float | None
-    best_fnir: float
-    rank1: float
-
-    @property
-    def holds(self) -> bool | None:
-        """Whether the interval of the realised rate reaches down to the target."""
-        return None if self.low is None else self.low <= 100 * self.target
-
-
 def main() -> None:
     """Measures, draws, and prints a table or JSON."""
     arguments = tyro.cli(Arguments, prog="python -m bench.open_set")
-    clips = _clips(arguments)
+    encoder = Encoder.load(arguments.bundle, threads=arguments.threads)
+    clips = _clips(arguments, encoder).normalised(_cohort(arguments))
     calibration, measured = _split(arguments, clips)
-    rows, panels = list[Row](), dict[str, tuple[Scores, Scores, Scores]]()
-    with progress() as bar:
-        for probe in bar.track(list(Modality), description="probes"):
-            for way in WAYS:
-                rows += _measured(measured, calibration, probe, way, arguments, panels)
+    rows = list(_rows(measured, calibration, arguments.templates))
+    cut = list[Shortened]()
+    if arguments.shortened:
+        sources = find_sources(arguments.dataset, Selection())
+        cut += shortened(
+            encoder, sources, measured, calibration, arguments.templates, _cohort(arguments)
+        )
     facts: dict[str, Any] = {
         "contract": calibration.contract,
         "calibration": {
@@ -108,186 +95,102 @@ def main() -> None:
         },
         "measured_people": len(np.unique(measured.subjects)),
         "found_by_sensor": found_by_sensor(measured, arguments.templates),
-        "rows": [asdict(row) | {"holds": row.holds} for row in rows],
+        "rows": [asdict(r) | {"holds": r.holds, "both_hold": r.both_hold} for r in rows],
+        "shortened": [asdict(each) for each in cut],
     }
     arguments.out.mkdir(parents=True, exist_ok=True)
     (arguments.out / "open_set.json").write_text(json.dumps(facts, indent=1) + "\n", "utf-8")
-    _draw(panels, rows, arguments).savefig(arguments.out / "open_set.png", dpi=110)
+    _draw(measured, calibration, rows, cut, arguments)
     print(json.dumps(facts, indent=1) if arguments.json else _table(rows))
 
 
-def found_by_sensor(clips: LabelledClips, templates: int) -> dict[str, dict[str, float]]:
-    """Rank-1 in percent in the mixed gallery, by probe and by the sensor that enrolled the person.
-
-    Args:
-        clips: of the people.
-        templates: of each of them.
-    """
-    found = dict[str, dict[str, float]]()
-    for probe in Modality:
-        one = compared(clips, probe, MIXED, templates)
-        hits = one.similarities.argmax(axis=1) == one.whose
-        by = one.enrolled_by[one.whose]
-        found[probe] = {way: 100 * float(hits[by == way].mean()) for way in Modality}
-    return found
+def _rows(clips: LabelledClips, calibration: Calibration, usual: int) -> Iterator[Row]:
+    settings = list(product(Modality, WAYS, sorted({*TEMPLATES, usual})))
+    with progress() as bar:
+        for probe, way, templates in bar.track(settings, description="settings"):
+            sizes = SIZES if templates == usual else (USUAL_SIZE,)
+            try:
+                yield from rows_of(clips, calibration, probe, way, templates, sizes)
+            except CalibrationError:
+                continue  # nobody has so many clips
 
 
-def _clips(arguments: Arguments) -> LabelledClips:
-    encoder = Encoder.load(arguments.bundle, threads=arguments.threads)
+def _clips(arguments: Arguments, encoder: Encoder) -> LabelledClips:
     file = arguments.out / f"embeddings-{encoder.contract}.npz"
     if file.exists():
         with np.load(file, allow_pickle=False) as kept:
-            return LabelledClips(*(kept[name] for name in _COLUMNS))
+            return LabelledClips(*(kept[name] for name in COLUMNS))
     sources = find_sources(arguments.dataset, Selection())
     with progress() as bar:
         task = bar.add_task("embedding", total=len(sources), note="")
         clips = labelled_clips(encoder, sources, Outcome(), advance=lambda n: bar.advance(task, n))
     arguments.out.mkdir(parents=True, exist_ok=True)
-    np.savez(file, allow_pickle=False, **{name: getattr(clips, name) for name in _COLUMNS})
+    np.savez(file, allow_pickle=False, **{name: getattr(clips, name) for name in COLUMNS})
     return clips
 
 
-_COLUMNS = ("subjects", "sessions", "modalities", "embeddings")
+COLUMNS = ("subjects", "sessions", "modalities", "embeddings")
 
 
 def _split(arguments: Arguments, clips: LabelledClips) -> tuple[Calibration, LabelledClips]:
     """The calibration, and the people it was not made from."""
     names, count = np.unique(clips.subjects), arguments.calibration_people
     if not count:
+        if arguments.unnormalised:
+            raise ConfigError("--unnormalised needs --calibration-people: nothing is calibrated so")
         found = bundle_calibration(arguments.bundle)
         if found is None:
             raise ConfigError(f"{arguments.bundle} has no calibration: give --calibration-people")
         return found, clips
     manifest = Manifest.load(arguments.bundle)
     calibration = calibrate(
-        _only(clips, set(names[:count].tolist())),
+        clips.only(np.isin(clips.subjects, names[:count])),
         contract=manifest.contract,
         simulated=manifest.simulated,
         data=f"{arguments.dataset.name}, the first {count} people",
+        cohort=_cohort(arguments),
     )
-    return calibration, _only(clips, set(names[count:].tolist()))
+    return calibration, clips.only(np.isin(clips.subjects, names[count:]))
 
 
-def _only(clips: LabelledClips, people: set[str]) -> LabelledClips:
-    rows = np.isin(clips.subjects, sorted(people))
-    return LabelledClips(*(getattr(clips, name)[rows] for name in _COLUMNS))
-
-
-def _measured(
-    clips: LabelledClips,
-    calibration: Calibration,
-    probe: Modality,
-    way: Enrolled,
-    arguments: Arguments,
-    panels: dict[str, tuple[Scores, Scores, Scores]],
-) -> Iterator[Row]:
-    for templates in sorted({*TEMPLATES, arguments.templates}):
-        try:
-            one = compared(clips, probe, way, templates)
-        except CalibrationError:
-            return  # nobody has so many clips
-        drawn = _draws(one, arguments.draws)
-        for size in [n for n in SIZES if n < one.people]:
-            if templates != arguments.templates and size != 160:
-                continue
-            for target in RATES:
-                yield _row(calibration, probe, way, templates, size, target, one, drawn)
-        if templates == arguments.templates:
-            best, own = drawn
-            place = min(160, one.people - 1) - 1
-            panels[f"{probe} → {way}"] = (best[:, :, place].ravel(), own.ravel(), best[:, :, 0])
-
-
-def _draws(one: Compared, draws: int) -> tuple[Scores, Scores]:
-    """`(draws, people, people − 1)` best of so many others, and `(draws, people)` own."""
-    rng = np.random.default_rng(1)
-    best, own = zip(*(one.drawn(rng) for _ in range(draws)), strict=True)
-    return np.stack(best), np.stack(own)
-
-
-def _row(
-    calibration: Calibration,
-    probe: Modality,
-    way: Enrolled,
-    templates: int,
-    size: int,
-    target: float,
-    one: Compared,
-    drawn: tuple[Scores, Scores],
-) -> Row:
-    best, own = drawn
-    strangers, others = best[:, :, size - 1], best[:, :, size - 2]
-    people = np.broadcast_to(np.arange(one.people), own.shape).ravel()
-    first = own > others  # the probe's person among size − 1 others
-    known = np.quantile(strangers, 1 - target)
-    facts: dict[str, Any] = dict.fromkeys(
-        ("source", "realised", "low", "high", "fnir", "fnir_low", "fnir_high")
-    )
-    try:
-        threshold = calibration.pair(probe, way, templates).threshold(target, size)
-    except CalibrationError:
-        pass
-    else:
-        called = over_people((strangers >= threshold.similarity).ravel(), people)
-        missed = over_people(1 - (first & (own >= threshold.similarity)).ravel(), people)
-        facts["source"] = threshold.source
-        facts["realised"], facts["low"], facts["high"] = (100 * v for v in called)
-        facts["fnir"], facts["fnir_low"], facts["fnir_high"] = (100 * v for v in missed)
-    return Row(
-        probe=probe,
-        enrolled=way,
-        templates=templates,
-        size=size,
-        people=one.people,
-        target=target,
-        best_fnir=100 * float(fnir(own.ravel(), np.where(first, 1, 2).ravel(), known)),
-        rank1=100 * float(first.mean()),
-        **facts,
-    )
+def _cohort(arguments: Arguments) -> Cohort | None:
+    return None if arguments.unnormalised else bundle_cohort(arguments.bundle)
 
 
 def _draw(
-    panels: dict[str, tuple[Scores, Scores, Scores]], rows: list[Row], arguments: Arguments
-) -> Figure:
-    """DET, realised against wanted FPIR, FNIR against size; below, a histogram a pair."""
-    figure = Figure(figsize=(15, 10), layout="constrained")
-    axes = figure.subplots(3, 3).ravel()
-    for name, (strangers, own, _) in panels.items():
-        _, positive, negative = det(strangers, own)
-        shown = positive > 0
-        axes[0].plot(100 * positive[shown], 100 * negative[shown], label=name)
-    axes[0].set(xscale="log", xlabel="FPIR, %", ylabel="FNIR, % (any rank)", title="DET, N ≤ 160")
-    axes[0].legend(fontsize=7)
-    usual = [r for r in rows if r.templates == arguments.templates]
-    for number, name in enumerate(panels):
-        own_rows = [r for r in usual if f"{r.probe} → {r.enrolled}" == name]
-        told = [r for r in own_rows if r.realised is not None]
-        axes[1].plot(
-            [100 * r.target for r in told],
-            [r.realised for r in told],
-            "o",
-            ms=3,
-            color=f"C{number}",
-        )
-        at = [r for r in own_rows if r.target == 0.01]
-        axes[2].plot([r.size for r in at], [r.best_fnir for r in at], "o-", ms=3, label=name)
-    axes[1].plot([0.05, 20], [0.05, 20], color="grey", lw=1)
-    axes[1].set(xscale="log", yscale="symlog", xlabel="wanted FPIR, %", ylabel="realised FPIR, %")
-    axes[2].set(xscale="log", xlabel="N", ylabel="FNIR at FPIR 1 %, %")
-    for axis, (name, (strangers, own, pairs)) in zip(axes[3:], panels.items(), strict=False):
-        for values, label in ((pairs, "others"), (strangers, "best stranger"), (own, "own")):
-            axis.hist(np.ravel(values), 60, density=True, histtype="step", label=label)
-        axis.set(title=name, xlabel="similarity")
-    axes[3].legend(fontsize=7)
-    return figure
+    measured: LabelledClips,
+    calibration: Calibration,
+    rows: Sequence[Row],
+    cut: Sequence[Shortened],
+    arguments: Arguments,
+) -> None:
+    templates = arguments.templates
+    people = (
+        f"{len(np.unique(measured.subjects))} {'simulated ' * calibration.simulated}people, "
+        f"calibrated on {calibration.people} others, {templates} templates a person"
+    )
+    settings = [(p, w, templates) for p, w in product(Modality, WAYS)]
+    trades = {
+        f"{probe} → {way}": trade_off(measured, probe, way, each) for probe, way, each in settings
+    }
+    figures = {
+        "trade_off": draw_trades(trades, people),
+        "sizes": draw_sizes(rows, templates, people),
+        "realised": draw_realised(rows, templates, people),
+        "templates_and_quality": draw_templates_and_quality(rows, cut, people),
+    }
+    for name, figure in figures.items():
+        figure.savefig(arguments.out / f"{name}.png", dpi=90)
 
 
 def _table(rows: list[Row]) -> str:
-    head = ("probe", "enrolled by", "templates", "N", "FPIR %", "realised", "FNIR %", "best", "by")
+    head = ("probe", "enrolled by", "templates", "N", "FPIR %", "realised", "and calibration",
+            "FNIR %", "best", "by")  # fmt: skip
     cells = [
         (r.probe, r.enrolled, r.templates, r.size, f"{100 * r.target:g}",
-         _with(r.realised, r.low, r.high), _with(r.fnir, r.fnir_low, r.fnir_high),
-         f"{r.best_fnir:.1f}", r.source or "refused")
+         _with(r.realised, r.low, r.high), _with(r.realised, r.both_low, r.both_high),
+         _with(r.fnir, r.fnir_low, r.fnir_high),
+         "-" if r.best_fnir is None else f"{r.best_fnir:.1f}", r.source or "refused")
         for r in rows
     ]  # fmt: skip
     return table(head, cells)

@@ -16,7 +16,7 @@ from export.backbone import Backbone, backbone
 from export.checks.accuracy import TestWalks
 from export.checks.parity import Embeddings, Graph, Report, check_ranking, check_shapes
 from export.checks.retrieval import RetrievalSet, drawn, from_pack
-from export.decisions import calibrated
+from export.decisions import calibrated, cohort_of
 from export.variants.calibration import CalibrationSet, find_calibration
 from export.variants.candidates import (
     Advance,
@@ -41,6 +41,7 @@ from train.data.walkers import PACK, walkers_folder
 
 PARITY = "parity.json"
 CALIBRATION = "calibration.json"
+COHORT = "cohort.npy"
 MAX_LOSS = 0.3
 """Points of Rank-1 that a variant may lose in any direction, unless told otherwise."""
 
@@ -219,7 +220,12 @@ def _save(
     config = trained.config
     records = {name: FileRecord.of(data) for name, data in files.items()}
     contract = contract_id(variants[Variant.FP32].models, records)
-    calibration = None if reference is None else calibrated(reference, contract)
+    made = None if reference is None else cohort_of(reference)
+    if made is not None:
+        files[COHORT] = made[1]
+        records[COHORT] = FileRecord.of(made[1])
+    cohort = None if made is None else made[0]
+    calibration = None if reference is None else calibrated(reference, contract, cohort)
     if calibration is not None:
         files[CALIBRATION] = calibration.text.encode()
         records[CALIBRATION] = FileRecord.of(files[CALIBRATION])
@@ -230,6 +236,7 @@ def _save(
         embedding=Shape(parts=config.model.embedding_parts, dim=config.model.embedding),
         variants=variants,
         calibration=None if calibration is None else CALIBRATION,
+        cohort=None if cohort is None else COHORT,
         files=records,
         checkpoint=Origin(
             sha256=hashlib.sha256(checkpoint.read_bytes()).hexdigest(), iteration=trained.iteration

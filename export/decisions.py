@@ -1,31 +1,43 @@
 """What the similarities of a model mean, learned at export from people it was not trained on."""
 
+from collections.abc import Sequence
+
 import numpy as np
+from numpy.typing import NDArray
 
 from export.variants.candidates import Reference
 from gait.errors import CalibrationError
 from gait.modality import Modality
 from gallery.decision.calibration import Calibration
 from gallery.decision.fitting import LabelledClips, calibrate
+from gallery.search.cohort import NEAREST, Cohort
+from train.data.pack import Record
+
+COHORT_PEOPLE = 250
+"""People of a cohort at most."""
+COHORT_WALKS = 4
+"""Walks of each of them at most, whose mean embedding is kept."""
 
 
-def calibrated(reference: Reference, contract: str) -> Calibration | None:
+def calibrated(
+    reference: Reference, contract: str, cohort: Cohort | None = None
+) -> Calibration | None:
     """The calibration of a bundle, from the walks on which its variants were measured.
 
     Args:
         reference: with embeddings by the fp32 graphs, `(n, p, d)` of unit norm in each part.
         contract: of the bundle.
+        cohort: of the bundle, that normalises similarities.
 
     Returns:
         None where the people are too few, or have one walk each.
     """
     records, pack = reference.walks.records, reference.walks.pack
-    whole = [each.reshape(len(each), -1) / np.sqrt(each.shape[1]) for each in reference.fp32]
     clips = LabelledClips(
         np.array(2 * [record.subject for record in records]),
         np.array(2 * [record.type for record in records]),
         np.repeat([str(modality) for modality in Modality], len(records)),
-        np.concatenate(whole),
+        np.concatenate([_flat(each) for each in reference.fp32]),
     )
     try:
         return calibrate(
@@ -33,6 +45,41 @@ def calibrated(reference: Reference, contract: str) -> Calibration | None:
             contract=contract,
             simulated=pack.simulated,
             data=f"{pack.path.name}, test people",
+            cohort=cohort,
         )
     except CalibrationError:
         return None
+
+
+def cohort_of(reference: Reference) -> tuple[Cohort, bytes] | None:
+    """The people who normalise similarities: those of the pack whom the model was trained on.
+
+    Args:
+        reference: whose pack it is, and whose graphs embed them.
+
+    Returns:
+        The cohort and its file; None where the pack has too few such people.
+    """
+    walks = reference.walks.of_trained(COHORT_PEOPLE, COHORT_WALKS)
+    people = sorted({record.subject for record in walks.records})
+    if len(people) < 2 * NEAREST:
+        return None
+    found = dict[Modality, NDArray[np.float32]]()
+    for modality, graph in reference.graphs.items():
+        embeddings = _flat(walks.by_graph(graph.SerializeToString(), modality))
+        found[modality] = _means(walks.records, people, embeddings)
+    return Cohort.of(found)
+
+
+def _flat(embeddings: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Embeddings `(n, p, d)` as a gallery has them: laid flat and of unit norm."""
+    flat: NDArray[np.float32] = embeddings.reshape(len(embeddings), -1)
+    return flat / np.float32(np.sqrt(embeddings.shape[1]))
+
+
+def _means(
+    records: Sequence[Record], people: Sequence[str], embeddings: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    whose = np.searchsorted(people, [record.subject for record in records])
+    means = [embeddings[whose == number].mean(axis=0) for number in range(len(people))]
+    return np.stack(means)

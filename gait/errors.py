@@ -38,6 +38,7 @@ GaitError
 │   ├── GalleryNotFoundError  gallery.not_found
 │   ├── GalleryExistsError    gallery.exists
 │   ├── SubjectNotFoundError  gallery.subject_not_found
+│   ├── SubjectDuplicateError gallery.subject_duplicate
 │   ├── TemplateNotFoundError gallery.template_not_found
 │   ├── GalleryEmptyError     gallery.empty
 │   ├── GalleryCorruptError   gallery.corrupt
@@ -266,6 +267,12 @@ class GalleryExistsError(GalleryError):
 
 class SubjectNotFoundError(GalleryError):
     code = "gallery.subject_not_found"
+
+
+class SubjectDuplicateError(GalleryError):
+    """A person is enrolled under another name already, by the likeness of clips."""
+
+    code = "gallery.subject_duplicate"
 
 
 class TemplateNotFoundError(GalleryError):

@@ -73,6 +73,8 @@ class Manifest(Frozen):
         variants: the networks in each arithmetic; fp32 is always there.
         calibration: file of what similarities mean (`gallery.decision.calibration`); None where the
             model was exported without people to learn it from.
+        cohort: file of people by whom similarities are normalised (`gallery.search.cohort`); None
+            where they are not.
         files: every other file of the bundle by name.
         training: the resolved training configuration.
         versions: packages the bundle was made with.
@@ -87,6 +89,7 @@ class Manifest(Frozen):
     inputs: Inputs = Inputs()
     variants: dict[Variant, Build]
     calibration: FileName | None = None
+    cohort: FileName | None = None
     files: dict[FileName, FileRecord]
     checkpoint: Origin
     training: dict[str, JsonValue]
@@ -96,8 +99,9 @@ class Manifest(Frozen):
     def _consistent(self) -> "Manifest":
         if Variant.FP32 not in self.variants:
             raise ValueError("no fp32 variant, which every bundle has")
-        if self.calibration is not None and self.calibration not in self.files:
-            raise ValueError(f"{self.calibration} has no hash")
+        for name in (self.calibration, self.cohort):
+            if name is not None and name not in self.files:
+                raise ValueError(f"{name} has no hash")
         for variant, build in self.variants.items():
             if missing := set(Modality) - set(build.models):
                 raise ValueError(f"no {variant} model for {sorted(missing)}")

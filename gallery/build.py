@@ -55,7 +55,9 @@ class Arguments:
     forward: Axis = Forward.PLUS_X
     quality: Mode = Mode.STRICT
     """Which clips to refuse: off, standard (those that show no walking person) or strict (poor ones
-    too, and those enrolled under another name)."""
+    too, and those of people who seem to be enrolled under another name)."""
+    new_people: bool = False
+    """None of these people is enrolled under another name: only report whom their clips match."""
     cap: int | None = None
     """Templates of a person and modality to keep; beyond it those least like the others are erased.
     By default all are kept."""
@@ -121,6 +123,7 @@ def _enrol(
             batch=arguments.batch,
             cap=arguments.cap,
             quality=arguments.quality,
+            new_people=arguments.new_people,
             advance=lambda n: bar.advance(task, n),
         )
 

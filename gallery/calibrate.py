@@ -83,6 +83,7 @@ def main() -> None:
             contract=gallery.contract,
             simulated=arguments.simulated,
             data=str(arguments.clips),
+            cohort=gallery.cohort,
         )
         gallery.set_calibration(calibration)
     if arguments.json:

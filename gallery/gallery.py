@@ -18,6 +18,7 @@ import logging
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -44,8 +45,9 @@ from gallery.record import clock
 from gallery.record.checks import checked_probe
 from gallery.record.master_key import MasterKey
 from gallery.record.record import Record
+from gallery.search.cohort import Cohort, bundle_cohort
 from gallery.search.fusion import DEFAULT, Fusion
-from gallery.search.identification import COMPARED, Identification
+from gallery.search.identification import COMPARED, Identification, Normaliser
 from gallery.template import (
     Authorisation,
     Candidate,
@@ -124,6 +126,7 @@ class Gallery:
     def __init__(self, record: Record, index: Index, bundle: Path | None) -> None:
         self._record, self._index, self._bundle = record, index, bundle
         self._known: _Known | None = None
+        self._shares = dict[tuple[int, Modality], float]()
 
     def close(self) -> None:
         """Lets go of everything that is held. No method may be called afterwards."""
@@ -327,6 +330,7 @@ class Gallery:
         *,
         subjects: Collection[str] | None = None,
         fusion: Fusion = DEFAULT,
+        probe: Modality | None = None,
     ) -> list[Candidate]:
         """The enrolled subjects most like a probe, the most similar first. Never an expired one.
 
@@ -336,6 +340,8 @@ class Gallery:
             modality: of the templates to search; None for both.
             subjects: search these only; None for all.
             fusion: of the similarities of a subject's templates.
+            probe: modality of the clip, by which similarities are normalised if the bundle has a
+                cohort; None leaves them as they are.
 
         Returns:
             At most `top_k` people; nobody where nobody is enrolled.
@@ -345,7 +351,7 @@ class Gallery:
         """
         if top_k < 1:
             raise GalleryError(f"got top_k {top_k}, need at least 1")
-        search = self._search(embedding, modality)
+        search = self._search(embedding, modality, probe)
         if subjects is not None:
             return search.among(self._record.subject_numbers(subjects), fusion)[:top_k]
         self._index.follow()
@@ -374,13 +380,29 @@ class Gallery:
             CalibrationError: the gallery's or the bundle's calibration is damaged.
         """
         known = self._facts()
-        candidates = self.identify(embedding, top_k, modality, subjects=subjects)
+        candidates = self.identify(embedding, top_k, modality, subjects=subjects, probe=probe)
         held = _of(known.held, modality)
         if subjects is not None:
             named = len(set(subjects))
             held = {m: (min(n, named), round(t * min(n, named) / n)) for m, (n, t) in held.items()}
         searched = Searched.of(probe, held)
         return Found(decide(known.decider, candidates, searched, policy), candidates)
+
+    def decision_on(
+        self, similarity: float, probe: Modality, policy: Policy = USUAL
+    ) -> Decision | None:
+        """What a search of everybody would decide that finds this similarity at best.
+
+        Returns:
+            None where there is no calibration.
+
+        Raises:
+            CalibrationError: the gallery's or the bundle's calibration is damaged.
+        """
+        known = self._facts()
+        if known.decider is None:
+            return None
+        return known.decider.search(similarity, Searched.of(probe, known.held), policy)
 
     def verify(
         self,
@@ -407,32 +429,23 @@ class Gallery:
             SubjectNotFoundError, GalleryEmptyError, GalleryError: as `compare`.
             CalibrationError: the gallery's or the bundle's calibration is damaged.
         """
-        known, found = self._facts(), [self.compare(embedding, subject, modality)]
+        known = self._facts()
+        found = [self.compare(embedding, subject, modality, probe=probe)]
         searched = Searched.of(probe, _of(self._record.held(subject), modality))
         return Found(decide(known.decider, found, searched, policy, comparison=True), found)
 
-    def alike(
-        self, embedding: Vector, probe: Modality, subject: str, policy: Policy = USUAL
-    ) -> list[Candidate]:
-        """Other enrolled people whom a subject's clip matches: perhaps one person, enrolled twice.
-
-        Args:
-            embedding: `(dimension,)` float32 as the encoder gives it.
-            probe: modality of the clip.
-            subject: whose clip it is; need not be enrolled.
-            policy: how often strangers may be called somebody.
-
-        Returns:
-            The most similar first; nobody where nothing can be decided.
+    @cached_property
+    def cohort(self) -> Cohort | None:
+        """Of the bundle, by which similarities are normalised.
 
         Raises:
-            GalleryError, CalibrationError: as `search`.
+            BundleTamperedError: it is not the one that was exported.
         """
-        found = self.search(embedding, probe, policy)
-        if found.decision.thresholds is None:
-            return []
-        least = found.decision.thresholds.match.similarity
-        return [c for c in found.candidates if c.subject != subject and c.similarity >= least]
+        return None if self._bundle is None else bundle_cohort(self._bundle)
+
+    @property
+    def _cohort_id(self) -> str | None:
+        return None if self.cohort is None else self.cohort.sha256
 
     @property
     def calibration(self) -> tuple[Calibration, Whose] | None:
@@ -444,7 +457,7 @@ class Gallery:
         """
         own = self._record.calibration()
         if own is not None:
-            return Calibration.parse(own, self.contract), "gallery"
+            return Calibration.parse(own, self.contract, self._cohort_id), "gallery"
         made = None if self._bundle is None else bundle_calibration(self._bundle)
         return None if made is None else (made, "bundle")
 
@@ -460,7 +473,7 @@ class Gallery:
             StorageError: it cannot be written.
         """
         if calibration is not None:
-            Calibration.parse(calibration.text, self.contract)
+            Calibration.parse(calibration.text, self.contract, self._cohort_id)
         self._record.set_calibration(None if calibration is None else calibration.text)
         self._catch_up()
 
@@ -480,6 +493,7 @@ class Gallery:
         modality: Modality | None = None,
         *,
         fusion: Fusion = DEFAULT,
+        probe: Modality | None = None,
     ) -> Candidate:
         """How like a probe one subject is: the same similarity as `identify` gives.
 
@@ -488,7 +502,7 @@ class Gallery:
             GalleryEmptyError: the subject has no template of the modality that has not expired.
             GalleryError: not an embedding of this gallery's model.
         """
-        search = self._search(embedding, modality)
+        search = self._search(embedding, modality, probe)
         found = search.among([self._record.subject(subject)], fusion)
         if not found:
             raise GalleryEmptyError(
@@ -555,9 +569,14 @@ class Gallery:
                     "the index of %s does not know the last change: %s", self.location, error
                 )
 
-    def _search(self, embedding: Vector, modality: Modality | None) -> Identification:
+    def _search(
+        self, embedding: Vector, modality: Modality | None, seen_by: Modality | None = None
+    ) -> Identification:
         probe = checked_probe(embedding, self.dimension)
-        return Identification(self._record, self._index, probe, modality, clock.now())
+        normaliser = None
+        if seen_by is not None and self.cohort is not None:
+            normaliser = Normaliser(self.cohort, seen_by, self._shares)
+        return Identification(self._record, self._index, probe, modality, clock.now(), normaliser)
 
 
 def _of(

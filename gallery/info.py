@@ -10,7 +10,10 @@ from datetime import UTC, datetime, timedelta
 
 from gait.cli import run
 from gait.manifest import Manifest
+from gait.modality import Modality
 from gallery.command_line import options
+from gallery.decision.decision import USUAL
+from gallery.decision.tail import largest_size
 from gallery.gallery import Gallery
 from gallery.network.encoder import chosen
 from gallery.network.session import Device, expected_provider
@@ -43,7 +46,7 @@ def main() -> None:
     if arguments.json:
         print(json.dumps(facts))
     else:
-        print("\n".join(f"{name:<20}{value}" for name, value in facts.items()))
+        print("\n".join(f"{name:<22}{value}" for name, value in facts.items()))
 
 
 def _facts(gallery: Gallery) -> Facts:
@@ -68,7 +71,40 @@ def _facts(gallery: Gallery) -> Facts:
         "checkpoint": model.checkpoint.sha256,
         "iteration": model.checkpoint.iteration,
         "trained_on": "simulated people" if model.simulated else "real people",
+        **_decisions(gallery),
     }
+
+
+def _decisions(gallery: Gallery) -> Facts:
+    """Whose calibration decides, how far it reaches, and what it says of this many people."""
+    if gallery.calibration is None:
+        return {"calibration": "none: similarities only rank people; see gallery.calibrate"}
+    calibration, whose = gallery.calibration
+    kind = "simulated people" if calibration.simulated else "people"
+    reach = {
+        f"decides_at_fpir_{rate:g}": f"among up to {largest_size(calibration.people, rate)} people"
+        for rate in (USUAL.match_fpir, USUAL.possible_fpir)
+    }
+    return {
+        "calibration": f"the {whose}'s, on {calibration.people} {kind} of {calibration.data}",
+        "calibration_sha256": calibration.sha256,
+        **reach,
+        **{f"decides_{probe}": _thresholds(gallery, probe) for probe in Modality},
+    }
+
+
+def _thresholds(gallery: Gallery, probe: Modality) -> str:
+    if not gallery.counts().templates:
+        return "nobody is enrolled"
+    decision = gallery.decision_on(-1, probe)
+    assert decision is not None  # there is a calibration
+    if decision.thresholds is None or decision.thresholds.possible is None:
+        return f"nothing: {decision.undecided}"
+    found, possible = decision.thresholds.match, decision.thresholds.possible
+    return (
+        f"match from {found.similarity:.4f}, possible from {possible.similarity:.4f}: "
+        f"{decision.thresholds.meaning}"
+    )
 
 
 if __name__ == "__main__":

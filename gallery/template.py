@@ -154,7 +154,8 @@ class Counts:
 class Candidate:
     """A subject found by a search, with the template that is most like the probe.
 
-    `similarity` is the mean over parts of the cosine, -1..1, larger is closer.
+    `similarity` is the mean over parts of the cosine, fused over the subject's templates, and where
+    the bundle has a cohort less what that has of it; larger is closer.
     """
 
     subject: str

@@ -87,8 +87,8 @@ class Settings(BaseSettings):
         max_clips: clips in one request.
         quality_search: clips that a search, a comparison or an embedding refuses: `off` for none,
             `standard` for those that show no walking person, `strict` for poor ones too.
-        quality_enrol: clips that an enrolment refuses; `strict` refuses those that are enrolled
-            under another name as well.
+        quality_enrol: clips that an enrolment refuses; `strict` refuses those of people who seem
+            to be enrolled under another name as well.
         max_templates: of one person and modality; beyond it the ones least like the others are
             erased. None for no cap.
         match_fpir: share of strangers who may be called a match with anybody in a search.

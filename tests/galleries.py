@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from gait.clip import Clip
 from gait.manifest import FileRecord, Manifest, contract_id
 from gait.modality import Modality
+from gallery.search.cohort import Cohort
 from gallery.template import Authorisation, Enrolment
 
 TINY = Path(__file__).parent / "data" / "tiny_bundle"
@@ -69,4 +70,15 @@ def other_bundle(folder: Path) -> Path:
     files = manifest.files | {name: FileRecord.of(data)}
     contract = contract_id(manifest.models, files)
     manifest.model_copy(update={"files": files, "contract": contract}).save(folder)
+    return folder
+
+
+def bundle_with_cohort(folder: Path, people: int = 24) -> Path:
+    """A copy of the tiny bundle with a cohort of random people."""
+    shutil.copytree(TINY, folder)
+    _, file = Cohort.of({m: random_embeddings(people, seed=90 + len(m)) for m in Modality})
+    (folder / "cohort.npy").write_bytes(file)
+    manifest = Manifest.load(TINY)
+    files = manifest.files | {"cohort.npy": FileRecord.of(file)}
+    manifest.model_copy(update={"files": files, "cohort": "cohort.npy"}).save(folder)
     return folder

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from export.checks.parity import Graph
 from gait.errors import ExportError, ParityError
 from gait.modality import Modality
+from gait.sampling import evenly
 from gait.variant import Accuracy, Direction, Parity, Similarities, Spread
 from train.data.pack import Pack, Record
 from train.dataset_layouts import layout_named
@@ -56,6 +57,23 @@ class TestWalks:
                 break
             chosen += [replace(r, length=min(r.length, FRAMES)) for r in walks[person]]
         return cls(pack, sorted(chosen, key=lambda record: record.start))
+
+    def of_trained(self, people: int, each: int) -> "TestWalks":
+        """Walks of people of the pack whom the network was trained on.
+
+        Args:
+            people: at most so many, chosen by the hash of their names.
+            each: so many walks of each at most, spread over all.
+        """
+        walks = dict[str, list[Record]]()
+        for row in self.pack.of_split("train"):
+            walks.setdefault(self.pack.records[row].subject, []).append(self.pack.records[row])
+        chosen = [
+            replace(walks[person][place], length=min(walks[person][place].length, FRAMES))
+            for person in sorted(walks, key=_hash)[:people]
+            for place in evenly(len(walks[person]), each)
+        ]
+        return TestWalks(self.pack, sorted(chosen, key=lambda record: record.start))
 
     def by_network(self, network: GaitNetwork) -> Embeddings:
         """Embeddings by the trained network in torch, parts of unit norm."""

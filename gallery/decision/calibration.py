@@ -133,6 +133,7 @@ class Calibration(Frozen):
     Args:
         version: of this record.
         contract: of the model; other models' similarities mean something else.
+        cohort: SHA-256 of the cohort that normalises them (`gallery.search.cohort`), if one does.
         simulated: whether the people are not real.
         people: how many of them there are.
         data: where they come from, in words.
@@ -142,6 +143,7 @@ class Calibration(Frozen):
 
     version: Literal[1] = VERSION
     contract: str
+    cohort: str | None = None
     simulated: bool
     people: int
     data: str
@@ -173,11 +175,16 @@ class Calibration(Frozen):
         return hashlib.sha256(self.text.encode()).hexdigest()
 
     @classmethod
-    def parse(cls, text: str | bytes, contract: str) -> "Calibration":
+    def parse(cls, text: str | bytes, contract: str, cohort: str | None = None) -> "Calibration":
         """A calibration from its text.
 
+        Args:
+            text: JSON.
+            contract: of the model that it is to be of.
+            cohort: SHA-256 of the cohort that normalises similarities, if one does.
+
         Raises:
-            CalibrationError: it is none, or of another model than `contract`.
+            CalibrationError: it is none, or of another model or cohort.
         """
         try:
             calibration = cls.model_validate_json(text)
@@ -187,5 +194,10 @@ class Calibration(Frozen):
             raise CalibrationError(
                 f"the calibration is of model {calibration.contract}, not of {contract}: "
                 "calibrate again with this model"
+            )
+        if calibration.cohort != cohort:
+            raise CalibrationError(
+                "the calibration is of similarities that are normalised by another cohort than "
+                "the bundle's: calibrate again with this bundle"
             )
         return calibration

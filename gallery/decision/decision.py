@@ -264,7 +264,9 @@ def bundle_calibration(bundle: Path) -> Calibration | None:
     manifest = Manifest.load(bundle)
     if manifest.calibration is None:
         return None
-    return Calibration.parse(manifest.read(bundle, manifest.calibration), manifest.contract)
+    cohort = None if manifest.cohort is None else manifest.files[manifest.cohort].sha256
+    text = manifest.read(bundle, manifest.calibration)
+    return Calibration.parse(text, manifest.contract, cohort)
 
 
 def _meaning(match: float, possible: float | None, size: int, basis: Basis) -> str:

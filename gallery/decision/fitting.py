@@ -1,28 +1,33 @@
 """Makes a calibration from embedded clips of people whose names are known."""
 
+import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gait.errors import CalibrationError
 from gait.modality import Modality
+from gait.open_set import Scores, interval
 from gallery.decision.calibration import Calibration, Curve, Enrolled, Pair
-from gallery.decision.open_set import Scores, resample
+from gallery.decision.strangers import Strangers, strangers
 from gallery.decision.tail import (
+    TAIL,
     TAIL_PEOPLE,
     fit_tail,
     smallest_rate,
 )
+from gallery.search.cohort import Cohort
 from gallery.search.fusion import DEFAULT
 
 TEMPLATES = (1, 2, 4, 8)
 """Numbers of templates that are calibrated, as far as the clips go."""
 MIXED: Enrolled = "mixed"
-_DRAWS = 10
-"""Times that every person is given a gallery of others."""
-_RESAMPLES = 60
+_GROUPS = 10
+"""Groups of people that are left out in turn."""
+_SIGMAS = 1.96
+"""Deviations to either side in a 95 % interval."""
 _RATES = np.geomspace(0.5, 1e-6, 40)
 
 Numbers = NDArray[np.intp]
@@ -37,12 +42,41 @@ class LabelledClips:
         sessions: `(n,)` on which walk each was taken; clips of one walk are alike.
         modalities: `(n,)`.
         embeddings: `(n, dimension)` float32.
+        shares: `(n, 2)` what is taken off similarities to clips of each modality; None for nothing.
     """
 
     subjects: NDArray[np.str_]
     sessions: NDArray[np.str_]
     modalities: NDArray[np.str_]
     embeddings: NDArray[np.float32]
+    shares: Scores | None = None
+
+    def normalised(self, cohort: Cohort | None) -> "LabelledClips":
+        """The same clips, their similarities normalised by a cohort, if there is one."""
+        return replace(self, shares=None if cohort is None else cohort.shares(self.embeddings))
+
+    def only(self, kept: NDArray[np.bool_]) -> "LabelledClips":
+        """Some of the clips."""
+        return LabelledClips(
+            self.subjects[kept],
+            self.sessions[kept],
+            self.modalities[kept],
+            self.embeddings[kept],
+            None if self.shares is None else self.shares[kept],
+        )
+
+    def and_also(self, others: "LabelledClips") -> "LabelledClips":
+        """These clips and others, both normalised or neither."""
+        shares = None
+        if self.shares is not None and others.shares is not None:
+            shares = np.concatenate([self.shares, others.shares])
+        return LabelledClips(
+            np.concatenate([self.subjects, others.subjects]),
+            np.concatenate([self.sessions, others.sessions]),
+            np.concatenate([self.modalities, others.modalities]),
+            np.concatenate([self.embeddings, others.embeddings]),
+            shares,
+        )
 
     def later(self) -> NDArray[np.bool_]:
         """Which clips are probes: those of the later half of each person's walks."""
@@ -72,6 +106,13 @@ class Compared:
     def people(self) -> int:
         """How many people there are."""
         return len(self.enrolled_by)
+
+    def ranked(self) -> tuple[Scores, Numbers]:
+        """`(q, people − 1)` similarity of each probe to everybody else, falling, and to whom."""
+        rows = self.similarities.copy()
+        rows[np.arange(len(rows)), self.whose] = -np.inf
+        order = np.argsort(-rows, axis=1)[:, :-1]
+        return np.take_along_axis(rows, order, axis=1), order
 
     def drawn(self, rng: np.random.Generator) -> tuple[Scores, Scores]:
         """One probe of each person, drawn at random, and a gallery of others in random order.
@@ -123,23 +164,34 @@ def compared(
     chosen = np.stack([rows[ways[way]][name] for way, name in zip(by, people, strict=True)])
     probes = np.flatnonzero(later & (clips.modalities == probe) & np.isin(clips.subjects, people))
     similarities = clips.embeddings[probes] @ clips.embeddings[chosen.ravel()].T
-    fused = DEFAULT(similarities.reshape(len(probes), len(people), templates))
+    similarities = similarities.reshape(len(probes), len(people), templates)
+    if clips.shares is not None:
+        ways_of = np.array([list(Modality).index(way) for way in ways])[by]
+        similarities = similarities - clips.shares[probes][:, ways_of, np.newaxis]
+        similarities -= clips.shares[chosen, list(Modality).index(probe)]
+    fused = DEFAULT(similarities)
     sensors = np.array([str(way) for way in ways])[by]
     return Compared(np.searchsorted(people, clips.subjects[probes]), fused, sensors)
 
 
 def calibrate(
-    clips: LabelledClips, *, contract: str, simulated: bool, data: str, seed: int = 0
+    clips: LabelledClips,
+    *,
+    contract: str,
+    simulated: bool,
+    data: str,
+    cohort: Cohort | None = None,
+    seed: int = 0,
 ) -> Calibration:
     """Calibrates every pair of modalities, and the mixed gallery, as far as the clips suffice.
 
-    Each person in turn is a stranger to galleries of others. Their best similarities, one of each
-    person, give the order statistics; the mean is taken over some draws of galleries and probes.
+    Each person in turn is a stranger to galleries of others. Their best similarities give the order
+    statistics, averaged over all galleries that the others make up (`gallery.decision.strangers`).
 
     Raises:
         CalibrationError: too few people for any pair.
     """
-    pairs = list(_pairs(clips, seed))
+    pairs = list(_pairs(clips.normalised(cohort), seed))
     least = 2 * TAIL_PEOPLE
     if not pairs:
         raise CalibrationError(
@@ -150,7 +202,12 @@ def calibrate(
         )
     people = max(pair.people for pair in pairs)
     return Calibration(
-        contract=contract, simulated=simulated, people=people, data=data, pairs=tuple(pairs)
+        contract=contract,
+        cohort=None if cohort is None else cohort.sha256,
+        simulated=simulated,
+        people=people,
+        data=data,
+        pairs=tuple(pairs),
     )
 
 
@@ -165,7 +222,7 @@ def _pairs(clips: LabelledClips, seed: int) -> Iterator[Pair]:
                     break  # nor will there be enough with more templates
                 if one.people < 2 * TAIL_PEOPLE:
                     break
-                curves = tuple(_curves(one, seed))
+                curves = tuple(_curves(one))
                 yield Pair(
                     probe=probe,
                     enrolled=enrolled,
@@ -181,47 +238,51 @@ def sizes(people: int) -> list[int]:
     return [*(n for n in (1, 2, 5, 10, 20, 40, 80, 160, 320, 640, 1280) if n < half), half]
 
 
-def _curves(one: Compared, seed: int) -> Iterator[Curve]:
-    rng, n = np.random.default_rng(seed), one.people
-    wanted = sizes(n)
-    drawn = [one.drawn(rng)[0][:, np.array(wanted) - 1] for _ in range(_DRAWS)]
-    best = np.stack(drawn)  # (draws, people, sizes)
+def _curves(one: Compared) -> Iterator[Curve]:
+    n = one.people
     rates = np.array([*_RATES[smallest_rate(n) < _RATES], smallest_rate(n)])
-    weights = resample(n, _RESAMPLES, seed)
-    for place, size in enumerate(wanted):
-        yield _curve(best[:, :, place], size, rates, weights)
+    ranked = one.ranked()
+    for size in sizes(n):
+        yield _curve(strangers(*ranked, one.whose, size), size, rates)
 
 
-def _curve(best: Scores, size: int, rates: Scores, weights: Scores) -> Curve:
-    people = best.shape[1]
-    thresholds = _thresholds(best, rates, np.ones(people))
-    again = np.array([_thresholds(best, rates, each) for each in weights])
-    low, high = np.quantile(again, [0.025, 0.975], axis=0)
+def _curve(found: Strangers, size: int, rates: Scores) -> Curve:
+    thresholds = _thresholds(found, rates)
+    low, high = _ends(found, rates, thresholds)
     return Curve(
         size=size,
         rates=_rounded(rates),
         thresholds=_rounded(thresholds),
         low=_rounded(np.minimum(low, thresholds)),
         high=_rounded(np.maximum(high, thresholds)),
-        data=1 / (people + 1),
+        data=1 / (found.people + 1),
     )
 
 
-def _thresholds(best: Scores, rates: Scores, weights: Scores) -> Scores:
-    """Thresholds for falling rates; `best` is `(draws, people)`, each person of some weight.
+def _thresholds(found: Strangers, rates: Scores) -> Scores:
+    """Thresholds for falling rates: from the data where they carry a rate, else the tail's."""
+    told = found.thresholds(rates)
+    share = max(TAIL, TAIL_PEOPLE / found.people)
+    tail = fit_tail(*found.highest(share, math.ceil(share * found.people)), share)
+    beyond = np.array([tail.threshold(rate) for rate in rates])
+    return np.maximum.accumulate(np.where(np.isinf(told), beyond, told))
 
-    Where the data carry a rate, the mean over the draws of `order_statistic`, else the tail's.
+
+def _ends(found: Strangers, rates: Scores, thresholds: Scores) -> tuple[Scores, Scores]:
+    """The ends of the thresholds' 95 % intervals over people.
+
+    Where the data carry a rate, the thresholds of the ends of the rate's own interval; beyond, by
+    leaving out each of some groups of strangers in turn (the jackknife).
     """
-    people, counted = best.shape[1], weights.astype(np.intp)
-    tail = fit_tail(np.repeat(best, counted, axis=1).ravel(), people)
-    places = np.ceil((1 - rates) * (people + 1) - 1e-9)
-    carried = places[places <= people]
-    rows = list[Scores]()
-    for row in best:
-        order = np.argsort(row)
-        rows.append(row[order[np.searchsorted(np.cumsum(counted[order]), carried - 0.5)]])
-    beyond = [tail.threshold(rate) for rate in rates[len(carried) :]]
-    return np.maximum.accumulate([*np.mean(rows, axis=0), *beyond])
+    groups = np.arange(found.people) % _GROUPS
+    again = np.array([_thresholds(found.without(groups == each), rates) for each in range(_GROUPS)])
+    spread = np.sqrt((_GROUPS - 1) * again.var(axis=0))
+    low, high = thresholds - _SIGMAS * spread, thresholds + _SIGMAS * spread
+    for place, rate in enumerate(rates):
+        if rate * (found.people + 1) >= 1:
+            likely = interval(rate, found.deviation(thresholds[place]), found.people)
+            high[place], low[place] = np.interp(-np.log(likely), -np.log(rates), thresholds)
+    return np.maximum.accumulate(low), np.maximum.accumulate(high)
 
 
 def _rounded(values: Scores) -> tuple[float, ...]:

@@ -1,4 +1,4 @@
-"""Thresholds for a wanted rate of false positives: from the data, and from a tail beyond them.
+"""Thresholds beyond the data: a tail fitted to the highest similarities, and how far it reaches.
 
 numpy alone, so that a site calibrates with what the service has installed.
 """
@@ -7,11 +7,9 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
 
 from gait.errors import GalleryError
-
-Scores = NDArray[np.float64]
+from gait.open_set import Scores
 
 TAIL = 0.10
 """Share of the scores that the tail is fitted to, if they are of enough people."""
@@ -19,37 +17,6 @@ TAIL_PEOPLE = 20
 """People at least, on average, whose scores the tail is fitted to."""
 REACH = 10
 """How many times smaller than the data's smallest rate the tail is believed."""
-
-
-def order_statistic(scores: ArrayLike, rate: float, weights: ArrayLike | None = None) -> float:
-    """The conformal threshold: the ⌈(1−rate)(n+1)⌉-th smallest of n people's best scores.
-
-    If another person's score is exchangeable with those n (it comes of the same kind of people in
-    the same way), it exceeds this threshold with probability `rate` at most, whatever the scores'
-    distribution (Vovk, Gammerman and Shafer, "Algorithmic Learning in a Random World", 2005).
-
-    Args:
-        scores: `(n,)`, one of each person.
-        rate: wanted, above 0.
-        weights: `(n,)` how often each person counts, whole numbers of sum n; None for once each.
-
-    Returns:
-        The threshold, a similarity that must be *exceeded*; infinity if n people are too few.
-
-    >>> order_statistic([0.1, 0.4, 0.2, 0.3], rate=0.4)  # the third of four
-    0.3
-    >>> order_statistic([0.1, 0.4, 0.2, 0.3], rate=0.1)  # the fifth of four
-    inf
-    """
-    values = np.asarray(scores, np.float64)
-    place = math.ceil((1 - rate) * (len(values) + 1) - 1e-9)
-    if place > len(values):
-        return math.inf
-    order = np.argsort(values)
-    if weights is None:
-        return float(values[order[max(place, 1) - 1]])
-    upto = np.cumsum(np.asarray(weights)[order])
-    return float(values[order[np.searchsorted(upto, max(place, 1) - 0.5)]])
 
 
 @dataclass(frozen=True)
@@ -76,7 +43,7 @@ class Tail:
         return self.start + self.scale / self.shape * math.expm1(-self.shape * math.log(rarer))
 
 
-def fit_tail(scores: ArrayLike, people: int) -> Tail:
+def fit_tail(start: float, scores: Scores, share: float) -> Tail:
     """Fits a tail to the largest scores: peaks over a threshold.
 
     The estimate is that of Zhang and Stephens ("A new and efficient estimation method for the
@@ -84,24 +51,17 @@ def fit_tail(scores: ArrayLike, people: int) -> Tail:
     sample, unlike maximum likelihood, and is closer to the truth in small ones.
 
     Args:
-        scores: `(n,)`; several may be of one person.
-        people: whose they are.
+        start: score that the tail begins at.
+        scores: `(n,)` rising, at least `start`; or as many evenly spaced quantiles of them.
+        share: of all scores that exceed `start`.
 
     Raises:
-        GalleryError: fewer than twice `TAIL_PEOPLE` people, or the largest scores are all equal.
+        GalleryError: the scores are all equal.
     """
-    if people < 2 * TAIL_PEOPLE:
-        raise GalleryError(
-            f"got scores of {people} people, need {2 * TAIL_PEOPLE} or more to fit a tail to"
-        )
-    ordered = np.sort(np.asarray(scores, np.float64))
-    count = math.ceil(max(TAIL, TAIL_PEOPLE / people) * len(ordered))
-    start = float(ordered[-count - 1])
-    exceeding = ordered[-count:] - start
+    exceeding = scores - start
     if exceeding[-1] <= 0 or exceeding[0] < 0:
         raise GalleryError("got largest scores that are all equal, need different ones")
-    scale, shape = _zhang_stephens(exceeding)
-    return Tail(start, count / len(ordered), scale, shape)
+    return Tail(start, share, *_zhang_stephens(exceeding))
 
 
 def _zhang_stephens(exceeding: Scores) -> tuple[float, float]:
@@ -153,6 +113,18 @@ def people_needed(rate: float, size: int) -> int:
         middle = (low + high) // 2
         low, high = (low, middle) if carried(middle, rate, size) else (middle + 1, high)
     return high
+
+
+def largest_size(people: int, rate: float) -> int:
+    """Among how many enrolled people a calibration on so many carries a rate; 0 if among none.
+
+    >>> largest_size(446, 0.01), largest_size(40, 0.01), largest_size(39, 0.01)
+    (10017, 82, 0)
+    """
+    if not carried(people, rate, 1):
+        return 0
+    half = people // 2
+    return max(half, int(half * math.log1p(-rate) / math.log1p(-smallest_rate(people))))
 
 
 def carried(people: int, rate: float, size: int) -> bool:

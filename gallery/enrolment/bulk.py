@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from gait.clip import Clip
-from gait.errors import ConfigError, EncoderError, GaitError
+from gait.errors import ConfigError, EncoderError, GaitError, SubjectDuplicateError
 from gait.quality.quality import Mode
-from gallery.enrolment.duplicates import others_with, refuse_duplicate
+from gallery.enrolment.duplicates import others_with, refuse_duplicate, resemblance
 from gallery.enrolment.sources import Source
 from gallery.enrolment.template_cap import keep_within
 from gallery.gallery import Gallery
@@ -74,6 +74,7 @@ def enrol_sources(
     batch: int = 32,
     cap: int | None = None,
     quality: Mode = Mode.OFF,
+    new_people: bool = False,
     advance: Callable[[int], None] = lambda _: None,
 ) -> Outcome:
     """Enrols every clip that can be read and is not in the gallery yet under this authorisation.
@@ -85,7 +86,9 @@ def enrol_sources(
         authorisation: that allows their enrolment.
         batch: clips embedded and made durable together, at least 1.
         cap: templates of a subject and modality to keep (`template_cap`); None for all.
-        quality: strict refuses a clip that is enrolled under another name; else it is reported.
+        quality: strict refuses a clip that is enrolled under another name, and people whose clips
+            match somebody else; otherwise both are reported.
+        new_people: whomever clips match, do not refuse their people.
         advance: called with a number of clips when they are dealt with.
 
     Raises:
@@ -95,6 +98,16 @@ def enrol_sources(
     if batch < 1:
         raise ConfigError(f"got batches of {batch} clips, need at least 1")
     outcome, waiting, seen = Outcome(), list[Item](), dict[str, str]()
+    mode = Mode.STANDARD if new_people else quality
+
+    def enrol(items: list[Item]) -> None:
+        people = dict[str, list[tuple[Source, Clip, Vector]]]()
+        for usable in embedded(encoder, items, outcome):
+            people.setdefault(usable[0].subject, []).append(usable)
+        for subject, clips in people.items():
+            _enrol(gallery, subject, clips, authorisation, outcome, cap, mode)
+        advance(len(items))
+
     for source in sources:
         try:
             check_name(source.subject)
@@ -117,37 +130,40 @@ def enrol_sources(
             continue
         waiting.append((source, clip))
         if len(waiting) == batch:
-            _enrol(gallery, encoder, waiting, authorisation, outcome, cap)
-            advance(len(waiting))
+            enrol(waiting)
             waiting = []
-    _enrol(gallery, encoder, waiting, authorisation, outcome, cap)
-    advance(len(waiting))
+    enrol(waiting)
     return outcome
 
 
 def _enrol(
     gallery: Gallery,
-    encoder: Encoder,
-    items: list[Item],
+    subject: str,
+    clips: list[tuple[Source, Clip, Vector]],
     authorisation: Authorisation,
     outcome: Outcome,
     cap: int | None,
+    mode: Mode,
 ) -> None:
-    usable = embedded(encoder, items, outcome)
-    for source, clip, embedding in usable:
-        for other in gallery.alike(embedding, clip.modality, source.subject):
-            alike = Alike(source.name, source.subject, other.subject, other.similarity)
-            outcome.alike.append(alike)
-    enrolments = [
-        Enrolment.of(source.subject, clip, embedding, source.name, authorisation)
-        for source, clip, embedding in usable
-    ]
-    if enrolments:
-        gallery.enrol(enrolments)
-        outcome.enrolled += len(enrolments)
-        if cap is not None:
-            subjects = dict.fromkeys(each.subject for each in enrolments)
-            outcome.left += keep_within(gallery, subjects, cap)
+    """Enrols clips of one person, unless they match somebody who is enrolled already."""
+    like = resemblance(gallery, subject, [(clip.modality, vector) for _, clip, vector in clips])
+    try:
+        like.refuse(subject, mode)
+    except SubjectDuplicateError as error:
+        for source, _, _ in clips:
+            outcome.reject(source, error)
+        return
+    for (source, _, _), others in zip(clips, like.by_clip, strict=True):
+        outcome.alike += [Alike(source.name, subject, c.subject, c.similarity) for c in others]
+    gallery.enrol(
+        [
+            Enrolment.of(subject, clip, vector, source.name, authorisation)
+            for source, clip, vector in clips
+        ]
+    )
+    outcome.enrolled += len(clips)
+    if cap is not None:
+        outcome.left += keep_within(gallery, [subject], cap)
 
 
 def embedded(

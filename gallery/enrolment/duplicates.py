@@ -1,10 +1,110 @@
-"""The same clip under two names: one of them is wrong, and both would be found by it."""
+"""One person under two names: the same clip, or clips that match somebody else."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from gait.errors import ClipDuplicateError
+import numpy as np
+
+from gait.errors import ClipDuplicateError, GalleryError, SubjectDuplicateError
+from gait.modality import Modality
 from gait.quality.quality import Mode
-from gallery.gallery import Gallery
+from gallery.decision.decision import USUAL, Policy
+from gallery.gallery import Found, Gallery
+from gallery.template import Candidate, Vector
+
+Embedded = tuple[Modality, Vector]
+"""A clip's modality and embedding."""
+
+
+@dataclass(frozen=True)
+class Resemblance:
+    """Whom a person's clips match who is enrolled under another name.
+
+    Args:
+        by_clip: for each clip, those whom it matches, the most similar first.
+        person: whom the clips match taken together, and more than their own person; None if nobody.
+    """
+
+    by_clip: list[list[Candidate]]
+    person: Candidate | None
+
+    def refuse(self, subject: str, mode: Mode) -> None:
+        """Refuses a person's clips that match somebody else, if the mode is strict.
+
+        Args:
+            subject: whom the clips are said to show.
+            mode: of enrolments.
+
+        Raises:
+            SubjectDuplicateError: the mode is strict, and there is such a person.
+        """
+        if self.person is not None and mode is Mode.STRICT:
+            other, similarity = self.person.subject, self.person.similarity
+            raise SubjectDuplicateError(
+                f"got clips of {subject!r} that match {other!r}, who is enrolled already "
+                f"(similarity {similarity:.4f}): if they are one person, enrol the clips under "
+                "that name or merge the two people; if they are two, say that this is a new person",
+                others=[other],
+            )
+
+
+def resemblance(
+    gallery: Gallery, subject: str, clips: Sequence[Embedded], policy: Policy = USUAL
+) -> Resemblance:
+    """Searches for clips that are about to be enrolled: perhaps one person, enrolled twice.
+
+    A clip alone matches a stranger as often as the policy allows, so people who send many clips
+    would often be refused. Taken together, clips match a person if their similarities exceed the
+    thresholds of a match on average, which happens to strangers less often than for one clip.
+
+    Args:
+        gallery: who is enrolled.
+        subject: whose clips they are; need not be enrolled.
+        clips: of that person.
+        policy: how often strangers may be called somebody.
+
+    Returns:
+        Nobody where nothing can be decided.
+
+    Raises:
+        GalleryError, CalibrationError: as `Gallery.search`.
+    """
+    found = [gallery.search(embedding, modality, policy) for modality, embedding in clips]
+    by_clip = [_others(each, subject) for each in found]
+    best = dict[str, Candidate]()
+    for other in sorted((c for some in by_clip for c in some), key=lambda c: c.similarity):
+        best[other.subject] = other
+    if not best:
+        return Resemblance(by_clip, None)
+    least = np.array([_least(each) for each in found])
+    margins = {name: _mean_margin(gallery, name, clips, least) for name in (*best, subject)}
+    name = max(best, key=lambda each: margins[each])
+    together = margins[name] >= max(0.0, margins[subject])
+    return Resemblance(by_clip, best[name] if together else None)
+
+
+def _others(found: Found, subject: str) -> list[Candidate]:
+    least = _least(found)
+    return [c for c in found.candidates if c.subject != subject and c.similarity >= least]
+
+
+def _least(found: Found) -> float:
+    thresholds = found.decision.thresholds
+    return np.inf if thresholds is None else thresholds.match.similarity
+
+
+def _mean_margin(
+    gallery: Gallery,
+    name: str,
+    clips: Sequence[Embedded],
+    least: np.ndarray[tuple[int], np.dtype[np.float64]],
+) -> float:
+    """By how much clips exceed their thresholds on average; −∞ if there is nobody of that name."""
+    try:
+        similarities = [gallery.compare(e, name, probe=probe).similarity for probe, e in clips]
+    except GalleryError:
+        return -np.inf
+    return float(np.mean(similarities - least))
 
 
 def others_with(gallery: Gallery, subject: str, digest: str) -> list[str]:

@@ -44,7 +44,7 @@ def labelled_clips(
             outcome.reject(source, error)
         if waiting and (len(waiting) == batch or place == len(sources)):
             for one, clip, embedding in embedded(encoder, waiting, outcome):
-                found.append((one.subject, _walk_of(one), str(clip.modality), embedding))
+                found.append((one.subject, walk_of(one), str(clip.modality), embedding))
             waiting = []
         advance(1)
     if not found:
@@ -55,7 +55,7 @@ def labelled_clips(
     )
 
 
-def _walk_of(source: Source) -> str:
+def walk_of(source: Source) -> str:
     """The walk that a clip was taken on: its folder in a tree, else its file."""
     parts = Path(source.name).parts
     return parts[1] if len(parts) == 4 else Path(source.name).stem

@@ -116,8 +116,12 @@ class Client:
         expires: datetime,
         modality: Modality | None = None,
         forward: Forward = Forward.PLUS_X,
+        new_person: bool = False,
     ) -> Enrolled:
-        """Enrols clip files of one person; `expires` has a time zone."""
+        """Enrols clip files of one person; `expires` has a time zone.
+
+        With `new_person` the clips are not refused, whomever they match.
+        """
         if expires.tzinfo is None:
             raise ConfigError("the expiry has no time zone")
         fields = _given(
@@ -125,6 +129,7 @@ class Client:
             expires=expires.isoformat(),
             modality=modality,
             forward=forward,
+            new_person="true" if new_person else None,
         )
         path = f"{_subject(gallery, subject)}/templates"
         return _as(Enrolled, self._post(path, fields, [("clips", clip) for clip in clips]))

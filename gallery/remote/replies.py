@@ -21,7 +21,7 @@ class Probe:
 
 @dataclass(frozen=True)
 class Match:
-    """An enrolled person; `similarity` is -1..1, larger is closer."""
+    """An enrolled person; the larger `similarity`, the closer."""
 
     subject: str
     similarity: float

@@ -4,7 +4,7 @@ The index says where to look. Similarities are inner products with embeddings fr
 decrypted, so they are the same to the bit whatever the index is and however late.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -15,12 +15,15 @@ from gallery.index.codes import codes_of
 from gallery.index.interface import Index
 from gallery.record.reading import RecordReader
 from gallery.record.sealing import Held, Row
+from gallery.search.cohort import Cohort
 from gallery.search.expiry import has_expired
 from gallery.search.fusion import WIDER, Fusion
 from gallery.template import Candidate, Vector
 
 COMPARED = 64
 """Templates, at least, that are compared exactly with a probe (docs/gallery.md)."""
+KNOWN = 200_000
+"""Templates of which a process remembers what is taken off their similarities."""
 _EACH = 2
 """Templates, at least, for each subject wanted."""
 _GROWTH = 1.5
@@ -30,10 +33,40 @@ often the list grows."""
 
 
 class Rated(NamedTuple):
-    """A template and its exact similarity to the probe, -1..1."""
+    """A template and its exact similarity to the probe."""
 
     row: Row
     similarity: float
+
+
+@dataclass(frozen=True)
+class Normaliser:
+    """Takes off what everybody has of a similarity, see `gallery.search.cohort`.
+
+    Args:
+        cohort: of the bundle.
+        modality: of the probe.
+        known: of a template, by id and the probe's modality, what is taken off for it. Shared by
+            all searches of a process, since it never changes: ids are not used again.
+    """
+
+    cohort: Cohort
+    modality: Modality
+    known: dict[tuple[int, Modality], float]
+
+    def shares(
+        self, probe: Vector, rows: Sequence[Row], embeddings: Sequence[Vector]
+    ) -> Iterator[float]:
+        """What is taken off the similarity of a probe to each template."""
+        own = {seen_by: self.cohort.share(probe, seen_by) for seen_by in Modality}
+        for row, embedding in zip(rows, embeddings, strict=True):
+            share = self.known.get((row.id, self.modality))
+            if share is None:
+                if len(self.known) >= KNOWN:
+                    self.known.clear()
+                share = self.cohort.share(np.asarray(embedding), self.modality)
+                self.known[row.id, self.modality] = share
+            yield own[Modality(row.modality)] + share
 
 
 @dataclass(frozen=True)
@@ -46,6 +79,7 @@ class Identification:
         probe: embedding `(dimension,)` float32.
         modality: of the templates to search; None for both.
         now: seconds since 1970; what has expired by then is not found.
+        normaliser: of similarities; None to leave them as they are.
     """
 
     record: RecordReader
@@ -53,6 +87,7 @@ class Identification:
     probe: Vector
     modality: Modality | None
     now: int
+    normaliser: Normaliser | None = None
 
     def among_all(self, top_k: int, fusion: Fusion) -> list[Candidate]:
         """The `top_k` enrolled subjects most like the probe, the most similar first."""
@@ -77,6 +112,9 @@ class Identification:
         if not rows:
             return []
         similarities = similarities_to(self.probe, embeddings).tolist()
+        if self.normaliser is not None:
+            shares = self.normaliser.shares(self.probe, rows, embeddings)
+            similarities = [s - share for s, share in zip(similarities, shares, strict=True)]
         return [Rated(row, s) for row, s in zip(rows, similarities, strict=True)]
 
     def _valid(self, row: Row) -> bool:

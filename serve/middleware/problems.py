@@ -36,6 +36,7 @@ STATUS: dict[type[errors.GaitError], HTTPStatus] = {
     errors.GalleryExistsError: HTTPStatus.CONFLICT,
     errors.ContractMismatchError: HTTPStatus.CONFLICT,
     errors.SubjectNotFoundError: HTTPStatus.NOT_FOUND,
+    errors.SubjectDuplicateError: HTTPStatus.CONFLICT,
     errors.TemplateNotFoundError: HTTPStatus.NOT_FOUND,
     errors.TransferError: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.GalleryEmptyError: HTTPStatus.CONFLICT,

@@ -4,7 +4,7 @@ from functools import partial
 from http import HTTPStatus
 from typing import Annotated
 
-from fastapi import APIRouter, File, UploadFile
+from fastapi import APIRouter, File, Form, UploadFile
 from fastapi.responses import JSONResponse
 
 from gait.errors import TemplateNotFoundError
@@ -60,13 +60,22 @@ async def add(
     g: GalleryPath,
     subject: SubjectPath,
     clips: Annotated[list[UploadFile], File(description=f"One or several: {CLIP_FILE}")],
+    new_person: Annotated[
+        bool,
+        Form(
+            description="The person is not enrolled under another name: do not refuse the clips, "
+            "whomever they match."
+        ),
+    ] = False,
 ) -> EnrolReply | JSONResponse:
     """Enrols clips as templates of a person, who need not be enrolled yet.
 
     Clips that cannot be used are listed with the reason; the others are enrolled together. If none
-    can be used the reply is 422, with the same list.
+    can be used the reply is 422, with the same list. With keys that may identify, a person whose
+    clips match somebody else is refused in the mode `strict` (`gallery.subject_duplicate`): enrol
+    the clips under that name, merge the two, or send `new_person`.
     """
-    person = Person(g, subject, f"api request {call.request_id}", authorisation)
+    person = Person(g, subject, f"api request {call.request_id}", authorisation, new_person)
     call.use.clips = await read_clips(call.service, clips)
     call.use.note(detail=authorisation.reference)
     outcome = await enrol(
@@ -77,13 +86,14 @@ async def add(
         call.stages,
         compare=Scope.IDENTIFY in call.caller.scopes,
     )
-    if not outcome.templates:
-        return none_usable(call.request_id, outcome.rejected)
-    call.use.note(
-        templates=tuple(id_ for id_, _ in outcome.templates.values()), revision=outcome.revision
-    )
     others = [other for some in outcome.alike.values() for other in some]
-    call.use.saw(others, outcome.revision)
+    call.use.saw(others, outcome.revision or None)
+    if not outcome.templates:
+        if others:  # whom the refusal names; records keep candidates of what was done only
+            names = ", ".join(dict.fromkeys(each.subject for each in others))
+            call.use.note(detail=f"{authorisation.reference}; the clips match {names}")
+        return none_usable(call.request_id, outcome.rejected)
+    call.use.note(templates=tuple(id_ for id_, _ in outcome.templates.values()))
     audit_id = await call.use.done()
     return EnrolReply(
         request_id=call.request_id,

@@ -2,12 +2,12 @@
 
 from typing import Annotated
 
-import numpy as np
 from fastapi import APIRouter, File, Form, UploadFile
 
 from gait.decode import Decoded
 from gallery.decision.decision import Decision, Searched, decide
 from gallery.gallery import Found, Gallery
+from gallery.search.cohort import similarity_of
 from gallery.template import Candidate, Vector
 from serve.access.scopes import Guarded, Scope, needs
 from serve.audit.record import Action
@@ -60,7 +60,8 @@ async def verify(
         call.use.known.pop("gallery", None)
         readings = [reading, Reading(other_modality, reading.forward)]
         (probe, second), (one, two) = await _embedded(call, readings)
-        similarity = float(np.dot(one, two))
+        cohort, modality = call.service.cohort, probe.clip.modality
+        similarity = similarity_of(cohort, (modality, one), (second.clip.modality, two))
         decision = _of_two_clips(call, probe, second, similarity)
     else:
         assert subject is not None

@@ -30,7 +30,11 @@ NextCursor = Annotated[
     str | None, Field(description="Give it as `cursor` for the next page; null on the last.")
 ]
 Similarity = Annotated[
-    float, Field(description="Mean over parts of the cosine, −1..1; larger is closer.")
+    float,
+    Field(
+        description="Mean over parts of the cosine, less what a cohort has of it where the model's "
+        "bundle has one; larger is closer."
+    ),
 ]
 Undecided = Annotated[
     str | None, Field(description="Why `decision` is null; null where there is a decision.")

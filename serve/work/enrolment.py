@@ -5,10 +5,15 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from gait.decode import Decoded
-from gait.errors import ClipDuplicateError, GaitError
+from gait.errors import ClipDuplicateError, GaitError, SubjectDuplicateError
 from gait.quality.quality import Mode
 from gallery.decision.decision import Policy
-from gallery.enrolment.duplicates import others_with, refuse_duplicate
+from gallery.enrolment.duplicates import (
+    Resemblance,
+    others_with,
+    refuse_duplicate,
+    resemblance,
+)
 from gallery.enrolment.template_cap import keep_within
 from gallery.gallery import Gallery
 from gallery.template import (
@@ -32,12 +37,14 @@ class Person:
         subject: the person's name or number.
         source: where the clips came from, in words for people.
         authorisation: that allows it.
+        new: not to be refused, whomever the clips match.
     """
 
     gallery: str
     subject: str
     source: str
     authorisation: Authorisation
+    new: bool = False
 
 
 @dataclass
@@ -81,7 +88,8 @@ async def enrol(
         files: the clips.
         reading: how they are read.
         stages: how long each took.
-        compare: also say whom else they match, which is a search.
+        compare: also find out whom else they match, which is a search. In the mode `strict` a
+            person who matches another is refused.
 
     Raises:
         GalleryNotFoundError: there is no such gallery.
@@ -95,15 +103,22 @@ async def enrol(
     duplicates = await service.on(person.gallery, partial(_single, person.subject, clips, mode))
     embedded = await _embed(service, clips, stages)
     outcome = Enrolled(rejected=embedded.rejected, duplicates=duplicates)
-    if embedded.embeddings:
-        if compare:
-            look = partial(_alike, person, embedded, service.settings.policy, stages)
-            outcome.alike = await service.on(person.gallery, look)
-        task = partial(_stored, person, embedded, stages, service.settings.max_templates)
-        ids, outcome.erased, outcome.revision = await service.on(person.gallery, task)
-        stored = [clip for clip, _ in embedded.embeddings.values()]
-        pairs = zip(embedded.embeddings, ids, stored, strict=True)
-        outcome.templates = {position: (id_, clip) for position, id_, clip in pairs}
+    if not embedded.embeddings:
+        return outcome
+    if compare:
+        look = partial(_resemblance, person, embedded, service.settings.policy, stages)
+        like = await service.on(person.gallery, look)
+        pairs = zip(embedded.embeddings, like.by_clip, strict=True)
+        outcome.alike = {position: others for position, others in pairs if others}
+        try:
+            like.refuse(person.subject, Mode.STANDARD if person.new else mode)
+        except SubjectDuplicateError as error:
+            outcome.rejected |= dict.fromkeys(embedded.embeddings, error)
+            return outcome
+    task = partial(_stored, person, embedded, stages, service.settings.max_templates)
+    ids, outcome.erased, outcome.revision = await service.on(person.gallery, task)
+    stored = zip(ids, (clip for clip, _ in embedded.embeddings.values()), strict=True)
+    outcome.templates = dict(zip(embedded.embeddings, stored, strict=True))
     return outcome
 
 
@@ -123,15 +138,12 @@ async def _embed(service: Service, clips: Clips, stages: Stages) -> Embedded:
     return Embedded({position: (clip, row) for (position, clip), row in pairs}, clips.rejected)
 
 
-def _alike(
+def _resemblance(
     person: Person, embedded: Embedded, policy: Policy, stages: Stages, gallery: Gallery
-) -> dict[int, list[Candidate]]:
+) -> Resemblance:
+    clips = [(clip.clip.modality, vector) for clip, vector in embedded.embeddings.values()]
     with stages.stage("search"):
-        found = {
-            position: gallery.alike(embedding, decoded.clip.modality, person.subject, policy)
-            for position, (decoded, embedding) in embedded.embeddings.items()
-        }
-    return {position: others for position, others in found.items() if others}
+        return resemblance(gallery, person.subject, clips, policy)
 
 
 def _single(subject: str, clips: Clips, mode: Mode, gallery: Gallery) -> dict[int, list[str]]:

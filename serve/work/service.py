@@ -39,6 +39,7 @@ from gallery.gallery import Gallery
 from gallery.network.encoder import Encoder
 from gallery.network.session import CPU
 from gallery.record.master_key import MasterKey
+from gallery.search.cohort import Cohort, bundle_cohort
 from gallery.template import Matrix
 from serve.audit.log import AuditLog
 from serve.middleware.body import client, while_present
@@ -90,6 +91,7 @@ class Service:
         lock: of the data folder, released with the service.
         embedder: runs the network; None for `encoder` itself.
         decider: decides by the model's calibration; None where the bundle has none.
+        cohort: normalises similarities of two clips; None where the bundle has none.
     """
 
     def __init__(
@@ -101,8 +103,9 @@ class Service:
         lock: FileLock,
         embedder: Embedder | None = None,
         decider: Decider | None = None,
+        cohort: Cohort | None = None,
     ) -> None:
-        self.decider = decider
+        self.decider, self.cohort = decider, cohort
         self.encoder, self.galleries, self.settings = encoder, galleries, settings
         self.audit, self.metrics, self.drain = audit, Metrics(), Drain()
         self._health = HealthMonitor()
@@ -148,7 +151,8 @@ class Service:
             with galleries.use(settings.gallery) as gallery:
                 gallery.refresh()
             opened.pop_all()  # `close` does it from here on
-        return cls(encoder, galleries, settings, audit, lock, embedder, decider)
+        cohort = bundle_cohort(bundle)
+        return cls(encoder, galleries, settings, audit, lock, embedder, decider, cohort)
 
     def close(self) -> None:
         """Gives up reading, embeds what waits, and closes the galleries and the data folder."""

@@ -31,6 +31,7 @@ from gait.modality import Modality
 from gallery.gallery import Gallery
 from gallery.opening import create_gallery, open_gallery
 from gallery.record import clock
+from gallery.search.cohort import bundle_cohort
 from gallery.search.fusion import DEFAULT, Fusion, subject_similarity
 from gallery.template import Authorisation, Candidate, Enrolment
 from tests import servers
@@ -38,6 +39,7 @@ from tests.galleries import (
     AUTHORISATION,
     DIMENSION,
     TINY,
+    bundle_with_cohort,
     enrolment,
     enrolments,
     other_bundle,
@@ -165,6 +167,39 @@ def test_modalities_and_subjects_can_be_searched_apart(gallery: Gallery) -> None
     for nobody in ([], ["nobody"]):
         assert gallery.identify(camera, subjects=nobody) == []
     assert gallery.identify(camera, subjects=["b"], modality=Modality.SILHOUETTE) == []
+
+
+def test_normalised_similarities_are_the_same_to_the_bit_on_all_engines(
+    place: Place, tmp_path: Path
+) -> None:
+    """Each is what it is said to be, computed one by one: so it depends on no engine."""
+    bundle = bundle_with_cohort(tmp_path / "bundle")
+    cohort = bundle_cohort(bundle)
+    assert cohort is not None
+    vectors = random_embeddings(60)
+    kinds = [Modality.SILHOUETTE, Modality.RANGE_VIEW]
+    people = [enrolment(f"p{i % 20}", v, kinds[i // 20 % 2]) for i, v in enumerate(vectors)]
+    with create_gallery(place.location, bundle, index=place.proposes) as gallery:
+        gallery.enrol(people)
+        for number, probe in enumerate(random_embeddings(4, seed=5)):
+            seen_by = kinds[number % 2]
+            expected = {}
+            for name in {person.subject for person in people}:
+                own = [person for person in people if person.subject == name]
+                values = [
+                    float(np.einsum("nd,d->n", each.embedding[np.newaxis], probe)[0])
+                    - (cohort.share(probe, each.modality) + cohort.share(each.embedding, seen_by))
+                    for each in own
+                ]
+                expected[name] = subject_similarity(DEFAULT, values, [e.modality for e in own])
+            for _ in range(2):  # what is taken off is remembered
+                found = gallery.search(probe, seen_by, top_k=20).candidates
+                assert {c.subject: c.similarity for c in found} == expected
+            first = found[0]
+            assert gallery.verify(probe, seen_by, first.subject).candidates == [first]
+            raw = gallery.identify(probe, top_k=20)
+            assert {c.subject: c.similarity for c in raw} != expected
+        gallery.drop_index()
 
 
 @on_each_record

@@ -106,7 +106,7 @@ BODIES = {
     "/v1/verify": "modality forward gallery purpose clip subject other other_modality "
     "gallery_modality",
     "/v1/embed": "modality forward purpose clips",
-    f"{S}/templates": "modality forward authorisation expires clips",
+    f"{S}/templates": "modality forward authorisation expires clips new_person",
 }
 
 

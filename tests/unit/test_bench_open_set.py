@@ -17,19 +17,27 @@ def test_rates_are_measured_on_people_who_did_not_calibrate(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = tmp_path / f"embeddings-{Manifest.load(TINY).contract}.npz"
-    np.savez(file, **vars(labelled(150, clips=2)))
+    clips = labelled(150, clips=2)
+    np.savez(file, **{name: getattr(clips, name) for name in bench.open_set.COLUMNS})
     command = ["bench.open_set", "--bundle", str(TINY), "--dataset", "none", "--out", str(tmp_path)]
-    command += ["--calibration-people", "60", "--templates", "2", "--draws", "4", "--threads", "1"]
+    command += ["--calibration-people", "60", "--templates", "2", "--threads", "1"]
     monkeypatch.setattr(sys, "argv", command)
     bench.open_set.main()
     assert "silhouette  mixed" in capsys.readouterr().out
     facts = json.loads((tmp_path / "open_set.json").read_text("utf-8"))
     assert (facts["calibration"]["people"], facts["measured_people"]) == (60, 90)
     rows = [row for row in facts["rows"] if row["templates"] == 2 and row["target"] == 0.1]
-    assert {row["size"] for row in rows} == {10, 20, 40, 80}
-    assert sum(row["low"] - 5 <= 10 <= row["high"] + 5 for row in rows) >= len(rows) - 2
+    inside = [row for row in rows if row["size"] < 90]
+    assert {row["size"] for row in inside} == {10, 20, 40, 80}
+    assert sum(row["both_hold"] for row in inside) >= len(inside) - 4
+    assert all(row["both_low"] <= row["low"] <= row["realised"] for row in inside)
+    beyond = [row for row in rows if row["size"] == 160]
+    assert beyond
+    assert all(row["realised"] is None and row["source"] == "tail" for row in beyond)
+    assert all(0 <= row["fnir"] <= 100 for row in beyond)
     refused = [row for row in facts["rows"] if row["target"] == 0.001 and row["size"] == 80]
     assert refused
     assert all(row["realised"] is None and row["best_fnir"] >= 0 for row in refused)
-    assert (tmp_path / "open_set.png").read_bytes().startswith(b"\x89PNG")
+    for name in ("trade_off", "sizes", "realised", "templates_and_quality"):
+        assert (tmp_path / f"{name}.png").read_bytes().startswith(b"\x89PNG")
     assert set(facts["found_by_sensor"]["silhouette"]) == {"silhouette", "range_view"}

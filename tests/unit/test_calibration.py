@@ -5,17 +5,15 @@ import pytest
 
 from gait.errors import CalibrationError
 from gait.modality import Modality
+from gait.open_set import fpir
 from gallery.decision.calibration import Calibration
 from gallery.decision.fitting import (
     Compared,
     LabelledClips,
-    _thresholds,
     calibrate,
     compared,
     sizes,
 )
-from gallery.decision.open_set import fpir
-from gallery.decision.tail import order_statistic
 from tests.walking_people import labelled
 
 CONTRACT = "c" * 32
@@ -50,7 +48,8 @@ def test_a_threshold_keeps_its_rate_on_people_never_seen(
     realised = fpir(best[:, size - 1], threshold.similarity)
     assert threshold.low <= threshold.similarity <= threshold.high
     low, high = fpir(best[:, size - 1], [threshold.high, threshold.low])
-    assert low - 0.02 <= rate <= high + 0.02
+    assert low - 0.02 <= rate <= high + 0.03  # one more stranger of 120 is counted
+    assert threshold.low < threshold.high
     assert 0.3 * rate < realised < 2 * rate
 
 
@@ -106,17 +105,11 @@ def test_too_few_people_are_refused() -> None:
 def test_one_sensor_alone_calibrates_its_own_pair() -> None:
     clips = labelled(45)
     kept = clips.modalities == Modality.RANGE_VIEW
-    one = LabelledClips(*(values[kept] for values in vars(clips).values()))
+    one = clips.only(kept)
     calibration = made(one)
     assert {(p.probe, p.enrolled) for p in calibration.pairs} == {("range_view", "range_view")}
     with pytest.raises(CalibrationError, match="no silhouette clips of people enrolled by mixed"):
         calibration.pair(PROBE, "mixed", 1)
-
-
-def test_a_threshold_is_the_mean_of_the_order_statistics_of_the_draws() -> None:
-    best = np.random.default_rng(2).random((3, 50))
-    (found,) = _thresholds(best, np.array([0.1]), np.ones(50))
-    assert found == pytest.approx(np.mean([order_statistic(row, 0.1) for row in best]))
 
 
 def test_probes_are_of_other_walks_than_templates() -> None:

@@ -13,9 +13,11 @@ from gait.cli import run
 from gait.modality import Modality
 from gallery import build, expire, identify, info, keys, remove
 from gallery import list as listing
-from gallery.opening import create_gallery
+from gallery.decision.fitting import calibrate
+from gallery.opening import create_gallery, open_gallery
 from gallery.record import clock
 from tests.galleries import AUTHORISED, TINY, other_bundle, walk
+from tests.walking_people import labelled
 
 pytestmark = pytest.mark.serving
 
@@ -167,6 +169,23 @@ def test_list_remove_and_info(built: Path, command: Run) -> None:
     assert (facts["subjects"], facts["silhouettes"], facts["range_views"]) == (3, 3, 3)
     assert facts["trained_on"] == "simulated people"
     assert facts["contract"] in command(info, "--gallery", built)[1]
+    assert facts["calibration"].startswith("none: similarities only rank people")
+
+
+def test_info_says_whose_calibration_decides_and_what(built: Path, command: Run) -> None:
+    with open_gallery(built) as gallery:
+        made = calibrate(
+            labelled(60, clips=2), contract=gallery.contract, simulated=True, data="site 7"
+        )
+        gallery.set_calibration(made)
+        size = 2 * gallery.counts().subjects
+    facts = json.loads(command(info, "--gallery", built, "--json")[1])
+    assert facts["calibration"] == "the gallery's, on 60 simulated people of site 7"
+    assert facts["calibration_sha256"] == made.sha256
+    assert facts["decides_at_fpir_0.01"] == "among up to 183 people"
+    threshold = made.pair(Modality.SILHOUETTE, "mixed", 1).threshold(0.01, size)
+    assert facts["decides_silhouette"].startswith(f"match from {threshold.similarity:.4f}, ")
+    assert f"in a gallery of {size}; this gallery's own" in facts["decides_silhouette"]
 
 
 def test_a_list_of_nobody_is_a_head_alone(tmp_path: Path, command: Run) -> None:

@@ -14,10 +14,12 @@ from tests.packs import write_pack
 from tests.training_setup import tiny_config
 from train.data.pack import Pack, Record
 from train.data.split import split_people
-from train.embed import Embeddings
+from train.dataset_layouts import layout_named
+from train.embed import Embeddings, by_modality
 from train.loop.learner import Machine
 from train.loop.training_run import TrainingRun
 from train.protocols.result import ProtocolResult
+from train.report.open_set import draw_open_set, missed, open_searches, open_set_html
 from train.report.plots import CMC_RANKS, cmc_curves, draw_losses
 from train.report.results import evaluate_run, score
 from train.report.strips import BORDER, GREEN, GREY, RED, framed, retrieval_strips, to_png
@@ -135,6 +137,39 @@ def test_cmc_curves_rise_to_everybody(
         assert values[8] == 100, "nine people are all found by rank 9"
 
 
+def test_strangers_are_counted_as_by_a_naive_loop(
+    records: list[Record], embeddings: Embeddings
+) -> None:
+    layout = layout_named("sustech1k")
+    searches = open_searches(records, by_modality(embeddings), layout)
+    assert list(searches) == [f"{probe} → {gallery}" for probe, gallery in DIRECTIONS]
+    one = searches["silhouette → range_view"]
+    assert one.size == 8
+    people = sorted({r.subject for r in records})
+    probes = [i for i, r in enumerate(records) if layout.is_probe(r)]
+    own, others = [], []
+    for i in probes:
+        found = {}
+        for person in people:
+            walks = [
+                j
+                for j, r in enumerate(records)
+                if layout.in_gallery(r) and r.subject == person and r.view != records[i].view
+            ]
+            far = cosine(embeddings.silhouette[[i]], embeddings.range_view[walks])[0]
+            found[person] = np.mean(np.sort(1 - far)[-2:])
+        own.append(found.pop(records[i].subject))
+        others.append(max(found.values()))
+    assert one.own == pytest.approx(own, abs=1e-6)
+    assert one.others == pytest.approx(others, abs=1e-6)
+    threshold = sorted(others)[-int(0.2 * len(others))]
+    lost = [a <= max(b, threshold) for a, b in zip(own, others, strict=True)]
+    assert missed(one, 0.2)[0] == pytest.approx(np.mean(lost), abs=1.5 / len(own))
+    page = open_set_html(searches)
+    assert "takes 100 people" in page
+    assert draw_open_set(searches).startswith(PNG)
+
+
 @pytest.mark.parametrize("steps", [0, 1, 250])
 def test_losses_are_drawn_however_few(steps: int) -> None:
     rows = [{"iteration": i, "lr": 0.1, "total": 1 / (i + 1), "ce": 0.5} for i in range(steps)]
@@ -151,7 +186,7 @@ def test_a_run_ends_with_results_curves_and_a_page_of_its_own(pack: Pack, tmp_pa
     assert (tmp_path / "cmc.png").read_bytes().startswith(PNG)
     page = (tmp_path / "report.html").read_text()
     links = re.findall(r"\b(?:src|href)=[\"'](.*?)[\"']", page)
-    assert len(links) == 2 + 2 * 6
+    assert len(links) == 3 + 2 * 6
     assert all(link.startswith("data:image/png;base64,") for link in links)
     assert not re.search(r"@import|url\(|<script|<link", page)
     assert "<strong>simulated</strong>" in page

@@ -7,9 +7,11 @@ import pytest
 from prometheus_client import generate_latest
 
 from gait.modality import Modality
+from gallery.decision.fitting import calibrate
 from tests import clip_files as files
 from tests import services
 from tests.services import AUTHORISATION, PURPOSE, add, identify, probe
+from tests.walking_people import labelled
 
 pytestmark = pytest.mark.serving
 
@@ -72,6 +74,34 @@ def test_the_same_clip_under_another_name(tmp_path: Path) -> None:
     (rejected,) = strict.json()["rejected"]
     assert rejected["code"] == "clip.duplicate"
     assert "'p1'" in rejected["detail"]
+
+
+def test_a_person_under_another_name(tmp_path: Path) -> None:
+    """A clip that is nearly the same; the calibration is of people who differ far more."""
+    other = files.npz(frames=files.walker()[:-1])
+    with services.opened(tmp_path, **DEFAULTS) as service, services.client(service) as client:
+        assert add(client, "p1", [WALK]).status_code == 201
+        calibration = calibrate(
+            labelled(40, clips=1), contract=service.encoder.contract, simulated=True, data="none"
+        )
+        with service.galleries.use("default") as within:
+            within.set_calibration(calibration)
+        strict = add(client, "p2", [other])
+        record = client.get("/v1/audit", params={"action": "enrol"}).json()["records"][-1]
+        reply = client.post(
+            "/v1/galleries/default/subjects/p2/templates",
+            files={"clips": ("clip", other)},
+            data=AUTHORISATION | {"new_person": "true"},
+        )
+    assert strict.status_code == 422
+    (rejected,) = strict.json()["rejected"]
+    assert rejected["code"] == "gallery.subject_duplicate"
+    assert "'p1'" in rejected["detail"]
+    assert "merge" in rejected["detail"]
+    assert (record["outcome"], record["candidates"]) == ("refused", [])
+    assert record["detail"].endswith("the clips match p1"), "whom the caller was told is kept"
+    assert reply.status_code == 201
+    assert [each["subject"] for each in reply.json()["alike"]] == ["p1"]
 
 
 def test_standard_enrols_and_reports_it(tmp_path: Path) -> None:

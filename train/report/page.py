@@ -13,8 +13,10 @@ from gait.metrics import Distance
 from train.checkpoint import Checkpoint
 from train.data.dataset_layout import Embedded
 from train.data.pack import Pack, Record
+from train.dataset_layouts import layout_named
 from train.protocols.result import ProtocolResult
 from train.report.metrics_log import read_metrics
+from train.report.open_set import draw_open_set, open_searches, open_set_html
 from train.report.plots import draw_losses
 from train.report.strips import Strip, retrieval_strips, searched, to_png
 from train.report.summary import direction, summary_html
@@ -56,6 +58,7 @@ def write_report(
         f"modality; trained on {len(checkpoint.classes)} others for {checkpoint.iteration} "
         f"of {config.optim.iterations} iterations."
     )
+    searches = open_searches(records, embeddings, layout_named(pack.layout))
     template = Template(files("train.report").joinpath("page.html").read_text("utf-8"))
     page = template.substitute(
         title=html.escape(f"DiffCrossGait: {config.name}"),
@@ -64,6 +67,8 @@ def write_report(
         summary=summary_html(result),
         cmc=_inline(cmc),
         losses=_inline(draw_losses(list(read_metrics(metrics)))),
+        strangers=open_set_html(searches),
+        open_set=_inline(draw_open_set(searches)),
         strips="\n".join(_strips(pack, records, embeddings, result.distance)),
         table=html.escape(result.table()),
         config=html.escape(yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)),

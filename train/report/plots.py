@@ -48,7 +48,7 @@ def draw_cmc(result: ProtocolResult) -> bytes:
         axes.grid(alpha=0.3)
     both[0].set_ylabel("people found, %")
     both[1].legend(loc="lower right", title="probe → gallery")
-    return _png(figure)
+    return png(figure)
 
 
 def draw_losses(rows: Sequence[Mapping[str, Any]]) -> bytes:
@@ -73,10 +73,11 @@ def draw_losses(rows: Sequence[Mapping[str, Any]]) -> bytes:
     if steps:
         figure.legend(loc="outside right center", fontsize="small")
     axes.grid(alpha=0.3)
-    return _png(figure)
+    return png(figure)
 
 
-def _png(figure: Figure) -> bytes:
+def png(figure: Figure) -> bytes:
+    """A figure as a PNG picture."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=110)
     return buffer.getvalue()

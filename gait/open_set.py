@@ -4,12 +4,12 @@ A probe is *mated* if its person is enrolled. A result is positive if its simila
 threshold. All rates are shares, 0..1; those of a search belong to the size of its gallery.
 """
 
-from collections.abc import Callable
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from gait.errors import GalleryError
+from gait.errors import EvaluationError
 
 Scores = NDArray[np.float64]
 
@@ -107,11 +107,11 @@ def over_people(
         Mean, lower and upper end.
 
     Raises:
-        GalleryError: there is no outcome.
+        EvaluationError: there is no outcome.
     """
     values = np.asarray(outcomes, np.float64)
     if not values.size:
-        raise GalleryError("got no outcomes, need those of one person or more")
+        raise EvaluationError("got no outcomes, need those of one person or more")
     names, whose = np.unique(np.asarray(people), return_inverse=True)
     sums = np.bincount(whose, values, len(names))
     counts = np.bincount(whose, minlength=len(names)).astype(np.float64)
@@ -126,27 +126,38 @@ def over_people(
     return float(values.mean()), float(low), float(high)
 
 
+def interval(rate: float, deviation: float, people: int) -> tuple[float, float]:
+    """The 95 % interval of a rate that is known with a standard deviation.
+
+    Wilson's score interval for as many independent outcomes as give that deviation: it stays within
+    0 and 1, and does not end at once where the rate is small.
+
+    Args:
+        rate: 0..1.
+        deviation: of it.
+        people: whom it was measured on; where nobody or everybody errs, as many outcomes.
+
+    >>> [round(end, 4) for end in interval(0.1, 0.03, 100)]  # as of 100 outcomes
+    [0.0552, 0.1744]
+    """
+    count = rate * (1 - rate) / deviation**2 if deviation > 0 and 0 < rate < 1 else people
+    z = 1.959964
+    middle = (rate + z**2 / (2 * count)) / (1 + z**2 / count)
+    half = z / (1 + z**2 / count) * np.sqrt(rate * (1 - rate) / count + z**2 / (4 * count**2))
+    return float(max(middle - half, 0)), float(min(middle + half, 1))
+
+
+@lru_cache(maxsize=8)
 def resample(people: int, times: int, seed: int) -> Scores:
     """How often each person is drawn in each of some resamples: `(times, people)`."""
     rng = np.random.default_rng(seed)
     return rng.multinomial(people, np.full(people, 1 / people), times).astype(np.float64)
 
 
-def at_rate(rate: Callable[[Scores], Scores], thresholds: ArrayLike, wanted: float) -> float:
-    """The lowest of some thresholds at which a falling rate is at most `wanted`.
-
-    >>> at_rate(lambda t: fpir([0.2, 0.5, 0.6, 0.9], t), [0.5, 0.7, 0.95], 0.25)
-    0.7
-    """
-    rising = np.sort(np.asarray(thresholds, np.float64))
-    enough = np.flatnonzero(rate(rising) <= wanted)
-    return float(rising[enough[0]]) if len(enough) else float("inf")
-
-
 def _at_least(values: ArrayLike, thresholds: ArrayLike) -> Scores:
     """The share of the values that are at least each threshold."""
     ordered = np.sort(np.asarray(values, np.float64).ravel())
     if not ordered.size:
-        raise GalleryError("got no similarities, need one or more")
+        raise EvaluationError("got no similarities, need one or more")
     below = np.searchsorted(ordered, np.asarray(thresholds, np.float64), side="left")
     return np.asarray(1 - below / ordered.size)
