@@ -19,7 +19,8 @@ CAMERA, LIDAR = Modality
 
 def cohort_of(people: int = 19, dimension: int = DIMENSION) -> Cohort:
     rng = np.random.default_rng(3)
-    return Cohort.of({m: rng.normal(size=(people, dimension)) for m in Modality})[0]
+    drawn = {m: rng.normal(size=(people, dimension)).astype(np.float32) for m in Modality}
+    return Cohort.of(drawn)[0]
 
 
 def test_what_is_taken_off_is_that_of_a_naive_loop() -> None:
