@@ -101,6 +101,13 @@ def test_refused_with_its_reason(name: str, reason: str) -> None:
         decoded(name)
 
 
+def test_every_handed_file_has_its_test() -> None:
+    here = Path(__file__).read_text("utf-8")
+    files = [path.name for path in FOLDER.iterdir() if path.suffix != ".md"]
+    assert len(files) > 30
+    assert [name for name in files if f'"{name}"' not in here] == []
+
+
 def test_columns_are_found(clouds: NDArray[np.uint8]) -> None:
     assert decoded("clouds_4_columns.zip").assumed["bin_columns"] == "4 of float32"
     found = decoded("clouds_5_columns.zip")
