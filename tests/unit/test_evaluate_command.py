@@ -4,6 +4,7 @@ import io
 import json
 import sys
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -22,12 +23,29 @@ from train.loop.learner import Machine
 from train.loop.training_run import LAST, TrainingRun
 from train.protocols.result import ProtocolResult
 
+Call = Callable[..., str]
+Scored = Callable[..., ProtocolResult]
 
-def call(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
-    monkeypatch.setattr(sys, "argv", ["evaluate", *map(str, arguments)])
-    with pytest.raises(SystemExit) as exit_:
-        gait.cli.run(command)
-    return int(exit_.value.code or 0)
+
+@pytest.fixture
+def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Call:
+    """Runs the command; what it printed, or if it fails with code 1 what it complains of."""
+
+    def run(*arguments: object, fails: bool = False) -> str:
+        monkeypatch.setattr(sys, "argv", ["evaluate", *map(str, arguments)])
+        with pytest.raises(SystemExit) as exit_:
+            gait.cli.run(command)
+        assert int(exit_.value.code or 0) == fails
+        said = capsys.readouterr()
+        return said.err if fails else said.out
+
+    return run
+
+
+@pytest.fixture
+def scored(call: Call) -> Scored:
+    """Runs the command; the result."""
+    return lambda *arguments: ProtocolResult.from_json(call(*arguments, "--bootstrap", 5, "--json"))
 
 
 @pytest.fixture
@@ -46,26 +64,16 @@ def embeddings(tmp_path: Path) -> Path:
     return path
 
 
-def test_prints_a_table_and_compares(
-    embeddings: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
+def test_prints_a_table_and_compares(embeddings: Path, tmp_path: Path, call: Call) -> None:
     kept = tmp_path / "result.json"
     arguments = (embeddings, "--bootstrap", 20, "--simulated", "--out", kept)
-    assert call(monkeypatch, *arguments) == 0
-    assert "SUSTech1K protocol, simulated" in capsys.readouterr().out
-    assert call(monkeypatch, *arguments, "--against", kept) == 0
-    assert "[+0.0, +0.0]" in capsys.readouterr().out
+    assert "SUSTech1K protocol, simulated" in call(*arguments)
+    assert "[+0.0, +0.0]" in call(*arguments, "--against", kept)
 
 
-def test_prints_json(
-    embeddings: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_prints_json(embeddings: Path, call: Call) -> None:
     arguments = (embeddings, "--protocol", "freegait", "--gallery", "complement", "--json")
-    assert call(monkeypatch, *arguments, "--bootstrap", 5) == 0
-    content = json.loads(capsys.readouterr().out)
+    content = json.loads(call(*arguments, "--bootstrap", 5))
     assert content["protocol"] == "FreeGait"
     assert "OpenGait" in content["gallery_rule"]
 
@@ -84,36 +92,23 @@ DAMAGED = npz(zipfile.ZIP_DEFLATED).replace(npz(zipfile.ZIP_DEFLATED)[44:54], b"
 
 
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04 broken", b"text", npz(), DAMAGED])
-def test_other_files_end_with_one_line(
-    content: bytes,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
+def test_other_files_end_with_one_line(content: bytes, tmp_path: Path, call: Call) -> None:
     path = tmp_path / "embeddings.npz"
     path.write_bytes(content)
-    assert call(monkeypatch, path) == 1
-    assert capsys.readouterr().err.startswith("error [evaluation.invalid]")
+    assert call(path, fails=True).startswith("error [evaluation.invalid]")
 
 
-def test_missing_arrays_and_pickles_are_named(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_missing_arrays_and_pickles_are_named(tmp_path: Path, call: Call) -> None:
     path = tmp_path / "embeddings.npz"
     np.savez(path, silhouette=np.zeros((1, 1, 1)))
-    assert call(monkeypatch, path) == 1
-    assert "'subjects'" in capsys.readouterr().err
+    assert "'subjects'" in call(path, fails=True)
     np.savez(path, subjects=np.array(["ann"]))
-    assert call(monkeypatch, path) == 1
-    assert "'range_view'" in capsys.readouterr().err
+    assert "'range_view'" in call(path, fails=True)
     np.savez(path, silhouette=np.array([{}], dtype=object))
-    assert call(monkeypatch, path) == 1
-    assert "need an .npz of plain arrays" in capsys.readouterr().err
+    assert "need an .npz of plain arrays" in call(path, fails=True)
     np.save(tmp_path / "one.npy", np.zeros(3))
-    assert call(monkeypatch, tmp_path / "one.npy") == 1
-    assert "single array" in capsys.readouterr().err
-    assert call(monkeypatch, tmp_path / "none.npz") == 1
-    assert "storage.failed" in capsys.readouterr().err
+    assert "single array" in call(tmp_path / "one.npy", fails=True)
+    assert "storage.failed" in call(tmp_path / "none.npz", fails=True)
 
 
 @pytest.fixture(scope="module")
@@ -131,74 +126,50 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory, pack: Path) -> Path:
     return folder / LAST
 
 
-def scored(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *arguments: object
-) -> ProtocolResult:
-    assert call(monkeypatch, *arguments, "--bootstrap", 5, "--json") == 0
-    return ProtocolResult.from_json(capsys.readouterr().out)
-
-
 def test_a_checkpoint_is_scored_by_either_protocol_gallery_and_distance(
-    checkpoint: Path,
-    pack: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    checkpoint: Path, pack: Path, scored: Scored
 ) -> None:
     given = (checkpoint, "--pack", pack)
-    own = scored(monkeypatch, capsys, *given)
+    own = scored(*given)
     assert (own.protocol, own.simulated) == ("SUSTech1K", True)
     assert own.distance is Distance.EUCLIDEAN, "it was not centred"
-    cosine = scored(monkeypatch, capsys, *given, "--distance", "cosine")
+    cosine = scored(*given, "--distance", "cosine")
     assert (cosine.distance, cosine.rows) == (Distance.COSINE, own.rows)
-    listed = scored(monkeypatch, capsys, *given, "--protocol", "freegait")
-    rest = scored(monkeypatch, capsys, *given, "--protocol", "freegait", "--gallery", "complement")
+    listed = scored(*given, "--protocol", "freegait")
+    rest = scored(*given, "--protocol", "freegait", "--gallery", "complement")
     assert listed.protocol == rest.protocol == "FreeGait"
     assert "GALLERY_SET" in listed.gallery_rule
     assert listed.rows != rest.rows, "the gallery matters"
 
 
 def test_embeddings_that_it_writes_are_scored_alike(
-    checkpoint: Path,
-    pack: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    checkpoint: Path, pack: Path, tmp_path: Path, scored: Scored
 ) -> None:
     kept = tmp_path / "kept.npz"
-    first = scored(monkeypatch, capsys, checkpoint, "--pack", pack, "--embeddings", kept)
-    again = scored(monkeypatch, capsys, kept, "--distance", "euclidean", "--simulated")
+    first = scored(checkpoint, "--pack", pack, "--embeddings", kept)
+    again = scored(kept, "--distance", "euclidean", "--simulated")
     assert again == first
 
 
 def test_a_report_of_a_checkpoint_is_written_where_it_is_wanted(
-    checkpoint: Path,
-    pack: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    checkpoint: Path, pack: Path, tmp_path: Path, scored: Scored
 ) -> None:
     folder = tmp_path / "report"
-    result = scored(monkeypatch, capsys, checkpoint, "--pack", pack, "--report", folder)
+    result = scored(checkpoint, "--pack", pack, "--report", folder)
     kept = ProtocolResult.from_json((folder / "results.json").read_bytes())
     assert [row.scores for row in kept.rows] == [row.scores for row in result.rows]
     page = (folder / "report.html").read_text()
     assert page.index("Rank-1 %, euclidean distance") < page.index("Rank-1 %, cosine distance")
 
 
-def test_what_does_not_go_together_is_said(
-    embeddings: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert call(monkeypatch, embeddings, "--pack", embeddings.parent) == 1
-    assert "need a checkpoint" in capsys.readouterr().err
-    assert call(monkeypatch, embeddings, "--protocol", "sustech") == 1
-    assert "did you mean 'sustech1k'?" in capsys.readouterr().err
+def test_what_does_not_go_together_is_said(embeddings: Path, call: Call) -> None:
+    assert "need a checkpoint" in call(embeddings, "--pack", embeddings.parent, fails=True)
+    assert "did you mean 'sustech1k'?" in call(embeddings, "--protocol", "sustech", fails=True)
 
 
-def test_embeddings_of_one_modality_are_scored_within_it(
-    embeddings: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_embeddings_of_one_modality_are_scored_within_it(embeddings: Path, scored: Scored) -> None:
     arrays = dict(np.load(embeddings))
     del arrays["range_view"]
     np.savez(embeddings, **arrays)
-    result = scored(monkeypatch, capsys, embeddings)
+    result = scored(embeddings)
     assert {row.key[:2] for row in result.rows} == {(Modality.SILHOUETTE, Modality.SILHOUETTE)}
