@@ -26,14 +26,18 @@ class Browser:
         self._asks, self._says = asks, os.fdopen(says, "rb", buffering=0)
         self._number, self._read = 0, b""
         self._session: dict[str, str] = {}
+        self._reached: set[tuple[str, str]] = set()
 
     def open(self, address: str) -> None:
         """Opens a page, in which `run` then runs."""
-        target = self._ask("Target.createTarget", url=address)["targetId"]
+        target = self._ask("Target.createTarget", url="about:blank")["targetId"]
         attached = self._ask("Target.attachToTarget", targetId=target, flatten=True)
         self._session = {"sessionId": attached["sessionId"]}
-        loaded = "new Promise(done => document.readyState === 'complete' ? done() : onload = done)"
-        self.run(loaded)
+        self._ask("Page.enable")
+        self._ask("Page.setLifecycleEventsEnabled", enabled=True)
+        loader = self._ask("Page.navigate", url=address)["loaderId"]
+        while (loader, "load") not in self._reached:
+            self._next()
 
     def run(self, script: str) -> Any:
         """What an expression gives, once its promise is kept."""
@@ -63,7 +67,10 @@ class Browser:
             assert piece, "the browser has ended"
             self._read += piece
         message, _, self._read = self._read.partition(b"\0")
-        return json.loads(message)
+        told = json.loads(message)
+        if told.get("method") == "Page.lifecycleEvent":
+            self._reached.add((told["params"]["loaderId"], told["params"]["name"]))
+        return told
 
 
 @contextmanager
