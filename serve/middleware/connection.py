@@ -21,7 +21,8 @@ _HANDLES = 65536
 class Connection(H11Protocol):
     """HTTP/1.1 that closes connections which cost more than they bring.
 
-    - One whose request head does not get finished in time.
+    - One whose request head does not get finished in time, or whose body does not after its
+      request was answered.
     - One that sends its body in tiny chunks: h11 reads 0.3 MB of them a second, and nobody else is
       served meanwhile.
     - When there are `most` already, the one that has waited longest for a head.
@@ -47,9 +48,9 @@ class Connection(H11Protocol):
             longest.transport.close()
 
     def data_received(self, data: bytes) -> None:
-        """Goes on waiting only while the head is not there."""
+        """Goes on waiting while the head is not there, or the rest of a body that nobody reads."""
         super().data_received(data)
-        if self.conn.their_state is h11.IDLE:
+        if self.conn.their_state is h11.IDLE or self.conn.our_state is h11.DONE:
             self._wait()
         else:
             self._wait_no_more()

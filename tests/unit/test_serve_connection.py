@@ -4,8 +4,9 @@ import asyncio
 import resource
 import socket
 import threading
+import time
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing, suppress
 from http.client import HTTPResponse
 
 import pytest
@@ -14,12 +15,16 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.types import Receive, Scope, Send
 
+from serve.middleware import connection
 from serve.middleware.connection import CHUNK_BYTES, CHUNKS, Connection, allow_connections
 
 pytestmark = pytest.mark.serving
 
 
 async def _length(scope: Scope, receive: Receive, send: Send) -> None:
+    if scope["path"] == "/refused":
+        await PlainTextResponse("no", 401)(scope, receive, send)
+        return
     body = await Request(scope, receive).body()
     await PlainTextResponse(f"got {len(body)}")(scope, receive, send)
 
@@ -43,9 +48,13 @@ def _opened(port: int) -> socket.socket:
 def _answer(client: socket.socket, *chunks: bytes) -> str:
     framed = b"".join(b"%x\r\n%b\r\n" % (len(chunk), chunk) for chunk in (*chunks, b""))
     client.sendall(b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n" + framed)
-    reply = HTTPResponse(client)
-    reply.begin()
-    return f"{reply.status} {reply.read().decode()}"
+    return _reply(client)
+
+
+def _reply(client: socket.socket) -> str:
+    with closing(HTTPResponse(client)) as reply:
+        reply.begin()
+        return f"{reply.status} {reply.read().decode()}"
 
 
 def test_a_body_in_chunks_of_usual_size_is_read(port: int) -> None:
@@ -71,6 +80,27 @@ def test_who_waits_longest_makes_room(port: int, monkeypatch: pytest.MonkeyPatch
                 assert _answer(client, b"x") == "200 got 1"
         assert [each.recv(1) for each in idle[:15]] == [b""] * 15
         assert _answer(idle[-1], b"x") == "200 got 1"
+
+
+def test_a_body_that_nobody_reads_keeps_no_connection(
+    port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "HEAD_SECONDS", 1.0)
+    with _opened(port) as client:
+        client.sendall(b"POST /refused HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n")
+        assert _reply(client) == "401 no"
+        began = time.monotonic()
+        with suppress(ConnectionError):
+            while time.monotonic() - began < 8:
+                client.sendall(b"x")
+                time.sleep(0.2)
+        assert time.monotonic() - began < 5
+    with _opened(port) as client:  # one that is sent to its end is read over
+        client.sendall(b"POST /refused HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\n12")
+        time.sleep(0.2)
+        client.sendall(b"345")
+        assert _reply(client) == "401 no"
+        assert client.recv(1) == b"", "and closed when nothing follows"
 
 
 def test_half_of_the_handles_are_for_connections(monkeypatch: pytest.MonkeyPatch) -> None:
