@@ -16,6 +16,8 @@ from serve.middleware.problems import PRIVATE
 from serve.work.metrics import Metrics
 
 log = logging.getLogger("serve")
+_METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
+"""Others are counted and logged as one: a client may send a new one with each request."""
 
 
 class RequestLog:
@@ -43,7 +45,7 @@ class RequestLog:
             await self.app(scope, receive, noted)
         finally:
             route = getattr(scope.get("route"), "path", "unmatched")
-            method = scope["method"] if route != "unmatched" else "any"
+            method = scope["method"] if scope["method"] in _METHODS else "any"
             self.metrics.requests.labels(method, route, status).inc()
             took = 1e3 * (time.perf_counter() - started)
             who = f"{_address(scope)} key {scope['state'].get('claimed', 'none')}"

@@ -79,3 +79,23 @@ def test_only_forms_with_files_may_be_large(kind: bytes) -> None:
     assert _send(large, None, OTHERS * 2, kind) == (413, 2)
     assert _send(large, b"65537", OTHERS * 2, kind) == (413, 0)
     assert _send([b"x" * 11], None, 10, kind) == (413, 1)
+
+
+@pytest.mark.parametrize(
+    ("charset", "status"),
+    [
+        ("", 200),
+        ("; charset=utf-8", 200),
+        ('; Charset="UTF-8"', 200),
+        ("; charset=utf8; x=y", 200),
+        ("; charset=punycode", 400),
+        ("; charset=utf-8; charset=punycode", 400),
+        ("; charset=punycode; charset=utf-8", 400),
+        ("; charset*=utf-8''punycode", 400),
+        ("; charset = punycode", 400),
+        ("; charset=utf-8x", 400),
+    ],
+)
+def test_bodies_are_utf_8(charset: str, status: int) -> None:
+    """One megabyte in punycode takes Python two minutes, in which nobody else is served."""
+    assert _send([b"x"], None, 10, FORM + charset.encode()) == (status, status == 200)

@@ -86,6 +86,22 @@ def test_an_address_that_a_header_gives_cannot_forge_lines(
     assert _lines(caplog)[-1].endswith(f" ms {shown} key none")
 
 
+def test_methods_that_nobody_knows_are_counted_as_one(
+    service: Service, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Each label of the metrics is kept in memory for ever."""
+    client = services.client(service)
+    caplog.set_level(logging.INFO, logger="serve")
+    for number in range(5):
+        for path in ("/healthz", "/v1/identify", "/nowhere"):
+            assert client.request(f"NEW{number}", path).status_code in (404, 405)
+    counted = [
+        line for line in client.get("/metrics").text.splitlines() if "requests_total" in line
+    ]
+    assert sum('method="any"' in line for line in counted) == 3
+    assert "NEW" not in "".join(counted) + caplog.text
+
+
 def test_not_ready_while_nothing_can_be_recorded(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
