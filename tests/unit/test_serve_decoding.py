@@ -226,7 +226,7 @@ def test_those_who_used_little_are_read_first() -> None:
         time.sleep(3)
         began = time.monotonic()
         assert pool.read(b"spin 0.4", "honest").result(PATIENCE).value
-        assert time.monotonic() - began < 3
+        assert time.monotonic() - began < 10
         assert not any(each.done() for each in hogs), "they wait, and are not refused"
 
 
@@ -235,7 +235,7 @@ def test_each_file_of_one_client_gets_its_turn() -> None:
     with opened(workers=1, slow=1, seconds=30, patience=60) as pool:
         hostile = [pool.read(b"stubborn 60") for _ in range(3)]
         time.sleep(0.5)
-        assert pool.read(b"sleep 0.4").result(5).value
+        assert pool.read(b"sleep 0.4").result(15).value
         assert not any(each.done() for each in hostile), "they wait, and are not refused"
 
 
@@ -266,9 +266,10 @@ def test_what_waits_is_bounded_and_one_client_cannot_fill_it() -> None:
 
 def test_what_waits_too_long_is_given_up() -> None:
     with opened(workers=1, slow=1, seconds=30, patience=1) as pool:
-        reading = [pool.read(b"stubborn 60") for _ in range(3)]
-        with pytest.raises(DeadlineError):
-            reading[2].result(PATIENCE)
+        reading = [pool.read(b"stubborn 60") for _ in range(4)]
+        _await(lambda: sum(each.done() for each in reading) == 3)  # one is being read
+        ended = [each.exception(0) for each in reading if each.done()]
+        assert [type(each) for each in ended] == [DeadlineError] * 3
 
 
 def test_closing_waits_for_no_file() -> None:
