@@ -144,8 +144,7 @@ def _request(document: dict[str, Any], place: Place, value: Any) -> Sent:
     elif kind == "form":
         files = [name for name in schema["properties"] if name in FILES - {"other"}]
         sent.body = _multipart(fields, files)
-        # The parts say how they are encoded, so that what is no UTF-8 arrives as well.
-        sent.type = "multipart/form-data; boundary=BOUNDARY; charset=utf-7"
+        sent.type = "multipart/form-data; boundary=BOUNDARY"
     return sent
 
 
@@ -155,7 +154,7 @@ def _encoded(value: Any) -> str:
 
 def _multipart(fields: dict[str, Any], files: list[str]) -> bytes:
     parts = [
-        (f'name="{name}"', str(value).encode("utf-7", "surrogatepass"))
+        (f'name="{name}"', str(value).encode("utf-8", "surrogatepass"))
         for name, value in fields.items()
     ]
     clip = services.probe(0, Modality.SILHOUETTE)
