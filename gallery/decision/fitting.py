@@ -265,7 +265,8 @@ def _thresholds(found: Strangers, rates: Scores) -> Scores:
     share = max(TAIL, TAIL_PEOPLE / found.people)
     tail = fit_tail(*found.highest(share, math.ceil(share * found.people)), share)
     beyond = np.array([tail.threshold(rate) for rate in rates])
-    return np.maximum.accumulate(np.where(np.isinf(told), beyond, told))
+    carried = np.isfinite(told) & (rates * (found.people + 1) >= 1 - 1e-9)
+    return np.maximum.accumulate(np.where(carried, told, beyond))
 
 
 def _ends(found: Strangers, rates: Scores, thresholds: Scores) -> tuple[Scores, Scores]:
