@@ -53,7 +53,8 @@ class LabelledClips:
 
     def normalised(self, cohort: Cohort | None) -> "LabelledClips":
         """The same clips, their similarities normalised by a cohort, if there is one."""
-        return replace(self, shares=None if cohort is None else cohort.shares(self.embeddings))
+        shares = None if cohort is None else cohort.shares(self.modalities, self.embeddings)
+        return replace(self, shares=shares)
 
     def only(self, kept: NDArray[np.bool_]) -> "LabelledClips":
         """Some of the clips."""

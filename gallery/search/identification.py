@@ -58,13 +58,14 @@ class Normaliser:
         self, probe: Vector, rows: Sequence[Row], embeddings: Sequence[Vector]
     ) -> Iterator[float]:
         """What is taken off the similarity of a probe to each template."""
-        own = {str(seen_by): self.cohort.share(probe, seen_by) for seen_by in Modality}
+        own = {str(m): self.cohort.share(self.modality, probe, m) for m in Modality}
         for row, embedding in zip(rows, embeddings, strict=True):
             share = self.known.get(row.id)
             if share is None:
                 if len(self.known) >= KNOWN:
                     self.known.clear()
-                share = self.known[row.id] = self.cohort.share(embedding, self.modality)
+                share = self.cohort.share(Modality(row.modality), embedding, self.modality)
+                self.known[row.id] = share
             yield own[row.modality] + share
 
 
