@@ -126,7 +126,7 @@ class Gallery:
     def __init__(self, record: Record, index: Index, bundle: Path | None) -> None:
         self._record, self._index, self._bundle = record, index, bundle
         self._known: _Known | None = None
-        self._shares = dict[tuple[int, Modality], float]()
+        self._shares: dict[Modality, dict[int, float]] = {modality: {} for modality in Modality}
 
     def close(self) -> None:
         """Lets go of everything that is held. No method may be called afterwards."""
@@ -575,7 +575,7 @@ class Gallery:
         probe = checked_probe(embedding, self.dimension)
         normaliser = None
         if seen_by is not None and self.cohort is not None:
-            normaliser = Normaliser(self.cohort, seen_by, self._shares)
+            normaliser = Normaliser(self.cohort, seen_by, self._shares[seen_by])
         return Identification(self._record, self._index, probe, modality, clock.now(), normaliser)
 
 

@@ -53,7 +53,8 @@ class LabelledClips:
 
     def normalised(self, cohort: Cohort | None) -> "LabelledClips":
         """The same clips, their similarities normalised by a cohort, if there is one."""
-        return replace(self, shares=None if cohort is None else cohort.shares(self.embeddings))
+        shares = None if cohort is None else cohort.shares(self.modalities, self.embeddings)
+        return replace(self, shares=shares)
 
     def only(self, kept: NDArray[np.bool_]) -> "LabelledClips":
         """Some of the clips."""
@@ -265,7 +266,8 @@ def _thresholds(found: Strangers, rates: Scores) -> Scores:
     share = max(TAIL, TAIL_PEOPLE / found.people)
     tail = fit_tail(*found.highest(share, math.ceil(share * found.people)), share)
     beyond = np.array([tail.threshold(rate) for rate in rates])
-    return np.maximum.accumulate(np.where(np.isinf(told), beyond, told))
+    carried = np.isfinite(told) & (rates * (found.people + 1) >= 1 - 1e-9)
+    return np.maximum.accumulate(np.where(carried, told, beyond))
 
 
 def _ends(found: Strangers, rates: Scores, thresholds: Scores) -> tuple[Scores, Scores]:

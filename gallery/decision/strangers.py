@@ -59,13 +59,25 @@ class Strangers:
     def thresholds(self, rates: Scores) -> Scores:
         """The conformal thresholds for rates, to be exceeded; infinity where people are too few.
 
-        Whoever comes next counts as one more who exceeds it, in every gallery: so the rate is kept
-        on average over people of the same kind (Angelopoulos et al., "Conformal risk control",
-        2022). With one gallery it is the ⌈(1−rate)(n+1)⌉-th smallest of n people's best scores.
+        Whoever comes next counts as one more, who exceeds it in as many galleries as the worst of
+        those seen (Angelopoulos et al., "Conformal risk control", 2022, with the largest loss seen
+        in place of the largest possible one). With one gallery and one probe each it is the
+        ⌈(1−rate)(n+1)⌉-th smallest of n people's best scores.
         """
-        allowed = rates * (self.people + 1) - 1 + 1e-9
-        places = np.searchsorted(np.cumsum(self.chances), allowed, side="right")
-        return np.where(allowed < 0, np.inf, self.scores[places.clip(max=len(self.scores) - 1)])
+        exceeding = np.cumsum(self.chances) - self.chances + self._worst()
+        places = np.searchsorted(exceeding, rates * (self.people + 1) + 1e-9, side="right") - 1
+        return np.where(places < 0, np.inf, self.scores[places])
+
+    def _worst(self) -> Scores:
+        """The largest share of galleries in which one person reaches each score."""
+        whose = self.whose[self.probe]
+        order = np.argsort(whose, kind="stable")
+        upto = np.cumsum(self.chances[order])
+        first = np.searchsorted(whose[order], whose[order])
+        before = np.concatenate([[0.0], upto])[first]
+        shares = np.empty_like(upto)
+        shares[order] = upto - before
+        return np.maximum.accumulate(shares)
 
     def deviation(self, threshold: float) -> float:
         """The standard deviation of `fpir` over people, as strangers and as those enrolled.

@@ -3,7 +3,8 @@
 Some embeddings are near to very many others ("hubs"), and strangers are mostly taken for those. How
 near is learned from a cohort of people who are neither enrolled nor searched for, kept in the model
 bundle. With p a probe, t a template and r(x) the mean similarity of x to the people of the cohort
-who are most like it, as the other one's sensor sees them, the similarity is p·t − λ(r(p) + r(t)).
+who are most like it, as the other one's sensor sees them, the similarity is p·t − λ(r(p) + r(t)),
+and a little less between clips of one sensor.
 
 Conneau et al., "Word translation without parallel data", 2018, call it CSLS; AS-norm in speaker
 verification divides by deviations as well, which was worse here (results/trials.md).
@@ -27,6 +28,9 @@ WEIGHT: Final = 0.3
 """λ."""
 NEAREST: Final = 10
 """People of the cohort over whom the mean is taken."""
+SAME_SENSOR: Final = 0.03
+"""Taken off between clips of one sensor, which are more alike: or people whom the other sensor
+enrolled would be harder to find beside them."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,26 +74,28 @@ class Cohort:
         unit /= np.linalg.norm(unit, axis=2, keepdims=True)
         return cls(dict(zip(Modality, unit, strict=True)), hashlib.sha256(file).hexdigest())
 
-    def share(self, embedding: Vector, seen_by: Modality) -> float:
-        """What is taken off the similarity of an embedding to one of a sensor.
+    def share(self, modality: Modality, embedding: Vector, other: Modality) -> float:
+        """What is taken off the similarity of an embedding to one of a sensor, for its part.
 
         The same to the bit whatever is computed beside it.
 
         Args:
+            modality: of the embedding.
             embedding: `(dimension,)` float32.
-            seen_by: modality of what it is compared with.
+            other: modality of what it is compared with.
         """
-        similar = np.einsum("nd,d->n", self.people[seen_by], embedding)
+        similar = np.einsum("nd,d->n", self.people[other], embedding)
         nearest = np.sort(np.partition(similar, -NEAREST)[-NEAREST:]).astype(np.float64)
-        return WEIGHT * float(nearest.mean())
+        return WEIGHT * float(nearest.mean()) + (modality == other) * SAME_SENSOR / 2
 
-    def shares(self, embeddings: Matrix) -> NDArray[np.float64]:
+    def shares(self, modalities: NDArray[np.str_], embeddings: Matrix) -> NDArray[np.float64]:
         """What is taken off similarities of many embeddings: `(n, 2)`, to each modality."""
         found = []
         for modality in Modality:
             similar = embeddings @ self.people[modality].T
             nearest = np.partition(similar, -NEAREST, axis=1)[:, -NEAREST:]
-            found.append(WEIGHT * nearest.astype(np.float64).mean(axis=1))
+            same = (modalities == modality) * SAME_SENSOR / 2
+            found.append(WEIGHT * nearest.astype(np.float64).mean(axis=1) + same)
         return np.stack(found, axis=1)
 
 
@@ -101,7 +107,7 @@ def similarity_of(
     similarity = float(np.dot(a, b))
     if cohort is None:
         return similarity
-    return similarity - cohort.share(a, second) - cohort.share(b, first)
+    return similarity - cohort.share(first, a, second) - cohort.share(second, b, first)
 
 
 def bundle_cohort(bundle: Path) -> Cohort | None:

@@ -23,7 +23,7 @@ from gallery.template import Candidate, Vector
 COMPARED = 64
 """Templates, at least, that are compared exactly with a probe (docs/gallery.md)."""
 KNOWN = 200_000
-"""Templates of which a process remembers what is taken off their similarities."""
+"""Templates of which a process remembers what is taken off, for probes of each modality."""
 _EACH = 2
 """Templates, at least, for each subject wanted."""
 _GROWTH = 1.5
@@ -46,27 +46,27 @@ class Normaliser:
     Args:
         cohort: of the bundle.
         modality: of the probe.
-        known: of a template, by id and the probe's modality, what is taken off for it. Shared by
-            all searches of a process, since it never changes: ids are not used again.
+        known: of a template, by its id, what is taken off for it. Shared by all searches of a
+            process by probes of this modality: it never changes, and ids are not used again.
     """
 
     cohort: Cohort
     modality: Modality
-    known: dict[tuple[int, Modality], float]
+    known: dict[int, float]
 
     def shares(
         self, probe: Vector, rows: Sequence[Row], embeddings: Sequence[Vector]
     ) -> Iterator[float]:
         """What is taken off the similarity of a probe to each template."""
-        own = {seen_by: self.cohort.share(probe, seen_by) for seen_by in Modality}
+        own = {str(m): self.cohort.share(self.modality, probe, m) for m in Modality}
         for row, embedding in zip(rows, embeddings, strict=True):
-            share = self.known.get((row.id, self.modality))
+            share = self.known.get(row.id)
             if share is None:
                 if len(self.known) >= KNOWN:
                     self.known.clear()
-                share = self.cohort.share(np.asarray(embedding), self.modality)
-                self.known[row.id, self.modality] = share
-            yield own[Modality(row.modality)] + share
+                share = self.cohort.share(Modality(row.modality), embedding, self.modality)
+                self.known[row.id] = share
+            yield own[row.modality] + share
 
 
 @dataclass(frozen=True)

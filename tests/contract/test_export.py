@@ -39,6 +39,7 @@ from gait.variant import Variant
 from gallery.decision.decision import bundle_calibration
 from gallery.network.encoder import Encoder
 from gallery.network.session import Device
+from gallery.search.cohort import bundle_cohort
 from tests.data.make_tiny_bundle import CONFIG, every_variant, save_tiny_checkpoint
 from tests.galleries import TINY, random_embeddings, walk
 from tests.packs import write_pack
@@ -77,8 +78,9 @@ def test_a_bundle_carries_a_calibration_of_enough_test_people(
     bundle: Path, checkpoint: Path, tmp_path: Path
 ) -> None:
     assert bundle_calibration(bundle) is None, "five people tell nothing"
+    assert bundle_cohort(bundle) is None, "six people are not everybody"
     out = tmp_path / "calibrated"
-    pack = write_pack(tmp_path / "pack", test=40)
+    pack = write_pack(tmp_path / "pack", train=22, test=40)
     manifest = exporting.export_bundle(checkpoint, out, Order(pack=pack))
     calibration = bundle_calibration(out)
     assert calibration is not None
@@ -88,6 +90,10 @@ def test_a_bundle_carries_a_calibration_of_enough_test_people(
         "calibration.json",
         Manifest.load(bundle).contract,
     )
+    cohort = bundle_cohort(out)
+    assert cohort is not None
+    assert all(people.shape == (22, manifest.dimension) for people in cohort.people.values())
+    assert (manifest.cohort, calibration.cohort) == ("cohort.npy", cohort.sha256)
     path = out / "calibration.json"
     path.write_text(path.read_text("utf-8").replace('"people":40', '"people":99'), "utf-8")
     with pytest.raises(BundleTamperedError):

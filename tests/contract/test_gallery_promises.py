@@ -188,7 +188,10 @@ def test_normalised_similarities_are_the_same_to_the_bit_on_all_engines(
                 own = [person for person in people if person.subject == name]
                 values = [
                     float(np.einsum("nd,d->n", each.embedding[np.newaxis], probe)[0])
-                    - (cohort.share(probe, each.modality) + cohort.share(each.embedding, seen_by))
+                    - (
+                        cohort.share(seen_by, probe, each.modality)
+                        + cohort.share(each.modality, each.embedding, seen_by)
+                    )
                     for each in own
                 ]
                 expected[name] = subject_similarity(DEFAULT, values, [e.modality for e in own])

@@ -7,10 +7,24 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import bench.decision_cost
 import bench.open_set
 from gait.manifest import Manifest
-from tests.galleries import TINY
+from tests.galleries import TINY, bundle_with_cohort
 from tests.walking_people import labelled
+
+
+def test_what_a_decision_costs_is_measured_with_a_cohort(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bundle = bundle_with_cohort(tmp_path / "bundle")
+    command = ["bench.decision_cost", "--bundle", str(bundle), "--people", "50", "--searches", "3"]
+    monkeypatch.setattr(sys, "argv", [*command, "--json"])
+    bench.decision_cost.main()
+    facts = json.loads(capsys.readouterr().out)
+    assert facts["cohort"] == 24
+    assert set(facts["milliseconds"]) == {"plain", "normalised", "decided"}
+    assert facts["more"]["plain"] == 0
 
 
 def test_rates_are_measured_on_people_who_did_not_calibrate(

@@ -10,7 +10,7 @@ from gait.modality import Modality
 from gallery.decision.decision import bundle_calibration
 from gallery.decision.fitting import calibrate, compared
 from gallery.opening import create_gallery
-from gallery.search.cohort import NEAREST, WEIGHT, Cohort, bundle_cohort, similarity_of
+from gallery.search.cohort import NEAREST, SAME_SENSOR, WEIGHT, Cohort, bundle_cohort, similarity_of
 from tests.galleries import DIMENSION, TINY, bundle_with_cohort, random_embeddings
 from tests.walking_people import labelled
 
@@ -26,14 +26,19 @@ def cohort_of(people: int = 19, dimension: int = DIMENSION) -> Cohort:
 def test_what_is_taken_off_is_that_of_a_naive_loop() -> None:
     cohort = cohort_of()
     embeddings = random_embeddings(5)
-    for place, modality in enumerate(Modality):
-        for embedding, shares in zip(embeddings, cohort.shares(embeddings), strict=True):
-            similar = sorted(float(sum(row * embedding)) for row in cohort.people[modality])
+    kinds = np.array([CAMERA, LIDAR, LIDAR, CAMERA, LIDAR])
+    for place, other in enumerate(Modality):
+        found = cohort.shares(kinds, embeddings)
+        for kind, embedding, shares in zip(kinds, embeddings, found, strict=True):
+            similar = sorted(float(sum(row * embedding)) for row in cohort.people[other])
             expected = WEIGHT * sum(similar[-NEAREST:]) / NEAREST
-            assert cohort.share(embedding, modality) == pytest.approx(expected, abs=1e-6)
+            expected += SAME_SENSOR / 2 if kind == other else 0
+            assert cohort.share(Modality(kind), embedding, other) == pytest.approx(
+                expected, abs=1e-6
+            )
             assert shares[place] == pytest.approx(expected, abs=1e-6)
     one, two = embeddings[:2]
-    expected = one @ two - cohort.share(one, LIDAR) - cohort.share(two, CAMERA)
+    expected = one @ two - cohort.share(CAMERA, one, LIDAR) - cohort.share(LIDAR, two, CAMERA)
     assert similarity_of(cohort, (CAMERA, one), (LIDAR, two)) == pytest.approx(expected, abs=1e-6)
     assert similarity_of(None, (CAMERA, one), (LIDAR, two)) == pytest.approx(one @ two, abs=1e-6)
 

@@ -69,6 +69,21 @@ def test_a_threshold_keeps_its_rate_on_new_people(people: int, rate: float) -> N
     assert realised == pytest.approx(expected, abs=4 * math.sqrt(rate / 4000))
 
 
+def test_the_next_person_counts_as_the_worst_of_those_seen() -> None:
+    one = found(3)
+    for rate in (0.05, 0.1, 0.2, 0.3):
+        (threshold,) = one.thresholds(np.array([rate]))
+        at_least = [threshold <= score for score in one.scores]
+        shares = np.zeros(6)
+        np.add.at(shares, WHOSE[one.probe], np.where(at_least, one.chances, 0))
+        above = one.chances[one.scores > threshold].sum()
+        if np.isfinite(threshold):
+            assert above + shares.max() <= 7 * rate + 1e-9
+        lower = one.scores[one.scores < threshold][:1]
+        np.add.at(shares, WHOSE[one.probe], np.where(one.scores == lower, one.chances, 0))
+        assert one.chances[one.scores > lower].sum() + shares.max() > 7 * rate
+
+
 def test_the_deviation_is_that_between_samples_of_people() -> None:
     rates, deviations = [], []
     for seed in range(150):
