@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Sequence
 from enum import StrEnum
 from math import ceil
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -52,6 +53,9 @@ MAX_STEP = 4.0
 
 _ENOUGH = 16
 """Frames that are enough to estimate the sensor's raster from."""
+
+_MANY = 5
+"""Frames from which on a row without a point in any of them is no row of the sensor."""
 
 _CHUNK = 64
 """Frames binned together: enough to amortise numpy, bounded memory whatever the clip's length."""
@@ -118,9 +122,12 @@ def project(points: Sequence[Points], forward: Forward = Forward.MINUS_X) -> Ali
         _check(index, cloud)
     frames, kept, dropped, ignored = [], [], Counter[str](), 0
     steps = steps_of(points, forward)
-    rows_apart = 0 if steps is None else ceil(steps[0] / ELEVATION_BIN)
+    gaps = _Gaps(
+        _measured_rows(points, forward),
+        0 if steps is None else ceil(steps[0] / ELEVATION_BIN),
+    )
     for start in range(0, len(points), _CHUNK):
-        images, not_finite = _images(points[start : start + _CHUNK], forward, rows_apart)
+        images, not_finite = _images(points[start : start + _CHUNK], forward, gaps)
         ignored += not_finite
         for index, image in enumerate(images, start):
             if isinstance(image, str):
@@ -138,6 +145,27 @@ def project(points: Sequence[Points], forward: Forward = Forward.MINUS_X) -> Ali
             steps=steps,
         )
     )
+
+
+class _Gaps(NamedTuple):
+    """Which empty rows of a picture are the sensor's.
+
+    Args:
+        measured: `(ROWS,)` rows in which any frame has a point; the others lie between beams.
+        apart: bins from one beam to the next.
+    """
+
+    measured: NDArray[np.bool_]
+    apart: int
+
+
+def _measured_rows(points: Sequence[Points], forward: Forward) -> NDArray[np.bool_]:
+    """All rows where there are too few frames to tell."""
+    measured = np.full(ROWS, len(points) < _MANY)
+    for row in evenly(len(points), _ENOUGH):
+        cloud = np.asarray(points[row], dtype=np.float64)
+        measured[_bins(cloud[np.isfinite(cloud).all(axis=1)], forward)[0]] = True
+    return measured
 
 
 def steps_of(points: Sequence[Points], forward: Forward) -> tuple[float, float] | None:
@@ -230,7 +258,7 @@ def _nearest(
 
 
 def _images(
-    points: Sequence[Points], forward: Forward, rows_apart: int
+    points: Sequence[Points], forward: Forward, gaps: _Gaps
 ) -> tuple[list[NDArray[np.int16] | str], int]:
     """Per frame its 64×64 colour indices, or why it is dropped.
 
@@ -245,11 +273,7 @@ def _images(
     ends = np.cumsum(np.bincount(source[finite][seen], minlength=len(points)))
     parts = (np.split(values, ends[:-1]) for values in (rows, columns, distance))
     images = [
-        _person(*frame, rows_apart=rows_apart)
-        if len(frame[0])
-        else "outside_view"
-        if count
-        else "empty"
+        _person(*frame, gaps) if len(frame[0]) else "outside_view" if count else "empty"
         for count, frame in zip(counts, zip(*parts, strict=True), strict=True)
     ]
     return images, int(np.count_nonzero(~finite))
@@ -259,33 +283,40 @@ def _person(
     rows: NDArray[np.intp],
     columns: NDArray[np.intp],
     distance: NDArray[np.float32],
-    *,
-    rows_apart: int,
+    gaps: _Gaps,
 ) -> NDArray[np.int16] | str:
+    measured = gaps.measured[rows.min() : rows.max() + 1]
     rows, columns = rows - rows.min(), columns - columns.min()
     image = _nearest(rows, columns, distance, (int(rows.max()) + 1, int(columns.max()) + 1))
     if np.count_nonzero(np.isfinite(image)) < MIN_PIXELS or len(image) < MIN_ROWS:
         return "too_few_points"
-    image = _close_columns(_fill_rows(image, rows_apart))
+    image = _close_columns(_fill_rows(image, measured, gaps.apart))
     mass = np.isfinite(image).sum(axis=0)
     frame = fit(_levels(image), mass, blend=False, empty=_EMPTY)
     # Scattered points can leave nothing around their centre.
     return frame if np.count_nonzero(frame != _EMPTY) >= MIN_PIXELS else "too_few_points"
 
 
-def _fill_rows(image: NDArray[np.float32], apart: int) -> NDArray[np.float32]:
+def _fill_rows(
+    image: NDArray[np.float32], measured: NDArray[np.bool_], apart: int
+) -> NDArray[np.float32]:
     """Empty rows between two rows of the sensor repeat the nearer of them.
 
-    Rows of a sensor lie `apart` bins from each other, one more where it falls so; wider gaps are
-    rows that the person left empty, and stay.
+    Rows of a sensor lie `apart` bins from each other, one more where it falls so. Where its beams
+    lie further apart than most, no frame has a point in the rows between them. Other gaps are rows
+    that the person left empty, and stay.
     """
-    filled = np.flatnonzero(np.isfinite(image).any(axis=1))
-    after = np.searchsorted(filled, np.arange(len(image)))
-    below, above = filled[after], filled[np.maximum(after - 1, 0)]
     here = np.arange(len(image))
+    seen = np.isfinite(image).any(axis=1)
+    filled = np.flatnonzero(seen)
+    after = np.searchsorted(filled, here)
+    below, above = filled[after], filled[np.maximum(after - 1, 0)]
     nearest = np.where(below - here < here - above, below, above)
-    inside = (below == here) | (below - above <= min(apart + 1, MAX_STEP / ELEVATION_BIN))
-    return np.where(inside[:, None], image[np.where(below == here, here, nearest)], np.inf)
+    passed = np.append(0, np.cumsum(measured & ~seen))  # rows of the sensor without a point here
+    between_beams = passed[below] == passed[above]
+    widest = np.where(between_beams, np.inf, apart + 1)
+    inside = seen | (below - above <= np.minimum(widest, MAX_STEP / ELEVATION_BIN))
+    return np.where(inside[:, None], image[np.where(seen, here, nearest)], np.inf)
 
 
 def _close_columns(image: NDArray[np.float32]) -> NDArray[np.float32]:
