@@ -51,7 +51,7 @@ def evenly(lowest: float, highest: float, beams: int) -> Degrees:
     return tuple(np.linspace(lowest, highest, beams).round(4).tolist())
 
 
-def _joined(*parts: NDArray[np.float64]) -> Degrees:
+def _joined(*parts: NDArray[np.floating]) -> Degrees:
     return tuple(np.unique(np.concatenate(parts).round(4)).tolist())
 
 

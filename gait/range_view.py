@@ -273,7 +273,11 @@ def _images(
     ends = np.cumsum(np.bincount(source[finite][seen], minlength=len(points)))
     parts = (np.split(values, ends[:-1]) for values in (rows, columns, distance))
     images = [
-        _person(*frame, gaps) if len(frame[0]) else "outside_view" if count else "empty"
+        _person(frame[0], frame[1], frame[2], gaps)
+        if len(frame[0])
+        else "outside_view"
+        if count
+        else "empty"
         for count, frame in zip(counts, zip(*parts, strict=True), strict=True)
     ]
     return images, int(np.count_nonzero(~finite))

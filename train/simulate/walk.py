@@ -127,7 +127,7 @@ def _scanned(
     raster = _around(rig, points)
     floor = Floor(rig.lidar_height, rig.ground, path.feet) if rig.ground else None
     clouds = scan(points, rng, visible, raster, floor)
-    return [without_ground(cloud) for cloud in clouds]
+    return [np.asarray(without_ground(cloud), np.float64) for cloud in clouds]
 
 
 def _around(rig: Rig, points: Array) -> Raster:

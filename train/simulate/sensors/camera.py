@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from train.simulate.movement.rotation import about
+from train.simulate.movement.rotation import euler
 
 Array = NDArray[np.float32]
 Masks = NDArray[np.uint8]
@@ -27,11 +27,7 @@ def turned(points: Array, yaw: float, pitch: float, roll: float) -> Array:
         yaw, pitch, roll: radians: how far the camera looks to the left and down, and how far its
             left side is raised.
     """
-    turn = (
-        about("x", np.float64(-roll))
-        @ about("y", np.float64(-pitch))
-        @ about("z", np.float64(-yaw))
-    )
+    turn = euler("zyx", np.array([-yaw, -pitch, -roll]))
     return np.asarray(turn.astype(np.float32) @ points, np.float32)
 
 
