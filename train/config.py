@@ -243,6 +243,15 @@ class BatchConfig(Config):
     """Frames of each walk, the same ones in both modalities."""
 
 
+class AugmentConfig(Config):
+    """Clips as other sensors would have seen them (`train/augment`). Not in the paper."""
+
+    share: float = Field(default=0.0, ge=0, le=1)
+    """Share of the clips of each modality that are changed; 0 changes none."""
+    ramp: float = Field(default=0.5, ge=0, le=1)
+    """Part of the run in which the share rises from 0."""
+
+
 class OptimConfig(Config):
     """Adam and its learning rate (paper A.2)."""
 
@@ -330,6 +339,7 @@ class TrainConfig(Config):
     data: DataConfig = DataConfig()
     walkers: SimulateConfig = SimulateConfig.model_validate({"points": False})
     batch: BatchConfig = BatchConfig()
+    augment: AugmentConfig = AugmentConfig()
     optim: OptimConfig = OptimConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
     run: RunConfig = RunConfig()

@@ -5,6 +5,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import NamedTuple
 
+from train.augment.batch import augmented
 from train.checkpoint import Checkpoint, save_checkpoint
 from train.config import TrainConfig
 from train.data.batches import TrainBatch, batches, place_frames
@@ -126,8 +127,13 @@ class TrainingRun:
             self._config.seed,
         )
         device, _, ranks = self._machine
+        total = self._config.optim.iterations
         frames = place_frames(self._pack, records, self._config.run.frames, device)
-        return batches(frames, sampler, ranks, device, first, last)
+        stream = batches(frames, sampler, ranks, device, first, last)
+        return (
+            augmented(part, self._config.augment, self._config.seed, iteration, total, ranks)
+            for iteration, part in enumerate(stream, first)
+        )
 
     def _after(self, iteration: int, signalled: bool, reporter: Reporter | None) -> bool:
         """Does what is due after a step; returns whether to stop before the last one."""

@@ -1,0 +1,85 @@
+"""The clips of a batch as other sensors would have seen them."""
+
+import torch
+from torch import Tensor
+
+from train.augment import range_views, silhouettes
+from train.augment.draws import Draws
+from train.augment.frames import choose
+from train.augment.levels import to_colours, to_levels
+from train.config import AugmentConfig
+from train.data.batches import TrainBatch
+from train.machine.distributed import Ranks
+
+FEWEST_LIT = 60
+"""Pixels of a silhouette; one that has fewer afterwards stays as it was."""
+
+
+def augmented(
+    batch: TrainBatch,
+    config: AugmentConfig,
+    seed: int,
+    iteration: int,
+    iterations: int,
+    ranks: Ranks,
+) -> TrainBatch:
+    """The batch with a share of its clips changed: a function of seed and iteration.
+
+    Args:
+        batch: of this rank, on its device.
+        config: which share, and how it grows.
+        seed: of the run.
+        iteration: 1 for the first.
+        iterations: of the run.
+        ranks: whose share the batch is.
+    """
+    share = share_at(config, iteration / iterations)
+    if not share:
+        return batch
+
+    def draws(clips: Tensor, modality: int) -> Draws:
+        return Draws((seed, iteration, modality), len(clips), clips.shape[1], clips.device, ranks)
+
+    first, second, labels = batch
+    if len(first):
+        first = changed_silhouettes(first, share, draws(first, 0))
+    if len(second):
+        second = changed_range_views(second, share, draws(second, 1))
+    return TrainBatch(first, second, labels)
+
+
+def share_at(config: AugmentConfig, progress: float) -> float:
+    """The share of clips that are changed when so much of the run is done, 0..1."""
+    return config.share * min(1.0, progress / config.ramp) if config.ramp else config.share
+
+
+def changed_silhouettes(clips: Tensor, share: float, draws: Draws) -> Tensor:
+    """Silhouettes `(n, s, 1, 64, 64)` uint8, a share of the clips as another camera sees them."""
+    own = draws.clips_with(share)
+    clips = _with_frames(clips, own, draws)
+    before = clips.flatten(0, 1)
+    x = before.float() / 255
+    for change in silhouettes.ALL:
+        x = change(x, draws)
+    enough = (x >= silhouettes.LIT).sum(dim=(1, 2, 3)) >= FEWEST_LIT
+    after = (255 * x).round().to(torch.uint8)
+    return torch.where((own & enough)[:, None, None, None], after, before).view_as(clips)
+
+
+def changed_range_views(clips: Tensor, share: float, draws: Draws) -> Tensor:
+    """Range views `(n, s, 3, 64, 64)` uint8, a share of the clips as another LiDAR sees them."""
+    own = draws.clips_with(share)
+    clips = _with_frames(clips, own, draws)
+    before = clips.flatten(0, 1)
+    levels = to_levels(before)
+    for change in range_views.ALL:
+        levels = change(levels, draws)
+    after = to_colours(levels)
+    return torch.where(own[:, None, None, None], after, before).view_as(clips)
+
+
+def _with_frames(clips: Tensor, own: Tensor, draws: Draws) -> Tensor:
+    n, s = clips.shape[:2]
+    every = torch.arange(s, device=clips.device).expand(n, s)
+    index = torch.where(own.view(n, s), choose(draws), every)
+    return clips[torch.arange(n, device=clips.device)[:, None], index]
