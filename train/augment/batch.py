@@ -55,31 +55,30 @@ def share_at(config: AugmentConfig, progress: float) -> float:
 
 def changed_silhouettes(clips: Tensor, share: float, draws: Draws) -> Tensor:
     """Silhouettes `(n, s, 1, 64, 64)` uint8, a share of the clips as another camera sees them."""
-    own = draws.clips_with(share)
-    clips = _with_frames(clips, own, draws)
-    before = clips.flatten(0, 1)
+    chosen = draws.choose(share)
+    before = _with_fewer_frames(clips[chosen], draws).flatten(0, 1)
     x = before.float() / 255
     for change in silhouettes.ALL:
         x = change(x, draws)
     enough = (x >= silhouettes.LIT).sum(dim=(1, 2, 3)) >= FEWEST_LIT
-    after = (255 * x).round().to(torch.uint8)
-    return torch.where((own & enough)[:, None, None, None], after, before).view_as(clips)
+    after = torch.where(enough[:, None, None, None], (255 * x).round().to(torch.uint8), before)
+    return _put(clips, chosen, after)
 
 
 def changed_range_views(clips: Tensor, share: float, draws: Draws) -> Tensor:
     """Range views `(n, s, 3, 64, 64)` uint8, a share of the clips as another LiDAR sees them."""
-    own = draws.clips_with(share)
-    clips = _with_frames(clips, own, draws)
-    before = clips.flatten(0, 1)
-    levels = to_levels(before)
+    chosen = draws.choose(share)
+    levels = to_levels(_with_fewer_frames(clips[chosen], draws).flatten(0, 1))
     for change in range_views.ALL:
         levels = change(levels, draws)
-    after = to_colours(levels)
-    return torch.where(own[:, None, None, None], after, before).view_as(clips)
+    return _put(clips, chosen, to_colours(levels))
 
 
-def _with_frames(clips: Tensor, own: Tensor, draws: Draws) -> Tensor:
-    n, s = clips.shape[:2]
-    every = torch.arange(s, device=clips.device).expand(n, s)
-    index = torch.where(own.view(n, s), choose(draws), every)
-    return clips[torch.arange(n, device=clips.device)[:, None], index]
+def _with_fewer_frames(clips: Tensor, draws: Draws) -> Tensor:
+    return clips[torch.arange(len(clips), device=clips.device)[:, None], choose(draws)]
+
+
+def _put(clips: Tensor, chosen: Tensor, frames: Tensor) -> Tensor:
+    changed = clips.clone()
+    changed[chosen] = frames.view(len(chosen), *clips.shape[1:])
+    return changed

@@ -39,14 +39,24 @@ class Draws:
         state = np.random.SeedSequence([seed, _STREAM, *rest]).generate_state(1, np.uint64)
         self._generator = torch.Generator(device)
         self._generator.manual_seed(int(state[0]))
-        self._world, self._rank = ranks.world, ranks.rank
-        self.clips, self.frames, self.device = clips, frames, device
+        self._every = ranks.world * clips
+        self._own = ranks.rank * clips + torch.arange(clips, device=device)
+        self.frames, self.device = frames, device
+
+    @property
+    def clips(self) -> int:
+        """How many clips the numbers are for."""
+        return len(self._own)
+
+    def choose(self, share: float) -> Tensor:
+        """Which of the clips, that share of them; from now on the numbers are for these alone."""
+        chosen = self._uniform().argsort()[: round(share * self.clips)]
+        self._own = self._own[chosen]
+        return chosen
 
     def _uniform(self, *rest: int) -> Tensor:
-        every = torch.rand(
-            self._world * self.clips, *rest, generator=self._generator, device=self.device
-        )
-        return every[self._rank * self.clips : (self._rank + 1) * self.clips]
+        every = torch.rand(self._every, *rest, generator=self._generator, device=self.device)
+        return every[self._own]
 
     def clip(self, low: float = 0.0, high: float = 1.0) -> Tensor:
         """`(n · s,)` uniform numbers, the same for all frames of a clip."""

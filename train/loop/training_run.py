@@ -87,6 +87,11 @@ class TrainingRun:
             self._learner.restore(checkpoint)
             self._done, self._best = checkpoint.iteration, checkpoint.best
 
+    def begin_with(self, other: Checkpoint) -> str:
+        """Takes over what fits of another network's weights; says in words how much that is."""
+        taken, every = self._learner.take_over(other)
+        return f"took over {taken:,} of {every:,} numbers"
+
     def run(self) -> Outcome:
         """Trains until the last iteration or a signal, whichever comes first.
 
