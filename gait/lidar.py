@@ -1,17 +1,38 @@
-"""What a LiDAR is: its beams, its steps and its noise.
+"""What a LiDAR is: its beams, its steps and its noise, and how the axes of its files lie.
 
 The named ones have the values of their makers' data sheets, rounded where those list every beam.
 """
 
+from enum import StrEnum
+from pathlib import Path
 from typing import Annotated
 
 import numpy as np
+import yaml
 from numpy.typing import NDArray
-from pydantic import Field, field_validator
+from pydantic import Field, ValidationError, field_validator
 
+from gait.errors import ConfigError
 from gait.frozen import Frozen
 
 Degrees = tuple[float, ...]
+
+
+class Axis(StrEnum):
+    """An axis of the coordinates in a file of points."""
+
+    PLUS_X = "+x"
+    MINUS_X = "-x"
+    PLUS_Y = "+y"
+    MINUS_Y = "-y"
+    PLUS_Z = "+z"
+    MINUS_Z = "-z"
+
+    @property
+    def direction(self) -> NDArray[np.float64]:
+        """Its unit vector."""
+        sign = 1.0 if self.startswith("+") else -1.0
+        return sign * np.asarray(np.eye(3)["xyz".index(self[1])], np.float64)
 
 
 class LidarSensor(Frozen):
@@ -22,12 +43,16 @@ class LidarSensor(Frozen):
         azimuth_step: degrees between two measurements of a beam.
         noise: standard deviation of a distance, metres.
         lost: share of the directions on a person from which nothing returns.
+        forward: the axis of its files that points at the walker, if it is always the same.
+        up: the axis of its files that points up, likewise.
     """
 
     elevations: Degrees | None = None
     azimuth_step: Annotated[float, Field(ge=0.01, le=5)] = 0.2
     noise: Annotated[float, Field(ge=0, le=0.5)] = 0.02
     lost: Annotated[float, Field(ge=0, lt=1)] = 0.02
+    forward: Axis | None = None
+    up: Axis | None = None
 
     @field_validator("elevations")
     @classmethod
@@ -87,3 +112,27 @@ KNOWN: dict[str, LidarSensor] = {
     "livox-mid360": LidarSensor(azimuth_step=0.3),
 }
 """Sensors by name."""
+
+
+def find_sensor(name: str) -> LidarSensor:
+    """A sensor by its name, or from a YAML file that describes one.
+
+    Raises:
+        ConfigError: no such name or file, or the file does not describe a sensor.
+    """
+    if name in KNOWN:
+        return KNOWN[name]
+    path = Path(name)
+    if path.suffix not in (".yaml", ".yml"):
+        raise ConfigError(
+            f"got sensor {name!r}, need one of {', '.join(KNOWN)}, or a .yaml file with "
+            "elevations, azimuth_step, forward and up"
+        )
+    try:
+        return LidarSensor.model_validate(yaml.safe_load(path.read_text()))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ConfigError(f"cannot read the sensor {path}: {error}") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "content"
+        raise ConfigError(f"{path} does not describe a sensor ({where}: {first['msg']})") from error

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from gait.aligned import Aligned, require_frames
 from gait.crop import fit
 from gait.errors import ClipDtypeError, ClipShapeError
+from gait.lidar import LidarSensor
 from gait.modality import SIZE
 from gait.sampling import evenly
 
@@ -96,7 +97,11 @@ class Forward(StrEnum):
                 return -y, -x
 
 
-def project(points: Sequence[Points], forward: Forward = Forward.MINUS_X) -> Aligned:
+def project(
+    points: Sequence[Points],
+    forward: Forward = Forward.MINUS_X,
+    sensor: LidarSensor | None = None,
+) -> Aligned:
     """Projects the person's points of every frame to an aligned range view.
 
     Bins of azimuth × elevation, the nearest point wins; empty bins between the rows and columns of
@@ -107,12 +112,14 @@ def project(points: Sequence[Points], forward: Forward = Forward.MINUS_X) -> Ali
     Args:
         points: per frame `(k, 3)` x, y, z in metres, sensor at the origin, z up.
         forward: the axis that points at the walker.
+        sensor: which LiDAR, if known; else its raster is estimated from the points.
 
     Returns:
         Frames `(s, 3, 64, 64)` RGB. Reasons for dropping: `empty` (no finite point),
         `outside_view` (none in front of the sensor between −25° and +15°), `too_few_points`
         (under 10 bins, in view or left after centring, or under 4 rows). Points with NaN or
-        infinity are ignored and counted. `steps` is the sensor's raster as `steps_of` finds it.
+        infinity are ignored and counted. `steps` is the raster of the sensor that was given, or as
+        `steps_of` finds it.
 
     Raises:
         ClipShapeError, ClipDtypeError: a frame is not such an array.
@@ -121,9 +128,9 @@ def project(points: Sequence[Points], forward: Forward = Forward.MINUS_X) -> Ali
     for index, cloud in enumerate(points):
         _check(index, cloud)
     frames, kept, dropped, ignored = [], [], Counter[str](), 0
-    steps = steps_of(points, forward)
+    steps = _known_steps(sensor) or steps_of(points, forward)
     gaps = _Gaps(
-        _measured_rows(points, forward),
+        _measured_rows(points, forward, sensor),
         0 if steps is None else ceil(steps[0] / ELEVATION_BIN),
     )
     for start in range(0, len(points), _CHUNK):
@@ -159,8 +166,21 @@ class _Gaps(NamedTuple):
     apart: int
 
 
-def _measured_rows(points: Sequence[Points], forward: Forward) -> NDArray[np.bool_]:
-    """All rows where there are too few frames to tell."""
+def _known_steps(sensor: LidarSensor | None) -> tuple[float, float] | None:
+    if sensor is None or sensor.row_step is None:
+        return None
+    return max(sensor.row_step, ELEVATION_BIN), max(sensor.azimuth_step, AZIMUTH_BIN)
+
+
+def _measured_rows(
+    points: Sequence[Points], forward: Forward, sensor: LidarSensor | None
+) -> NDArray[np.bool_]:
+    """Rows of the sensor's beams; all rows where there are too few frames to tell."""
+    if sensor is not None and sensor.elevations is not None:
+        measured = np.zeros(ROWS, bool)
+        rows = np.floor((HIGHEST - np.array(sensor.elevations)) / ELEVATION_BIN).astype(np.intp)
+        measured[rows[(rows >= 0) & (rows < ROWS)]] = True
+        return measured
     measured = np.full(ROWS, len(points) < _MANY)
     for row in evenly(len(points), _ENOUGH):
         cloud = np.asarray(points[row], dtype=np.float64)

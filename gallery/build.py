@@ -17,9 +17,8 @@ from gait.errors import GalleryError
 from gait.modality import Modality
 from gait.progress import progress
 from gait.quality.quality import Mode
-from gait.range_view import Forward
 from gallery.command_line import options
-from gallery.command_line.network import Axis, Batch, Network
+from gallery.command_line.network import Batch, Network, Points
 from gallery.enrolment.bulk import Outcome, enrol_sources
 from gallery.enrolment.expiry_date import expiry_date
 from gallery.enrolment.sources import Selection, Source, find_sources
@@ -52,7 +51,7 @@ class Arguments:
     """Views, of a tree."""
     modality: Modality | None = None
     """Enrol this modality only."""
-    forward: Axis = Forward.PLUS_X
+    points: Points = Points()  # noqa: RUF009  (frozen)
     quality: Mode = Mode.STRICT
     """Which clips to refuse: off, standard (those that show no walking person) or strict (poor ones
     too, and those of people who seem to be enrolled under another name)."""
@@ -101,7 +100,7 @@ def _selection(arguments: Arguments) -> Selection:
         arguments.types,
         arguments.views,
         arguments.modality,
-        arguments.forward,
+        arguments.points.source,
         arguments.quality,
     )
 

@@ -19,6 +19,7 @@ from filelock import FileLock
 
 from gait.clip import Clip
 from gait.decode import Decoded
+from gait.decode.points.axes import UNKNOWN, CloudSource
 from gait.errors import (
     BusyError,
     ClipError,
@@ -32,7 +33,6 @@ from gait.errors import (
 )
 from gait.modality import Modality
 from gait.quality.quality import Mode, require_quality
-from gait.range_view import Forward
 from gallery.decision.decision import Decider, bundle_calibration
 from gallery.galleries import Galleries, GalleryRoot
 from gallery.gallery import Gallery
@@ -63,11 +63,11 @@ class Reading:
 
     Args:
         modality: what they show; None to find it in the content.
-        forward: axis of point clouds that points at the walker.
+        source: which sensor recorded point clouds, and how their axes lie.
     """
 
     modality: Modality | None = None
-    forward: Forward = Forward.PLUS_X
+    source: CloudSource = UNKNOWN
 
 
 @dataclass
@@ -193,7 +193,7 @@ class Service:
         """
         arguments = {
             "modality": reading.modality,
-            "forward": reading.forward,
+            "source": reading.source,
             "limits": self._limits,
         }
 

@@ -51,6 +51,10 @@ def test_no_share_changes_nothing(batch: TrainBatch) -> None:
     assert [share_at(before, p) for p in (0.0, 0.25, 0.5, 1.0)] == [0, 0.25, 0.5, 0.5]
 
 
+def test_a_share_of_less_than_a_clip_changes_none(batch: TrainBatch) -> None:
+    assert same(augmented(batch, AugmentConfig(share=0.1, ramp=0.0), 0, 1, 9, ALONE), batch)
+
+
 def test_about_that_share_of_the_clips_is_changed(batch: TrainBatch) -> None:
     many = batch.silhouettes.repeat(5, 1, 1, 1, 1)
     changed = (changed_silhouettes(many, 0.4, draws(15)) != many).flatten(1).any(dim=1)

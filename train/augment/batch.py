@@ -56,6 +56,8 @@ def share_at(config: AugmentConfig, progress: float) -> float:
 def changed_silhouettes(clips: Tensor, share: float, draws: Draws) -> Tensor:
     """Silhouettes `(n, s, 1, 64, 64)` uint8, a share of the clips as another camera sees them."""
     chosen = draws.choose(share)
+    if not len(chosen):
+        return clips
     before = _with_fewer_frames(clips[chosen], draws).flatten(0, 1)
     x = before.float() / 255
     for change in silhouettes.ALL:
@@ -68,6 +70,8 @@ def changed_silhouettes(clips: Tensor, share: float, draws: Draws) -> Tensor:
 def changed_range_views(clips: Tensor, share: float, draws: Draws) -> Tensor:
     """Range views `(n, s, 3, 64, 64)` uint8, a share of the clips as another LiDAR sees them."""
     chosen = draws.choose(share)
+    if not len(chosen):
+        return clips
     levels = to_levels(_with_fewer_frames(clips[chosen], draws).flatten(0, 1))
     for change in range_views.ALL:
         levels = change(levels, draws)
