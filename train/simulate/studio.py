@@ -15,7 +15,7 @@ from train.simulate.identity import Identity, sample_identity
 from train.simulate.movement.motion import RATE
 from train.simulate.movement.motion_library import library_at
 from train.simulate.movement.recorded import recorded_identity
-from train.simulate.sensors.rig import Sensors, draw_rate
+from train.simulate.sensors.rig import Sensors, draw_rate, draw_rig, one_rig
 from train.simulate.sensors.scene import VIEWS
 from train.simulate.walk import Sighting, observe
 
@@ -76,8 +76,8 @@ class Studio:
         number, conditions, place = _key(type, view)
         key = (_WALK, _number(self.config.subject_names[index]), number, conditions, place)
         rng = np.random.default_rng(np.random.SeedSequence(self.config.seed, spawn_key=key))
-        config = self.config
-        rate = RATE if config.sensors is Sensors.ONE else draw_rate(rng)
+        config, drawn = self.config, self.config.sensors is Sensors.DRAWN
+        rate = draw_rate(rng) if drawn else RATE
         seen = observe(
             person.body,
             person.move(number, config.frames, rng, rate),
@@ -85,7 +85,7 @@ class Studio:
             conditions_of(type),
             config.distance,
             rng,
-            config.sensors,
+            draw_rig if drawn else one_rig,
             config.clothes,
         )
         return Take(type, view, seen)

@@ -17,7 +17,7 @@ from train.simulate.movement.motion import Motion
 from train.simulate.sensors.camera import photograph, segment, turned
 from train.simulate.sensors.lidar import OWN, Floor, Raster, scan
 from train.simulate.sensors.mask_faults import with_faults
-from train.simulate.sensors.rig import Rig, Sensors, draw_rig
+from train.simulate.sensors.rig import Rig, RigAt, one_rig
 from train.simulate.sensors.scene import (
     LIDAR_HEIGHT,
     Path,
@@ -62,7 +62,7 @@ def observe(
     conditions: tuple[Condition, ...],
     distances: tuple[float, float],
     rng: np.random.Generator,
-    sensors: Sensors = Sensors.ONE,
+    rig_at: RigAt = one_rig,
     clothes: Clothes = Clothes.USUAL,
 ) -> Sighting:
     """Simulates one sequence.
@@ -74,7 +74,7 @@ def observe(
         conditions: what differs from a plain walk.
         distances: nearest and farthest of the simulation, metres.
         rng: of this walk; clothes, path, sensors, occluder and noise come from it.
-        sensors: whose.
+        rig_at: the sensors, by the walker's distance.
         clothes: how much they vary.
 
     Returns:
@@ -89,7 +89,7 @@ def observe(
         rate=motion.rate,
         rng=rng,
     )
-    rig = Rig() if sensors is Sensors.ONE else draw_rig(path.nearest, rng)
+    rig = rig_at(path.nearest, rng)
     fraction = float(np.clip((_DENSE / path.nearest) ** 2, 0.25, 1))
     points = place(pose(body.thin(fraction), motion), path)
     visible = None
@@ -121,7 +121,7 @@ def _scanned(
     rng: np.random.Generator,
 ) -> list[NDArray[np.float64]]:
     """The clouds of a sequence, without the ground as far as decoding finds it."""
-    if rig.raster is OWN:
+    if rig.raster is OWN and not rig.ground:
         return scan(points, rng, visible)
     points = lower(points, LIDAR_HEIGHT - rig.lidar_height)
     raster = _around(rig, points)

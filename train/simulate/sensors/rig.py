@@ -1,5 +1,6 @@
 """The sensors of one sequence: which LiDAR and camera, where they are, and their faults."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -54,6 +55,15 @@ class Rig:
     turn: tuple[float, float, float] | None = None
     focal: float = FOCAL
     faults: MaskFaults = WITHOUT_FAULTS
+
+
+RigAt = Callable[[float, np.random.Generator], Rig]
+"""The sensors of a walk by its distance in metres, from the randomness of the walk."""
+
+
+def one_rig(distance: float, rng: np.random.Generator) -> Rig:  # noqa: ARG001
+    """The same sensors for every sequence."""
+    return Rig()
 
 
 def draw_rate(rng: np.random.Generator) -> float:
