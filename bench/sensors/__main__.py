@@ -13,7 +13,7 @@ import tyro
 
 from bench.measuring.options import Bundle, Json, OutFile
 from bench.sensors.rank import Embedded, Score, rank1
-from bench.sensors.variants import CAMERAS, CLEAN_CAMERA, CLEAN_LIDAR, LIDARS, Variant
+from bench.sensors.variants import CAMERAS, CLEAN_CAMERA, CLEAN_LIDAR, LIDARS, PAIRED, Variant
 from bench.sensors.walks import ENROLLED, PROBE, SEED, VIEWS, walks
 from gait.cli import run
 from gallery.network.encoder import Encoder
@@ -72,10 +72,10 @@ def measured(arguments: Arguments) -> dict[str, object]:
         "camera_to_camera": {name: score(probes, camera) for name, probes in by_camera.items()},
     }
     if arguments.pairs:
-        enrolled = {name: embedded(v, name, ENROLLED) for name, v in LIDARS.items()}
+        enrolled = {name: embedded(LIDARS[name], name, ENROLLED) for name in PAIRED}
         found["lidar_to_lidar"] = {
-            f"{probe} | {gallery}": score(probes, templates)
-            for probe, probes in by_lidar.items()
+            f"{probe} | {gallery}": score(by_lidar[probe], templates)
+            for probe in PAIRED
             for gallery, templates in enrolled.items()
         }
     return found
@@ -97,7 +97,7 @@ def tables(found: dict[str, object]) -> str:
 
 
 def _pairs(scores: dict[str, Score]) -> list[str]:
-    names = list(LIDARS)
+    names = list(PAIRED)
     lines = ["| probe, enrolled by | " + " | ".join(names) + " |", "|---" * (len(names) + 1) + "|"]
     for probe in names:
         cells = [f"{scores[f'{probe} | {gallery}'].rank1:.0f}" for gallery in names]

@@ -86,6 +86,9 @@ LIDARS: dict[str, Variant] = {
 }
 """Every n-th beam of the same LiDAR, ground left in its points, and other makers' LiDARs."""
 
+PAIRED = tuple(LIDARS)[:6]
+"""Those of which each enrols and each probes."""
+
 CAMERAS: dict[str, Variant] = {
     CLEAN_CAMERA: _camera(),
     "64 rows": _camera(64),

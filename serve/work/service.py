@@ -23,7 +23,6 @@ from gait.decode.points.axes import UNKNOWN, CloudSource
 from gait.errors import (
     BusyError,
     ClipError,
-    ConfigError,
     DecodeError,
     GaitError,
     GalleryEmptyError,
@@ -32,6 +31,7 @@ from gait.errors import (
     StorageError,
 )
 from gait.modality import Modality
+from gait.own_bundle import own_bundle
 from gait.quality.quality import Mode, require_quality
 from gallery.decision.decision import Decider, bundle_calibration
 from gallery.galleries import Galleries, GalleryRoot
@@ -300,14 +300,18 @@ def _embedder(encoder: Encoder, settings: Settings, bundle: Path) -> Embedder:
 
 
 def _found_bundle(settings: Settings, root: Path) -> Path:
-    """The bundle of the default gallery, else of the first that there is."""
-    if settings.galleries is not None:
-        raise ConfigError("galleries in PostgreSQL keep no model bundle: give --bundle")
+    """The bundle of the default gallery, else of the first that there is, else the package's.
+
+    Raises:
+        BundleError: the package came without one.
+    """
+    if settings.galleries is not None:  # galleries in PostgreSQL keep none
+        return own_bundle()
     bundles = [root / settings.gallery / "bundle", *sorted(root.glob("*/bundle"))]
     for bundle in bundles:
         if bundle.is_dir():
             return bundle
-    raise GalleryError(f"there is no gallery in {root}: give --bundle to make the first")
+    return own_bundle()
 
 
 def _taken(data: Path) -> FileLock:
