@@ -8,15 +8,17 @@ from torch.nn import functional as F
 
 from gait.clip import Frames
 from gait.modality import Modality
+from train.config import FramePooling
 from train.model.network import Encoder, GaitNetwork
+from train.model.pooling import over_frames
 
 
 class Backbone(nn.Module):
     """Eq. 1 to 3 for one modality, less its centre, then each part divided by its norm.
 
     The frames of all clips lie one after the other and the network sees each of them once: clips of
-    unequal length need no padding. Which frames belong to which clip is said by an index; the
-    maximum of Eq. 1 does not mind that a shorter clip names a frame again.
+    unequal length need no frames as padding. Which frames belong to which clip is said by an index,
+    −1 beyond a clip's end.
 
     Nothing of the training branch is in here: no denoiser, generative head, token or BNNeck.
     """
@@ -28,8 +30,14 @@ class Backbone(nn.Module):
     def forward(self, frames: Tensor, index: Tensor) -> Tensor:
         """Frames `(f, c, 64, 64)` uint8 and `(n, s)` rows of them for each clip → `(n, p, d)`."""
         maps = self.encoder.branch.backbone(frames.float() / 255)
+        kind, real = self.encoder.branch.frame_pooling, None
+        if kind is FramePooling.MAX:  # which does not mind a frame that comes again
+            index = torch.where(index < 0, index[:, :1], index)
+        else:
+            index, real = index.clamp(min=0), index >= 0
         own = maps.index_select(0, index.flatten()).unflatten(0, index.shape)
-        return F.normalize(self.encoder.embedding(own.amax(dim=1)), dim=2)
+        pooled = over_frames(own, real, kind)
+        return F.normalize(self.encoder.embedding(pooled), dim=2)
 
     def embed(self, clip: Frames) -> NDArray[np.float32]:
         """The embedding `(p, d)` of one clip `(s, c, 64, 64)` as training computes it."""

@@ -21,7 +21,7 @@ from gait.variant import Build, Model, Variant
 
 MANIFEST = "manifest.json"
 METRIC: Final = "mean_part_cosine"
-VERSION: Final = 2
+VERSION: Final = 3
 
 
 class FileRecord(Frozen):
@@ -47,8 +47,8 @@ class Inputs(Frozen):
     """What the graphs take. The values are fixed: another layout is another schema version."""
 
     frames: Literal["uint8 (f, c, 64, 64)"] = "uint8 (f, c, 64, 64)"
-    index: Literal["int64 (n, s), the rows of frames that are a clip's, any of them repeated"] = (
-        "int64 (n, s), the rows of frames that are a clip's, any of them repeated"
+    index: Literal["int64 (n, s), the rows of frames that are a clip's, -1 beyond its end"] = (
+        "int64 (n, s), the rows of frames that are a clip's, -1 beyond its end"
     )
     size: Literal[64] = 64
     normalisation: Literal["value / 255, inside the graph"] = "value / 255, inside the graph"
@@ -80,7 +80,7 @@ class Manifest(Frozen):
         versions: packages the bundle was made with.
     """
 
-    schema_version: Literal[2] = VERSION
+    schema_version: Literal[3] = VERSION
     contract: str
     created: datetime
     simulated: bool

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Sequence
 from enum import StrEnum
 from math import ceil
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -19,6 +20,7 @@ from numpy.typing import NDArray
 from gait.aligned import Aligned, require_frames
 from gait.crop import fit
 from gait.errors import ClipDtypeError, ClipShapeError
+from gait.lidar import LidarSensor
 from gait.modality import SIZE
 from gait.sampling import evenly
 
@@ -52,6 +54,9 @@ MAX_STEP = 4.0
 
 _ENOUGH = 16
 """Frames that are enough to estimate the sensor's raster from."""
+
+_MANY = 5
+"""Frames from which on a row without a point in any of them is no row of the sensor."""
 
 _CHUNK = 64
 """Frames binned together: enough to amortise numpy, bounded memory whatever the clip's length."""
@@ -92,7 +97,11 @@ class Forward(StrEnum):
                 return -y, -x
 
 
-def project(points: Sequence[Points], forward: Forward = Forward.MINUS_X) -> Aligned:
+def project(
+    points: Sequence[Points],
+    forward: Forward = Forward.MINUS_X,
+    sensor: LidarSensor | None = None,
+) -> Aligned:
     """Projects the person's points of every frame to an aligned range view.
 
     Bins of azimuth × elevation, the nearest point wins; empty bins between the rows and columns of
@@ -103,12 +112,14 @@ def project(points: Sequence[Points], forward: Forward = Forward.MINUS_X) -> Ali
     Args:
         points: per frame `(k, 3)` x, y, z in metres, sensor at the origin, z up.
         forward: the axis that points at the walker.
+        sensor: which LiDAR, if known; else its raster is estimated from the points.
 
     Returns:
         Frames `(s, 3, 64, 64)` RGB. Reasons for dropping: `empty` (no finite point),
         `outside_view` (none in front of the sensor between −25° and +15°), `too_few_points`
         (under 10 bins, in view or left after centring, or under 4 rows). Points with NaN or
-        infinity are ignored and counted. `steps` is the sensor's raster as `steps_of` finds it.
+        infinity are ignored and counted. `steps` is the raster of the sensor that was given, or as
+        `steps_of` finds it.
 
     Raises:
         ClipShapeError, ClipDtypeError: a frame is not such an array.
@@ -117,10 +128,13 @@ def project(points: Sequence[Points], forward: Forward = Forward.MINUS_X) -> Ali
     for index, cloud in enumerate(points):
         _check(index, cloud)
     frames, kept, dropped, ignored = [], [], Counter[str](), 0
-    steps = steps_of(points, forward)
-    rows_apart = 0 if steps is None else ceil(steps[0] / ELEVATION_BIN)
+    steps = _known_steps(sensor) or steps_of(points, forward)
+    gaps = _Gaps(
+        _measured_rows(points, forward, sensor),
+        0 if steps is None else ceil(steps[0] / ELEVATION_BIN),
+    )
     for start in range(0, len(points), _CHUNK):
-        images, not_finite = _images(points[start : start + _CHUNK], forward, rows_apart)
+        images, not_finite = _images(points[start : start + _CHUNK], forward, gaps)
         ignored += not_finite
         for index, image in enumerate(images, start):
             if isinstance(image, str):
@@ -138,6 +152,40 @@ def project(points: Sequence[Points], forward: Forward = Forward.MINUS_X) -> Ali
             steps=steps,
         )
     )
+
+
+class _Gaps(NamedTuple):
+    """Which empty rows of a picture are the sensor's.
+
+    Args:
+        measured: `(ROWS,)` rows in which any frame has a point; the others lie between beams.
+        apart: bins from one beam to the next.
+    """
+
+    measured: NDArray[np.bool_]
+    apart: int
+
+
+def _known_steps(sensor: LidarSensor | None) -> tuple[float, float] | None:
+    if sensor is None or sensor.row_step is None:
+        return None
+    return max(sensor.row_step, ELEVATION_BIN), max(sensor.azimuth_step, AZIMUTH_BIN)
+
+
+def _measured_rows(
+    points: Sequence[Points], forward: Forward, sensor: LidarSensor | None
+) -> NDArray[np.bool_]:
+    """Rows of the sensor's beams; all rows where there are too few frames to tell."""
+    if sensor is not None and sensor.elevations is not None:
+        measured = np.zeros(ROWS, bool)
+        rows = np.floor((HIGHEST - np.array(sensor.elevations)) / ELEVATION_BIN).astype(np.intp)
+        measured[rows[(rows >= 0) & (rows < ROWS)]] = True
+        return measured
+    measured = np.full(ROWS, len(points) < _MANY)
+    for row in evenly(len(points), _ENOUGH):
+        cloud = np.asarray(points[row], dtype=np.float64)
+        measured[_bins(cloud[np.isfinite(cloud).all(axis=1)], forward)[0]] = True
+    return measured
 
 
 def steps_of(points: Sequence[Points], forward: Forward) -> tuple[float, float] | None:
@@ -230,7 +278,7 @@ def _nearest(
 
 
 def _images(
-    points: Sequence[Points], forward: Forward, rows_apart: int
+    points: Sequence[Points], forward: Forward, gaps: _Gaps
 ) -> tuple[list[NDArray[np.int16] | str], int]:
     """Per frame its 64×64 colour indices, or why it is dropped.
 
@@ -245,7 +293,7 @@ def _images(
     ends = np.cumsum(np.bincount(source[finite][seen], minlength=len(points)))
     parts = (np.split(values, ends[:-1]) for values in (rows, columns, distance))
     images = [
-        _person(*frame, rows_apart=rows_apart)
+        _person(frame[0], frame[1], frame[2], gaps)
         if len(frame[0])
         else "outside_view"
         if count
@@ -259,33 +307,40 @@ def _person(
     rows: NDArray[np.intp],
     columns: NDArray[np.intp],
     distance: NDArray[np.float32],
-    *,
-    rows_apart: int,
+    gaps: _Gaps,
 ) -> NDArray[np.int16] | str:
+    measured = gaps.measured[rows.min() : rows.max() + 1]
     rows, columns = rows - rows.min(), columns - columns.min()
     image = _nearest(rows, columns, distance, (int(rows.max()) + 1, int(columns.max()) + 1))
     if np.count_nonzero(np.isfinite(image)) < MIN_PIXELS or len(image) < MIN_ROWS:
         return "too_few_points"
-    image = _close_columns(_fill_rows(image, rows_apart))
+    image = _close_columns(_fill_rows(image, measured, gaps.apart))
     mass = np.isfinite(image).sum(axis=0)
     frame = fit(_levels(image), mass, blend=False, empty=_EMPTY)
     # Scattered points can leave nothing around their centre.
     return frame if np.count_nonzero(frame != _EMPTY) >= MIN_PIXELS else "too_few_points"
 
 
-def _fill_rows(image: NDArray[np.float32], apart: int) -> NDArray[np.float32]:
+def _fill_rows(
+    image: NDArray[np.float32], measured: NDArray[np.bool_], apart: int
+) -> NDArray[np.float32]:
     """Empty rows between two rows of the sensor repeat the nearer of them.
 
-    Rows of a sensor lie `apart` bins from each other, one more where it falls so; wider gaps are
-    rows that the person left empty, and stay.
+    Rows of a sensor lie `apart` bins from each other, one more where it falls so. Where its beams
+    lie further apart than most, no frame has a point in the rows between them. Other gaps are rows
+    that the person left empty, and stay.
     """
-    filled = np.flatnonzero(np.isfinite(image).any(axis=1))
-    after = np.searchsorted(filled, np.arange(len(image)))
-    below, above = filled[after], filled[np.maximum(after - 1, 0)]
     here = np.arange(len(image))
+    seen = np.isfinite(image).any(axis=1)
+    filled = np.flatnonzero(seen)
+    after = np.searchsorted(filled, here)
+    below, above = filled[after], filled[np.maximum(after - 1, 0)]
     nearest = np.where(below - here < here - above, below, above)
-    inside = (below == here) | (below - above <= min(apart + 1, MAX_STEP / ELEVATION_BIN))
-    return np.where(inside[:, None], image[np.where(below == here, here, nearest)], np.inf)
+    passed = np.append(0, np.cumsum(measured & ~seen))  # rows of the sensor without a point here
+    between_beams = passed[below] == passed[above]
+    widest = np.where(between_beams, np.inf, apart + 1)
+    inside = seen | (below - above <= np.minimum(widest, MAX_STEP / ELEVATION_BIN))
+    return np.where(inside[:, None], image[np.where(seen, here, nearest)], np.inf)
 
 
 def _close_columns(image: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -1,6 +1,6 @@
 """Command: enrol people from sequences or clip files.
 
-python -m gallery.build --bundle bundle --out gallery --authorisation "study 12, consent form 3" \
+python -m gallery.build --out gallery --authorisation "study 12, consent form 3" \
     --expires 2030-12-31 data/sustech1k --modality range_view
 """
 
@@ -15,17 +15,17 @@ import tyro
 from gait.cli import run
 from gait.errors import GalleryError
 from gait.modality import Modality
+from gait.own_bundle import own_bundle
 from gait.progress import progress
 from gait.quality.quality import Mode
-from gait.range_view import Forward
 from gallery.command_line import options
-from gallery.command_line.network import Axis, Batch, Network
+from gallery.command_line.network import Batch, Network, Points
 from gallery.enrolment.bulk import Outcome, enrol_sources
 from gallery.enrolment.expiry_date import expiry_date
 from gallery.enrolment.sources import Selection, Source, find_sources
 from gallery.gallery import Gallery
 from gallery.network.encoder import Encoder
-from gallery.opening import open_or_create
+from gallery.opening import kept_bundle, open_or_create
 from gallery.template import Authorisation
 
 
@@ -36,14 +36,14 @@ class Arguments:
     root: Annotated[Path, tyro.conf.Positional]
     """A tree <subject>/<type>/<view>/*.pkl, a folder <subject>/<clip file>, or a CSV file with the
     columns path, subject and, if wanted, modality."""
-    bundle: Path
-    """Model bundle of export.onnx."""
     out: options.Location
     authorisation: str
     """Consent or order that allows the enrolment: a reference in your words."""
     expires: str
     """Until when: a date such as 2030-12-31, which is included: it ends with that day in UTC; or an
     ISO 8601 time with its zone. Afterwards nobody is found by these clips."""
+    bundle: Path | None = None
+    """Model bundle of export.onnx; by default that of the gallery, else the package's own."""
     subjects: tuple[str, ...] = ()
     """Subjects to enrol, patterns such as `08*` allowed; none for all."""
     types: tuple[str, ...] = ()
@@ -52,7 +52,7 @@ class Arguments:
     """Views, of a tree."""
     modality: Modality | None = None
     """Enrol this modality only."""
-    forward: Axis = Forward.PLUS_X
+    points: Points = Points()  # noqa: RUF009  (frozen)
     quality: Mode = Mode.STRICT
     """Which clips to refuse: off, standard (those that show no walking person) or strict (poor ones
     too, and those of people who seem to be enrolled under another name)."""
@@ -71,8 +71,9 @@ def main() -> None:
     arguments = options.parse(Arguments, "gallery.build")
     authorisation = Authorisation(arguments.authorisation, expiry_date(arguments.expires))
     sources = find_sources(arguments.root, _selection(arguments))
-    encoder = arguments.network.encoder(arguments.bundle)
-    with closing(open_or_create(arguments.out, arguments.bundle)) as gallery:
+    bundle = arguments.bundle or kept_bundle(arguments.out) or own_bundle()
+    encoder = arguments.network.encoder(bundle)
+    with closing(open_or_create(arguments.out, bundle)) as gallery:
         outcome = _enrol(gallery, encoder, sources, authorisation, arguments)
         counts = gallery.counts()
     if arguments.json:
@@ -101,7 +102,7 @@ def _selection(arguments: Arguments) -> Selection:
         arguments.types,
         arguments.views,
         arguments.modality,
-        arguments.forward,
+        arguments.points.source,
         arguments.quality,
     )
 

@@ -15,9 +15,8 @@ from gait.cli import run
 from gait.errors import CalibrationError, ConfigError
 from gait.modality import Modality
 from gait.progress import progress
-from gait.range_view import Forward
 from gallery.command_line import options
-from gallery.command_line.network import Axis, Batch, Network
+from gallery.command_line.network import Batch, Network, Points
 from gallery.command_line.table import table
 from gallery.decision.calibration import Calibration, Pair
 from gallery.decision.decision import USUAL
@@ -45,7 +44,7 @@ class Arguments:
     bundle: options.BundleOfUrl = None
     modality: Modality | None = None
     """What the clips show; found in their content by default."""
-    forward: Axis = Forward.PLUS_X
+    points: Points = Points()  # noqa: RUF009  (frozen)
     simulated: bool = False
     """The people are not real."""
     drop: bool = False
@@ -66,7 +65,7 @@ def main() -> None:
             print(f"gallery   {arguments.gallery} has no calibration of its own")
             return
         outcome = Outcome()
-        selection = Selection(modality=arguments.modality, forward=arguments.forward)
+        selection = Selection(modality=arguments.modality, source=arguments.points.source)
         sources = find_sources(arguments.clips, selection)
         encoder = arguments.network.encoder(gallery.bundle)
         with progress() as bar:

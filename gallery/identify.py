@@ -19,10 +19,9 @@ from gait.cli import run
 from gait.errors import ConfigError
 from gait.modality import Modality
 from gait.quality.quality import Mode, require_quality
-from gait.range_view import Forward
 from gait.sampling import passed_over
 from gallery.command_line import options
-from gallery.command_line.network import Axis, Network
+from gallery.command_line.network import Network, Points
 from gallery.command_line.table import table
 from gallery.decision.decision import USUAL, Policy
 from gallery.enrolment.sources import decode_file, read_file
@@ -59,7 +58,7 @@ class Arguments:
     """Share of strangers whom a person may have to look at. Not for a service."""
     own_calibration: bool = False
     """Decide only by a calibration made for this gallery. Not for a service."""
-    forward: Axis = Forward.PLUS_X
+    points: Points = Points()  # noqa: RUF009  (frozen)
     quality: Mode = Mode.STANDARD
     """Which clips to refuse: off, standard (those that show no walking person) or strict (poor ones
     too). Not for a service, which has a setting."""
@@ -76,7 +75,7 @@ def main() -> None:
 
 
 def _searched(arguments: Arguments) -> dict[str, Any]:
-    decoded = decode_file(arguments.clip, arguments.modality, arguments.forward)
+    decoded = decode_file(arguments.clip, arguments.modality, arguments.points.source)
     require_quality(decoded.quality, arguments.quality)
     with closing(
         open_gallery(arguments.gallery, bundle=arguments.bundle, readonly=True)
@@ -104,6 +103,7 @@ def _searched(arguments: Arguments) -> dict[str, Any]:
             "frames_in": decoded.frames_in,
             "frames_used": decoded.frames_used - sum(left.values()),
             "dropped": decoded.dropped | left,
+            "assumed": decoded.assumed,
             "quality": round(decoded.quality.score, 3),
             "quality_reasons": decoded.quality.reasons,
             "decision": decision.verdict,
@@ -125,7 +125,9 @@ def _asked(arguments: Arguments) -> dict[str, Any]:
         top_k=arguments.top_k,
         modality=arguments.modality,
         gallery_modality=arguments.gallery_modality,
-        forward=arguments.forward,
+        sensor=arguments.points.sensor,
+        forward=arguments.points.forward,
+        up=arguments.points.up,
         all_candidates=arguments.all_candidates,
     )
     return {

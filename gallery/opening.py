@@ -98,6 +98,12 @@ def create_gallery(
     return open_gallery(str(where), bundle=bundle, index=index, master=master)
 
 
+def kept_bundle(location: str | Path) -> Path | None:
+    """The bundle that a gallery in a folder keeps; None where there is no such gallery."""
+    where = parse_location(str(location))
+    return where.bundle if isinstance(where, Folder) and where.bundle.is_dir() else None
+
+
 def open_or_create(location: str | Path, bundle: Path, *, index: str | None = None) -> Gallery:
     """Opens a gallery for a model bundle, or makes it if there is none.
 

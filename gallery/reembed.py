@@ -13,9 +13,8 @@ from pathlib import Path
 from gait.cli import run
 from gait.errors import ConfigError, GaitError
 from gait.progress import progress
-from gait.range_view import Forward
 from gallery.command_line import options
-from gallery.command_line.network import Axis, Batch, Network
+from gallery.command_line.network import Batch, Network, Points
 from gallery.enrolment.bulk import Item, Outcome, Rejection, embedded
 from gallery.enrolment.sources import Selection, Source, find_sources
 from gallery.exchange.templates import every_template
@@ -142,7 +141,7 @@ class Arguments:
     """Where the clips are: what gallery.build was given, or anything with the same clips in it."""
     out: str
     """Folder or URL of the new gallery."""
-    forward: Axis = Forward.PLUS_X
+    points: Points = Points()  # noqa: RUF009  (frozen)
     batch: Batch = 32
     network: Network = Network()  # noqa: RUF009  (frozen)
     json: options.AsJson = False
@@ -153,7 +152,7 @@ def main() -> None:
     arguments = options.parse(Arguments, "gallery.reembed")
     if arguments.gallery == arguments.out:
         raise ConfigError("the new gallery must be another than the old one")
-    sources = find_sources(arguments.clips, Selection(forward=arguments.forward))
+    sources = find_sources(arguments.clips, Selection(source=arguments.points.source))
     encoder = arguments.network.encoder(arguments.bundle)
     with (
         closing(open_gallery(arguments.gallery, readonly=True)) as old,

@@ -42,7 +42,7 @@ class Settings(BaseSettings):
         galleries: `postgresql://host/database` to keep the galleries there; None for
             `data/galleries`.
         gallery: the gallery of requests that name none; made if there is none.
-        bundle: model bundle; None for the copy in the galleries.
+        bundle: model bundle; None for the copy in the galleries, else the package's own.
         identity: private identity made by `python -m gallery.identity`, which signs exports of
             galleries and opens imports; None for `data/identity.key`.
         purposes: purposes that may be given for a search; empty for any.

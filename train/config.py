@@ -34,6 +34,19 @@ class Config(BaseModel):
     )
 
 
+class FramePooling(StrEnum):
+    """What is taken over the frames of a clip (Eq. 1)."""
+
+    MAX = "max"
+    """The paper's."""
+    MEAN = "mean"
+    """One bad frame no longer decides. Not in the paper."""
+    UPPER_HALF = "upper_half"
+    """The mean of the larger half of the values of each cell. Not in the paper."""
+    GENERALISED_MEAN = "generalised_mean"
+    """The cube root of the mean cube. Not in the paper."""
+
+
 class ModelConfig(Config):
     """The discriminative path and its loss (Eq. 1 to 5). Defaults are the paper's full size.
 
@@ -52,8 +65,13 @@ class ModelConfig(Config):
     """Basic blocks in each stage."""
     stem_stride: PositiveInt = 1
     """Stride of the first convolution."""
+    frame_pooling: FramePooling = FramePooling.MAX
+    """What is taken over the frames of a clip (Eq. 1)."""
     parts: PositiveInt = 16
     """Horizontal strips p (Eq. 2)."""
+    columns: PositiveInt = 1
+    """Cells that a strip is cut into from left to right: its feature keeps where something is. The
+    paper has one."""
     pyramid: bool = False
     """Also 1, 2, 4, … strips, up to `parts`: with 16, an embedding of 31 parts. The paper calls its
     pooling multi-scale and gives 16 strips."""
@@ -119,6 +137,11 @@ class ModelConfig(Config):
             raise ConfigError(
                 f"got {self.parts} parts for a feature map {height} rows high, "
                 "need a number of parts that divides the rows"
+            )
+        if height % self.columns:
+            raise ConfigError(
+                f"got {self.columns} columns for a feature map {height} cells wide, "
+                "need a number of columns that divides them"
             )
         return self
 
@@ -220,6 +243,15 @@ class BatchConfig(Config):
     """Frames of each walk, the same ones in both modalities."""
 
 
+class AugmentConfig(Config):
+    """Clips as other sensors would have seen them (`train/augment`). Not in the paper."""
+
+    share: float = Field(default=0.0, ge=0, le=1)
+    """Share of the clips of each modality that are changed; 0 changes none."""
+    ramp: float = Field(default=0.5, ge=0, le=1)
+    """Part of the run in which the share rises from 0."""
+
+
 class OptimConfig(Config):
     """Adam and its learning rate (paper A.2)."""
 
@@ -307,6 +339,7 @@ class TrainConfig(Config):
     data: DataConfig = DataConfig()
     walkers: SimulateConfig = SimulateConfig.model_validate({"points": False})
     batch: BatchConfig = BatchConfig()
+    augment: AugmentConfig = AugmentConfig()
     optim: OptimConfig = OptimConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
     run: RunConfig = RunConfig()

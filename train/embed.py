@@ -54,8 +54,8 @@ def embed_modalities(
 ) -> Embedded:
     """Embeds sequences of a pack with the network as it is now, in evaluation mode.
 
-    Sequences of like length go together. A shorter one repeats its last frame, which the maximum
-    over frames does not see: the result is that of embedding each alone.
+    Sequences of like length go together. A shorter one is padded and the network told its length:
+    the result is that of embedding each alone.
 
     Args:
         network: on `device`; its mode is restored.
@@ -82,7 +82,8 @@ def embed_modalities(
             offsets = np.minimum(np.arange(lengths[group].max()), lengths[group, None] - 1)
             clips = dict(zip(Modality, frames.fetch(group, offsets), strict=True))
             for modality, out in found.items():
-                embedding = network.embed(clips[modality].to(device), modality)
+                own = torch.from_numpy(lengths[group]).to(device)
+                embedding = network.embed(clips[modality].to(device), modality, own)
                 out.append(embedding.cpu().numpy())
             bar.advance(task, len(group))
     network.train(training)

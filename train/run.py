@@ -48,6 +48,7 @@ class Command:
         pack: the packed dataset (python -m train.pack); simulated walkers need none.
         out: the run folder; runs/NAME if not given.
         restart: begin anew in a folder that holds a run.
+        start: checkpoint whose weights a new run begins with, as far as they fit.
         profile: write a trace of a few steady steps into the run folder.
         json: print the results as JSON instead of tables.
     """
@@ -56,6 +57,7 @@ class Command:
     pack: Path | None = None
     out: Path | None = None
     restart: bool = False
+    start: Path | None = None
     profile: bool = False
     json: bool = False
 
@@ -108,10 +110,14 @@ def main() -> None:
     pack = open_pack(command)
     split = split_people(pack.records, config)
     checkpoint = resume_point(command, split, ranks)
+    start = None if command.start is None or checkpoint else load_checkpoint(command.start)
     with process_group(ranks, device):
-        outcome = TrainingRun(
+        training = TrainingRun(
             config, pack, split, command.folder, machine, checkpoint, command.profile
-        ).run()
+        )
+        if start is not None:
+            say(ranks, f"{training.begin_with(start)} from {command.start}")
+        outcome = training.run()
     if (command.folder / TRACE).exists() and command.profile:
         say(ranks, f"trace: {command.folder / TRACE} (open it in https://ui.perfetto.dev)")
     if outcome.stopped_by is not None:

@@ -1,7 +1,7 @@
 """The int8 variant: static quantisation, with ranges found in calibration clips.
 
 All that is computed for each frame is quantised: convolutions, additions and ReLUs, so that feature
-maps stay 8 bits wide from the stem to the maximum over frames; weights have one scale per output
+maps stay 8 bits wide from the stem to where frames are pooled; weights have one scale per output
 channel. What comes after is computed once for a clip, costs next to nothing and stays in float32
 (results/speed.md).
 """
@@ -83,9 +83,10 @@ def quantised(graph: onnx.ModelProto, clips: Sequence[Frames], method: Method) -
 
 
 def _after_pooling(graph: onnx.ModelProto) -> list[str]:
-    """Names of the nodes from the maximum over frames on."""
-    kinds = [node.op_type for node in graph.graph.node]
-    return [node.name for node in graph.graph.node[kinds.index("ReduceMax") :]]
+    """Names of the nodes from where each clip's maps are gathered on."""
+    nodes = graph.graph.node
+    gathered = max(place for place, node in enumerate(nodes) if node.op_type == "Gather")
+    return [node.name for node in nodes[gathered:]]
 
 
 class _Run(CalibrationDataReader):  # type: ignore[misc]

@@ -7,12 +7,12 @@ import numpy as np
 from gait.clip import Clip
 from gait.decode.content import Assumed, read_content
 from gait.decode.limits import Limits
+from gait.decode.points.axes import UNKNOWN, CloudSource
 from gait.decode.represent import represent
 from gait.errors import ClipModalityError
 from gait.modality import Modality
 from gait.quality.judge import judge_clip
 from gait.quality.quality import Quality
-from gait.range_view import Forward
 
 _DEFAULT = Limits()
 
@@ -23,8 +23,9 @@ class Decoded:
 
     | in `assumed` | |
     |---|---|
-    | `forward` | sensor axis taken to point at the walker (point clouds) |
-    | `row_step_degrees`, `column_step_degrees` | the sensor's raster, estimated from the points |
+    | `forward`, `up` | axes taken to point at the walker and up (point clouds) |
+    | `row_step_degrees`, `column_step_degrees` | the raster of the sensor that was said, or as
+    estimated from the points |
     | `bin_columns` | numbers of a point in `.bin` frames, and their type |
     | `ground_points_removed` | points of the floor that were left out |
     | `frames_cleaned` | silhouettes from which what is not the person was left out |
@@ -62,7 +63,7 @@ def decode_clip(
     data: bytes,
     *,
     modality: Modality | None = None,
-    forward: Forward = Forward.PLUS_X,
+    source: CloudSource = UNKNOWN,
     limits: Limits = _DEFAULT,
     columns: int | None = None,
 ) -> Decoded:
@@ -78,7 +79,7 @@ def decode_clip(
             of PNG, JPEG, BMP or TIFF frames, mp4/mov/mkv/webm/avi/gif/apng or a multi-page TIFF of
             silhouettes, zip of `.pcd`, `.ply`, `.las`, `.bin` or `.npy` clouds.
         modality: what it shows, if known; inferred from the content otherwise.
-        forward: the sensor axis that points at the walker; matters for point clouds only.
+        source: which sensor recorded point clouds, and how their axes lie, if known.
         limits: caps on every size.
         columns: numbers of each point of `.bin` frames; found from the points if None.
 
@@ -88,11 +89,11 @@ def decode_clip(
     """
     # A file may hold any numbers. What is not finite is left out, and no warning says more.
     with np.errstate(all="ignore"):
-        return _decode(data, modality, forward, limits, columns)
+        return _decode(data, modality, source, limits, columns)
 
 
 def _decode(
-    data: bytes, modality: Modality | None, forward: Forward, limits: Limits, columns: int | None
+    data: bytes, modality: Modality | None, source: CloudSource, limits: Limits, columns: int | None
 ) -> Decoded:
     limits.check_bytes(len(data))
     content = read_content(data, limits, columns)
@@ -102,7 +103,7 @@ def _decode(
             f"got a {content.modality} clip ({content.format}), it was said to be {modality}; "
             "leave the modality out, or send the other file"
         )
-    aligned, assumed, by_file = represent(content, forward)
+    aligned, assumed, by_file = represent(content, source)
     clip = Clip(aligned.frames, content.modality)
     return Decoded(
         clip=clip,

@@ -6,13 +6,31 @@ from typing import Annotated
 
 from tyro.conf import arg
 
-from gait.range_view import Forward
+from gait.decode.points.axes import CloudSource
+from gait.lidar import Axis, find_sensor
 from gait.variant import Variant
 from gallery.network.encoder import FRAMES, Encoder
 from gallery.network.session import Device
 
 Batch = Annotated[int, arg(metavar="N", help="Clips embedded and made durable together.")]
-Axis = Annotated[Forward, arg(help="Sensor axis that points at the walker, for point clouds.")]
+
+
+@dataclass(frozen=True)
+class Points:
+    """How point clouds were recorded; what is not said is estimated from them."""
+
+    sensor: Annotated[str | None, arg(metavar="NAME|FILE.yaml")] = None
+    """The LiDAR: a name, or a YAML file that describes it."""
+    forward: Axis | None = None
+    """Axis of the points that points at the walker."""
+    up: Axis | None = None
+    """Axis of the points that points up; the sensor's, or +z."""
+
+    @property
+    def source(self) -> CloudSource:
+        """The same for decoding; raises what `find_sensor` does."""
+        sensor = None if self.sensor is None else find_sensor(self.sensor)
+        return CloudSource(sensor, self.forward, self.up)
 
 
 @dataclass(frozen=True)

@@ -13,12 +13,12 @@ import numpy as np
 from gait.clip import Clip
 from gait.decode import Decoded, Limits, decode_clip
 from gait.decode.folder import frames_in, is_clip_name, zip_frames
+from gait.decode.points.axes import UNKNOWN, CloudSource
 from gait.errors import LayoutError
 from gait.modality import Modality
 from gait.pickles import load_arrays
 from gait.quality.judge import judge_clip
 from gait.quality.quality import Mode, require_quality
-from gait.range_view import Forward
 from gait.sustech1k import Sequence, find_sequences, load_clip
 
 _SUSTECH1K = "*/*/*/[0-9][0-9]-*-*.pkl"
@@ -42,7 +42,7 @@ class Selection:
         subjects: of any layout.
         types, views: of a SUSTech1K-layout tree.
         modality: None takes both.
-        forward: sensor axis that points at the walker, for files of point clouds.
+        source: which sensor recorded files of point clouds, and how their axes lie.
         quality: what reading refuses.
     """
 
@@ -50,7 +50,7 @@ class Selection:
     types: tuple[str, ...] = ()
     views: tuple[str, ...] = ()
     modality: Modality | None = None
-    forward: Forward = Forward.PLUS_X
+    source: CloudSource = UNKNOWN
     quality: Mode = Mode.OFF
 
     def shown(self) -> str:
@@ -91,14 +91,14 @@ def find_sources(root: Path, selection: Selection) -> list[Source]:
     return found
 
 
-def decode_file(path: Path, modality: Modality | None, forward: Forward) -> Decoded:
+def decode_file(path: Path, modality: Modality | None, source: CloudSource) -> Decoded:
     """The clip in a file, and how it came out of it.
 
     Raises:
         LayoutError: there is no such file.
         DecodeError, ClipError: see `gait.decode.decode_clip`.
     """
-    return decode_clip(read_file(path), modality=modality, forward=forward, limits=Limits())
+    return decode_clip(read_file(path), modality=modality, source=source, limits=Limits())
 
 
 def read_file(path: Path) -> bytes:
@@ -163,7 +163,7 @@ def _decode_pickle(path: Path, selection: Selection) -> Clip:
         decode_clip(
             packed.getvalue(),
             modality=selection.modality,
-            forward=selection.forward,
+            source=selection.source,
             limits=limits,
         ),
         selection.quality,
@@ -275,7 +275,7 @@ def _file(
     return Source(
         subject,
         name,
-        lambda: _good(decode_file(path, modality, selection.forward), selection.quality),
+        lambda: _good(decode_file(path, modality, selection.source), selection.quality),
     )
 
 

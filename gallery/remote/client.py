@@ -12,8 +12,8 @@ from urllib.parse import quote, urlencode
 from pydantic import TypeAdapter, ValidationError
 
 from gait.errors import ConfigError, RemoteUnreachableError
+from gait.lidar import Axis
 from gait.modality import Modality
-from gait.range_view import Forward
 from gallery.remote.replies import (
     Enrolled,
     EnrolledTemplate,
@@ -65,7 +65,9 @@ class Client:
         modality: Modality | None = None,
         gallery_modality: Modality | None = None,
         subjects: Sequence[str] = (),
-        forward: Forward = Forward.PLUS_X,
+        sensor: str | None = None,
+        forward: Axis | None = None,
+        up: Axis | None = None,
         all_candidates: bool = False,
     ) -> Found:
         """Whether the person in a clip file is enrolled; `gallery` None is the service's default.
@@ -78,7 +80,9 @@ class Client:
             top_k=str(top_k),
             modality=modality,
             gallery_modality=gallery_modality,
+            sensor=sensor,
             forward=forward,
+            up=up,
             subjects=subjects,
             all_candidates=str(all_candidates).lower(),
         )
@@ -115,7 +119,9 @@ class Client:
         authorisation: str,
         expires: datetime,
         modality: Modality | None = None,
-        forward: Forward = Forward.PLUS_X,
+        sensor: str | None = None,
+        forward: Axis | None = None,
+        up: Axis | None = None,
         new_person: bool = False,
     ) -> Enrolled:
         """Enrols clip files of one person; `expires` has a time zone.
@@ -128,7 +134,9 @@ class Client:
             authorisation=authorisation,
             expires=expires.isoformat(),
             modality=modality,
+            sensor=sensor,
             forward=forward,
+            up=up,
             new_person="true" if new_person else None,
         )
         path = f"{_subject(gallery, subject)}/templates"

@@ -1,16 +1,17 @@
 """What routes are given: the service, the caller, and the fields that several forms have."""
 
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import Depends, Form, Path, Request, UploadFile
 from fastapi.exceptions import RequestValidationError
 from pydantic import Field
 from starlette.exceptions import HTTPException
 
+from gait.decode.points.axes import CloudSource
 from gait.errors import GalleryError
+from gait.lidar import KNOWN, Axis
 from gait.modality import Modality
-from gait.range_view import Forward
 from gallery.enrolment.expiry_date import EXPIRY_MEANING, expiry_date
 from gallery.template import REFERENCE_LIMIT, Authorisation
 from serve.access.scopes import Caller, reach
@@ -94,16 +95,28 @@ GivenModality = Annotated[
 SearchedModality = Annotated[
     Modality | None, Form(description="Compare with templates of this modality only.")
 ]
+GivenSensor = Annotated[
+    Literal[*KNOWN] | None,  # type: ignore[valid-type]
+    Form(description="LiDAR of point clouds; estimated from the points if left out."),
+]
 GivenForward = Annotated[
-    Forward,
-    Form(description="Sensor axis that points at the walker; for point clouds only."),
+    Axis | None,
+    Form(description="Axis of point clouds that points at the walker; estimated if left out."),
+]
+GivenUp = Annotated[
+    Axis | None,
+    Form(description="Axis of point clouds that points up; the sensor's, or +z, if left out."),
 ]
 
 
 async def _reading(
-    modality: GivenModality = None, forward: GivenForward = Forward.PLUS_X
+    modality: GivenModality = None,
+    sensor: GivenSensor = None,
+    forward: GivenForward = None,
+    up: GivenUp = None,
 ) -> Reading:
-    return Reading(modality, forward)
+    known = None if sensor is None else KNOWN[sensor]
+    return Reading(modality, CloudSource(known, forward, up))
 
 
 HowToRead = Annotated[Reading, Depends(_reading)]

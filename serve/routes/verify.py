@@ -58,7 +58,7 @@ async def verify(
     if other is not None:
         call.use.clips.append(await other.read())
         call.use.known.pop("gallery", None)
-        readings = [reading, Reading(other_modality, reading.forward)]
+        readings = [reading, Reading(other_modality, reading.source)]
         (probe, second), (one, two) = await _embedded(call, readings)
         cohort, modality = call.service.cohort, probe.clip.modality
         similarity = similarity_of(cohort, (modality, one), (second.clip.modality, two))

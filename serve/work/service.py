@@ -19,10 +19,10 @@ from filelock import FileLock
 
 from gait.clip import Clip
 from gait.decode import Decoded
+from gait.decode.points.axes import UNKNOWN, CloudSource
 from gait.errors import (
     BusyError,
     ClipError,
-    ConfigError,
     DecodeError,
     GaitError,
     GalleryEmptyError,
@@ -31,8 +31,8 @@ from gait.errors import (
     StorageError,
 )
 from gait.modality import Modality
+from gait.own_bundle import own_bundle
 from gait.quality.quality import Mode, require_quality
-from gait.range_view import Forward
 from gallery.decision.decision import Decider, bundle_calibration
 from gallery.galleries import Galleries, GalleryRoot
 from gallery.gallery import Gallery
@@ -63,11 +63,11 @@ class Reading:
 
     Args:
         modality: what they show; None to find it in the content.
-        forward: axis of point clouds that points at the walker.
+        source: which sensor recorded point clouds, and how their axes lie.
     """
 
     modality: Modality | None = None
-    forward: Forward = Forward.PLUS_X
+    source: CloudSource = UNKNOWN
 
 
 @dataclass
@@ -193,7 +193,7 @@ class Service:
         """
         arguments = {
             "modality": reading.modality,
-            "forward": reading.forward,
+            "source": reading.source,
             "limits": self._limits,
         }
 
@@ -300,14 +300,18 @@ def _embedder(encoder: Encoder, settings: Settings, bundle: Path) -> Embedder:
 
 
 def _found_bundle(settings: Settings, root: Path) -> Path:
-    """The bundle of the default gallery, else of the first that there is."""
-    if settings.galleries is not None:
-        raise ConfigError("galleries in PostgreSQL keep no model bundle: give --bundle")
+    """The bundle of the default gallery, else of the first that there is, else the package's.
+
+    Raises:
+        BundleError: the package came without one.
+    """
+    if settings.galleries is not None:  # galleries in PostgreSQL keep none
+        return own_bundle()
     bundles = [root / settings.gallery / "bundle", *sorted(root.glob("*/bundle"))]
     for bundle in bundles:
         if bundle.is_dir():
             return bundle
-    raise GalleryError(f"there is no gallery in {root}: give --bundle to make the first")
+    return own_bundle()
 
 
 def _taken(data: Path) -> FileLock:

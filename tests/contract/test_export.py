@@ -44,7 +44,7 @@ from tests.data.make_tiny_bundle import CONFIG, every_variant, save_tiny_checkpo
 from tests.galleries import TINY, random_embeddings, walk
 from tests.packs import write_pack
 from train.checkpoint import Checkpoint, build_network, load_checkpoint, save_checkpoint
-from train.config import ModelConfig
+from train.config import FramePooling, ModelConfig
 from train.data.pack import Pack
 from train.model.network import GaitNetwork
 
@@ -154,6 +154,19 @@ def test_a_pyramid_of_parts_ships(modality: Modality) -> None:
     with torch.no_grad():
         want = network.embed(torch.from_numpy(clip.copy())[None], modality)
     np.testing.assert_allclose(got, F.normalize(want, dim=2), atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", FramePooling)
+def test_any_pooling_over_frames_ships(kind: FramePooling) -> None:
+    torch.manual_seed(0)
+    changes = {"frame_pooling": kind, "columns": 2}
+    network = GaitNetwork(CONFIG.model.model_copy(update=changes), CONFIG.diffusion, 3)
+    path = backbone(network, Modality.SILHOUETTE)
+    graph = Graph(trace(path, Modality.SILHOUETTE).SerializeToString())
+    clip = walk(1, 3, Modality.SILHOUETTE).frames
+    clips = [clip, clip[[0, 0, 1, 2, 1]], clip[:1]]  # frames that come again count again
+    want = np.stack([path.embed(each) for each in clips])
+    np.testing.assert_allclose(graph.embed(clips), want, atol=1e-5)
 
 
 def test_a_network_of_one_sensor_is_refused(tmp_path: Path) -> None:

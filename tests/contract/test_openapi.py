@@ -99,14 +99,16 @@ FIELDS = {
     "Health": "status",
     "Problem": "type title status code detail request_id",
 }
-IDENTIFY = "modality forward gallery purpose clip top_k gallery_modality subjects all_candidates"
+IDENTIFY = (
+    "modality sensor forward up gallery purpose clip top_k gallery_modality subjects all_candidates"
+)
 BODIES = {
     "/identify": IDENTIFY,
     "/v1/identify": IDENTIFY,
-    "/v1/verify": "modality forward gallery purpose clip subject other other_modality "
+    "/v1/verify": "modality sensor forward up gallery purpose clip subject other other_modality "
     "gallery_modality",
-    "/v1/embed": "modality forward purpose clips",
-    f"{S}/templates": "modality forward authorisation expires clips new_person",
+    "/v1/embed": "modality sensor forward up purpose clips",
+    f"{S}/templates": "modality sensor forward up authorisation expires clips new_person",
 }
 
 
@@ -130,8 +132,8 @@ def test_schemas_and_their_fields(document: Any) -> None:
     assert set(schemas) - bodies == {
         *FIELDS,
         "Action",
+        "Axis",
         "Finding",
-        "Forward",
         "Modality",
         "Outcome",
         "Reason",

@@ -245,7 +245,6 @@ def test_a_port_that_is_taken_is_said(tmp_path: Path) -> None:
     [
         (["--data", "g", "--host", "0.0.0.0"], "error [config.invalid]: refusing to listen"),
         ([], "error [config.invalid]: data: give --data or set DIFFCROSSGAIT_DATA"),
-        (["--data", "nowhere"], "error [gallery.invalid]: there is no gallery in nowhere"),
         (["--data", "g", "--bundle", "nowhere"], "error [bundle.invalid]"),
         (["--data", "g", "--bundle", str(TINY), "--keys", "none.json"], "cannot read the key"),
         (["--data", "g", "--gallery", "../g"], "error [config.invalid]: gallery"),

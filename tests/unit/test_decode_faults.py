@@ -11,9 +11,10 @@ import pytest
 from numpy.typing import NDArray
 
 from gait.decode import Decoded, decode_clip
+from gait.decode.points.axes import CloudSource
 from gait.errors import ClipEmptyError, ClipError, LimitExceededError
+from gait.lidar import Axis
 from gait.quality.quality import Mode, Reason, require_quality
-from gait.range_view import Forward
 from tests.unit.test_decode_kinds import overlap
 
 pytestmark = pytest.mark.serving
@@ -23,8 +24,8 @@ if not FOLDER.is_dir():
     pytest.skip(f"needs the handed files in {FOLDER}", allow_module_level=True)
 
 
-def decoded(name: str, forward: Forward = Forward.PLUS_X) -> Decoded:
-    return decode_clip((FOLDER / name).read_bytes(), forward=forward)
+def decoded(name: str, forward: Axis | None = None) -> Decoded:
+    return decode_clip((FOLDER / name).read_bytes(), source=CloudSource(forward=forward))
 
 
 @pytest.fixture(scope="module")
@@ -117,9 +118,11 @@ def test_columns_are_found(clouds: NDArray[np.uint8]) -> None:
 
 def test_another_forward_axis(clouds: NDArray[np.uint8]) -> None:
     with pytest.raises(ClipError, match=r"toward \+y of the sensor.* say forward=\+y"):
-        decoded("clouds_y_forward.zip")
-    found = decoded("clouds_y_forward.zip", Forward.PLUS_Y)
-    assert overlap(found.clip.frames, clouds) > 0.999
+        decoded("clouds_y_forward.zip", Axis.PLUS_X)
+    for said in (Axis.PLUS_Y, None):
+        found = decoded("clouds_y_forward.zip", said)
+        assert found.assumed["forward"] == "+y"
+        assert overlap(found.clip.frames, clouds) > 0.999
 
 
 def test_the_ground_is_taken_away(clouds: NDArray[np.uint8]) -> None:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from gait.decode import Limits, decode_clip
 from gait.decode.kind import advice
+from gait.decode.points.axes import CloudSource
 from gait.decode.points.ground import without_ground
 from gait.errors import (
     ClipDtypeError,
@@ -28,6 +29,7 @@ from gait.errors import (
     LimitExceededError,
     UnsupportedFormatError,
 )
+from gait.lidar import KNOWN, Axis
 from gait.modality import Modality
 from gait.range_view import Forward, project
 from gait.silhouette import align
@@ -333,22 +335,69 @@ def test_pcd_fields_may_be_in_any_order_and_empty() -> None:
     np.testing.assert_array_equal(decode_clip(data).clip.frames, VIEWS[:1])
 
 
-def turned(cloud: NDArray[np.float32], forward: Forward) -> NDArray[np.float32]:
-    x, y, z = cloud.T
-    at = {"+x": (x, y), "-x": (-x, -y), "+y": (-y, x), "-y": (y, -x)}[forward]
-    return np.stack([*at, z], axis=1)
+def turned(
+    cloud: NDArray[np.float32], forward: Axis, up: Axis = Axis.PLUS_Z
+) -> NDArray[np.float32]:
+    """A cloud with x ahead and z up as a file with other axes holds it."""
+    axes = np.stack([forward.direction, np.cross(up.direction, forward.direction), up.direction])
+    return (cloud @ axes).astype(np.float32)
 
 
-@pytest.mark.parametrize("forward", list(Forward))
-def test_every_forward_axis_is_read_when_given_and_refused_when_wrong(forward: Forward) -> None:
-    data = files.npz(**{f"f{k}": turned(cloud, forward) for k, cloud in enumerate(CLOUDS)})
-    found = decode_clip(data, forward=forward)
-    assert found.assumed["forward"] == str(forward)
+AXES = [(forward, up) for forward in Axis for up in Axis if forward[1] != up[1]]
+
+
+@pytest.mark.parametrize(("forward", "up"), AXES, ids="".join)
+def test_every_axis_is_read_when_given_and_refused_when_wrong(forward: Axis, up: Axis) -> None:
+    data = files.npz(**{f"f{k}": turned(cloud, forward, up) for k, cloud in enumerate(CLOUDS)})
+    found = decode_clip(data, source=CloudSource(forward=forward, up=up))
+    assert (found.assumed["forward"], found.assumed["up"]) == (forward, up)
     np.testing.assert_array_equal(found.clip.frames, VIEWS)
-    for other in {*Forward} - {forward}:
+    level = {axis for axis in Axis if axis[1] != up[1]}
+    for other in level - {forward}:
         with pytest.raises(ClipError) as caught:
-            decode_clip(data, forward=other)
+            decode_clip(data, source=CloudSource(forward=other, up=up))
         assert f"say forward={forward}" in str(caught.value)
+    with pytest.raises(ClipError, match="right angles"):
+        decode_clip(data, source=CloudSource(forward=up, up=up))
+
+
+@pytest.mark.parametrize("forward", [axis for axis in Axis if axis[1] != "z"])
+def test_the_forward_axis_is_found_from_the_points(forward: Axis) -> None:
+    data = files.npz(**{f"f{k}": turned(cloud, forward) for k, cloud in enumerate(CLOUDS)})
+    found = decode_clip(data)
+    assert (found.assumed["forward"], found.assumed["up"]) == (forward, "+z")
+    np.testing.assert_array_equal(found.clip.frames, VIEWS)
+
+
+def test_points_about_the_origin_are_refused() -> None:
+    own = {f"f{k}": cloud - np.float32([8, 0, 0]) for k, cloud in enumerate(CLOUDS)}
+    with pytest.raises(ClipError, match="in its coordinates, not in the person's own"):
+        decode_clip(files.npz(**own))
+
+
+def test_a_walker_upside_down_is_refused_unless_it_is_said() -> None:
+    rng = np.random.default_rng(0)
+    feet = rng.uniform([7.5, -0.5, -1.4], [8.5, 0.5, -1.2], (300, 3))
+    body = rng.uniform([7.9, -0.15, -1.2], [8.1, 0.15, 0.3], (900, 3))
+    walker = np.concatenate([feet, body]).astype(np.float32)
+    upright = decode_clip(files.npz(a=walker, b=walker)).clip.frames
+    turned_over = walker * np.float32([1, -1, -1])
+    data = files.npz(a=turned_over, b=turned_over)
+    with pytest.raises(ClipError, match="say up=-z"):
+        decode_clip(data)
+    np.testing.assert_array_equal(
+        decode_clip(data, source=CloudSource(up=Axis.MINUS_Z)).clip.frames, upright
+    )
+    assert decode_clip(data, source=CloudSource(up=Axis.PLUS_Z)).assumed["up"] == "+z"
+
+
+def test_a_named_sensor_says_its_raster() -> None:
+    found = decode_clip(
+        files.npz(**{f"f{k}": cloud for k, cloud in enumerate(CLOUDS)}),
+        source=CloudSource(KNOWN["hesai-xt32"]),
+    )
+    assert found.assumed["row_step_degrees"] == 1.0
+    assert found.assumed["column_step_degrees"] == 0.19
 
 
 def test_clouds_with_y_up_are_refused() -> None:

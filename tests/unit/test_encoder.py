@@ -124,7 +124,7 @@ def test_a_frame_that_comes_again_changes_nothing_and_costs_nothing(
     np.testing.assert_allclose(encoder.embed([again]), encoder.embed([clip]), atol=1e-6)
     frames, index = ragged([again.frames, clip.frames])
     assert len(frames) == 3
-    assert index.tolist() == [[0, 1, 1, 2, 2, 0], [0, 1, 2, 2, 2, 2]]
+    assert index.tolist() == [[0, 1, 1, 2, 2, 0], [0, 1, 2, -1, -1, -1]]
 
 
 def test_threads_and_provider_are_what_is_used(encoder: Encoder) -> None:

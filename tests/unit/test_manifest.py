@@ -62,7 +62,7 @@ def test_a_hash_edited_to_fit_another_file_breaks_the_contract(bundle: Path) -> 
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
-        ({"schema_version": 1}, "schema_version 1, this release reads 2: export the checkpoint"),
+        ({"schema_version": 1}, "schema_version 1, this release reads 3: export the checkpoint"),
         ({"schema_version": "two"}, "schema_version"),
         ({"surprise": 1}, "surprise"),
         ({"metric": "euclidean"}, "metric"),

@@ -2,6 +2,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from train.config import FramePooling
 from train.model.pooling import horizontal_pooling, temporal_pooling
 
 
@@ -58,3 +59,39 @@ def test_a_pyramid_lays_its_scales_end_to_end() -> None:
     alone = torch.cat([horizontal_pooling(maps, strips) for strips in (1, 2, 4, 8)], dim=1)
     assert torch.equal(pooled, alone)
     torch.testing.assert_close(pooled[:, 0], maps.mean(dim=(2, 3)) + maps.amax(dim=(2, 3)))
+
+
+@pytest.mark.parametrize(
+    ("kind", "values", "want"),
+    [
+        (FramePooling.MAX, (1.0, 2.0, 6.0), 6.0),
+        (FramePooling.MEAN, (1.0, 2.0, 6.0), 3.0),
+        (FramePooling.UPPER_HALF, (1.0, 2.0, 6.0), 4.0),
+        (FramePooling.UPPER_HALF, (6.0, 1.0, 2.0, 4.0), 5.0),
+        (FramePooling.UPPER_HALF, (2.0,), 2.0),
+        (FramePooling.GENERALISED_MEAN, (1.0, 2.0, 6.0), (225 / 3) ** (1 / 3)),
+    ],
+)
+def test_what_is_taken_over_frames(
+    kind: FramePooling, values: tuple[float, ...], want: float
+) -> None:
+    features = torch.tensor(values)[None, :, None, None, None]
+    assert temporal_pooling(features, kind=kind).item() == pytest.approx(want, rel=1e-5)
+
+
+@pytest.mark.parametrize("kind", FramePooling)
+def test_no_pooling_sees_padding(features: Tensor, kind: FramePooling) -> None:
+    features = features.abs()
+    lengths = torch.tensor([1, 3, 5])
+    pooled = temporal_pooling(features, lengths, kind)
+    for clip, length, got in zip(features, lengths, pooled, strict=True):
+        alone = temporal_pooling(clip[None, :length], kind=kind)[0]
+        torch.testing.assert_close(got, alone)
+
+
+def test_columns_keep_where_in_a_strip_something_is() -> None:
+    features = torch.zeros(1, 1, 4, 4)
+    features[0, 0, 0, 3] = 4.0
+    pooled = horizontal_pooling(features, 2, columns=2)
+    assert pooled.tolist() == [[[0.0, 5.0], [0.0, 0.0]]]
+    assert horizontal_pooling(features, 2).tolist() == [[[4.5], [0.0]]]

@@ -155,6 +155,28 @@ class Learner:
         now = {k: self.optimiser.param_groups[0][k] for k in ("fused", "capturable", "lr")}
         return {**saved, "param_groups": [{**g, **now} for g in saved["param_groups"]]}
 
+    def take_over(self, other: Checkpoint) -> tuple[int, int]:
+        """Begins with another network's weights, where name and shape are the same.
+
+        The centre is not taken, since it belongs to a finished network, nor is the classifier,
+        since it belongs to that network's people.
+
+        Returns:
+            How many numbers were taken, and how many there are.
+        """
+        own = self.network.state_dict()
+        fitting = {
+            name: tensor
+            for name, tensor in other.model.items()
+            if name in own
+            and own[name].shape == tensor.shape
+            and not name.endswith(".centre")
+            and not name.startswith("neck.")
+        }
+        self.network.load_state_dict(fitting, strict=False)
+        taken = sum(tensor.numel() for tensor in fitting.values())
+        return taken, sum(tensor.numel() for tensor in own.values())
+
     def restore(self, checkpoint: Checkpoint) -> None:
         """Goes back to where a checkpoint was made.
 

@@ -5,6 +5,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import NamedTuple
 
+from train.augment.batch import augmented
 from train.checkpoint import Checkpoint, save_checkpoint
 from train.config import TrainConfig
 from train.data.batches import TrainBatch, batches, place_frames
@@ -86,6 +87,11 @@ class TrainingRun:
             self._learner.restore(checkpoint)
             self._done, self._best = checkpoint.iteration, checkpoint.best
 
+    def begin_with(self, other: Checkpoint) -> str:
+        """Takes over what fits of another network's weights; says in words how much that is."""
+        taken, every = self._learner.take_over(other)
+        return f"took over {taken:,} of {every:,} numbers"
+
     def run(self) -> Outcome:
         """Trains until the last iteration or a signal, whichever comes first.
 
@@ -126,8 +132,13 @@ class TrainingRun:
             self._config.seed,
         )
         device, _, ranks = self._machine
+        total = self._config.optim.iterations
         frames = place_frames(self._pack, records, self._config.run.frames, device)
-        return batches(frames, sampler, ranks, device, first, last)
+        stream = batches(frames, sampler, ranks, device, first, last)
+        return (
+            augmented(part, self._config.augment, self._config.seed, iteration, total, ranks)
+            for iteration, part in enumerate(stream, first)
+        )
 
     def _after(self, iteration: int, signalled: bool, reporter: Reporter | None) -> bool:
         """Does what is due after a step; returns whether to stop before the last one."""

@@ -35,6 +35,7 @@ class Branch(nn.Module):
         super().__init__()
         width = config.channels[-1]
         self.backbone = ResNet9(modality.channels, config)
+        self.frame_pooling = config.frame_pooling
         self.head = nn.Conv2d(width, width, 1)
         self.register_buffer("centre", torch.zeros(config.embedding_parts, config.embedding))
         self.register_load_state_dict_pre_hook(  # type: ignore[no-untyped-call]
@@ -52,7 +53,8 @@ class Branch(nn.Module):
             `(n, c, h, w)`.
         """
         maps = self.backbone(frames.flatten(0, 1).float() / 255)
-        return temporal_pooling(maps.unflatten(0, frames.shape[:2]), lengths)
+        maps = maps.unflatten(0, frames.shape[:2])
+        return temporal_pooling(maps, lengths, self.frame_pooling)
 
 
 class Encoder(nn.Module):
@@ -62,13 +64,17 @@ class Encoder(nn.Module):
         branch: what the modality has for itself.
         fcs: the part embedding both modalities share.
         strips: how many strips a map is cut into, at each scale.
+        columns: how many cells a strip is cut into.
     """
 
-    def __init__(self, branch: Branch, fcs: SeparateFCs, strips: tuple[int, ...]) -> None:
+    def __init__(
+        self, branch: Branch, fcs: SeparateFCs, strips: tuple[int, ...], columns: int = 1
+    ) -> None:
         super().__init__()
         self.branch = branch
         self.fcs = fcs
         self.strips = strips
+        self.columns = columns
 
     def forward(self, frames: Tensor, lengths: Tensor | None = None) -> Tensor:
         """Eq. 1 to 3, less the centre.
@@ -84,7 +90,8 @@ class Encoder(nn.Module):
 
     def embedding(self, features: Tensor) -> Tensor:
         """Eq. 2 and 3, less the centre: the `(n, c, h, w)` map of Eq. 1 → `(n, p, d)`."""
-        strips = horizontal_pooling(self.branch.head(features), *self.strips)
+        maps = self.branch.head(features)
+        strips = horizontal_pooling(maps, *self.strips, columns=self.columns)
         return cast(Tensor, self.fcs(strips)) - self.branch.centre
 
 
@@ -116,7 +123,7 @@ class GaitNetwork(nn.Module):
         for modality in self.modalities:
             setattr(self, modality, Branch(modality, model))
         parts, start = model.embedding_parts, model.initialisation
-        self.fcs = SeparateFCs(parts, width, model.embedding, start)
+        self.fcs = SeparateFCs(parts, width * model.columns, model.embedding, start)
         self.neck = BNNeck(parts, model.embedding, subjects, start)
         self.decoupled = diffusion.decoupled_heads
         self.regularizer = TrajectoryRegularizer(width, diffusion) if diffusion.phases else None
@@ -136,7 +143,7 @@ class GaitNetwork(nn.Module):
 
     def encoder(self, modality: Modality) -> Encoder:
         """What ships for a modality, on this network's own weights."""
-        return Encoder(self.branch(modality), self.fcs, self.config.strips)
+        return Encoder(self.branch(modality), self.fcs, self.config.strips, self.config.columns)
 
     def embed(self, frames: Tensor, modality: Modality, lengths: Tensor | None = None) -> Tensor:
         """The retrieval embedding (Eq. 1 to 3), centred. Neither BNNeck nor diffusion is touched.
@@ -215,7 +222,7 @@ class GaitNetwork(nn.Module):
         """
         config = self.config
         with torch.autocast(first.device.type, enabled=False):
-            strips = [horizontal_pooling(x.float(), *config.strips) for x in (first, second)]
+            strips = [self._strips(x) for x in (first, second)]
             embeddings = self.fcs(torch.cat(strips))
             cosines = self.neck(embeddings)
             terms = {
@@ -234,6 +241,9 @@ class GaitNetwork(nn.Module):
                 )
         return terms
 
+    def _strips(self, maps: Tensor) -> Tensor:
+        return horizontal_pooling(maps.float(), *self.config.strips, columns=self.config.columns)
+
     def one_modality_terms(
         self, maps: Tensor, labels: Tensor, gather: Gather | None = None
     ) -> dict[str, Tensor]:
@@ -243,7 +253,7 @@ class GaitNetwork(nn.Module):
         """
         config = self.config
         with torch.autocast(maps.device.type, enabled=False):
-            embeddings = self.fcs(horizontal_pooling(maps.float(), *config.strips))
+            embeddings = self.fcs(self._strips(maps))
             ce = part_cross_entropy(
                 self.neck(embeddings), labels, config.scale, config.label_smoothing
             )

@@ -27,6 +27,15 @@ class Condition(StrEnum):
     NIGHT = "nt"
 
 
+class Clothes(StrEnum):
+    """How much the clothes of a plain walk vary."""
+
+    USUAL = "usual"
+    """Thin ones, unless the condition is another."""
+    ANY = "any"
+    """From tight to loose, with skirts, hats and hair."""
+
+
 _PARTS = {
     "trunk": ("lumbar", "thorax", "clavicle"),
     "hips": ("pelvis",),
@@ -37,7 +46,11 @@ _PARTS = {
 
 
 def dress(
-    body: RestBody, motion: Motion, conditions: tuple[Condition, ...], rng: np.random.Generator
+    body: RestBody,
+    motion: Motion,
+    conditions: tuple[Condition, ...],
+    rng: np.random.Generator,
+    clothes: Clothes = Clothes.USUAL,
 ) -> tuple[RestBody, Motion]:
     """Applies all that is worn or carried. Nothing of it depends on who the person is.
 
@@ -46,11 +59,14 @@ def dress(
         motion: the walk without anything in the hands.
         conditions: those of the walk; occlusion and night are no matter of dress.
         rng: of this walk.
+        clothes: what is worn where the condition does not say it.
     """
     if Condition.UNIFORM in conditions:
         body = wear_uniform(body)
     elif Condition.CLOTHING in conditions:
         body = wear_thick(body, rng)
+    elif clothes is Clothes.ANY:
+        body = wear_any(body, rng)
     else:
         body = wear_light(body, rng)
     if Condition.BAG in conditions:
@@ -76,6 +92,17 @@ def wear(body: RestBody, thickness: dict[str, float]) -> RestBody:
 def wear_light(body: RestBody, rng: np.random.Generator) -> RestBody:
     """Everyday clothes: up to 1.2 cm anywhere."""
     return wear(body, {part: rng.uniform(0, 0.012) for part in _PARTS})
+
+
+def wear_any(body: RestBody, rng: np.random.Generator) -> RestBody:
+    """Clothes up to 3 cm from the skin, some with a skirt or a coat, a hat or much hair."""
+    loose = rng.uniform(0.005, 0.03)
+    body = wear(body, {part: loose * rng.uniform(0.3, 1.2) for part in _PARTS})
+    if rng.random() < 0.2:
+        body = hang_skirt(body, rng.uniform(0.1, 0.7), rng.uniform(0.01, 0.1))
+    if rng.random() < 0.35:
+        body = cover_head(body, rng.uniform(0.01, 0.05), brim=bool(rng.random() < 0.3))
+    return body
 
 
 def wear_thick(body: RestBody, rng: np.random.Generator) -> RestBody:

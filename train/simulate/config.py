@@ -5,8 +5,9 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from train.simulate.conditions import Condition
-from train.simulate.identity import Carrier, GaitSource
+from train.simulate.conditions import Clothes, Condition
+from train.simulate.identity import Build, Carrier, GaitSource
+from train.simulate.sensors.rig import Sensors
 from train.simulate.sensors.scene import CLOSEST, VIEWS
 
 CONDITIONS = tuple(condition.value for condition in Condition)
@@ -31,15 +32,24 @@ class SimulateConfig(BaseModel):
     """Walks of each subject; the first is the gallery's."""
     views: tuple[str, ...] = tuple(VIEWS)
     """Of SUSTech1K's twelve."""
+    views_each: int | None = Field(default=None, ge=1)
+    """From how many of the views each walk is seen, other ones for each; all if not given."""
     frames: int = Field(default=24, ge=1, le=600)
-    """Frames of a sequence, at 10 Hz; fewer are written where a sensor loses the person."""
+    """Frames of a sequence, at 10 Hz or the drawn rate of the sensors; fewer are written where a
+    sensor loses the person."""
+    sensors: Sensors = Sensors.ONE
+    """One LiDAR and one camera for all sequences, or others for each."""
     distance: tuple[float, float] = (4.0, 20.0)
     """Nearest and farthest, metres."""
     identity: Carrier = Carrier.BOTH
     """What tells people apart: both, or as a control only their motion or only their shape."""
     gait: GaitSource = GaitSource.CURVES
     """How people walk who were not recorded: by published curves, or by the statistics of recorded
-    people's joint angles."""
+    people's joint angles, or half of them each."""
+    clothes: Clothes = Clothes.USUAL
+    """How much clothes vary where the condition does not say what is worn."""
+    build: Build = Build.USUAL
+    """How much bodies vary."""
     body: Literal["anny", "capsules"] = "anny"
     """Anny's people, or stick figures that need no build."""
     motion: Path | None = None

@@ -37,10 +37,21 @@ class GaitSource(StrEnum):
     """Published mean curves, varied."""
     STATISTICS = "statistics"
     """Principal components of recorded people's joint angles, by speed."""
+    MIXED = "mixed"
+    """Half of the people by one, half by the other."""
 
 
-Walker = Callable[[int, int, np.random.Generator], Motion]
-"""Makes a walk from its number (0 is the gallery's), frames, and the randomness of this walk."""
+class Build(StrEnum):
+    """How much bodies vary."""
+
+    USUAL = "usual"
+    WIDE = "wide"
+    """From thin to very heavy, short to tall, with longer or shorter limbs."""
+
+
+Walker = Callable[[int, int, np.random.Generator, float], Motion]
+"""Makes a walk from its number (0 is the gallery's), frames, the randomness of this walk, and the
+frames a second."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,15 +72,18 @@ def sample_identity(
     seed: np.random.SeedSequence,
     carrier: Carrier,
     gait: GaitSource = GaitSource.CURVES,
+    build: Build = Build.USUAL,
 ) -> Identity:
     """Draws a person. Body and style come from separate streams of the same seed."""
     shape, style = (np.random.default_rng(child) for child in seed.spawn(2))
-    phenotypes, changes = sample_shape(shape, len(basis.local_changes))
+    phenotypes, changes = sample_shape(shape, len(basis.local_changes), build)
     if carrier is Carrier.MOTION:
         phenotypes, changes = average_shape(len(basis.local_changes))
     body = basis.shape(phenotypes, changes)
     if carrier is Carrier.SHAPE:
         return Identity(body, standing)
+    if gait is GaitSource.MIXED:
+        gait = GaitSource.STATISTICS if style.random() < 0.5 else GaitSource.CURVES
     if gait is GaitSource.STATISTICS:
         return Identity(body, drawn_walker(body, style, gait_statistics()))
     return Identity(body, stylist(body, style))
@@ -79,8 +93,13 @@ def stylist(body: RestBody, rng: np.random.Generator) -> Walker:
     """Walks by the built-in gait curves, in a style drawn from `rng`."""
     style, leg_length = sample_style(rng), body.leg_length
 
-    def move(number: int, frames: int, rng: np.random.Generator) -> Motion:  # noqa: ARG001
-        return walk(style, rng, frames=frames, rate=RATE, leg_length=leg_length)
+    def move(
+        number: int,  # noqa: ARG001
+        frames: int,
+        rng: np.random.Generator,
+        rate: float = RATE,
+    ) -> Motion:
+        return walk(style, rng, frames=frames, rate=rate, leg_length=leg_length)
 
     return move
 
@@ -89,15 +108,25 @@ def drawn_walker(body: RestBody, rng: np.random.Generator, statistics: GaitStati
     """Walks by the statistics of recorded people, in a gait drawn from `rng`."""
     gait, leg_length = sample_gait(statistics, rng), body.leg_length
 
-    def move(number: int, frames: int, rng: np.random.Generator) -> Motion:  # noqa: ARG001
-        return walk_like(gait, statistics, rng, frames=frames, rate=RATE, leg_length=leg_length)
+    def move(
+        number: int,  # noqa: ARG001
+        frames: int,
+        rng: np.random.Generator,
+        rate: float = RATE,
+    ) -> Motion:
+        return walk_like(gait, statistics, rng, frames=frames, rate=rate, leg_length=leg_length)
 
     return move
 
 
-def standing(number: int, frames: int, rng: np.random.Generator) -> Motion:  # noqa: ARG001
+def standing(
+    number: int,  # noqa: ARG001
+    frames: int,
+    rng: np.random.Generator,  # noqa: ARG001
+    rate: float = RATE,
+) -> Motion:
     """Stands still, whatever the walk."""
-    return stand(frames, RATE)
+    return stand(frames, rate)
 
 
 def average_shape(changes: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -106,16 +135,17 @@ def average_shape(changes: int) -> tuple[NDArray[np.float64], NDArray[np.float64
 
 
 def sample_shape(
-    rng: np.random.Generator, changes: int
+    rng: np.random.Generator, changes: int, build: Build = Build.USUAL
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Phenotypes (in the order of `PHENOTYPES`) and local changes of a random adult.
 
     Height 0.38 ± 0.07 is about 1.76 ± 0.08 m for men and 1.63 ± 0.08 m for women.
     """
+    wider = 1.0 if build is Build.USUAL else 1.5
     gender = np.clip(rng.choice([0.1, 0.9]) + 0.1 * rng.standard_normal(), 0, 1)
     age = rng.uniform(2 / 3, 0.92)
-    muscle, weight = np.clip(rng.normal(0.5, 0.17, 2), 0.1, 0.95)
-    height = np.clip(rng.normal(0.38, 0.07), 0.2, 0.58)
+    muscle, weight = np.clip(rng.normal(0.5, 0.17 * wider, 2), 0.1, 0.95)
+    height = np.clip(rng.normal(0.38, 0.07 * wider), 0.2, 0.58)
     proportions = rng.uniform(0.2, 0.9)
-    local = np.clip(rng.normal(0, 0.25, changes), -0.8, 0.8)
+    local = np.clip(rng.normal(0, 0.25 * wider, changes), -0.8, 0.8)
     return np.array([gender, age, muscle, weight, height, proportions]), local

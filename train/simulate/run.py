@@ -97,7 +97,8 @@ def _write_subjects(config: SimulateConfig, out: Path, workers: int) -> None:
     if not missing:
         return
     open_studio(config)  # builds the bodies before any process needs them
-    sequences, subjects = len(config.types) * len(config.views), len(config.subject_names)
+    seen = min(config.views_each or len(config.views), len(config.views))
+    sequences, subjects = len(config.types) * seen, len(config.subject_names)
     with progress() as display:
         bar = display.add_task("simulating", total=subjects * sequences, note="")
         display.advance(bar, (subjects - len(missing)) * sequences)

@@ -12,12 +12,14 @@ from train.simulate.bodies.capsules import capsule_basis
 from train.simulate.conditions import Condition
 from train.simulate.config import SimulateConfig, conditions_of
 from train.simulate.identity import Identity, sample_identity
+from train.simulate.movement.motion import RATE
 from train.simulate.movement.motion_library import library_at
 from train.simulate.movement.recorded import recorded_identity
+from train.simulate.sensors.rig import Sensors, draw_rate, draw_rig, one_rig
 from train.simulate.sensors.scene import VIEWS
 from train.simulate.walk import Sighting, observe
 
-_PERSON, _WALK = 0, 1
+_PERSON, _WALK, _VIEWS = 0, 1, 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,8 +47,18 @@ class Studio:
         """Simulates one subject, type by type and view by view."""
         person = self.person(index)
         for type_ in self.config.types:
-            for view in self.config.views:
+            for view in self.views(index, type_):
                 yield self.film(person, index, type_, view)
+
+    def views(self, index: int, type: str) -> tuple[str, ...]:
+        """The views from which a subject's walk is seen, in the order of the config."""
+        every, each = self.config.views, self.config.views_each
+        if each is None or each >= len(every):
+            return every
+        number, conditions, _ = _key(type, every[0])
+        key = (_VIEWS, _number(self.config.subject_names[index]), number, conditions)
+        rng = np.random.default_rng(np.random.SeedSequence(self.config.seed, spawn_key=key))
+        return tuple(every[k] for k in np.sort(rng.permutation(len(every))[:each]))
 
     def person(self, index: int) -> Identity:
         """A subject's body and way of walking, from the seed and who it is alone."""
@@ -55,7 +67,7 @@ class Studio:
         seed = np.random.SeedSequence(config.seed, spawn_key=key)
         recorded = index - config.built_in
         if recorded < 0 or config.motion is None:
-            return sample_identity(self.basis, seed, config.identity, config.gait)
+            return sample_identity(self.basis, seed, config.identity, config.gait, config.build)
         library, name = library_at(config.motion), config.people[recorded]
         return recorded_identity(self.basis, seed, config.identity, library, name)
 
@@ -64,9 +76,17 @@ class Studio:
         number, conditions, place = _key(type, view)
         key = (_WALK, _number(self.config.subject_names[index]), number, conditions, place)
         rng = np.random.default_rng(np.random.SeedSequence(self.config.seed, spawn_key=key))
-        motion = person.move(number, self.config.frames, rng)
+        config, drawn = self.config, self.config.sensors is Sensors.DRAWN
+        rate = draw_rate(rng) if drawn else RATE
         seen = observe(
-            person.body, motion, VIEWS[view], conditions_of(type), self.config.distance, rng
+            person.body,
+            person.move(number, config.frames, rng, rate),
+            VIEWS[view],
+            conditions_of(type),
+            config.distance,
+            rng,
+            draw_rig if drawn else one_rig,
+            config.clothes,
         )
         return Take(type, view, seen)
 

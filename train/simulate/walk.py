@@ -1,28 +1,34 @@
 """One sequence: a person walks by, and both sensors look at the same moments."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gait.clip import Frames
+from gait.decode.points.ground import without_ground
 from gait.errors import ClipEmptyError
 from gait.modality import SIZE
 from gait.range_view import project
 from gait.silhouette import align
 from train.simulate.bodies.body import RestBody, pose
-from train.simulate.conditions import Condition, dress
-from train.simulate.movement.motion import RATE, Motion
-from train.simulate.sensors.camera import photograph, segment
-from train.simulate.sensors.lidar import scan
+from train.simulate.conditions import Clothes, Condition, dress
+from train.simulate.movement.motion import Motion
+from train.simulate.sensors.camera import photograph, segment, turned
+from train.simulate.sensors.lidar import OWN, Floor, Raster, scan
+from train.simulate.sensors.mask_faults import with_faults
+from train.simulate.sensors.rig import Rig, RigAt, one_rig
 from train.simulate.sensors.scene import (
-    CAMERA_BELOW,
+    LIDAR_HEIGHT,
+    Path,
     View,
     lay_path,
     lower,
     place,
     put_occluder,
 )
+
+Array = NDArray[np.float32]
 
 _DENSE = 6.5
 """From this distance on, fewer surface points do as well, metres."""
@@ -56,24 +62,34 @@ def observe(
     conditions: tuple[Condition, ...],
     distances: tuple[float, float],
     rng: np.random.Generator,
+    rig_at: RigAt = one_rig,
+    clothes: Clothes = Clothes.USUAL,
 ) -> Sighting:
     """Simulates one sequence.
 
     Args:
         body: the person, undressed.
-        motion: the walk, at `RATE`.
+        motion: the walk, at the rate of both sensors.
         view: from where.
         conditions: what differs from a plain walk.
         distances: nearest and farthest of the simulation, metres.
-        rng: of this walk; clothes, path, occluder and noise come from it.
+        rng: of this walk; clothes, path, sensors, occluder and noise come from it.
+        rig_at: the sensors, by the walker's distance.
+        clothes: how much they vary.
 
     Returns:
         The frames that both sensors could use; possibly none.
     """
-    body, motion = dress(body, motion, conditions, rng)
+    body, motion = dress(body, motion, conditions, rng, clothes)
     path = lay_path(
-        view, distances, speed=motion.speed, frames=len(motion.rotations), rate=RATE, rng=rng
+        view,
+        distances,
+        speed=motion.speed,
+        frames=len(motion.rotations),
+        rate=motion.rate,
+        rng=rng,
     )
+    rig = rig_at(path.nearest, rng)
     fraction = float(np.clip((_DENSE / path.nearest) ** 2, 0.25, 1))
     points = place(pose(body.thin(fraction), motion), path)
     visible = None
@@ -81,11 +97,48 @@ def observe(
         visible = ~put_occluder(path, rng).hides(points)
         found = visible.mean(axis=1) >= _RECOGNISABLE
         points, visible = points[found], visible[found]
+        path = replace(path, feet=path.feet[found])
     if not len(points):
         return _NOTHING
-    clouds = scan(points, rng, visible)
-    masks = photograph(lower(points, CAMERA_BELOW), visible)
-    return _paired(segment(masks, rng, night=Condition.NIGHT in conditions), clouds)
+    clouds = _scanned(points, visible, rig, path, rng)
+    masks = _photographed(points, visible, rig)
+    masks = segment(masks, rng, night=Condition.NIGHT in conditions)
+    return _paired(with_faults(masks, rig.faults, rng), clouds)
+
+
+def _photographed(points: Array, visible: NDArray[np.bool_] | None, rig: Rig) -> Frames:
+    points = lower(points, LIDAR_HEIGHT - rig.camera_height)
+    if rig.turn is not None:
+        points = turned(points, *rig.turn)
+    return photograph(points, visible, rig.focal)
+
+
+def _scanned(
+    points: Array,
+    visible: NDArray[np.bool_] | None,
+    rig: Rig,
+    path: Path,
+    rng: np.random.Generator,
+) -> list[NDArray[np.float64]]:
+    """The clouds of a sequence, without the ground as far as decoding finds it."""
+    if rig.raster is OWN and not rig.ground:
+        return scan(points, rng, visible)
+    points = lower(points, LIDAR_HEIGHT - rig.lidar_height)
+    raster = _around(rig, points)
+    floor = Floor(rig.lidar_height, rig.ground, path.feet) if rig.ground else None
+    clouds = scan(points, rng, visible, raster, floor)
+    return [np.asarray(without_ground(cloud), np.float64) for cloud in clouds]
+
+
+def _around(rig: Rig, points: Array) -> Raster:
+    """The rows of the raster that may meet the walker, or the ground about the feet."""
+    level = np.hypot(points[:, 0], points[:, 1])
+    elevation = np.arctan2(points[:, 2], level)
+    lowest, highest = float(elevation.min()), float(elevation.max())
+    if rig.ground:
+        nearest = max(0.5, float(level.min()) - rig.ground)
+        lowest = min(lowest, -float(np.arctan2(rig.lidar_height, nearest)))
+    return rig.raster.between(lowest, highest)
 
 
 def _paired(masks: Frames, clouds: list[NDArray[np.float64]]) -> Sighting:

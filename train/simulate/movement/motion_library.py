@@ -70,8 +70,15 @@ class MotionLibrary:
             skipped,
         )
 
-    def walk(self, subject: str, number: int, frames: int, rng: np.random.Generator) -> Motion:
-        """One walk at 10 Hz from a random moment.
+    def walk(
+        self,
+        subject: str,
+        number: int,
+        frames: int,
+        rng: np.random.Generator,
+        rate: float = RATE,
+    ) -> Motion:
+        """One walk from a random moment.
 
         Args:
             subject: one of `subjects`.
@@ -80,15 +87,16 @@ class MotionLibrary:
             frames: how many at most; a shorter stretch gives as many as it has, at least 10. It
                 is never repeated to fill up.
             rng: chooses the stretch and the moment, and so the phase within a stride.
+            rate: frames a second.
 
         Raises:
             MotionFileError: the subject has too little walking in files that can be read.
         """
         walks = self.walks(subject)
         stretch = walks[0 if number == 0 else rng.integers(1, len(walks))]
-        count = min(frames, int(stretch.seconds * RATE))
-        start = rng.uniform(0, stretch.seconds - (count - 1) / RATE)
-        return sample(stretch, RATE, count, start)
+        count = min(frames, int(stretch.seconds * rate))
+        start = rng.uniform(0, stretch.seconds - (count - 1) / rate)
+        return sample(stretch, rate, count, start)
 
 
 @lru_cache(maxsize=1)

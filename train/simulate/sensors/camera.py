@@ -7,6 +7,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from train.simulate.movement.rotation import euler
+
 Array = NDArray[np.float32]
 Masks = NDArray[np.uint8]
 
@@ -17,7 +19,21 @@ _SOFTNESS = 1.0
 """Blur of the segmenter's confidence, pixels."""
 
 
-def photograph(points: Array, visible: NDArray[np.bool_] | None = None) -> Masks:
+def turned(points: Array, yaw: float, pitch: float, roll: float) -> Array:
+    """The same points in the frame of a camera that is turned.
+
+    Args:
+        points: `(t, 3, v)`: x ahead, y left, z up, metres.
+        yaw, pitch, roll: radians: how far the camera looks to the left and down, and how far its
+            left side is raised.
+    """
+    turn = euler("zyx", np.array([-yaw, -pitch, -roll]))
+    return np.asarray(turn.astype(np.float32) @ points, np.float32)
+
+
+def photograph(
+    points: Array, visible: NDArray[np.bool_] | None = None, focal: float = FOCAL
+) -> Masks:
     """Projects surface points: `u = −f y / x`, `v = −f z / x`.
 
     Points lie closer than the gaps that a 3×3 closing fills.
@@ -25,11 +41,12 @@ def photograph(points: Array, visible: NDArray[np.bool_] | None = None) -> Masks
     Args:
         points: `(t, 3, v)` in the camera's frame: x ahead, y left, z up, metres.
         visible: `(t, v)`, all if None.
+        focal: focal length, pixels.
 
     Returns:
         `(t, h, w)` 0 or 255: each frame a window around its person.
     """
-    scale = FOCAL / points[:, 0]
+    scale = np.float32(focal) / points[:, 0]
     columns = (points[:, 1] * -scale).astype(np.int32)
     rows = (points[:, 2] * -scale).astype(np.int32)
     columns -= columns.min(axis=1, keepdims=True) - _MARGIN

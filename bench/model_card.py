@@ -1,0 +1,111 @@
+"""Writes the model card of a bundle: what it saw, what it was tried on, what it is not for.
+
+python -m bench.model_card --bundle bundle --sensors results/sensors.json --run runs/walkers
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import tyro
+
+from bench.measuring.options import Bundle
+from bench.sensors.__main__ import tables
+from gait.cli import run
+from gait.manifest import Manifest
+from gait.variant import Accuracy
+from gallery.decision.decision import bundle_calibration
+from train.storage import write_atomically
+
+CARD, RECORD = "README.md", "training.json"
+
+TEMPLATE = Path(__file__).with_suffix(".md")
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """Writes README.md and training.json into a bundle; neither is read by the runtime."""
+
+    bundle: Bundle
+    sensors: Path
+    """What bench.sensors wrote for this bundle."""
+    run: Path | None = None
+    """Folder of the training run: its configuration and losses go into the training record."""
+    began_with: str = "random weights"
+    """What the run's weights were before it, in words."""
+
+
+def main() -> None:
+    """Writes as the command line says."""
+    arguments = tyro.cli(Arguments, prog="python -m bench.model_card")
+    manifest = Manifest.load(arguments.bundle)
+    record = training_record(manifest, arguments.run, arguments.began_with)
+    write_atomically(arguments.bundle / RECORD, f"{json.dumps(record, indent=1)}\n".encode())
+    found = json.loads(arguments.sensors.read_text())
+    text = card(manifest, found, arguments.bundle, arguments.began_with)
+    write_atomically(arguments.bundle / CARD, text.encode())
+    print(arguments.bundle / CARD)
+
+
+def training_record(manifest: Manifest, folder: Path | None, began_with: str) -> dict[str, Any]:
+    """Configuration, versions and every fiftieth line of losses."""
+    lines: list[Any] = []
+    if folder is not None:
+        every = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+        lines = [row for row in every if row["iteration"] % 50 == 0]
+    return {
+        "began_with": began_with,
+        "iterations": manifest.checkpoint.iteration,
+        "checkpoint_sha256": manifest.checkpoint.sha256,
+        "config": manifest.training,
+        "versions": manifest.versions,
+        "metrics": lines,
+    }
+
+
+def card(manifest: Manifest, sensors: Mapping[str, Any], bundle: Path, began_with: str) -> str:
+    """The model card as Markdown."""
+    walkers: Any = manifest.training["walkers"]
+    calibration = bundle_calibration(bundle)
+    people = "nobody"
+    if calibration is not None:
+        kind = "simulated people" if calibration.simulated else "people"
+        people = f"{calibration.people} {kind} who were not trained on"
+    return TEMPLATE.read_text(encoding="utf-8").format(
+        name=manifest.training["name"],
+        contract=manifest.contract,
+        sizes=", ".join(f"{v} {manifest.size(v) / 1e6:.1f} MB" for v in manifest.variants),
+        train=walkers["train"],
+        conditions=len(walkers["conditions"]),
+        views=len(walkers["views"]),
+        build=walkers["build"],
+        clothes=walkers["clothes"],
+        gait=walkers["gait"],
+        iterations=manifest.checkpoint.iteration,
+        began_with=began_with,
+        decisions=people,
+        accuracy="\n".join(_accuracy(manifest)),
+        sensors=tables(dict(sensors)),
+    )
+
+
+def _accuracy(manifest: Manifest) -> list[str]:
+    lines = ["| variant | probe → gallery | Rank-1 | by the trained network |", "|---|---|---|---|"]
+    said = ""
+    for name, build in manifest.variants.items():
+        accuracy: Accuracy | None = build.accuracy
+        if accuracy is None:
+            continue
+        kind = "simulated people" if accuracy.simulated else "people"
+        said = f"{accuracy.walks} walks of {accuracy.subjects} {kind} with drawn sensors, in %:"
+        lines += [
+            f"| {name} | {d.probe} → {d.gallery} | {d.own:.1f} | {d.trained:.1f} |"
+            for d in accuracy.directions
+        ]
+    return [said, "", *lines] if said else ["No test people were given at the export."]
+
+
+if __name__ == "__main__":
+    run(main)

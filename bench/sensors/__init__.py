@@ -1,0 +1,1 @@
+"""How a model holds when the sensor is another one."""

@@ -1,0 +1,57 @@
+"""Rank-1 of one sensor's probes among another's templates, with an interval over people."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from train.protocols.resample import resampled_people
+
+TIMES = 1000
+"""Bootstrap resamples."""
+
+Vectors = NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class Embedded:
+    """Walks of one sensor as embeddings.
+
+    Args:
+        vectors: `(n, d)` of unit length.
+        people, views: `(n,)`.
+    """
+
+    vectors: Vectors
+    people: NDArray[np.intp]
+    views: NDArray[np.str_]
+
+
+@dataclass(frozen=True)
+class Score:
+    """Rank-1 in percent, its 95 % interval over people, and how many probes."""
+
+    rank1: float
+    low: float
+    high: float
+    probes: int
+
+
+def rank1(probes: Embedded, gallery: Embedded, people: int) -> Score:
+    """Share of probes whose nearest template, of those from other views, is their person's.
+
+    Whole people are resampled, since walks of one person are not independent.
+    """
+    similarity = probes.vectors @ gallery.vectors.T
+    similarity[probes.views[:, None] == gallery.views] = -np.inf
+    right = gallery.people[similarity.argmax(axis=1)] == probes.people
+    hits = np.bincount(probes.people, right, people)
+    counts = np.bincount(probes.people, minlength=people)
+    weights = resampled_people(people, TIMES, seed=0)
+    drawn = 100 * (weights @ hits) / np.maximum(weights @ counts, 1)
+    low, high = np.quantile(drawn, (0.025, 0.975))
+    return Score(_percent(100 * right.mean()), _percent(low), _percent(high), len(right))
+
+
+def _percent(value: float) -> float:
+    return round(float(value), 1)

@@ -1,0 +1,112 @@
+"""Walks of people whom no model was trained on, as each sensor sees them; kept between calls."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.sensors.variants import Variant
+from gait.clip import Clip
+from gait.errors import StorageError
+from gait.modality import Modality
+from gait.progress import progress
+from train.simulate.config import SimulateConfig
+from train.simulate.identity import Build, GaitSource, Identity
+from train.simulate.sensors.scene import VIEWS as ANGLES
+from train.simulate.studio import Studio, open_studio
+from train.simulate.walk import observe
+
+VIEWS = ("045", "090", "225", "315")
+DISTANCES = (5.0, 12.0)
+"""Metres: a LiDAR of 16 beams has no four rows on a person further away."""
+SEED = 7001
+"""Of these people; presets use smaller ones."""
+
+ENROLLED, PROBE = 0, 1
+"""Numbers of each person's two walks."""
+
+
+def people(count: int) -> tuple[Studio, list[Identity]]:
+    """So many people: bodies and gaits as wide as training's, of another seed."""
+    config = SimulateConfig(
+        subjects=count, build=Build.WIDE, gait=GaitSource.MIXED, views=VIEWS, seed=SEED
+    )
+    studio = open_studio(config)
+    return studio, [studio.person(index) for index in range(count)]
+
+
+def walks(
+    variant: Variant, name: str, number: int, count: int, kept: Path
+) -> tuple[list[Clip], NDArray[np.intp], NDArray[np.str_]]:
+    """One walk of each person from each view, as a variant sees it.
+
+    Args:
+        variant: the sensor.
+        name: of the variant; with number and count the name of the file.
+        number: which walk.
+        count: of people.
+        kept: folder in which walks are looked for and kept.
+
+    Returns:
+        Clips, the person of each, and the view. What a sensor cannot see is left out.
+    """
+    words = "".join(letter if letter.isalnum() else "-" for letter in name)
+    file = kept / f"{words}-{number}-{count}.npz"
+    if not file.exists():
+        _make(variant, name, number, count, file)
+    with np.load(file, allow_pickle=False) as held:
+        lengths, frames = held["lengths"], held["frames"]
+        ends = np.cumsum(lengths)
+        clips = [Clip(part, variant.modality) for part in np.split(frames, ends[:-1]) if len(part)]
+        return clips, held["people"], held["views"]
+
+
+def _make(variant: Variant, name: str, number: int, count: int, file: Path) -> None:
+    studio, everyone = people(count)
+    frames, who, views = [], [], []
+    with progress() as bar:
+        task = bar.add_task("simulating", total=count, note=name)
+        for index, person in enumerate(everyone):
+            for view, seen in _seen(studio, person, index, number, variant):
+                if len(seen):
+                    frames.append(seen)
+                    who.append(index)
+                    views.append(view)
+            bar.advance(task)
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        np.savez_compressed(
+            file,
+            frames=np.concatenate(frames),
+            lengths=np.array([len(each) for each in frames]),
+            people=np.array(who),
+            views=np.array(views),
+        )
+    except OSError as error:
+        raise StorageError(f"cannot write {file}: {error}") from error
+
+
+def _seen(
+    studio: Studio, person: Identity, index: int, number: int, variant: Variant
+) -> Iterator[tuple[str, NDArray[np.uint8]]]:
+    """The same walk, path and noise for every variant, as far as these do not depend on it."""
+    for place, view in enumerate(studio.config.views):
+        key = np.random.SeedSequence(SEED, spawn_key=(9, index, number, place))
+        motion_seed, walk_seed = key.spawn(2)
+        motion = person.move(
+            number, variant.frames, np.random.default_rng(motion_seed), variant.rate
+        )
+        sighting = observe(
+            person.body,
+            motion,
+            ANGLES[view],
+            (),
+            DISTANCES,
+            np.random.default_rng(walk_seed),
+            variant.at,
+        )
+        if variant.modality is Modality.SILHOUETTE:
+            yield view, sighting.silhouettes[:, None]
+        else:
+            yield view, sighting.range_views
