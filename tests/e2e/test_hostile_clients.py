@@ -71,7 +71,7 @@ def test_a_bomb_is_refused_and_stops_no_shutdown(tmp_path: Path) -> None:
         replies = [each.result() for each in reading]
         assert {(r.status_code, r.json()["code"]) for r in replies} == {(503, "service.closing")}
         while _runs(service.process):
-            assert time.monotonic() - began < 6
+            assert time.monotonic() - began < 15
             time.sleep(0.05)
 
 
