@@ -150,12 +150,12 @@ def _upright(frame: VideoFrame, video: Video) -> NDArray[np.uint8]:
     """The frame as `(h, w, 3)` RGB, laid on black, without combs, turned."""
     alpha = any(component.is_alpha for component in frame.format.components)
     if alpha or frame.format.name == "pal8":
-        pixels = frame.to_ndarray(format="rgba")
+        pixels = frame.to_ndarray(format="rgba", threads=1)
         picture = cv2.multiply(
             pixels[..., :3], cv2.merge([pixels[..., 3]] * 3), scale=1 / 255
         ).astype(np.uint8, copy=False)
     else:
-        picture = np.asarray(frame.to_ndarray(format="rgb24"), np.uint8)
+        picture = np.asarray(frame.to_ndarray(format="rgb24", threads=1), np.uint8)
     if frame.interlaced_frame and len(picture) > 2:
         picture = without_combs(picture)
         video.deinterlaced += 1

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import cv2
@@ -142,6 +143,19 @@ def test_a_video_that_is_cut_off_gives_its_whole_frames() -> None:
     found = decode_clip(whole[: len(whole) // 2])
     assert 0 < found.frames_used < 30
     assert overlap(found.clip.frames, align(files.masks(30)).frames[: found.frames_used]) > 0.9
+
+
+def test_a_video_is_read_by_one_thread() -> None:
+    """FFmpeg would start one for each core at each frame: 1.5 to 2 times the processor time."""
+    data = files.movie(files.masks(60, 320, 240))
+    decode_clip(data)  # what is started once is there from now on
+    most = before = len(os.listdir("/proc/self/task"))  # noqa: PTH208
+    with ThreadPoolExecutor(1) as pool:
+        reading = pool.submit(decode_clip, data)
+        while not reading.done():
+            most = max(most, len(os.listdir("/proc/self/task")))  # noqa: PTH208
+        assert reading.result().frames_used
+    assert most <= before + 1
 
 
 def test_decoding_a_video_stops_at_each_cap() -> None:
