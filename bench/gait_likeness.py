@@ -72,9 +72,9 @@ def main(
                     for p, n in ((known, clips), (tuple(held), clips // 4))]  # fmt: skip
         statistics = measure(library, known)
         movers: dict[str, Mover] = {
-            "curves": lambda body, rng: stylist(body, rng)(1, FRAMES, rng),
+            "curves": lambda body, rng: stylist(body, rng)(1, FRAMES, rng, RATE),
             "statistics": lambda body, rng, of=statistics: drawn_walker(body, rng, of)(
-                1, FRAMES, rng
+                1, FRAMES, rng, RATE
             ),  # type: ignore[misc]
         }
         for kind, move in movers.items():
