@@ -114,7 +114,7 @@ def _build(
     """Enrols with the command a user would use; what it prints goes to stderr."""
     command = [sys.executable, "-m", "gallery.build", str(dataset), "--bundle"]
     command += [str(arguments.bundle), "--out", str(gallery), "--modality", str(enrolled)]
-    command += ["--authorisation", "simulated people", "--expires", "2999-12-31"]
+    command += ["--authorisation", "simulated people", "--expires", "2999-12-31", "--new-people"]
     command += ["--types", ENROLLED, "--views", *arguments.enrol_views, "--subjects", *people]
     arguments.out.mkdir(parents=True, exist_ok=True)
     if subprocess.run(command, stdout=sys.stderr, check=False).returncode:
