@@ -29,6 +29,9 @@ _COLOURS, _COLOURS_LATER = 0.6, 0.45
 _LOOKED_FOR = 5
 """Frames in a row in which somebody is only looked for, not detected."""
 
+_HIDDEN = 5
+"""Frames for which somebody who is not seen any more is taken to be behind who is seen there."""
+
 _ALONE = 0.15
 _BRIEF = 3
 """Tracks with fewer sightings count for nobody when colours are learnt."""
@@ -185,14 +188,21 @@ class CameraTracks:
 
     def _record(self, frame: int, seconds: float, now: dict[int, Seen]) -> None:
         seen = [(track, now[track.number]) for track in self.live if track.number in now]
-        shared = covers(np.array([each.tight for _, each in seen]).reshape(-1, 4))
+        hidden = [
+            track
+            for track in self.live
+            if track.number not in now and frame - track.last <= _HIDDEN and track.count >= _BRIEF
+        ]
+        boxes = [each.tight for _, each in seen] + [track.expected(frame) for track in hidden]
+        numbers = [track.number for track, _ in seen] + [track.number for track in hidden]
+        shared = covers(np.array(boxes).reshape(-1, 4))
         self.counts |= {track.number: track.count for track, _ in seen}
         for row, (track, each) in enumerate(seen):
             sighting = each.sighting(frame, seconds)
             sighting.shared = {
-                other.number: round(float(shared[row, column]), 3)
-                for column, (other, _) in enumerate(seen)
-                if shared[row, column] > 0
+                number: round(float(part), 3)
+                for number, part in zip(numbers, shared[row], strict=True)
+                if part > 0
             }
             track.pieces.add(sighting)
             if _is_alone(sighting, self.counts):

@@ -61,8 +61,7 @@ def open_lidar() -> Lidar:
         level = np.hypot(directions[..., 0], directions[..., 1])
         away = np.hypot(x, y) / level
         post = np.where(np.abs(across) / level < radius, away - radius, np.inf)
-        high = np.abs(post * directions[..., 2]) < HEIGHT + 1.0
-        static = np.minimum(static, np.where(high, post, np.inf))
+        static = np.minimum(static, post)
     return Lidar(np.where(static < _FAR, static, np.inf))
 
 
@@ -176,6 +175,8 @@ def _draw(person: Present, picture: Picture) -> NDArray[np.bool_]:
             image[v[closer], u[closer]] = near[closer]
             shown[v[closer], u[closer]] = colour[closer]
     mask = np.isfinite(image)
+    if not mask.any():
+        return mask
     picture[mask] = (shown[mask] * _shade(image, mask)[mask][:, None]).astype(np.uint8)
     return mask
 
