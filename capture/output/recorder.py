@@ -99,8 +99,8 @@ class Recorder:
                 "last_frame": whole[-1].frame * self._every,
                 "begins": round(whole[0].seconds, 3),
                 "ends": round(whole[-1].seconds, 3),
-                "first_box": list(whole[0].box),
-                "last_box": list(whole[-1].box),
+                "seconds": [round(each.seconds, 3) for each in whole],
+                "boxes": [[round(value, 2) for value in each.box] for each in whole],
                 "quality": round(quality.score, 3),
                 "quality_reasons": [str(reason) for reason in quality.reasons],
             }

@@ -25,12 +25,14 @@ class VelodynePcap:
 
     def __init__(self, path: Path, model: str | None = None) -> None:
         try:
+            import dpkt
             import velodyne_decoder
         except ImportError as error:
             raise MissingExtraError(
                 "pcap files need velodyne-decoder: pip install -c constraints.txt '.[lidar]'"
             ) from error
         self._decoder, self._path = velodyne_decoder, path
+        self._broken = (dpkt.Error, ValueError, RuntimeError, EOFError, OSError)
         self.name = path.name
         self.count: int | None = None
         models = [name for name in vars(velodyne_decoder.Model) if name[:1] in "HVP"]
@@ -53,7 +55,7 @@ class VelodynePcap:
                 first = seconds if first is None else first
                 yield Scan(index, seconds - first, usable(np.asarray(cloud)))
                 index += 1
-        except (ValueError, RuntimeError, EOFError, OSError) as error:
+        except self._broken as error:
             if not index:
                 raise CorruptFileError(f"{self.name} is no pcap of a Velodyne: {error}") from error
         if not index:

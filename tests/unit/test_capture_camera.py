@@ -76,7 +76,7 @@ def test_people_who_cross_are_cut_there_and_never_mixed(crossing: Path, tmp_path
     found = capture(crossing, tmp_path / "out", CROSSING)
     assert len(found["clips"]) == 4
     for clip in found["clips"]:
-        moved = clip["last_box"][0] - clip["first_box"][0]
+        moved = clip["boxes"][-1][0] - clip["boxes"][0][0]
         steps = clip["last_frame"] - clip["first_frame"]
         assert abs(abs(moved / steps) - 4.0) < 1.0  # each clip keeps its direction
 
