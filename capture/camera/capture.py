@@ -21,10 +21,12 @@ from capture.camera.people import (
 from capture.camera.ssdlite import Found, Picture
 from capture.camera.tracker import CameraTracks
 from capture.output.page import photo_of
-from capture.output.recorder import Recorder
+from capture.output.sink import Sink
+from capture.source.live import newest
 from capture.source.video import Frame, Recording, frames
 from capture.track.boxes import Box, iou
-from capture.track.pieces import ESTABLISHED
+from capture.track.pieces import ESTABLISHED, LONGEST
+from gait.errors import SourceLostError
 from gait.frozen import Frozen
 
 _PHOTO_EVERY = 5
@@ -50,6 +52,7 @@ class CameraSettings(Frozen):
         every: frames of the recording for one that is looked at; None finds some 12 to 25 a second.
         detect: of the frames that are looked at, one in which people are detected; in the others
             they are looked for where they are expected.
+        longest: frames of a clip; somebody who stays longer has several.
         threads: that find and mask people; None takes those of the machine, at most four.
     """
 
@@ -57,6 +60,7 @@ class CameraSettings(Frozen):
     keep: Annotated[int, Ge(2)] = 20
     every: Annotated[int, Ge(1)] | None = None
     detect: Annotated[int, Ge(1)] = 2
+    longest: Annotated[int, Ge(2)] = LONGEST
     threads: Annotated[int, Ge(1)] | None = None
 
     def stride(self, rate: float) -> int:
@@ -89,11 +93,11 @@ class CameraCapture:
     settings: CameraSettings
     detector: Detector
     masker: Masker
-    recorder: Recorder
+    recorder: Sink
     _state: _State = field(init=False)
 
     def __post_init__(self) -> None:
-        self.every = self.settings.stride(self.recording.rate)
+        self.every = 1 if self.recording.live else self.settings.stride(self.recording.rate)
         patience = max(int(_PATIENCE * self.recording.rate / self.every), _LEAST_PATIENCE)
         self._state = _State(CameraTracks(patience))
         if self.recorder.state is not None:
@@ -111,12 +115,19 @@ class CameraCapture:
         threads = self.settings.threads or min(os.cpu_count() or 1, 4)
         begun = self._state.step + 1
         advance(begun * self.every)
-        with ThreadPoolExecutor(threads) as pool:
-            for frame, found in self._detected(pool, begun):
-                self._step(frame, found, pool)
-                advance(self.every)
-                if self._state.step % _SAVE_EVERY == _SAVE_EVERY - 1:
-                    self.save()
+        try:
+            with ThreadPoolExecutor(threads) as pool:
+                for frame, found in self._detected(pool, begun):
+                    self._step(frame, found, pool)
+                    advance(self.every)
+                    if self._state.step % _SAVE_EVERY == _SAVE_EVERY - 1:
+                        self.save()
+        except SourceLostError:
+            self._end()
+            raise
+        self._end()
+
+    def _end(self) -> None:
         self._settle(self._state.step + 1 + self._state.tracks.patience, final=True)
 
     def save(self) -> None:
@@ -129,7 +140,8 @@ class CameraCapture:
         """Frames with their detections, of which the next one is always under way."""
         ahead: tuple[Frame, Future[Found] | None] | None = None
         after = Frame(begin * self.every - 1, 0.0, np.zeros((1, 1, 3), np.uint8))
-        for frame in frames(self.recording.source, after if begin else None):
+        read = frames(self.recording.source, after if begin else None)
+        for frame in newest(read, _ENOUGH_RATE) if self.recording.live else read:
             if frame.index % self.every:
                 continue
             detected = frame.index // self.every % self.settings.detect == 0
@@ -198,11 +210,12 @@ class CameraCapture:
             settled = track.pieces.settled(step - tracks.patience)
             if track.count >= ESTABLISHED:
                 done += [(track.number, each) for each in settled]
-            for piece in track.pieces.cut(settled, tracks.counts):
+            for piece in track.pieces.cut(settled, tracks.counts, self.settings.longest):
                 self.recorder.piece(track.number, piece, self.settings.tall)
         self.recorder.boxes(done)
         for track in gone:
             self.recorder.piece(track.number, track.pieces.close(), self.settings.tall)
+            self.recorder.ended(track.number)
         tracks.forget()
 
 

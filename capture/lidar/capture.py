@@ -12,9 +12,9 @@ from capture.lidar.background import Background, learn
 from capture.lidar.ground import Ground, find_ground
 from capture.lidar.people import find_figures
 from capture.lidar.tracker import LidarTracks
-from capture.output.recorder import Recorder
+from capture.output.sink import Sink
 from capture.source.scan import USUAL_RATE, Scan, ScanSource
-from capture.track.pieces import ESTABLISHED
+from capture.track.pieces import ESTABLISHED, LONGEST
 from capture.track.sighting import Sighting
 from gait.frozen import Frozen
 from gait.sampling import evenly
@@ -33,6 +33,7 @@ class LidarSettings(Frozen):
         reach: metres; who is further away is left out.
         walked: metres that somebody must get ahead within a clip: posts and bushes do not.
         fixed: the sensor stands; None finds out.
+        longest: scans of a clip; somebody who stays longer has several.
         learn: scans, from the recording's beginning, that the background is learnt from.
     """
 
@@ -41,6 +42,7 @@ class LidarSettings(Frozen):
     walked: Annotated[float, Ge(0)] = 1.0
     fixed: bool | None = None
     learn: Annotated[int, Ge(4)] = 600
+    longest: Annotated[int, Ge(2)] = LONGEST
 
 
 @dataclass
@@ -63,7 +65,7 @@ class LidarCapture:
 
     source: ScanSource
     settings: LidarSettings
-    recorder: Recorder
+    recorder: Sink
     _state: _State = field(init=False)
     _ground: Ground | None = field(init=False, default=None)
     _background: Background | None = field(init=False, default=None)
@@ -133,11 +135,12 @@ class LidarCapture:
             settled = track.pieces.settled(step - tracks.patience)
             if track.count >= ESTABLISHED:
                 done += [(track.number, each) for each in settled]
-            for piece in track.pieces.cut(settled, tracks.counts):
+            for piece in track.pieces.cut(settled, tracks.counts, self.settings.longest):
                 self._write(track.number, piece)
         self.recorder.boxes(done)
         for track in gone:
             self._write(track.number, track.pieces.close())
+            self.recorder.ended(track.number)
         tracks.forget()
 
     def _write(self, track: int, piece: Sequence[Sighting]) -> None:

@@ -106,6 +106,9 @@ class Recorder:
             }
         )
 
+    def ended(self, track: int) -> None:
+        """Somebody has gone; there is nothing to do."""
+
     def save(self, state: str) -> None:
         """From here on an interrupted capture goes on from this state."""
         self._boxes.flush()

@@ -40,12 +40,15 @@ class Pieces:
         taken, self.waiting = self.waiting[:count], self.waiting[count:]
         return taken
 
-    def cut(self, sightings: list[Sighting], counts: dict[int, int]) -> Iterator[list[Sighting]]:
+    def cut(
+        self, sightings: list[Sighting], counts: dict[int, int], longest: int = LONGEST
+    ) -> Iterator[list[Sighting]]:
         """Appends settled sightings to the open piece; yields each piece that ends.
 
         Args:
             sightings: as `settled` gave them.
             counts: sightings of each track so far.
+            longest: sightings of a piece.
         """
         for sighting in sightings:
             covered = covered_part(sighting, counts) >= COVERED
@@ -53,7 +56,7 @@ class Pieces:
                 yield self.close()
             if not covered:
                 self.open.append(sighting)
-            if len(self.open) == LONGEST:
+            if len(self.open) >= longest:
                 yield self.close()
 
     def close(self) -> list[Sighting]:

@@ -75,8 +75,8 @@ def test_a_file_with_sound_only_is_named(tmp_path: Path) -> None:
         stream = out.add_stream("aac", rate=16000)
         silence = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), "fltp", "mono")
         silence.sample_rate = 16000
-        out.mux(stream.encode(silence))  # type: ignore[union-attr, arg-type]
-        out.mux(stream.encode())  # type: ignore[union-attr]
+        out.mux(stream.encode(silence))
+        out.mux(stream.encode())
     with pytest.raises(CorruptFileError, match="no pictures"):
         describe(str(path))
 
