@@ -95,7 +95,7 @@ def pair_clips(camera: list[Seen], lidar: list[Seen], calibration: Calibration) 
         second = costs[order[1]] if len(order) > 1 else np.inf
         if not second * _CLEARLY < costs[order[0]]:
             pairs.append(Pair(camera[row], lidar[order[0]], float(costs[order[0]])))
-    if not pairs and np.isfinite(apart).any():
+    if np.isfinite(apart).any() and np.nanmin(apart) >= _NEAR:
         raise SensorPlacementError(
             "no LiDAR track lies on a camera track of the same time, the nearest "
             f"{np.nanmin(apart):.1f} heights of a person beside it; check the calibration, and "

@@ -92,7 +92,9 @@ def test_the_ground_is_found_under_a_slope() -> None:
 def test_a_sensor_that_moves_has_no_background() -> None:
     still = [cloud((), scan) for scan in range(6)]
     assert learn(still) is not None
-    moving = [points + np.array([2.0 * row, row, 0], np.float32) for row, points in enumerate(still)]
+    moving = [
+        points + np.array([2.0 * row, row, 0], np.float32) for row, points in enumerate(still)
+    ]
     assert learn([np.asarray(each, np.float32) for each in moving]) is None
 
 
