@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 from datetime import datetime
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import numpy as np
 
@@ -82,7 +82,15 @@ def read_cloud(path: Path, columns: int | None = None) -> Cloud:
         DecodeError, ClipError: it cannot be read.
     """
     LIMITS.check_bytes(path.stat().st_size)
-    data = path.read_bytes()
+    return cloud_in(path, path.read_bytes(), columns, LIMITS)
+
+
+def cloud_in(path: PurePath, data: bytes, columns: int | None, limits: Limits) -> Cloud:
+    """The `(k, 3)` points in the bytes of a file, by its ending.
+
+    Raises:
+        DecodeError, ClipError: they cannot be read.
+    """
     if path.suffix == ".bin":
         return _bin(path, data, columns)
     if path.suffix == ".npy":
@@ -91,10 +99,10 @@ def read_cloud(path: Path, columns: int | None = None) -> Cloud:
             raise ClipShapeError(f"{path.name} holds an array of shape {header.shape}, need points")
         return cloud_of(npy.read_array(data, header))
     decode = {".pcd": decode_pcd, ".ply": decode_ply, ".las": decode_las}[path.suffix.lower()]
-    return decode(data, LIMITS)
+    return decode(data, limits)
 
 
-def _bin(path: Path, data: bytes, columns: int | None) -> Cloud:
+def _bin(path: PurePath, data: bytes, columns: int | None) -> Cloud:
     numbers = columns or (5 if path.name.endswith(".pcd.bin") else 4)
     if len(data) % (4 * numbers):
         raise CorruptFileError(

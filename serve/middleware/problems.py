@@ -108,8 +108,8 @@ HTTP_CODES = {
 
 
 SAID: dict[type[errors.GaitError], str] = {
-    errors.WeightsError: "this service has no networks that find people in recordings; its operator "
-    "can fetch them with python -m capture.weights",
+    errors.WeightsError: "this service has no networks that find people in recordings; its "
+    "operator can fetch them with python -m capture.weights",
     errors.MissingExtraError: "this service cannot read such recordings; its operator can install "
     "the extras camera and lidar",
     errors.StorageUnavailableError: "the database or the index of the galleries cannot be reached "
