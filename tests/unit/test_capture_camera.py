@@ -8,9 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from capture.camera.blazepose import Body
 from capture.camera.capture import CameraCapture, CameraSettings
+from capture.camera.people import Seen
+from capture.camera.tracker import CameraTracks
 from capture.output.recorder import Recorder, finished_tracks
 from capture.source.video import describe
+from capture.track.pieces import LONGEST
 from gait.decode.clip import decode_clip
 from gait.errors import CaptureStateError
 from gait.modality import Modality
@@ -143,3 +147,23 @@ def test_the_page_shows_every_clip_and_needs_no_other_file(crossing: Path, tmp_p
     assert "http" not in page
     assert json.loads((tmp_path / "out" / "tracks.json").read_text()) == found
     assert not (tmp_path / "out" / ".work").exists()
+
+
+def test_memory_stays_flat_for_somebody_who_never_leaves() -> None:
+    tracks, written = CameraTracks(patience=15), 0
+    mask = np.zeros((256, 256), np.uint8)
+    mask[40:220, 100:150] = 255
+    colours = np.ones(120) / np.sqrt(120)
+    box = np.array([10.0, 10.0, 60.0, 130.0])
+    body = Body(mask, (35.0, 70.0, 150.0), box, 1.0, 1.0, False, colours)
+    for frame in range(2000):
+        tracks.step(frame, frame / 10, [Seen(box, box, body, 0.9, True)], lambda _: [], (200, 200))
+        for track in tracks.live:
+            settled = track.pieces.settled(frame - 15)
+            for piece in track.pieces.cut(settled, tracks.counts):
+                written += len(piece)
+        tracks.forget()
+    (track,) = tracks.live
+    assert len(track.pieces.waiting) <= 17
+    assert len(track.pieces.open) <= LONGEST
+    assert written == 3 * LONGEST

@@ -11,6 +11,7 @@ from av.video.stream import VideoStream
 
 from capture.source.video import Frame, describe, frames
 from gait.errors import CorruptFileError, LayoutError, SourceLostError
+from tests.clip_files import turned_as_phones_do
 from tests.street_videos import HEIGHT, WIDTH, Walker, picture, write_video
 
 pytestmark = pytest.mark.serving
@@ -115,3 +116,28 @@ def test_a_stream_that_does_not_answer_is_named() -> None:
 def test_a_frame_keeps_what_it_was_given() -> None:
     shown = picture(WALKER, 0)
     assert Frame(3, 0.3, shown).picture is shown
+
+
+def test_pictures_of_4k_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "large.mkv"
+    with av.open(str(path), "w") as out:
+        stream = out.add_stream("libx264", rate=Fraction(10), options={"preset": "ultrafast"})
+        assert isinstance(stream, VideoStream)
+        stream.width, stream.height, stream.pix_fmt = 3840, 2160, "yuv420p"
+        grey = np.full((2160, 3840, 3), 90, np.uint8)
+        for _ in range(2):
+            out.mux(stream.encode(av.VideoFrame.from_ndarray(grey, format="bgr24")))
+        out.mux(stream.encode())
+    assert [each.picture.shape for each in frames(str(path))] == [(2160, 3840, 3)] * 2
+
+
+def test_a_video_that_says_so_is_turned(tmp_path: Path) -> None:
+    upright = write_video(tmp_path / "plain.mp4", WALKER, 3)
+    turned = tmp_path / "turned.mp4"
+    turned.write_bytes(turned_as_phones_do(upright.read_bytes(), 90))
+    first = next(frames(str(turned)))
+    assert first.picture.shape == (WIDTH, HEIGHT, 3)
+    whole = picture(WALKER, 0)
+    assert any(
+        np.abs(np.rot90(whole, turn).astype(int) - first.picture).max() <= 2 for turn in (1, 3)
+    )
