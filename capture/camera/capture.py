@@ -25,7 +25,8 @@ from capture.output.sink import Sink
 from capture.source.live import newest
 from capture.source.video import Frame, Recording, frames
 from capture.track.boxes import Box, iou
-from capture.track.pieces import ESTABLISHED, LONGEST
+from capture.track.pieces import LONGEST
+from capture.track.settling import settle
 from gait.errors import SourceLostError
 from gait.frozen import Frozen
 
@@ -202,21 +203,14 @@ class CameraCapture:
                 last.photo = photo_of(picture, last.box)
 
     def _settle(self, step: int, *, final: bool = False) -> None:
-        """Writes what no later frame changes any more."""
-        tracks = self._state.tracks
-        gone = tracks.ended(step + 1 if final else step)
-        done = []
-        for track in [*gone, *tracks.live]:
-            settled = track.pieces.settled(step - tracks.patience)
-            if track.count >= ESTABLISHED:
-                done += [(track.number, each) for each in settled]
-            for piece in track.pieces.cut(settled, tracks.counts, self.settings.longest):
-                self.recorder.piece(track.number, piece, self.settings.tall)
-        self.recorder.boxes(done)
-        for track in gone:
-            self.recorder.piece(track.number, track.pieces.close(), self.settings.tall)
-            self.recorder.ended(track.number)
-        tracks.forget()
+        settle(
+            self._state.tracks,
+            step,
+            self.recorder,
+            lambda track, piece: self.recorder.piece(track, piece, self.settings.tall),
+            self.settings.longest,
+            final=final,
+        )
 
 
 def _result(job: Future[Found] | None) -> Found | None:

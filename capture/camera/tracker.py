@@ -117,17 +117,6 @@ class CameraTracks:
         """Where those should be who were seen in one of the two frames before."""
         return [track.expected(frame) for track in self.live if frame - track.last <= 2]
 
-    def ended(self, frame: int) -> list[CameraTrack]:
-        """Takes out the tracks that nobody was seen of for too long."""
-        gone = [track for track in self.live if frame - track.last > self.patience]
-        self.live = [track for track in self.live if frame - track.last <= self.patience]
-        return gone
-
-    def forget(self) -> None:
-        """Drops the counts of tracks that ended long ago: the memory stays flat."""
-        oldest = min((track.number for track in self.live), default=self.next_number) - 1000
-        self.counts = {number: n for number, n in self.counts.items() if number > oldest}
-
     def _pairs(self, frame: int, seen: list[Seen]) -> list[tuple[int, int]]:
         if not self.live or not seen:
             return []

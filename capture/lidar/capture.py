@@ -14,7 +14,8 @@ from capture.lidar.people import find_figures
 from capture.lidar.tracker import LidarTracks
 from capture.output.sink import Sink
 from capture.source.scan import USUAL_RATE, Scan, ScanSource
-from capture.track.pieces import ESTABLISHED, LONGEST
+from capture.track.pieces import LONGEST
+from capture.track.settling import settle
 from capture.track.sighting import Sighting
 from gait.frozen import Frozen
 from gait.sampling import evenly
@@ -127,21 +128,8 @@ class LidarCapture:
         self._settle(scan.index)
 
     def _settle(self, step: int, *, final: bool = False) -> None:
-        """Writes what no later scan changes any more."""
-        tracks = self._state.tracks
-        gone = tracks.ended(step + 1 if final else step)
-        done = []
-        for track in [*gone, *tracks.live]:
-            settled = track.pieces.settled(step - tracks.patience)
-            if track.count >= ESTABLISHED:
-                done += [(track.number, each) for each in settled]
-            for piece in track.pieces.cut(settled, tracks.counts, self.settings.longest):
-                self._write(track.number, piece)
-        self.recorder.boxes(done)
-        for track in gone:
-            self._write(track.number, track.pieces.close())
-            self.recorder.ended(track.number)
-        tracks.forget()
+        tracks, longest = self._state.tracks, self.settings.longest
+        settle(tracks, step, self.recorder, self._write, longest, final=final)
 
     def _write(self, track: int, piece: Sequence[Sighting]) -> None:
         if len(piece) > 1 and _way(piece) >= self.settings.walked:

@@ -78,17 +78,6 @@ class LidarTracks:
             now[track.number] = people[column]
         self._record(frame, seconds, now)
 
-    def ended(self, frame: int) -> list[LidarTrack]:
-        """Takes out the tracks that nothing was seen of for too long."""
-        gone = [track for track in self.live if frame - track.last > self.patience]
-        self.live = [track for track in self.live if frame - track.last <= self.patience]
-        return gone
-
-    def forget(self) -> None:
-        """Drops the counts of tracks that ended long ago: the memory stays flat."""
-        oldest = min((track.number for track in self.live), default=self.next_number) - 1000
-        self.counts = {number: n for number, n in self.counts.items() if number > oldest}
-
     def _costs(self, frame: int, seconds: float, people: list[Figure]) -> NDArray[np.float64]:
         expected = np.array([t.expected(seconds) for t in self.live]).reshape(-1, 1, 2)
         middles = np.array([each.middle for each in people]).reshape(1, -1, 2)

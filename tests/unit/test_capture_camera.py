@@ -2,6 +2,7 @@
 
 import csv
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ from capture.camera.tracker import CameraTracks
 from capture.output.recorder import Recorder, finished_tracks
 from capture.source.video import describe
 from capture.track.pieces import LONGEST
+from capture.track.settling import settle
+from capture.track.sighting import Sighting
 from gait.decode.clip import decode_clip
 from gait.errors import CaptureStateError
 from gait.modality import Modality
@@ -28,6 +31,17 @@ CROSSING = (
     Walker((220, 60, 30), 300, -4.0, back=4),
 )
 FRAMES = 66
+
+
+class Nobody:
+    """A sink that keeps nothing."""
+
+    state: str | None = None
+
+    def boxes(self, settled: list[tuple[int, Sighting]]) -> None: ...
+    def piece(self, track: int, sightings: Sequence[Sighting], least_size: float = 0) -> None: ...
+    def ended(self, track: int) -> None: ...
+    def save(self, state: str) -> None: ...
 
 
 class StopError(Exception):
@@ -151,6 +165,11 @@ def test_the_page_shows_every_clip_and_needs_no_other_file(crossing: Path, tmp_p
 
 def test_memory_stays_flat_for_somebody_who_never_leaves() -> None:
     tracks, written = CameraTracks(patience=15), 0
+
+    def write(track: int, piece: list[Sighting]) -> None:
+        nonlocal written
+        written += len(piece)
+
     mask = np.zeros((256, 256), np.uint8)
     mask[40:220, 100:150] = 255
     colours = np.ones(120) / np.sqrt(120)
@@ -158,11 +177,7 @@ def test_memory_stays_flat_for_somebody_who_never_leaves() -> None:
     body = Body(mask, (35.0, 70.0, 150.0), box, 1.0, 1.0, False, colours)
     for frame in range(2000):
         tracks.step(frame, frame / 10, [Seen(box, box, body, 0.9, True)], lambda _: [], (200, 200))
-        for track in tracks.live:
-            settled = track.pieces.settled(frame - 15)
-            for piece in track.pieces.cut(settled, tracks.counts):
-                written += len(piece)
-        tracks.forget()
+        settle(tracks, frame, Nobody(), write, LONGEST)
     (track,) = tracks.live
     assert len(track.pieces.waiting) <= 17
     assert len(track.pieces.open) <= LONGEST
