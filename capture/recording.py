@@ -10,7 +10,7 @@ from capture.camera.blazepose import BodyMask
 from capture.camera.capture import CameraCapture, CameraSettings
 from capture.camera.people import BothDetectors, built_in
 from capture.lidar.capture import LidarCapture, LidarSettings
-from capture.output.clip_file import pack
+from capture.output.clip_file import FACING, pack
 from capture.source.cloud_archive import CloudArchive
 from capture.source.video import describe
 from capture.track.sighting import Sighting
@@ -95,7 +95,7 @@ class _People:
         decoded, problem = None, None
         try:
             clip = pack(whole, self._modality)
-            decoded = decode_clip(clip, modality=self._modality, limits=self._limits)
+            decoded = decode_clip(clip, modality=self._modality, source=FACING, limits=self._limits)
         except ClipError as error:
             problem = error
         times = whole[0].seconds, whole[-1].seconds

@@ -9,10 +9,14 @@ from numpy.typing import NDArray
 
 from capture.track.sighting import Sighting
 from gait.decode.clip import decode_clip
+from gait.decode.points.axes import CloudSource
 from gait.errors import ClipError
+from gait.lidar import Axis
 from gait.modality import Modality
 from gait.quality.quality import Quality, Reason
-from gait.range_view import Forward
+
+FACING = CloudSource(forward=Axis.PLUS_X, up=Axis.PLUS_Z)
+"""How the clouds of a clip lie, see `facing_x`."""
 
 
 def masks_of(sightings: Sequence[Sighting]) -> NDArray[np.uint8]:
@@ -66,7 +70,7 @@ def facing_x(clouds: Sequence[NDArray[np.float32]]) -> list[NDArray[np.float32]]
 def quality_of(clip: bytes, modality: Modality) -> Quality:
     """How good a clip file is; of one that cannot be used, the reasons alone."""
     try:
-        return decode_clip(clip, modality=modality, forward=Forward.PLUS_X).quality
+        return decode_clip(clip, modality=modality, source=FACING).quality
     except ClipError as error:
         named = error.fields.get("quality_reasons")
         reasons = named if isinstance(named, list) and named else [str(Reason.NOT_A_PERSON)]
