@@ -6,9 +6,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 
-from capture.camera.blazepose import BodyMask
 from capture.camera.capture import CameraCapture, CameraSettings
-from capture.camera.people import BothDetectors, built_in
+from capture.camera.people import Detector, Masker, networks
 from capture.lidar.capture import LidarCapture, LidarSettings
 from capture.output.clip_file import FACING, pack
 from capture.source.cloud_archive import CloudArchive
@@ -136,8 +135,8 @@ def _in_pictures(data: bytes, limits: Limits, keep: int, tall: int) -> list[Pers
 
 
 @cache
-def _networks() -> tuple[BothDetectors, BodyMask]:
-    return built_in()
+def _networks() -> tuple[Detector, Masker]:
+    return networks()
 
 
 @contextmanager

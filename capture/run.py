@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import tyro
 
 from capture.camera.capture import CameraCapture, CameraSettings
-from capture.camera.people import built_in
+from capture.camera.people import networks
 from capture.lidar.capture import LidarCapture, LidarSettings
 from capture.lidar.recording import LidarFormat, open_lidar
 from capture.output.boxes_video import draw_boxes
@@ -37,6 +37,10 @@ class Arguments:
     """Folder of the results: <clip>/walk.npz, tracks.json, boxes.csv, people.html, boxes.mp4."""
     weights: Path | None = None
     """Folder of the networks that `python -m capture.weights` fetched. For pictures."""
+    detector: Path | None = None
+    """An ONNX detector of your own instead, see docs/capture.md."""
+    masks: Path | None = None
+    """An ONNX model of your own for masks instead."""
     keep: int = 20
     """Frames that a clip must have."""
     tall: int = 60
@@ -85,7 +89,7 @@ def _pictures(arguments: Arguments) -> dict[str, Any]:
         every=arguments.every,
         threads=arguments.threads,
     )
-    detector, masker = built_in(arguments.weights)
+    detector, masker = networks(arguments.weights, arguments.detector, arguments.masks)
     every = settings.stride(recording.rate)
     said = {"rate": round(recording.rate, 3), **settings.model_dump(exclude={"threads"})}
     source = _same_source(arguments.source, said)

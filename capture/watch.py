@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import tyro
 
 from capture.camera.capture import CameraCapture, CameraSettings
-from capture.camera.people import built_in
+from capture.camera.people import networks
 from capture.lidar.capture import LidarCapture, LidarSettings
 from capture.lidar.recording import LidarFormat, open_lidar
 from capture.live.tracks import Ask, LiveTracks
@@ -56,6 +56,10 @@ class Arguments:
     """File with the secret that signs them."""
     weights: Path | None = None
     """Folder of the networks that `python -m capture.weights` fetched. For pictures."""
+    detector: Path | None = None
+    """An ONNX detector of your own instead, see docs/capture.md."""
+    masks: Path | None = None
+    """An ONNX model of your own for masks instead."""
     tall: int = 60
     """People lower than this many pixels are left out. For pictures."""
     threads: int | None = None
@@ -138,7 +142,7 @@ def _once(
         settings = CameraSettings(
             tall=arguments.tall, keep=keep, longest=arguments.window, threads=arguments.threads
         )
-        detector, masker = built_in(arguments.weights)
+        detector, masker = networks(arguments.weights, arguments.detector, arguments.masks)
         recording = describe(arguments.source)
         CameraCapture(recording, settings, detector, masker, tracks).run()
     finally:

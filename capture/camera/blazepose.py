@@ -155,24 +155,49 @@ class BodyMask:
 
     def look(self, picture: Picture, box: Box) -> Body:
         """The person in a box of a BGR picture."""
-        middle = (box[:2] + box[2:]) / 2
-        side = _AROUND * float((box[2:] - box[:2]).max())
-        left, top = middle - side / 2
-        cut = _cut(picture, left, top, side, MASK_SIZE)
+        cut, square = cut_around(picture, box)
         outputs = self._network(cut / np.float32(255))
         soft = _sigmoid(outputs[1, MASK_SIZE, MASK_SIZE, 1][0, :, :, 0])
-        mask = _main_piece(np.rint(soft * 255).astype(np.uint8))
-        rows, columns = (np.flatnonzero((mask > 127).any(axis=axis)) for axis in (1, 0))
         landmarks = outputs[1, 195][0].reshape(39, 5)
-        return Body(
-            mask=mask,
-            square=(float(middle[0]), float(middle[1]), side),
-            tight=_in_picture(rows, columns, left, top, side / MASK_SIZE, mask),
-            presence=float(outputs[1, 1][0, 0]),
-            ankles=float(_sigmoid(landmarks[_ANKLES, 4]).max()),
-            at_edge=bool(len(rows)) and _reaches_edge(rows, columns),
-            colours=colours_of(cut.astype(np.uint8), mask),
-        )
+        ankles = float(_sigmoid(landmarks[_ANKLES, 4]).max())
+        return body_of(cut, soft, square, presence=float(outputs[1, 1][0, 0]), ankles=ankles)
+
+
+Square = tuple[float, float, float]
+"""Middle and side: `x, y, side`, in pixels of the picture."""
+
+
+def cut_around(picture: Picture, box: Box) -> tuple[NDArray[np.float32], Square]:
+    """The square around a person as RGB `(256, 256, 3)` 0..255, and where it lies."""
+    middle = (box[:2] + box[2:]) / 2
+    side = _AROUND * float((box[2:] - box[:2]).max())
+    left, top = middle - side / 2
+    where = (float(middle[0]), float(middle[1]), side)
+    return _cut(picture, float(left), float(top), side, MASK_SIZE), where
+
+
+def body_of(
+    cut: NDArray[np.float32],
+    soft: NDArray[np.float32],
+    square: Square,
+    *,
+    presence: float,
+    ankles: float,
+) -> Body:
+    """A person from a mask 0..1 of a square, see `Body`."""
+    mask = _main_piece(np.rint(soft * 255).astype(np.uint8))
+    rows, columns = (np.flatnonzero((mask > 127).any(axis=axis)) for axis in (1, 0))
+    x, y, side = square
+    left, top = x - side / 2, y - side / 2
+    return Body(
+        mask=mask,
+        square=square,
+        tight=_in_picture(rows, columns, left, top, side / MASK_SIZE, mask),
+        presence=presence,
+        ankles=ankles,
+        at_edge=bool(len(rows)) and _reaches_edge(rows, columns),
+        colours=colours_of(cut.astype(np.uint8), mask),
+    )
 
 
 def _main_piece(mask: NDArray[np.uint8]) -> NDArray[np.uint8]:

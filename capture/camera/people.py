@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 
 from capture.camera.blazepose import Body, BodyMask, NearDetector
+from capture.camera.own_models import OwnDetector, OwnMasks
 from capture.camera.ssdlite import Found, Picture, SsdLite
 from capture.track.boxes import Box, inside, without_doubles
 from capture.track.sighting import Sighting
@@ -84,11 +85,27 @@ class Seen:
         )
 
 
-def built_in(weights: Path | None = None) -> tuple[BothDetectors, BodyMask]:
-    """The detectors and the masks whose weights `python -m capture.weights` fetches."""
-    far = SsdLite(weights_file(DETECTOR, weights))
-    near = NearDetector(weights_file(NEAR_DETECTOR, weights))
-    return BothDetectors(far, near), BodyMask(weights_file(MASK, weights))
+def networks(
+    weights: Path | None = None, detector: Path | None = None, masks: Path | None = None
+) -> tuple[Detector, Masker]:
+    """The detectors and the masks that `python -m capture.weights` fetches, or your own.
+
+    Args:
+        weights: folder of what was fetched; the usual one if None.
+        detector, masks: ONNX files instead, see `capture.camera.own_models`.
+
+    Raises:
+        WeightsError: a file is missing or is another one.
+    """
+    finds: Detector
+    if detector is None:
+        far = SsdLite(weights_file(DETECTOR, weights))
+        finds = BothDetectors(far, NearDetector(weights_file(NEAR_DETECTOR, weights)))
+    else:
+        finds = OwnDetector(detector)
+    if masks is None:
+        return finds, BodyMask(weights_file(MASK, weights))
+    return finds, OwnMasks(masks)
 
 
 def look_closely(masker: Masker, picture: Picture, box: Box, score: float) -> Seen | None:

@@ -92,7 +92,7 @@ def empty_picture(street: Path) -> NDArray[np.uint8]:
     from capture.source.video import frames
 
     some = [f.picture for f in frames(str(street / "camera.mp4")) if f.index % 15 == 0]
-    return np.median(np.stack(some), axis=0).astype(np.uint8)
+    return np.asarray(np.median(np.stack(some), axis=0), np.uint8)
 
 
 @pytest.fixture(scope="module")

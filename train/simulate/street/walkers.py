@@ -110,7 +110,7 @@ def _way(
     slot: tuple[float, float],
     rng: np.random.Generator,
 ) -> Pass:
-    speed = person.move(walk, 2, np.random.default_rng(number)).speed
+    speed = person.move(walk, 2, np.random.default_rng([number, walk]), RATE).speed
     side = 1 if rng.random() < 0.5 else -1
     angle = np.radians(90 * side + rng.uniform(-_TILT, _TILT))
     heading = np.array([np.cos(angle), np.sin(angle)])
@@ -121,7 +121,7 @@ def _way(
     own = np.random.default_rng([number, walk])
     body, motion = dress(
         person.body,
-        person.move(walk, frames, own),
+        person.move(walk, frames, own, RATE),
         (Condition.NORMAL,),
         np.random.default_rng(number),
     )
