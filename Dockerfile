@@ -15,6 +15,7 @@ WORKDIR /build
 COPY pyproject.toml constraints.txt README.md LICENSE ./
 COPY scripts/build-wheels ./scripts/
 COPY gait ./gait
+COPY capture ./capture
 COPY gallery ./gallery
 COPY serve ./serve
 RUN bash scripts/build-wheels /wheels

@@ -13,6 +13,12 @@ GaitError
 │   ├── CorruptFileError        decode.corrupt
 │   ├── LimitExceededError      decode.limit
 │   └── ForbiddenContentError   decode.forbidden
+├── CaptureError              a recording cannot be searched for people
+│   ├── WeightsError          capture.weights
+│   ├── MissingExtraError     capture.extra
+│   ├── SourceLostError       capture.source_lost
+│   ├── CaptureStateError     capture.state
+│   └── SensorPlacementError  capture.placement
 ├── DataError                 a dataset on disk
 │   ├── ForbiddenPickleError  data.pickle_forbidden
 │   ├── CorruptDataError      data.corrupt
@@ -147,6 +153,42 @@ class ForbiddenContentError(DecodeError):
     """Content that is never read: pickled objects, links, paths out of the archive."""
 
     code = "decode.forbidden"
+
+
+class CaptureError(GaitError):
+    """A recording cannot be searched for people."""
+
+    code = "capture.failed"
+
+
+class WeightsError(CaptureError):
+    """The networks that find people are missing, or are others than those that were tried."""
+
+    code = "capture.weights"
+
+
+class MissingExtraError(CaptureError):
+    """A package that only some sources need is not installed."""
+
+    code = "capture.extra"
+
+
+class SourceLostError(CaptureError):
+    """A stream or a camera does not answer, or has ended."""
+
+    code = "capture.source_lost"
+
+
+class CaptureStateError(CaptureError):
+    """A folder of results is damaged, or belongs to another capture."""
+
+    code = "capture.state"
+
+
+class SensorPlacementError(CaptureError):
+    """Where two sensors stand to each other is not known, or cannot be so."""
+
+    code = "capture.placement"
 
 
 class DataError(GaitError):

@@ -24,6 +24,7 @@ from serve.routes import (
     reviews,
     subjects,
     templates,
+    tracks,
     transfer,
     verify,
 )
@@ -44,7 +45,7 @@ are authorised to process.
 ROUTERS = tuple(
     noun.router
     for noun in (
-        *(identify, verify, embed, galleries, transfer, subjects, templates, models),
+        *(identify, tracks, verify, embed, galleries, transfer, subjects, templates, models),
         *(key_routes, audit, reviews),
     )
 )

@@ -62,6 +62,9 @@ class Settings(BaseSettings):
             allowed clip needs.
         decode_slow: clips that take longer than 0.1 s to read, at the same time; they get a low
             priority and hold up no others.
+        recording_seconds: seconds of processor time that finding the people in one recording may
+            take (413): about 0.3 for each frame of a camera.
+        recordings: recordings in which people are looked for at the same time.
         runs: runs of the network at the same time; None for one on a GPU and for as many as there
             are threads, at most 4, on a CPU.
         max_batch: clips of one run; None for 16 on a GPU and for 1 on a CPU, which is no faster
@@ -120,6 +123,8 @@ class Settings(BaseSettings):
     decode_seconds: float = Field(10, gt=0, le=3600)
     decode_mib: int | None = Field(None, ge=64)
     decode_slow: int = Field(8, ge=1)
+    recording_seconds: float = Field(600, gt=0, le=36000)
+    recordings: int = Field(1, ge=1)
     runs: int | None = Field(None, ge=1, le=64)
     max_batch: int | None = Field(None, ge=1, le=1024)
     batch_wait_ms: float = Field(5, ge=0, le=1000)
@@ -207,6 +212,18 @@ class Settings(BaseSettings):
             slow=self.decode_slow,
             seconds=self.decode_seconds,
             memory=mib * _MIB,
+            waiting=self.max_waiting,
+            patience=self.deadline_seconds,
+        )
+
+    @property
+    def finding(self) -> Allowed:
+        """What finding the people in a recording may cost."""
+        return Allowed(
+            workers=1,
+            slow=self.recordings,
+            seconds=self.recording_seconds,
+            memory=self.decoding.memory + 512 * _MIB,  # the networks and what they work in
             waiting=self.max_waiting,
             patience=self.deadline_seconds,
         )

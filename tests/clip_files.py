@@ -253,10 +253,10 @@ def movie(
                 target.mux(audio.encode(heard))
             target.mux(audio.encode())
     data = file.getvalue()
-    return _turned(data, turned) if turned else data
+    return turned_as_phones_do(data, turned) if turned else data
 
 
-def _turned(mp4: bytes, degrees: int) -> bytes:
+def turned_as_phones_do(mp4: bytes, degrees: int) -> bytes:
     """An mp4 whose track header says to turn it, as phones write it."""
     at = mp4.index(b"tkhd") + 4 + 40
     cos, sin = round(np.cos(np.radians(degrees))), round(np.sin(np.radians(degrees)))

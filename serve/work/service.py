@@ -11,12 +11,13 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Self, TypeVar
+from typing import Final, Self, TypeVar
 
 import anyio
 import anyio.to_thread
 from filelock import FileLock
 
+from capture.recording import Person
 from gait.clip import Clip
 from gait.decode import Decoded
 from gait.decode.points.axes import UNKNOWN, CloudSource
@@ -54,6 +55,7 @@ from serve.work.permissions import warn_of_open_files
 from serve.work.thread_sharing import Shared, batch_of, runs_of
 
 log = logging.getLogger("serve")
+FIND: Final = "capture.recording:find_people"
 Result = TypeVar("Result")
 
 
@@ -119,6 +121,7 @@ class Service:
             runs=runs_of(settings, encoder),
         )
         self.decoding = DecodingPool(settings.decoding, self.metrics)
+        self.finding = DecodingPool(settings.finding, self.metrics, FIND)
         self._limiter: anyio.CapacityLimiter | None = None
 
     @classmethod
@@ -157,6 +160,7 @@ class Service:
     def close(self) -> None:
         """Gives up reading, embeds what waits, and closes the galleries and the data folder."""
         self.decoding.close()
+        self.finding.close()
         self._batcher.close()
         self.galleries.close()
         self.audit.close()
@@ -210,6 +214,29 @@ class Service:
             raise
         self.metrics.count_quality(decoded.quality.reasons, refused=False)
         return decoded
+
+    async def people(self, data: bytes, stages: Stages) -> list[Person]:
+        """The people in a recording; given up when the client leaves.
+
+        Args:
+            data: the recording.
+            stages: told how long it took.
+
+        Raises:
+            DecodeError: it is none, or costs too much to look at.
+            WeightsError, MissingExtraError: this machine cannot look at such recordings.
+            BusyError, DeadlineError, DecoderLostError: not now.
+            ClientLeftError: nobody waits for the answer.
+        """
+
+        async def find() -> Finished:
+            arguments = {"limits": self._limits}
+            return await asyncio.wrap_future(self.finding.submit(data, arguments, client()))
+
+        finished = await while_present(find())
+        stages.took("find", finished.seconds)
+        people: list[Person] = finished.value
+        return people
 
     async def decode_all(
         self, files: Sequence[bytes], reading: Reading, mode: Mode, stages: Stages

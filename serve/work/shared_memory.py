@@ -19,6 +19,7 @@ import numpy as np
 _LARGEST: Final = 1 << 28
 """Bytes of an outcome; the frames of a clip at the caps are 4 MiB."""
 _NUMPY: Final = {"_frombuffer", "_reconstruct", "ndarray", "dtype", "scalar"}
+_PERSON: Final = ("capture.recording", "Person")
 _DAMAGED: Final = (
     *(pickle.UnpicklingError, struct.error, EOFError, ImportError, MemoryError),
     *(AttributeError, LookupError, TypeError, ValueError),
@@ -72,7 +73,7 @@ def outcome(handle: int) -> tuple[str, Any]:
 
 
 class _Outcome(pickle.Unpickler):
-    """Makes classes of `gait` and numpy's arrays, and calls nothing else."""
+    """Makes classes of `gait`, people in recordings and numpy's arrays, and calls nothing else."""
 
     def find_class(self, module: str, name: str) -> Any:
         return _part(module, name)
@@ -81,7 +82,7 @@ class _Outcome(pickle.Unpickler):
 @cache
 def _part(module: str, name: str) -> Any:
     root = module.partition(".")[0]
-    if root == "gait" or (root == "numpy" and name in _NUMPY):
+    if root == "gait" or (module, name) == _PERSON or (root == "numpy" and name in _NUMPY):
         found = getattr(import_module(module), name)
         if root == "numpy" or isinstance(found, type):
             return found

@@ -17,6 +17,7 @@ G, S = "/v1/galleries/{g}", "/v1/galleries/{g}/subjects/{subject}"
 PATHS = {
     "/identify": {"post"},
     "/v1/identify": {"post"},
+    "/v1/tracks": {"post"},
     "/v1/verify": {"post"},
     "/v1/embed": {"post"},
     "/v1/galleries": {"get", "post"},
@@ -48,6 +49,9 @@ FIELDS = {
     "Threshold": "similarity rate low high source",
     "Basis": "whose people simulated templates sha256",
     "Enrolled": "gallery subject template modality gallery_revision",
+    "TracksReply": "request_id audit_id people left_out gallery gallery_revision model timings_ms",
+    "TrackReport": "track begins ends frames clip rejected detail decision thresholds undecided "
+    "candidates",
     "EmbedReply": "request_id audit_id embeddings rejected dimension model timings_ms",
     "Embedding": "position clip embedding",
     "ClipReport": "modality inferred format frames_in frames_used frames_dropped points_ignored "
@@ -108,6 +112,7 @@ BODIES = {
     "/v1/verify": "modality sensor forward up gallery purpose clip subject other other_modality "
     "gallery_modality",
     "/v1/embed": "modality sensor forward up purpose clips",
+    "/v1/tracks": "gallery purpose recording top_k gallery_modality",
     f"{S}/templates": "modality sensor forward up authorisation expires clips new_person",
 }
 

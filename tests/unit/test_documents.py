@@ -21,7 +21,7 @@ PAGES = [
 ]
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 BLOCK = re.compile(r"^```\w*\n(.*?)^```", re.DOTALL | re.MULTILINE)
-ROOMS = "gait|train|export|gallery|serve|bench|tests"
+ROOMS = "gait|capture|train|export|gallery|serve|bench|tests"
 TRACKED = re.compile(
     rf"`((?:{ROOMS}|configs|docs|results|scripts|deploy)/[\w./-]+\w)(?:::\w[\w.]*)?`"
 )

@@ -1,0 +1,1 @@
+"""People in a camera's pictures: where they are, and their masks."""

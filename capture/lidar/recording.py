@@ -1,0 +1,46 @@
+"""What kind of LiDAR recording a path is."""
+
+from pathlib import Path
+
+from capture.source import cloud_folder, ros_bag, velodyne
+from capture.source.cloud_folder import CloudFolder, is_cloud_folder
+from capture.source.ros_bag import RosBag, is_bag
+from capture.source.scan import ScanSource
+from capture.source.velodyne import VelodynePcap
+from gait.errors import UnsupportedFormatError
+from gait.frozen import Frozen
+
+_SINGLE = tuple(ending for ending in cloud_folder.ENDINGS if ending != ".npy")
+
+
+class LidarFormat(Frozen):
+    """What some recordings do not say themselves.
+
+    Args:
+        topic: of a bag that has clouds in several.
+        columns: numbers of each point of `.bin` files.
+        model: of a Velodyne, such as `VLP16`.
+    """
+
+    topic: str | None = None
+    columns: int | None = None
+    model: str | None = None
+
+
+def open_lidar(path: Path, said: LidarFormat) -> ScanSource | None:
+    """The LiDAR recording at a path; None if it is none.
+
+    Raises:
+        DataError, DecodeError, CaptureError: it is one, but cannot be read.
+    """
+    if path.is_dir():
+        if is_bag(path):
+            return RosBag(path, said.topic)
+        return CloudFolder(path, said.columns) if is_cloud_folder(path) else None
+    if path.suffix in ros_bag.ENDINGS:
+        return RosBag(path, said.topic)
+    if path.suffix in velodyne.ENDINGS:
+        return VelodynePcap(path, said.model)
+    if path.suffix in _SINGLE:
+        raise UnsupportedFormatError(f"{path} is a single cloud, need a folder of them")
+    return None

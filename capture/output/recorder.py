@@ -1,0 +1,188 @@
+"""What a capture has found so far, on disk: clips, boxes, and where to go on.
+
+| in the folder | |
+|---|---|
+| `0001/walk.npz` | a clip: what `gallery.build` and `POST /identify` read |
+| `tracks.json` | every clip: when, where, how good |
+| `boxes.csv` | every person in every frame |
+| `people.html` | a page of pictures |
+| `.work/` | while it is not finished: where to go on |
+"""
+
+import csv
+import io
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from capture.output.clip_file import pack, quality_of
+from capture.output.page import page_of, strip_of
+from capture.track.sighting import Sighting
+from gait.errors import CaptureStateError
+from gait.modality import Modality
+
+COLUMNS = ("frame", "seconds", "track", "x0", "y0", "x1", "y1", "certainty")
+
+
+class Recorder:
+    """Writes what a capture finds; after `save` an interrupted one can go on from there.
+
+    Args:
+        folder: of the results, made if needed.
+        modality: of the clips.
+        source: what is captured and how; another capture cannot go on in this folder.
+        keep: frames that a clip must have.
+        every: frames of the recording for one that was looked at.
+
+    Raises:
+        CaptureStateError: the folder holds the results of another capture.
+    """
+
+    def __init__(
+        self, folder: Path, modality: Modality, source: dict[str, Any], keep: int, every: int = 1
+    ) -> None:
+        self.folder, self.modality = folder, modality
+        self._source, self._keep, self._every = source, keep, every
+        self._work = folder / ".work"
+        self._work.mkdir(parents=True, exist_ok=True)
+        self._clips = list[dict[str, Any]]()
+        self.state: str | None = self._resumed()
+        self._boxes = (folder / "boxes.csv").open("a", newline="", encoding="utf-8")
+        if self.state is None:
+            self._boxes.write(",".join(COLUMNS) + "\n")
+
+    @property
+    def clips(self) -> int:
+        """Clips written so far."""
+        return len(self._clips)
+
+    def boxes(self, settled: list[tuple[int, Sighting]]) -> None:
+        """Appends people whose frames are done: track and sighting, the earliest first."""
+        rows = io.StringIO()
+        writer = csv.writer(rows, lineterminator="\n")
+        for track, each in sorted(settled, key=lambda pair: (pair[1].frame, pair[0])):
+            place = [round(value, 3) for value in each.box]
+            seconds, sure = round(each.seconds, 3), round(each.certainty, 3)
+            writer.writerow([each.frame * self._every, seconds, track, *place, sure])
+        self._boxes.write(rows.getvalue())
+
+    def piece(self, track: int, sightings: Sequence[Sighting], least_size: float = 0.0) -> None:
+        """Writes a piece of a track as a clip, if enough of it shows all of the person.
+
+        Args:
+            track: whose it is.
+            sightings: in order.
+            least_size: median height of the boxes that it must have.
+        """
+        whole = [each for each in sightings if each.whole]
+        if len(whole) < self._keep or _height(whole) < least_size:
+            return
+        clip = pack(whole, self.modality)
+        quality = quality_of(clip, self.modality)
+        name = f"{len(self._clips) + 1:04d}"
+        (self.folder / name).mkdir(exist_ok=True)
+        _write(self.folder / name / "walk.npz", clip)
+        _write(self._work / f"{name}.jpg", strip_of(whole, self.modality))
+        self._clips.append(
+            {
+                "name": name,
+                "file": f"{name}/walk.npz",
+                "track": track,
+                "modality": str(self.modality),
+                "frames": len(whole),
+                "left_out": len(sightings) - len(whole),
+                "first_frame": whole[0].frame * self._every,
+                "last_frame": whole[-1].frame * self._every,
+                "begins": round(whole[0].seconds, 3),
+                "ends": round(whole[-1].seconds, 3),
+                "seconds": [round(each.seconds, 3) for each in whole],
+                "boxes": [[round(value, 2) for value in each.box] for each in whole],
+                "quality": round(quality.score, 3),
+                "quality_reasons": [str(reason) for reason in quality.reasons],
+            }
+        )
+
+    def ended(self, track: int) -> None:
+        """Somebody has gone; there is nothing to do."""
+
+    def save(self, state: str) -> None:
+        """From here on an interrupted capture goes on from this state."""
+        self._boxes.flush()
+        os.fsync(self._boxes.fileno())
+        saved = {
+            "source": self._source,
+            "boxes": self._boxes.tell(),
+            "clips": self._clips,
+            "state": state,
+        }
+        _write(self._work / "state.json", json.dumps(saved).encode())
+
+    def finish(self) -> dict[str, Any]:
+        """Writes the list of tracks and the page of pictures, and tidies up.
+
+        Returns:
+            What is in `tracks.json`.
+        """
+        self._boxes.close()
+        tracks = {"source": self._source, "finished": True, "clips": self._clips}
+        strips = [(self._work / f"{each['name']}.jpg").read_bytes() for each in self._clips]
+        _write(self.folder / "people.html", page_of(self._clips, strips).encode())
+        _write(self.folder / "tracks.json", json.dumps(tracks, indent=1).encode())
+        for path in self._work.iterdir():
+            path.unlink()
+        self._work.rmdir()
+        return tracks
+
+    def close(self) -> None:
+        """Leaves an unfinished capture; what was saved stays."""
+        self._boxes.close()
+
+    def _resumed(self) -> str | None:
+        finished, saved = self.folder / "tracks.json", self._work / "state.json"
+        if finished.exists():
+            raise CaptureStateError(
+                f"{self.folder} holds a finished capture; give another --out, or delete it"
+            )
+        if not saved.exists():
+            (self.folder / "boxes.csv").unlink(missing_ok=True)
+            return None
+        try:
+            held = json.loads(saved.read_bytes())
+            same = held["source"] == json.loads(json.dumps(self._source))
+        except (ValueError, KeyError, TypeError) as error:
+            raise CaptureStateError(f"{saved} is damaged; delete {self.folder}") from error
+        if not same:
+            raise CaptureStateError(
+                f"{self.folder} holds an unfinished capture of another recording or with other "
+                "options; give another folder by --out, or delete it"
+            )
+        self._clips = held["clips"]
+        os.truncate(self.folder / "boxes.csv", held["boxes"])
+        return str(held["state"])
+
+
+def finished_tracks(folder: Path) -> dict[str, Any] | None:
+    """What a finished capture found; None if the folder holds none."""
+    path = folder / "tracks.json"
+    if not path.exists():
+        return None
+    try:
+        found = json.loads(path.read_bytes())
+    except ValueError as error:
+        raise CaptureStateError(f"{path} is damaged; capture anew") from error
+    return found if isinstance(found, dict) else None
+
+
+def _height(sightings: Sequence[Sighting]) -> float:
+    return float(np.median([each.box[3] - each.box[1] for each in sightings]))
+
+
+def _write(path: Path, data: bytes) -> None:
+    """All of a file or nothing of it."""
+    partial = path.with_name(f".{path.name}.part")
+    partial.write_bytes(data)
+    partial.replace(path)

@@ -1,0 +1,151 @@
+"""A recording in memory into the people in it: what a service does with one that is sent to it."""
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+
+from capture.camera.capture import CameraCapture, CameraSettings
+from capture.camera.people import Detector, Masker, networks
+from capture.lidar.capture import LidarCapture, LidarSettings
+from capture.output.clip_file import FACING, pack
+from capture.source.cloud_archive import CloudArchive
+from capture.source.video import describe
+from capture.track.sighting import Sighting
+from gait.decode.archive import MAGIC
+from gait.decode.clip import Decoded, decode_clip
+from gait.decode.kind import video_container
+from gait.decode.limits import Limits
+from gait.errors import ClipError, LayoutError, LimitExceededError, UnsupportedFormatError
+from gait.modality import Modality
+
+
+@dataclass(frozen=True, eq=False)
+class Person:
+    """A clip of one person in a recording. Can be pickled.
+
+    Args:
+        track: of the tracker; people of two tracks may be the same one.
+        begins, ends: seconds since the recording began.
+        frames: of the clip.
+        decoded: the clip; None if what the frames show cannot be one.
+        problem: why not.
+    """
+
+    track: int
+    begins: float
+    ends: float
+    frames: int
+    decoded: Decoded | None
+    problem: ClipError | None = None
+
+
+def find_people(data: bytes, *, limits: Limits, keep: int = 20, tall: int = 60) -> list[Person]:
+    """The people in a video, or in a zip of the clouds of whole scenes, in the order they leave.
+
+    Nothing touches the disk.
+
+    Args:
+        data: the recording.
+        limits: caps on its sizes; `max_frames` counts its frames.
+        keep: frames that a clip must have.
+        tall: pixels; lower people are left out.
+
+    Raises:
+        DecodeError: it cannot be read, or is larger than allowed.
+        WeightsError, MissingExtraError: this machine cannot look at pictures.
+    """
+    limits.check_bytes(len(data))
+    if data.startswith(MAGIC):
+        return _in_clouds(data, limits, keep)
+    if video_container(data) is None:
+        raise UnsupportedFormatError(
+            "got no recording, need a video (mp4, mov, mkv, webm, avi) or a zip of point clouds of "
+            "whole scenes"
+        )
+    return _in_pictures(data, limits, keep, tall)
+
+
+class _People:
+    """A sink that keeps clips in memory."""
+
+    state: str | None = None
+
+    def __init__(self, modality: Modality, limits: Limits, keep: int) -> None:
+        self.found = list[Person]()
+        self._modality, self._limits, self._keep = modality, limits, keep
+
+    def boxes(self, settled: list[tuple[int, Sighting]]) -> None:
+        """Boxes are not kept."""
+
+    def ended(self, track: int) -> None:
+        """Nothing to do."""
+
+    def save(self, state: str) -> None:
+        """It does not go on later."""
+
+    def piece(self, track: int, sightings: Sequence[Sighting], least_size: float = 0.0) -> None:
+        """Keeps a clip."""
+        whole = [each for each in sightings if each.whole]
+        heights = sorted(each.box[3] - each.box[1] for each in whole)
+        if len(whole) < self._keep or heights[len(heights) // 2] < least_size:
+            return
+        decoded, problem = None, None
+        try:
+            clip = pack(whole, self._modality)
+            decoded = decode_clip(clip, modality=self._modality, source=FACING, limits=self._limits)
+        except ClipError as error:
+            problem = error
+        times = whole[0].seconds, whole[-1].seconds
+        self.found.append(Person(track, *times, len(whole), decoded, problem))
+
+
+def _in_clouds(data: bytes, limits: Limits, keep: int) -> list[Person]:
+    people = _People(Modality.RANGE_VIEW, limits, keep)
+    try:
+        source = CloudArchive(data, limits)
+    except LayoutError as error:
+        raise UnsupportedFormatError(str(error)) from error
+    LidarCapture(source, LidarSettings(keep=keep), people).run()
+    return people.found
+
+
+def _in_pictures(data: bytes, limits: Limits, keep: int, tall: int) -> list[Person]:
+    people = _People(Modality.SILHOUETTE, limits, keep)
+    with _as_file(data) as path:
+        recording = describe(path)
+        limits.check_frames(recording.count or 0)
+        detector, masker = _networks()
+        settings = CameraSettings(keep=keep, tall=tall, threads=1)
+        read = 0
+
+        def count(frames: int) -> None:
+            nonlocal read
+            read += frames
+            if read > limits.max_frames + frames:
+                raise LimitExceededError(
+                    f"got more than {limits.max_frames} frames; send a shorter recording",
+                    limit="max_frames",
+                    allowed=limits.max_frames,
+                )
+
+        CameraCapture(recording, settings, detector, masker, people).run(count)
+    return people.found
+
+
+@cache
+def _networks() -> tuple[Detector, Masker]:
+    return networks()
+
+
+@contextmanager
+def _as_file(data: bytes) -> Iterator[str]:
+    """The bytes as a file in memory, which a path names."""
+    handle = os.memfd_create("recording")
+    try:
+        with os.fdopen(os.dup(handle), "wb") as file:
+            file.write(data)
+        yield f"/proc/self/fd/{handle}"
+    finally:
+        os.close(handle)

@@ -1,0 +1,151 @@
+"""Command: find the people in a recording, and write a clip of each.
+
+python -m capture.run street.mp4 --out clips
+python -m capture.run clouds --out clips
+"""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import tyro
+
+from capture.camera.capture import CameraCapture, CameraSettings
+from capture.camera.people import networks
+from capture.lidar.capture import LidarCapture, LidarSettings
+from capture.lidar.recording import LidarFormat, open_lidar
+from capture.output.boxes_video import draw_boxes
+from capture.output.recorder import Recorder, finished_tracks
+from capture.source.scan import ScanSource
+from capture.source.video import describe
+from gait.cli import run
+from gait.errors import ConfigError
+from gait.modality import Modality
+from gait.progress import progress
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """Finds the people in a recording and writes a clip of each; interrupted, it goes on."""
+
+    source: Annotated[str, tyro.conf.Positional]
+    """A video file of any container or a folder of pictures; or of a LiDAR a folder of clouds, one
+    of KITTI or nuScenes, a ROS bag, an .mcap, or a .pcap of a Velodyne."""
+    out: Path
+    """Folder of the results: <clip>/walk.npz, tracks.json, boxes.csv, people.html, boxes.mp4."""
+    weights: Path | None = None
+    """Folder of the networks that `python -m capture.weights` fetched. For pictures."""
+    detector: Path | None = None
+    """An ONNX detector of your own instead, see docs/capture.md."""
+    masks: Path | None = None
+    """An ONNX model of your own for masks instead."""
+    keep: int = 20
+    """Frames that a clip must have."""
+    tall: int = 60
+    """People lower than this many pixels are left out. For pictures."""
+    every: int | None = None
+    """Look at one of so many pictures; by default some 12 to 25 are looked at each second."""
+    threads: int | None = None
+    """Threads; by default as many as cores, at most four. For pictures."""
+    video: bool = True
+    """Also write the recording with boxes, boxes.mp4. For pictures."""
+    reach: float = 30.0
+    """Metres; who is further away is left out. For a LiDAR."""
+    fixed: bool | None = None
+    """The LiDAR stands, so that its background can be learnt; found out by default."""
+    topic: str | None = None
+    """Topic of a bag that has clouds in several."""
+    columns: int | None = None
+    """Numbers of each point of .bin files; 4 by default, 5 in nuScenes' files."""
+    model: str | None = None
+    """Velodyne of a .pcap, such as VLP16; found in the packets by default."""
+    json: bool = False
+    """Print the outcome as JSON."""
+
+
+def main() -> None:
+    """Captures as the command line says."""
+    config = (tyro.conf.EnumChoicesFromValues,)
+    arguments = tyro.cli(Arguments, prog="python -m capture.run", config=config)
+    found = finished_tracks(arguments.out) or _captured(arguments)
+    print(json.dumps(found) if arguments.json else _summary(found, arguments.out))
+
+
+def _captured(arguments: Arguments) -> dict[str, Any]:
+    said = LidarFormat(topic=arguments.topic, columns=arguments.columns, model=arguments.model)
+    lidar = open_lidar(Path(arguments.source), said)
+    return _pictures(arguments) if lidar is None else _clouds(arguments, lidar)
+
+
+def _pictures(arguments: Arguments) -> dict[str, Any]:
+    recording = describe(arguments.source)
+    if recording.live:
+        raise ConfigError(f"{arguments.source} has no end; use python -m capture.watch")
+    settings = CameraSettings(
+        tall=arguments.tall,
+        keep=arguments.keep,
+        every=arguments.every,
+        threads=arguments.threads,
+    )
+    detector, masker = networks(arguments.weights, arguments.detector, arguments.masks)
+    every = settings.stride(recording.rate)
+    said = {"rate": round(recording.rate, 3), **settings.model_dump(exclude={"threads"})}
+    source = _same_source(arguments.source, said)
+    recorder = Recorder(arguments.out, Modality.SILHOUETTE, source, settings.keep, every)
+    capture = CameraCapture(recording, settings, detector, masker, recorder)
+    _with_progress(capture.run, "find", recording.count, recorder)
+    if arguments.video:
+        boxes, out = arguments.out / "boxes.csv", arguments.out / "boxes.mp4"
+        with progress() as bar:
+            task = bar.add_task("draw", total=recording.count, note="")
+            draw_boxes(arguments.source, boxes, out, recording.rate, lambda n: bar.advance(task, n))
+    return recorder.finish()
+
+
+def _clouds(arguments: Arguments, lidar: ScanSource) -> dict[str, Any]:
+    settings = LidarSettings(keep=arguments.keep, reach=arguments.reach, fixed=arguments.fixed)
+    source = _same_source(arguments.source, settings.model_dump())
+    recorder = Recorder(arguments.out, Modality.RANGE_VIEW, source, settings.keep)
+    capture = LidarCapture(lidar, settings, recorder)
+    _with_progress(capture.run, "find", lidar.count, recorder)
+    return recorder.finish()
+
+
+def _with_progress(
+    work: Callable[[Callable[[int], None]], None], name: str, count: int | None, recorder: Recorder
+) -> None:
+    with progress() as bar:
+        task = bar.add_task(name, total=count, note="")
+
+        def advance(done: int) -> None:
+            bar.advance(task, done)
+            bar.update(task, note=f"{recorder.clips} clips")
+
+        try:
+            work(advance)
+        finally:
+            recorder.close()
+
+
+def _same_source(source: str, said: dict[str, Any]) -> dict[str, Any]:
+    """What must be the same for an interrupted capture to go on."""
+    path = Path(source)
+    size = path.stat().st_size if path.is_file() else None
+    return {"recording": path.name, "bytes": size, **said}
+
+
+def _summary(found: dict[str, Any], out: Path) -> str:
+    clips = found["clips"]
+    lines = [
+        f"{each['name']}  track {each['track']:<4} {each['begins']:>7.1f} to {each['ends']:>7.1f} s"
+        f"  {each['frames']:>4} frames  quality {each['quality']:.2f}"
+        f"  {' '.join(each['quality_reasons'])}"
+        for each in clips
+    ]
+    return "\n".join([*lines, f"{len(clips)} clips in {out}, pictures in {out / 'people.html'}"])
+
+
+if __name__ == "__main__":
+    run(main)

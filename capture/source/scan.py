@@ -1,0 +1,47 @@
+"""One turn of a LiDAR, and what every recording of a LiDAR gives."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+USUAL_RATE = 10.0
+
+
+@dataclass(frozen=True, eq=False)
+class Scan:
+    """One turn of a LiDAR.
+
+    Args:
+        index: its number, from 0.
+        seconds: when it was taken, since the first one.
+        points: `(k, 3)` float32 metres, the sensor at the origin, z up; all finite, none at the
+            origin.
+    """
+
+    index: int
+    seconds: float
+    points: NDArray[np.float32]
+
+
+class ScanSource(Protocol):
+    """A recording that can be read any number of times.
+
+    Attributes:
+        name: of the recording.
+        count: scans, None if unknown.
+    """
+
+    name: str
+    count: int | None
+
+    def scans(self) -> Iterator[Scan]: ...
+
+
+def usable(points: NDArray[Any]) -> NDArray[np.float32]:
+    """The `(k, 3)` points that are finite and not at the sensor, where missing returns lie."""
+    xyz = np.asarray(points[:, :3], np.float32)
+    kept = np.isfinite(xyz).all(axis=1) & (np.abs(xyz) > 1e-3).any(axis=1)
+    return xyz[kept]

@@ -1,0 +1,194 @@
+"""Command: say who is in front of a camera, live, by asking a service.
+
+python -m capture.watch rtsp://camera/stream --service https://gait.example --purpose "entrance 3"
+"""
+
+import json
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+
+import tyro
+
+from capture.camera.capture import CameraCapture, CameraSettings
+from capture.camera.people import networks
+from capture.lidar.capture import LidarCapture, LidarSettings
+from capture.lidar.recording import LidarFormat, open_lidar
+from capture.live.tracks import Ask, LiveTracks
+from capture.live.verdict import Window
+from capture.live.webhook import Webhook
+from capture.source.video import describe, is_live
+from gait.cli import run
+from gait.errors import ConfigError, SourceLostError
+from gait.modality import Modality
+from gallery.remote.client import Client
+
+_FIRST_WAIT, _LONGEST_WAIT = 1.0, 30.0
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """Says who is there, one JSON line for each track; nothing is kept of people not found."""
+
+    source: Annotated[str, tyro.conf.Positional]
+    """A stream (rtsp://, http://), a camera (/dev/video0), or a recording of camera or LiDAR."""
+    service: str
+    """Address of the service."""
+    purpose: str
+    """Why you ask; the service records it."""
+    gallery: str | None = None
+    """Gallery to search; the service's default if not given."""
+    key_file: Path | None = None
+    """File with the access key."""
+    windows: int = 3
+    """Windows of a track that are asked about before it is decided."""
+    window: int = 40
+    """Frames of a window."""
+    cooldown: float = 60.0
+    """Seconds for which the same person is not told of again."""
+    webhook: str | None = None
+    """Address that gets every event too."""
+    webhook_secret: Path | None = None
+    """File with the secret that signs them."""
+    weights: Path | None = None
+    """Folder of the networks that `python -m capture.weights` fetched. For pictures."""
+    detector: Path | None = None
+    """An ONNX detector of your own instead, see docs/capture.md."""
+    masks: Path | None = None
+    """An ONNX model of your own for masks instead."""
+    tall: int = 60
+    """People lower than this many pixels are left out. For pictures."""
+    threads: int | None = None
+    """Threads; by default as many as cores, at most four. For pictures."""
+    attempts: int | None = None
+    """Times to open a lost stream again before giving up; for ever if not given."""
+
+
+def main() -> None:
+    """Watches as the command line says."""
+    arguments = tyro.cli(Arguments, prog="python -m capture.watch")
+    webhook = _webhook(arguments)
+
+    def say(event: dict[str, Any]) -> None:
+        print(json.dumps(event), flush=True)
+        if webhook is not None:
+            webhook.send(event)
+
+    try:
+        watch(arguments, _asker(arguments), say, _complain)
+    finally:
+        if webhook is not None:
+            webhook.close()
+
+
+def watch(
+    arguments: Arguments,
+    ask: Ask,
+    say: Callable[[dict[str, Any]], None],
+    complain: Callable[[str], None],
+) -> None:
+    """Follows a source to its end; a stream is opened again whenever it is lost.
+
+    Raises:
+        SourceLostError: a stream could not be opened again in `arguments.attempts` attempts.
+    """
+    failed, wait = 0, _FIRST_WAIT
+    while True:
+        begun = time.monotonic()
+        try:
+            _once(arguments, ask, say, complain)
+            return
+        except SourceLostError as error:
+            if time.monotonic() - begun > _LONGEST_WAIT:
+                failed, wait = 0, _FIRST_WAIT
+            failed += 1
+            if arguments.attempts is not None and failed > arguments.attempts:
+                raise
+            complain(f"{error}; trying again in {wait:.0f} s")
+            time.sleep(wait)
+            wait = min(2 * wait, _LONGEST_WAIT)
+
+
+def _once(
+    arguments: Arguments,
+    ask: Ask,
+    say: Callable[[dict[str, Any]], None],
+    complain: Callable[[str], None],
+) -> None:
+    lidar = None
+    if not is_live(arguments.source):
+        lidar = open_lidar(Path(arguments.source), LidarFormat())
+    modality = Modality.SILHOUETTE if lidar is None else Modality.RANGE_VIEW
+    keep = max(2, arguments.window // 2)
+    tracks = LiveTracks(
+        _shown(arguments.source),
+        modality,
+        ask,
+        say,
+        complain,
+        windows=arguments.windows,
+        keep=keep,
+        cooldown=arguments.cooldown,
+    )
+    try:
+        if lidar is not None:
+            wanted = LidarSettings(keep=keep, longest=arguments.window, walked=0.3)
+            LidarCapture(lidar, wanted, tracks).run()
+            return
+        settings = CameraSettings(
+            tall=arguments.tall, keep=keep, longest=arguments.window, threads=arguments.threads
+        )
+        detector, masker = networks(arguments.weights, arguments.detector, arguments.masks)
+        recording = describe(arguments.source)
+        CameraCapture(recording, settings, detector, masker, tracks).run()
+    finally:
+        tracks.close()
+
+
+def _shown(source: str) -> str:
+    """The source without a password that may be in it."""
+    if "://" not in source:
+        return Path(source).name
+    parts = urlsplit(source)
+    return f"{parts.scheme}://{parts.hostname or ''}{parts.path}"
+
+
+def _asker(arguments: Arguments) -> Ask:
+    key = None
+    if arguments.key_file is not None:
+        key = arguments.key_file.read_text(encoding="utf-8").strip()
+    client = Client(arguments.service, key)
+
+    def ask(clip: bytes) -> Window:
+        found = client.identify(clip, arguments.purpose, gallery=arguments.gallery, top_k=1)
+        best = found.candidates[0] if found.candidates else None
+        return Window(
+            found.decision,
+            None if best is None else best.subject,
+            -1.0 if best is None else best.similarity,
+            found.probe.quality,
+            found.audit_id,
+        )
+
+    return ask
+
+
+def _webhook(arguments: Arguments) -> Webhook | None:
+    if arguments.webhook is None:
+        return None
+    if arguments.webhook_secret is None:
+        raise ConfigError("a webhook needs a secret: give the file with it by --webhook-secret")
+    secret = arguments.webhook_secret.read_text(encoding="utf-8").strip()
+    return Webhook(arguments.webhook, secret, _complain)
+
+
+def _complain(words: str) -> None:
+    print(words, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    run(main)

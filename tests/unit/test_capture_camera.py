@@ -1,0 +1,184 @@
+"""A camera's recording into clips: tracks, cuts where people cross, going on after a stop."""
+
+import csv
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from capture.camera.blazepose import Body
+from capture.camera.capture import CameraCapture, CameraSettings
+from capture.camera.people import Seen
+from capture.camera.tracker import CameraTracks
+from capture.output.recorder import Recorder, finished_tracks
+from capture.source.video import describe
+from capture.track.pieces import LONGEST
+from capture.track.settling import settle
+from capture.track.sighting import Sighting
+from gait.decode.clip import decode_clip
+from gait.errors import CaptureStateError
+from gait.modality import Modality
+from tests.street_videos import ColourDetector, ColourMasks, Walker, write_video
+
+pytestmark = pytest.mark.serving
+
+LONE = (Walker((30, 40, 220), 20, 4.0),)
+CROSSING = (
+    Walker((30, 40, 220), 20, 4.0),
+    Walker((220, 60, 30), 300, -4.0, back=4),
+)
+FRAMES = 66
+
+
+class Nobody:
+    """A sink that keeps nothing."""
+
+    state: str | None = None
+
+    def boxes(self, settled: list[tuple[int, Sighting]]) -> None: ...
+    def piece(self, track: int, sightings: Sequence[Sighting], least_size: float = 0) -> None: ...
+    def ended(self, track: int) -> None: ...
+    def save(self, state: str) -> None: ...
+
+
+class StopError(Exception):
+    """The capture is stopped from outside."""
+
+
+def capture(
+    video: Path, out: Path, walkers: tuple[Walker, ...], stop: int | None = None, **settings: Any
+) -> dict[str, Any]:
+    """Captures a video; stops as if killed when so many frames are done."""
+    chosen = CameraSettings(**({"threads": 1, "keep": 10} | settings))
+    recording = describe(str(video))
+    recorder = Recorder(out, Modality.SILHOUETTE, {"video": video.name}, chosen.keep)
+    detector, masks = ColourDetector(walkers), ColourMasks(walkers)
+    run = CameraCapture(recording, chosen, detector, masks, recorder)
+    done = 0
+
+    def advance(count: int) -> None:
+        nonlocal done
+        done += count
+        if done % 10 == 0:
+            run.save()
+        if stop is not None and done >= stop:
+            raise StopError
+
+    try:
+        run.run(advance)
+    finally:
+        recorder.close()
+    return recorder.finish()
+
+
+@pytest.fixture(scope="module")
+def crossing(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A video of two people who cross."""
+    return write_video(tmp_path_factory.mktemp("video") / "two.mkv", CROSSING, FRAMES)
+
+
+def test_one_walker_is_one_clip_that_the_decoder_reads(tmp_path: Path) -> None:
+    video = write_video(tmp_path / "one.mkv", LONE, FRAMES)
+    found = capture(video, tmp_path / "out", LONE)
+    (clip,) = found["clips"]
+    assert clip["frames"] == FRAMES
+    decoded = decode_clip((tmp_path / "out" / clip["file"]).read_bytes())
+    assert decoded.clip.modality is Modality.SILHOUETTE
+    assert decoded.frames_used == FRAMES
+
+
+def test_people_who_cross_are_cut_there_and_never_mixed(crossing: Path, tmp_path: Path) -> None:
+    found = capture(crossing, tmp_path / "out", CROSSING)
+    assert len(found["clips"]) == 4
+    for clip in found["clips"]:
+        moved = clip["boxes"][-1][0] - clip["boxes"][0][0]
+        steps = clip["last_frame"] - clip["first_frame"]
+        assert abs(abs(moved / steps) - 4.0) < 1.0  # each clip keeps its direction
+
+
+def test_boxes_follow_the_people(crossing: Path, tmp_path: Path) -> None:
+    capture(crossing, tmp_path / "out", CROSSING)
+    with (tmp_path / "out" / "boxes.csv").open() as file:
+        rows = [row for row in csv.DictReader(file) if row["frame"] == "10"]
+    middles = sorted((float(row["x0"]) + float(row["x1"])) / 2 for row in rows)
+    assert np.allclose(middles, [CROSSING[0].at(10), CROSSING[1].at(10)], atol=4)
+
+
+@pytest.mark.parametrize("stop", [7, 40])
+def test_an_interrupted_capture_goes_on_to_the_same_result(
+    crossing: Path, tmp_path: Path, stop: int
+) -> None:
+    whole = capture(crossing, tmp_path / "whole", CROSSING)
+    with pytest.raises(StopError):
+        capture(crossing, tmp_path / "cut", CROSSING, stop=stop)
+    again = capture(crossing, tmp_path / "cut", CROSSING)
+    assert again["clips"] == whole["clips"]
+    for name in ["boxes.csv", *(clip["file"] for clip in whole["clips"])]:
+        first, second = (tmp_path / each / name for each in ("whole", "cut"))
+        if name.endswith(".npz"):
+            assert np.array_equal(np.load(first)["frames"], np.load(second)["frames"])
+        else:
+            assert first.read_text() == second.read_text()
+
+
+def test_another_recording_does_not_go_on_in_the_same_folder(
+    crossing: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(StopError):
+        capture(crossing, tmp_path / "out", CROSSING, stop=30)
+    video = write_video(tmp_path / "one.mkv", LONE, FRAMES)
+    with pytest.raises(CaptureStateError, match="another recording"):
+        capture(video, tmp_path / "out", LONE)
+
+
+def test_a_damaged_list_of_tracks_is_named(tmp_path: Path) -> None:
+    assert finished_tracks(tmp_path) is None
+    (tmp_path / "tracks.json").write_text("{")
+    with pytest.raises(CaptureStateError, match="damaged"):
+        finished_tracks(tmp_path)
+
+
+def test_small_and_brief_people_are_left_out(tmp_path: Path) -> None:
+    video = write_video(tmp_path / "one.mkv", LONE, FRAMES)
+    assert capture(video, tmp_path / "a", LONE, tall=120)["clips"] == []
+    assert capture(video, tmp_path / "b", LONE, keep=FRAMES + 1)["clips"] == []
+
+
+def test_detection_may_rest_while_people_are_followed(tmp_path: Path) -> None:
+    video = write_video(tmp_path / "one.mkv", LONE, FRAMES)
+    (often,) = capture(video, tmp_path / "a", LONE, detect=1)["clips"]
+    (rarely,) = capture(video, tmp_path / "b", LONE, detect=3)["clips"]
+    assert often["frames"] == rarely["frames"]
+
+
+def test_the_page_shows_every_clip_and_needs_no_other_file(crossing: Path, tmp_path: Path) -> None:
+    found = capture(crossing, tmp_path / "out", CROSSING)
+    page = (tmp_path / "out" / "people.html").read_text()
+    assert page.count("data:image/jpeg;base64,") == len(found["clips"])
+    assert "http" not in page
+    assert json.loads((tmp_path / "out" / "tracks.json").read_text()) == found
+    assert not (tmp_path / "out" / ".work").exists()
+
+
+def test_memory_stays_flat_for_somebody_who_never_leaves() -> None:
+    tracks, written = CameraTracks(patience=15), 0
+
+    def write(track: int, piece: list[Sighting]) -> None:
+        nonlocal written
+        written += len(piece)
+
+    mask = np.zeros((256, 256), np.uint8)
+    mask[40:220, 100:150] = 255
+    colours = np.ones(120) / np.sqrt(120)
+    box = np.array([10.0, 10.0, 60.0, 130.0])
+    body = Body(mask, (35.0, 70.0, 150.0), box, 1.0, 1.0, False, colours)
+    for frame in range(2000):
+        tracks.step(frame, frame / 10, [Seen(box, box, body, 0.9, True)], lambda _: [], (200, 200))
+        settle(tracks, frame, Nobody(), write, LONGEST)
+    (track,) = tracks.live
+    assert len(track.pieces.waiting) <= 17
+    assert len(track.pieces.open) <= LONGEST
+    assert written == 3 * LONGEST

@@ -1,0 +1,278 @@
+"""A LiDAR's recording into clips, from every layout that is read."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from rosbags.rosbag1 import Writer as Writer1
+from rosbags.rosbag2 import StoragePlugin
+from rosbags.rosbag2 import Writer as Writer2
+from rosbags.typesys import Stores, get_typestore
+
+from capture.lidar.background import learn
+from capture.lidar.capture import LidarCapture, LidarSettings
+from capture.lidar.ground import find_ground
+from capture.lidar.recording import LidarFormat, open_lidar
+from capture.output.recorder import Recorder
+from capture.source.scan import Scan, usable
+from gait.decode.clip import decode_clip
+from gait.errors import ConfigError, CorruptFileError, LayoutError, UnsupportedFormatError
+from gait.modality import Modality
+from tests.lidar_scenes import HEIGHT, Figure, cloud
+
+SCANS = 50
+TWO = (Figure(6.0, -3.0, 0.12), Figure(9.0, 3.0, -0.12))
+
+
+class Scene:
+    """A recording that is computed."""
+
+    def __init__(self, figures: Sequence[Figure], scans: int) -> None:
+        self.name = "scene"
+        self.count: int | None = scans
+        self._clouds = [cloud(figures, scan) for scan in range(scans)]
+
+    def scans(self) -> Any:
+        """The scans."""
+        for index, points in enumerate(self._clouds):
+            yield Scan(index, index / 10, points)
+
+
+@pytest.fixture(scope="module")
+def two() -> Scene:
+    """Two figures who walk past each other, three metres apart."""
+    return Scene(TWO, SCANS)
+
+
+def capture(scene: Scene, out: Path, **settings: Any) -> dict[str, Any]:
+    """Captures a scene."""
+    chosen = LidarSettings(**({"keep": 10} | settings))
+    recorder = Recorder(out, Modality.RANGE_VIEW, {"scene": scene.name}, chosen.keep)
+    LidarCapture(scene, chosen, recorder).run()
+    return recorder.finish()
+
+
+@pytest.mark.parametrize("fixed", [None, False])
+def test_walkers_become_clips_with_and_without_a_background(
+    two: Scene, tmp_path: Path, fixed: bool | None
+) -> None:
+    found = capture(two, tmp_path / "out", fixed=fixed)
+    assert len(found["clips"]) >= 2
+    for clip in found["clips"]:
+        moved = clip["boxes"][-1][1] - clip["boxes"][0][1]
+        steps = clip["last_frame"] - clip["first_frame"]
+        assert abs(abs(moved / steps) - 0.12) < 0.02
+        decoded = decode_clip((tmp_path / "out" / clip["file"]).read_bytes())
+        assert decoded.clip.modality is Modality.RANGE_VIEW
+        assert decoded.frames_used == clip["frames"]
+
+
+def test_who_is_hidden_is_cut_and_who_hides_goes_on(two: Scene, tmp_path: Path) -> None:
+    found = capture(two, tmp_path / "out")
+    near = [c for c in found["clips"] if abs(c["boxes"][0][0] - 6.0) < 1.0]
+    far = [c for c in found["clips"] if abs(c["boxes"][0][0] - 9.0) < 1.0]
+    assert sum(clip["frames"] for clip in near) == SCANS
+    assert sum(clip["frames"] for clip in far) < SCANS
+
+
+def test_what_does_not_walk_is_nobody(tmp_path: Path) -> None:
+    standing = Scene((Figure(6.0, -1.0, 0.0), Figure(8.0, 1.0, 0.005)), SCANS)
+    assert capture(standing, tmp_path / "out")["clips"] == []
+
+
+def test_the_ground_is_found_under_a_slope() -> None:
+    points = cloud((), 0)
+    points[:, 2] += 0.05 * points[:, 0]
+    at = np.array([[6.0, 1.0, 0.3 - HEIGHT + 0.3]], np.float32)
+    assert abs(float(find_ground(points).above(at)[0]) - 0.3) < 0.06
+
+
+def test_a_sensor_that_moves_has_no_background() -> None:
+    still = [cloud((), scan) for scan in range(6)]
+    assert learn(still) is not None
+    moving = [
+        points + np.array([2.0 * row, row, 0], np.float32) for row, points in enumerate(still)
+    ]
+    assert learn([np.asarray(each, np.float32) for each in moving]) is None
+
+
+def test_points_that_are_no_measurement_are_left_out() -> None:
+    points = np.array([[0, 0, 0], [np.nan, 1, 1], [1, 2, 3], [np.inf, 0, 0]])
+    assert usable(points).tolist() == [[1, 2, 3]]
+
+
+def write_bins(folder: Path, scans: int = 3, name: str = "{:06d}.bin") -> list[np.ndarray]:
+    """A folder of KITTI's clouds."""
+    folder.mkdir(parents=True)
+    clouds = [cloud(TWO, scan) for scan in range(scans)]
+    for row, points in enumerate(clouds):
+        numbers = 5 if name.endswith(".pcd.bin") else 4
+        padded = np.zeros((len(points), numbers), "<f4")
+        padded[:, :3] = points
+        padded.tofile(folder / name.format(row))
+    return clouds
+
+
+def read(path: Path, **said: Any) -> list[Scan]:
+    """The scans of a recording."""
+    source = open_lidar(path, LidarFormat(**said))
+    assert source is not None
+    return list(source.scans())
+
+
+def test_kitti_by_its_folders_and_times(tmp_path: Path) -> None:
+    clouds = write_bins(tmp_path / "velodyne_points" / "data", name="{:010d}.bin")
+    times = ["2011-09-26 13:02:25.951199337", "2011-09-26 13:02:26.051199337",
+             "2011-09-26 13:02:26.251199337"]  # fmt: skip
+    (tmp_path / "velodyne_points" / "timestamps.txt").write_text("\n".join(times))
+    scans = read(tmp_path)
+    assert np.allclose([each.seconds for each in scans], [0, 0.1, 0.3], atol=1e-5)
+    assert all(np.array_equal(s.points, c) for s, c in zip(scans, clouds, strict=True))
+
+
+def test_nuscenes_by_the_times_in_its_names(tmp_path: Path) -> None:
+    folder = tmp_path / "sweeps" / "LIDAR_TOP"
+    clouds = write_bins(folder, name="n015__LIDAR_TOP__153240292764795{}.pcd.bin")
+    scans = read(tmp_path)
+    assert len(scans) == 3
+    assert np.array_equal(scans[0].points, clouds[0])
+    assert scans[1].seconds == pytest.approx(1e-6, abs=1e-9)
+
+
+def test_a_damaged_cloud_is_left_out_and_only_damaged_ones_are_named(tmp_path: Path) -> None:
+    write_bins(tmp_path / "some")
+    (tmp_path / "some" / "000001.bin").write_bytes(b"123")
+    assert [each.index for each in read(tmp_path / "some")] == [0, 2]
+    (tmp_path / "none").mkdir()
+    (tmp_path / "none" / "0.pcd").write_bytes(b"nothing")
+    with pytest.raises(CorruptFileError, match="no cloud"):
+        read(tmp_path / "none")
+
+
+def test_what_is_no_recording(tmp_path: Path) -> None:
+    assert open_lidar(tmp_path, LidarFormat()) is None
+    assert open_lidar(tmp_path / "video.mp4", LidarFormat()) is None
+    (tmp_path / "one.pcd").write_bytes(b"x")
+    with pytest.raises(UnsupportedFormatError, match="single cloud"):
+        open_lidar(tmp_path / "one.pcd", LidarFormat())
+
+
+STORE = get_typestore(Stores.ROS2_HUMBLE)
+STORE1 = get_typestore(Stores.ROS1_NOETIC)
+
+
+def message(points: np.ndarray, store: Any) -> Any:
+    """A PointCloud2 with a gap between its fields, as drivers write it."""
+    types = store.types
+    field = types["sensor_msgs/msg/PointField"]
+    padded = np.zeros((len(points), 8), "<f4")
+    padded[:, :3] = points
+    stamp = types["builtin_interfaces/msg/Time"](sec=0, nanosec=0)
+    extra = {"seq": 0} if store is STORE1 else {}
+    return types["sensor_msgs/msg/PointCloud2"](
+        header=types["std_msgs/msg/Header"](stamp=stamp, frame_id="lidar", **extra),
+        height=1,
+        width=len(points),
+        fields=[field(name=n, offset=4 * i, datatype=7, count=1) for i, n in enumerate("xyz")],
+        is_bigendian=False,
+        point_step=32,
+        row_step=32 * len(points),
+        data=padded.view(np.uint8).reshape(-1),
+        is_dense=True,
+    )
+
+
+def write_bag2(path: Path, topics: Sequence[str], plugin: StoragePlugin) -> None:
+    """A ROS 2 bag with three clouds in each topic."""
+    with Writer2(path, version=8, storage_plugin=plugin) as writer:
+        for topic in topics:
+            kind = "sensor_msgs/msg/PointCloud2"
+            connection = writer.add_connection(topic, kind, typestore=STORE)
+            for row in range(3):
+                data = STORE.serialize_cdr(message(cloud(TWO, row), STORE), kind)
+                writer.write(connection, (5 + row) * 100_000_000, data)
+
+
+@pytest.mark.parametrize("plugin", [StoragePlugin.SQLITE3, StoragePlugin.MCAP])
+def test_ros2_bags_and_mcap(tmp_path: Path, plugin: StoragePlugin) -> None:
+    write_bag2(tmp_path / "bag", ["/points"], plugin)
+    scans = read(tmp_path / "bag")
+    assert np.allclose([each.seconds for each in scans], [0, 0.1, 0.2])
+    assert np.array_equal(scans[2].points, cloud(TWO, 2))
+    (inner,) = [p for p in (tmp_path / "bag").iterdir() if p.suffix in (".mcap", ".db3")]
+    if plugin is StoragePlugin.MCAP:
+        assert len(read(inner)) == 3
+
+
+def test_a_topic_must_be_chosen_among_several(tmp_path: Path) -> None:
+    write_bag2(tmp_path / "bag", ["/front", "/rear"], StoragePlugin.MCAP)
+    with pytest.raises(ConfigError, match="/front /rear"):
+        read(tmp_path / "bag")
+    assert len(read(tmp_path / "bag", topic="/rear")) == 3
+
+
+def test_a_bag_without_clouds_and_one_without_messages(tmp_path: Path) -> None:
+    write_bag2(tmp_path / "bag", [], StoragePlugin.MCAP)
+    with pytest.raises(LayoutError, match="no topic of point clouds"):
+        read(tmp_path / "bag")
+
+
+def test_ros1_bags_also_when_cut_off(tmp_path: Path) -> None:
+    path = tmp_path / "walk.bag"
+    kind = "sensor_msgs/msg/PointCloud2"
+    with Writer1(path) as writer:
+        connection = writer.add_connection("/points", kind, typestore=STORE1)
+        for row in range(3):
+            data = STORE1.serialize_ros1(message(cloud(TWO, row), STORE1), kind)
+            writer.write(connection, (5 + row) * 100_000_000, data)
+    assert np.array_equal(read(path)[1].points, cloud(TWO, 1))
+    path.write_bytes(path.read_bytes()[:2000])
+    with pytest.raises(CorruptFileError, match=r"walk\.bag"):
+        read(path)
+
+
+def vlp16_pcap(turns: float) -> bytes:
+    """Packets of a VLP-16 that turns, all returns at 8 metres."""
+    out = [np.array([0xA1B2C3D4], "<u4").tobytes() + np.array([2, 4], "<u2").tobytes()
+           + np.array([0, 0, 65535, 1], "<u4").tobytes()]  # fmt: skip
+    azimuth = 0.0
+    for packet in range(round(turns * 75)):
+        body = b""
+        for _ in range(12):
+            returns = np.zeros(32, [("distance", "<u2"), ("intensity", "u1")])
+            returns["distance"], returns["intensity"] = 4000, 50
+            body += b"\xff\xee" + np.array([int(azimuth) % 36000], "<u2").tobytes()
+            body += returns.tobytes()
+            azimuth += 40
+        micro = packet * 1327
+        body += np.array([micro], "<u4").tobytes() + b"\x37\x22"
+        udp = b"\x09\x40\x09\x40" + (len(body) + 8).to_bytes(2, "big") + b"\0\0"
+        ip = b"\x45\0" + (len(body) + 28).to_bytes(2, "big") + b"\0\0\0\0\x40\x11\0\0"
+        ip += bytes([192, 168, 1, 201, 255, 255, 255, 255])
+        frame = b"\xff" * 6 + b"\x60\x76\x88\0\0\0" + b"\x08\0" + ip + udp + body
+        head = np.array([micro // 1_000_000, micro % 1_000_000, len(frame), len(frame)], "<u4")
+        out.append(head.tobytes() + frame)
+    return b"".join(out)
+
+
+def test_a_velodyne_pcap_gives_its_whole_turns(tmp_path: Path) -> None:
+    path = tmp_path / "walk.pcap"
+    path.write_bytes(vlp16_pcap(4.2))
+    scans = read(path, model="VLP16")
+    assert len(scans) >= 3
+    assert np.allclose(np.linalg.norm(scans[1].points, axis=1), 8.0, atol=0.05)
+    assert scans[2].seconds - scans[1].seconds == pytest.approx(0.1, abs=0.01)
+
+
+def test_pcap_of_something_else_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "odd.pcap"
+    path.write_bytes(vlp16_pcap(0)[:24])
+    with pytest.raises(CorruptFileError, match=r"odd\.pcap"):
+        read(path)
+    path.write_bytes(b"nothing")
+    with pytest.raises(CorruptFileError, match=r"odd\.pcap"):
+        read(path)
+    with pytest.raises(ConfigError, match="VLP16"):
+        read(path, model="OS1")

@@ -1,0 +1,142 @@
+"""Tracks of a camera and of a LiDAR: which are the same person, and the dataset made of them."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+from capture.pairing.calibration import Calibration, read_calibration
+from capture.pairing.pack import same_moments
+from capture.pairing.pairing import Seen, pair_clips, people_of
+from gait.errors import SensorPlacementError
+
+AHEAD = np.array([[0.0, -1, 0], [0, 0, -1], [1, 0, 0]])
+MATRIX = np.array([[500.0, 0, 320], [0, 500, 240], [0, 0, 1]])
+
+
+def own(**changed: object) -> str:
+    """Our YAML of a camera that looks along x from the LiDAR's place."""
+    placed = np.eye(4)
+    placed[:3, :3] = AHEAD
+    content = {"camera_matrix": MATRIX.tolist(), "lidar_to_camera": placed.tolist()} | changed
+    return yaml.safe_dump(content)
+
+
+def test_a_point_ahead_is_in_the_middle_and_one_to_the_left_is_left(tmp_path: Path) -> None:
+    path = tmp_path / "calibration.yaml"
+    path.write_text(own(camera_later=0.5))
+    found = read_calibration(path)
+    pixels = found.pixels(np.array([[10.0, 0, 0], [10, 1, 0], [10, 0, 1], [-10, 0, 0]]))
+    assert np.allclose(pixels[:3], [[320, 240], [270, 240], [320, 190]])
+    assert np.isnan(pixels[3]).all()
+    assert found.camera_later == 0.5
+
+
+def test_kitti_of_objects_and_of_raw_recordings(tmp_path: Path) -> None:
+    projection = np.column_stack([MATRIX, [45.0, 0, 0]])
+    rows = {"P2": projection, "R0_rect": np.eye(3), "Tr_velo_to_cam": np.c_[AHEAD, [0.1, 0.2, 0.3]]}
+    text = "".join(f"{k}: {' '.join(map(str, v.ravel()))}\n" for k, v in rows.items())
+    path = tmp_path / "calib.txt"
+    path.write_text("calib_time: 09-Jan-2012 13:57:47\n" + text)
+    seen = AHEAD @ [10, 1, 0] + [0.1, 0.2, 0.3]
+    wanted = projection @ np.append(seen, 1)
+    assert np.allclose(read_calibration(path).pixels(np.array([[10.0, 1, 0]])),
+                       wanted[:2] / wanted[2])  # fmt: skip
+    raw = {"P_rect_02": projection, "R": AHEAD, "T": np.array([0.1, 0.2, 0.3])}
+    path.write_text("".join(f"{k}: {' '.join(map(str, v.ravel()))}\n" for k, v in raw.items()))
+    assert np.allclose(read_calibration(path).pixels(np.array([[10.0, 1, 0]])),
+                       wanted[:2] / wanted[2])  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "camera_matrix: 3",
+        "just words",
+        own(lidar_to_camera=np.diag([1.0, 1, 2, 1]).tolist()),
+        own(lidar_to_camera=np.diag([1.0, 1, -1, 1]).tolist()),
+        own(unknown=1),
+        ":\n - ][",
+    ],
+)
+def test_what_is_no_calibration_is_named(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "calibration.yaml"
+    path.write_text(text)
+    with pytest.raises(SensorPlacementError, match=r"calibration\.yaml"):
+        read_calibration(path)
+
+
+def test_a_missing_file_and_a_kitti_file_without_numbers(tmp_path: Path) -> None:
+    with pytest.raises(SensorPlacementError, match="cannot be read"):
+        read_calibration(tmp_path / "none.yaml")
+    (tmp_path / "calib.txt").write_text("P9: 1 2 3\n")
+    with pytest.raises(SensorPlacementError, match="none of"):
+        read_calibration(tmp_path / "calib.txt")
+
+
+CALIBRATION = Calibration(MATRIX @ np.column_stack([AHEAD, np.zeros(3)]))
+TIMES = np.arange(30) / 10
+
+
+def lidar_clip(name: str, ahead: float, start: float, speed: float) -> Seen:
+    """Somebody who walks along y."""
+    y = start + speed * TIMES
+    x = np.full_like(y, ahead)
+    boxes = np.column_stack([x - 0.2, y - 0.3, x + 0.2, y + 0.3])
+    return Seen({"name": name}, Path(name), TIMES, boxes, np.array([-1.8, -0.1]))
+
+
+def camera_clip(name: str, other: Seen, later: float = 0.0, aside: float = 0.0) -> Seen:
+    """The same person as the camera sees them."""
+    at = (other.boxes[:, :2] + other.boxes[:, 2:]) / 2
+    feet, head = (
+        CALIBRATION.pixels(np.column_stack([at, np.full(len(at), z)])) for z in other.heights
+    )
+    half = (feet[:, 1] - head[:, 1]) / 6
+    boxes = np.column_stack([head[:, 0] - half, head[:, 1], feet[:, 0] + half, feet[:, 1]]) + aside
+    return Seen({"name": name}, Path(name), TIMES - later, boxes, np.full(2, np.nan))
+
+
+WALKERS = [lidar_clip("l0", 6.0, -2.0, 1.2), lidar_clip("l1", 9.0, 2.0, -1.3)]
+
+
+def test_each_camera_clip_finds_its_lidar_clip() -> None:
+    cameras = [camera_clip("c1", WALKERS[1]), camera_clip("c0", WALKERS[0])]
+    pairs = pair_clips(cameras, WALKERS, CALIBRATION)
+    assert [(p.camera.clip["name"], p.lidar.clip["name"]) for p in pairs] == [
+        ("c1", "l1"),
+        ("c0", "l0"),
+    ]
+    assert max(pair.apart for pair in pairs) < 0.05
+
+
+def test_recordings_that_began_at_different_moments() -> None:
+    cameras = [camera_clip("c0", WALKERS[0], later=0.5)]
+    later = Calibration(CALIBRATION.projection, camera_later=0.5)
+    assert len(pair_clips(cameras, WALKERS, later)) == 1
+
+
+def test_a_wrong_calibration_is_said() -> None:
+    cameras = [camera_clip("c0", WALKERS[0], aside=400.0)]
+    with pytest.raises(SensorPlacementError, match="check the calibration"):
+        pair_clips(cameras, WALKERS, CALIBRATION)
+
+
+def test_two_people_side_by_side_are_not_guessed() -> None:
+    twins = [lidar_clip("l0", 6.0, -2.0, 1.2), lidar_clip("l1", 6.0, -2.1, 1.2)]
+    assert pair_clips([camera_clip("c0", twins[0], aside=7.0)], twins, CALIBRATION) == []
+
+
+def test_clips_that_share_a_partner_are_one_person() -> None:
+    cameras = [camera_clip(name, WALKERS[0]) for name in ("c0", "c1")]
+    cameras.append(camera_clip("c2", WALKERS[1]))
+    people = people_of(pair_clips(cameras, WALKERS, CALIBRATION))
+    assert sorted(len(each) for each in people) == [1, 2]
+
+
+def test_moments_are_the_same_within_a_tenth_of_a_second() -> None:
+    camera, lidar = np.array([0.0, 0.04, 0.1, 0.3]), np.array([0.01, 0.11, 0.2, 0.31])
+    rows, columns = same_moments(camera, lidar)
+    assert rows.tolist() == [0, 2, 3]
+    assert columns.tolist() == [0, 1, 3]
