@@ -8,6 +8,7 @@ import pytest
 from numpy.typing import NDArray
 
 from gait.decode import Limits, decode_clip
+from gait.decode.points.axes import CloudSource
 from gait.errors import (
     ClipDtypeError,
     ClipEmptyError,
@@ -18,6 +19,7 @@ from gait.errors import (
     GaitError,
     UnsupportedFormatError,
 )
+from gait.lidar import Axis
 from gait.modality import Modality
 from gait.range_view import Forward, project
 from gait.silhouette import align
@@ -173,9 +175,9 @@ def test_compressed_pcd_is_the_binary_one() -> None:
 
 def test_forward_axis_is_handed_on() -> None:
     behind = files.npz(**{f"f{i}": c for i, c in enumerate(files.clouds(forward=-1.0))})
-    assert decode_clip(behind, forward=Forward.MINUS_X).frames_used == 5
+    assert decode_clip(behind, source=CloudSource(forward=Axis.MINUS_X)).frames_used == 5
     with pytest.raises(ClipError, match=r"toward -x of the sensor, .* say forward=-x"):
-        decode_clip(behind, forward=Forward.PLUS_X)
+        decode_clip(behind, source=CloudSource(forward=Axis.PLUS_X))
 
 
 def test_entries_are_read_in_natural_order() -> None:

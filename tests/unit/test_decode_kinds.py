@@ -384,7 +384,7 @@ def test_the_forward_axis_is_found_from_the_points(forward: Axis) -> None:
 
 
 def test_points_about_the_origin_are_refused() -> None:
-    own = {f"f{k}": cloud - np.float32([8, 0, 0]) for k, cloud in enumerate(CLOUDS)}
+    own = {f"f{k}": cloud - np.array([8, 0, 0], np.float32) for k, cloud in enumerate(CLOUDS)}
     with pytest.raises(ClipError, match="in its coordinates, not in the person's own"):
         decode_clip(files.npz(**own))
 
@@ -395,7 +395,7 @@ def test_a_walker_upside_down_is_refused_unless_it_is_said() -> None:
     body = rng.uniform([7.9, -0.15, -1.2], [8.1, 0.15, 0.3], (900, 3))
     walker = np.concatenate([feet, body]).astype(np.float32)
     upright = decode_clip(files.npz(a=walker, b=walker)).clip.frames
-    turned_over = walker * np.float32([1, -1, -1])
+    turned_over = walker * np.array([1, -1, -1], np.float32)
     data = files.npz(a=turned_over, b=turned_over)
     with pytest.raises(ClipError, match="say up=-z"):
         decode_clip(data)

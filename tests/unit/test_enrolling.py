@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from gait.clip import Clip
+from gait.decode.points.axes import UNKNOWN
 from gait.errors import EncoderError, LayoutError, LimitExceededError, StorageError
 from gait.modality import Modality
-from gait.range_view import Forward
 from gait.sustech1k import write_sequence
 from gallery.enrolment.bulk import enrol_sources as _enrol_sources
 from gallery.enrolment.sources import Selection, Source, decode_file, find_sources
@@ -232,4 +232,4 @@ def test_a_file_that_is_too_large_is_not_read(tmp_path: Path) -> None:
     with path.open("wb") as file:
         file.truncate(1 << 40)  # takes no space
     with pytest.raises(LimitExceededError, match="bytes in the file"):
-        decode_file(path, None, Forward.PLUS_X)
+        decode_file(path, None, UNKNOWN)

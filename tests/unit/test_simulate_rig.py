@@ -5,16 +5,27 @@ from gait.lidar import KNOWN, LidarSensor, evenly
 from gait.modality import Modality
 from tests.unit.test_simulate_camera import block
 from tests.unit.test_simulate_lidar import wall
+from train.simulate.conditions import Clothes
 from train.simulate.config import SimulateConfig
+from train.simulate.identity import Build, GaitSource
 from train.simulate.sensors.camera import photograph, turned
 from train.simulate.sensors.lidar import OWN, Floor, raster_of, scan
 from train.simulate.sensors.mask_faults import WITHOUT_FAULTS, MaskFaults, draw_faults, with_faults
-from train.simulate.sensors.rig import FEWEST_ROWS, PERSON, RATES, draw_rate, draw_rig, draw_sensor
+from train.simulate.sensors.rig import (
+    FEWEST_ROWS,
+    PERSON,
+    RATES,
+    Sensors,
+    draw_rate,
+    draw_rig,
+    draw_sensor,
+)
 from train.simulate.studio import open_studio
 
 
 def elevations(cloud: np.ndarray) -> np.ndarray:
-    return np.degrees(np.arctan2(cloud[:, 2], np.hypot(cloud[:, 0], cloud[:, 1])))
+    degrees: np.ndarray = np.degrees(np.arctan2(cloud[:, 2], np.hypot(cloud[:, 0], cloud[:, 1])))
+    return degrees
 
 
 @pytest.mark.parametrize("beams", [16, 64])
@@ -135,10 +146,10 @@ def config() -> SimulateConfig:
         views=("045", "090", "180-far"),
         views_each=2,
         frames=6,
-        sensors="drawn",
-        clothes="any",
-        build="wide",
-        gait="mixed",
+        sensors=Sensors.DRAWN,
+        clothes=Clothes.ANY,
+        build=Build.WIDE,
+        gait=GaitSource.MIXED,
         body="capsules",
     )
 

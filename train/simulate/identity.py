@@ -1,8 +1,8 @@
 """Who a simulated person is: a body and a way of walking, both from the person's own seed."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,9 +49,15 @@ class Build(StrEnum):
     """From thin to very heavy, short to tall, with longer or shorter limbs."""
 
 
-Walker = Callable[[int, int, np.random.Generator, float], Motion]
-"""Makes a walk from its number (0 is the gallery's), frames, the randomness of this walk, and the
-frames a second."""
+class Walker(Protocol):
+    """How somebody walks."""
+
+    def __call__(
+        self, number: int, frames: int, rng: np.random.Generator, rate: float = RATE
+    ) -> Motion:
+        """Makes a walk from its number (0 is the gallery's), frames, the randomness of this walk,
+        and the frames a second."""
+        ...
 
 
 @dataclass(frozen=True, eq=False)
