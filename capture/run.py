@@ -69,7 +69,7 @@ def main() -> None:
     """Captures as the command line says."""
     config = (tyro.conf.EnumChoicesFromValues,)
     arguments = tyro.cli(Arguments, prog="python -m capture.run", config=config)
-    found = finished_tracks(arguments.out) or _captured(arguments)
+    found = _captured(arguments)
     print(json.dumps(found) if arguments.json else _summary(found, arguments.out))
 
 
@@ -89,10 +89,12 @@ def _pictures(arguments: Arguments) -> dict[str, Any]:
         every=arguments.every,
         threads=arguments.threads,
     )
-    detector, masker = networks(arguments.weights, arguments.detector, arguments.masks)
-    every = settings.stride(recording.rate)
     said = {"rate": round(recording.rate, 3), **settings.model_dump(exclude={"threads"})}
     source = _same_source(arguments.source, said)
+    if (found := finished_tracks(arguments.out, source)) is not None:
+        return found
+    detector, masker = networks(arguments.weights, arguments.detector, arguments.masks)
+    every = settings.stride(recording.rate)
     recorder = Recorder(arguments.out, Modality.SILHOUETTE, source, settings.keep, every)
     capture = CameraCapture(recording, settings, detector, masker, recorder)
     _with_progress(capture.run, "find", recording.count, recorder)
@@ -107,6 +109,8 @@ def _pictures(arguments: Arguments) -> dict[str, Any]:
 def _clouds(arguments: Arguments, lidar: ScanSource) -> dict[str, Any]:
     settings = LidarSettings(keep=arguments.keep, reach=arguments.reach, fixed=arguments.fixed)
     source = _same_source(arguments.source, settings.model_dump())
+    if (found := finished_tracks(arguments.out, source)) is not None:
+        return found
     recorder = Recorder(arguments.out, Modality.RANGE_VIEW, source, settings.keep)
     capture = LidarCapture(lidar, settings, recorder)
     _with_progress(capture.run, "find", lidar.count, recorder)

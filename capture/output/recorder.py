@@ -145,7 +145,8 @@ class Recorder:
         finished, saved = self.folder / "tracks.json", self._work / "state.json"
         if finished.exists():
             raise CaptureStateError(
-                f"{self.folder} holds a finished capture; give another --out, or delete it"
+                f"{self.folder} holds a finished capture of another recording or with "
+                "other options; give another --out, or delete it"
             )
         if not saved.exists():
             (self.folder / "boxes.csv").unlink(missing_ok=True)
@@ -165,8 +166,12 @@ class Recorder:
         return str(held["state"])
 
 
-def finished_tracks(folder: Path) -> dict[str, Any] | None:
-    """What a finished capture found; None if the folder holds none."""
+def finished_tracks(folder: Path, source: dict[str, Any]) -> dict[str, Any] | None:
+    """What a finished capture of a source found; None if the folder does not hold it.
+
+    Raises:
+        CaptureStateError: the list of tracks is damaged.
+    """
     path = folder / "tracks.json"
     if not path.exists():
         return None
@@ -174,7 +179,8 @@ def finished_tracks(folder: Path) -> dict[str, Any] | None:
         found = json.loads(path.read_bytes())
     except ValueError as error:
         raise CaptureStateError(f"{path} is damaged; capture anew") from error
-    return found if isinstance(found, dict) else None
+    same = isinstance(found, dict) and found.get("source") == json.loads(json.dumps(source))
+    return found if same else None
 
 
 def _height(sightings: Sequence[Sighting]) -> float:

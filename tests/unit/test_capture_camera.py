@@ -135,10 +135,19 @@ def test_another_recording_does_not_go_on_in_the_same_folder(
 
 
 def test_a_damaged_list_of_tracks_is_named(tmp_path: Path) -> None:
-    assert finished_tracks(tmp_path) is None
+    assert finished_tracks(tmp_path, {}) is None
     (tmp_path / "tracks.json").write_text("{")
     with pytest.raises(CaptureStateError, match="damaged"):
-        finished_tracks(tmp_path)
+        finished_tracks(tmp_path, {})
+
+
+def test_a_finished_capture_is_found_again_but_not_for_another_recording(tmp_path: Path) -> None:
+    video = write_video(tmp_path / "one.mkv", LONE, 30)
+    found = capture(video, tmp_path / "out", LONE)
+    assert finished_tracks(tmp_path / "out", {"video": "one.mkv"}) == found
+    assert finished_tracks(tmp_path / "out", {"video": "two.mkv"}) is None
+    with pytest.raises(CaptureStateError, match="finished capture of another"):
+        capture(video, tmp_path / "out", LONE)
 
 
 def test_small_and_brief_people_are_left_out(tmp_path: Path) -> None:

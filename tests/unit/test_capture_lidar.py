@@ -69,6 +69,26 @@ def test_walkers_become_clips_with_and_without_a_background(
         assert decoded.frames_used == clip["frames"]
 
 
+def test_an_interrupted_capture_goes_on_to_the_same_result(two: Scene, tmp_path: Path) -> None:
+    whole = capture(two, tmp_path / "whole")
+    recorder = Recorder(tmp_path / "cut", Modality.RANGE_VIEW, {"scene": two.name}, 10)
+    first = LidarCapture(two, LidarSettings(keep=10), recorder)
+
+    def stop(_: int) -> None:
+        if first._state.step == 20:
+            first.save()
+        if first._state.step == 31:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        first.run(stop)
+    recorder.close()
+    again = capture(two, tmp_path / "cut")
+    assert again["clips"] == whole["clips"]
+    texts = [(tmp_path / each / "boxes.csv").read_text() for each in ("whole", "cut")]
+    assert texts[0] == texts[1]
+
+
 def test_who_is_hidden_is_cut_and_who_hides_goes_on(two: Scene, tmp_path: Path) -> None:
     found = capture(two, tmp_path / "out")
     near = [c for c in found["clips"] if abs(c["boxes"][0][0] - 6.0) < 1.0]

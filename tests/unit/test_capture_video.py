@@ -1,6 +1,9 @@
 """Recordings of a camera as they come: with sound, turned, cut off, empty, not at an even rate."""
 
+import threading
 from fractions import Fraction
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import av
@@ -141,3 +144,21 @@ def test_a_video_that_says_so_is_turned(tmp_path: Path) -> None:
     assert any(
         np.abs(np.rot90(whole, turn).astype(int) - first.picture).max() <= 2 for turn in (1, 3)
     )
+
+
+def test_a_stream_gives_its_frames_and_then_is_lost(video: Path) -> None:
+    handler = partial(SimpleHTTPRequestHandler, directory=str(video.parent))
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+    thread.start()
+    source = f"http://127.0.0.1:{server.server_port}/{video.name}"
+    try:
+        assert describe(source).live
+        read: list[Frame] = []
+        with pytest.raises(SourceLostError, match="has ended"):
+            read.extend(frames(source))
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+    assert [each.index for each in read] == list(range(FRAMES))
