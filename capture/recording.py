@@ -1,23 +1,16 @@
 """A recording in memory into the people in it: what a service does with one that is sent to it."""
 
-import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
 
-from capture.camera.capture import CameraCapture, CameraSettings
-from capture.camera.people import Detector, Masker, networks
 from capture.lidar.capture import LidarCapture, LidarSettings
 from capture.output.clip_file import FACING, pack
 from capture.source.cloud_archive import CloudArchive
-from capture.source.video import describe
 from capture.track.sighting import Sighting
 from gait.decode.archive import MAGIC
 from gait.decode.clip import Decoded, decode_clip
-from gait.decode.kind import video_container
 from gait.decode.limits import Limits
-from gait.errors import ClipError, LayoutError, LimitExceededError, UnsupportedFormatError
+from gait.errors import ClipError, LayoutError, UnsupportedFormatError
 from gait.modality import Modality
 
 
@@ -41,8 +34,8 @@ class Person:
     problem: ClipError | None = None
 
 
-def find_people(data: bytes, *, limits: Limits, keep: int = 20, tall: int = 60) -> list[Person]:
-    """The people in a video, or in a zip of the clouds of whole scenes, in the order they leave.
+def find_people(data: bytes, *, limits: Limits, keep: int = 20) -> list[Person]:
+    """The people in a zip of the clouds of whole scenes, in the order they leave.
 
     Nothing touches the disk.
 
@@ -50,21 +43,18 @@ def find_people(data: bytes, *, limits: Limits, keep: int = 20, tall: int = 60) 
         data: the recording.
         limits: caps on its sizes; `max_frames` counts its frames.
         keep: frames that a clip must have.
-        tall: pixels; lower people are left out.
 
     Raises:
         DecodeError: it cannot be read, or is larger than allowed.
-        WeightsError, MissingExtraError: this machine cannot look at pictures.
     """
     limits.check_bytes(len(data))
     if data.startswith(MAGIC):
         return _in_clouds(data, limits, keep)
-    if video_container(data) is None:
-        raise UnsupportedFormatError(
-            "got no recording, need a video (mp4, mov, mkv, webm, avi) or a zip of point clouds of "
-            "whole scenes"
-        )
-    return _in_pictures(data, limits, keep, tall)
+    # Differs from `capture.run`: the networks for pictures hung in a forked process.
+    raise UnsupportedFormatError(
+        "got no zip of point clouds of whole scenes; of a video, find the people by "
+        "python -m capture.run and send their clips"
+    )
 
 
 class _People:
@@ -109,43 +99,3 @@ def _in_clouds(data: bytes, limits: Limits, keep: int) -> list[Person]:
         raise UnsupportedFormatError(str(error)) from error
     LidarCapture(source, LidarSettings(keep=keep), people).run()
     return people.found
-
-
-def _in_pictures(data: bytes, limits: Limits, keep: int, tall: int) -> list[Person]:
-    people = _People(Modality.SILHOUETTE, limits, keep)
-    with _as_file(data) as path:
-        recording = describe(path)
-        limits.check_frames(recording.count or 0)
-        detector, masker = _networks()
-        settings = CameraSettings(keep=keep, tall=tall, threads=1)
-        read = 0
-
-        def count(frames: int) -> None:
-            nonlocal read
-            read += frames
-            if read > limits.max_frames + frames:
-                raise LimitExceededError(
-                    f"got more than {limits.max_frames} frames; send a shorter recording",
-                    limit="max_frames",
-                    allowed=limits.max_frames,
-                )
-
-        CameraCapture(recording, settings, detector, masker, people).run(count)
-    return people.found
-
-
-@cache
-def _networks() -> tuple[Detector, Masker]:
-    return networks()
-
-
-@contextmanager
-def _as_file(data: bytes) -> Iterator[str]:
-    """The bytes as a file in memory, which a path names."""
-    handle = os.memfd_create("recording")
-    try:
-        with os.fdopen(os.dup(handle), "wb") as file:
-            file.write(data)
-        yield f"/proc/self/fd/{handle}"
-    finally:
-        os.close(handle)

@@ -63,7 +63,7 @@ class Settings(BaseSettings):
         decode_slow: clips that take longer than 0.1 s to read, at the same time; they get a low
             priority and hold up no others.
         recording_seconds: seconds of processor time that finding the people in one recording may
-            take (413): about 0.3 for each frame of a camera.
+            take (413).
         recordings: recordings in which people are looked for at the same time.
         runs: runs of the network at the same time; None for one on a GPU and for as many as there
             are threads, at most 4, on a CPU.

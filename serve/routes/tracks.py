@@ -38,7 +38,7 @@ async def identify_tracks(
     purpose: Purpose,  # noqa: ARG001 - noted for the audit record as it is read
     recording: Annotated[
         UploadFile,
-        File(description="A camera's video, or a zip of a LiDAR's clouds of the whole scene."),
+        File(description="A zip of a LiDAR's clouds of the whole scene."),
     ],
     top_k: Annotated[int, Form(ge=1, le=100, description="Candidates of each person.")] = 5,
     gallery_modality: SearchedModality = None,
