@@ -43,7 +43,7 @@ def run(folder: Path, module: str, *arguments: str) -> str:
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a finished run of the demo preset and its bundle."""
     folder = tmp_path_factory.mktemp("main_job")
-    run(folder, "train.run", "demo", "--out", "run")
+    run(folder, "train.run", "demo", "--out", "run", "--run.threads", "1")  # beside other tests
     run(folder, "export.onnx", "run/best.pt", "--out", "bundle")
     return folder
 
