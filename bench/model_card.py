@@ -120,10 +120,11 @@ def _accuracy(manifest: Manifest) -> list[str]:
     for name, build in manifest.variants.items():
         if build.accuracy is None or build.accuracy.loss <= 0:
             continue
-        people = "simulated people" if build.accuracy.simulated else "people"
+        tried = build.accuracy
+        people = "simulated people" if tried.simulated else "people"
         lines.append(
-            f"`{name}` loses at most {build.accuracy.loss:.2f} points of Rank-1 against the "
-            f"trained network, on {build.accuracy.walks} walks of {build.accuracy.subjects} {people}."
+            f"`{name}` loses at most {tried.loss:.2f} points of Rank-1 against the network in "
+            f"torch, on {tried.walks} walks of {tried.subjects} {people}."
         )
     return lines
 
