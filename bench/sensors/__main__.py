@@ -30,6 +30,8 @@ class Arguments:
     """How many."""
     walks: Path = Path("work/sensors")
     """Folder where simulated walks are kept."""
+    only: tuple[str, ...] = ()
+    """Probes of these sensors only, names as in `bench/sensors/variants.py`; of all if left out."""
     pairs: bool = True
     """Also every pair of LiDARs, one enrolling and one probing."""
     json: Json = False
@@ -57,9 +59,8 @@ def measured(arguments: Arguments) -> dict[str, object]:
         return asdict(rank1(probes, gallery, arguments.people))
 
     camera = embedded(CAMERAS[CLEAN_CAMERA], CLEAN_CAMERA, ENROLLED)
-    lidar = embedded(LIDARS[CLEAN_LIDAR], CLEAN_LIDAR, ENROLLED)
-    by_lidar = {name: embedded(variant, name, PROBE) for name, variant in LIDARS.items()}
-    by_camera = {name: embedded(variant, name, PROBE) for name, variant in CAMERAS.items()}
+    by_lidar = {name: embedded(v, name, PROBE) for name, v in chosen(LIDARS, arguments).items()}
+    by_camera = {name: embedded(v, name, PROBE) for name, v in chosen(CAMERAS, arguments).items()}
     found: dict[str, object] = {
         "simulated": True,
         "contract": encoder.contract,
@@ -68,10 +69,13 @@ def measured(arguments: Arguments) -> dict[str, object]:
         "views": VIEWS,
         "seed": SEED,
         "lidar_to_camera": {name: score(probes, camera) for name, probes in by_lidar.items()},
-        "camera_to_lidar": {name: score(probes, lidar) for name, probes in by_camera.items()},
         "camera_to_camera": {name: score(probes, camera) for name, probes in by_camera.items()},
     }
-    if arguments.pairs:
+    if by_camera:
+        lidar = embedded(LIDARS[CLEAN_LIDAR], CLEAN_LIDAR, ENROLLED)
+        scores = {name: score(probes, lidar) for name, probes in by_camera.items()}
+        found["camera_to_lidar"] = scores
+    if arguments.pairs and not arguments.only:
         enrolled = {name: embedded(LIDARS[name], name, ENROLLED) for name in PAIRED}
         found["lidar_to_lidar"] = {
             f"{probe} | {gallery}": score(by_lidar[probe], templates)
@@ -81,6 +85,11 @@ def measured(arguments: Arguments) -> dict[str, object]:
     return found
 
 
+def chosen(variants: dict[str, Variant], arguments: Arguments) -> dict[str, Variant]:
+    """The sensors that are wanted."""
+    return {k: v for k, v in variants.items() if not arguments.only or k in arguments.only}
+
+
 def tables(found: dict[str, object]) -> str:
     """The scores as Markdown tables."""
     parts = [
@@ -88,7 +97,9 @@ def tables(found: dict[str, object]) -> str:
         "another probed, never from the same view; Rank-1 in %, 95 % interval over people."
     ]
     for key in ("lidar_to_camera", "camera_to_lidar", "camera_to_camera"):
-        rows = {name: Score(**value) for name, value in found[key].items()}  # type: ignore[attr-defined]
+        rows = {name: Score(**value) for name, value in found.get(key, {}).items()}  # type: ignore[attr-defined]
+        if not rows:
+            continue
         parts += [f"\n| {key.replace('_', ' ')} | Rank-1 | interval |", "|---|---|---|"]
         parts += [f"| {n} | {s.rank1:.1f} | {s.low:.1f}–{s.high:.1f} |" for n, s in rows.items()]
     if "lidar_to_lidar" in found:
