@@ -15,11 +15,11 @@ from train.simulate.sensors.rig import (
     FEWEST_ROWS,
     PERSON,
     RATES,
-    Sensors,
     draw_rate,
     draw_rig,
     draw_sensor,
 )
+from train.simulate.sensors.scene import Sensors
 from train.simulate.studio import open_studio
 
 

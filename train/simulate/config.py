@@ -7,8 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from train.simulate.conditions import Clothes, Condition
 from train.simulate.identity import Build, Carrier, GaitSource
-from train.simulate.sensors.rig import Sensors
-from train.simulate.sensors.scene import CLOSEST, VIEWS
+from train.simulate.sensors.scene import CLOSEST, VIEWS, Sensors
 
 CONDITIONS = tuple(condition.value for condition in Condition)
 

@@ -15,8 +15,8 @@ from train.simulate.identity import Identity, sample_identity
 from train.simulate.movement.motion import RATE
 from train.simulate.movement.motion_library import library_at
 from train.simulate.movement.recorded import recorded_identity
-from train.simulate.sensors.rig import Sensors, draw_rate, draw_rig, one_rig
-from train.simulate.sensors.scene import VIEWS
+from train.simulate.sensors.rig import draw_rate, draw_rig, one_rig
+from train.simulate.sensors.scene import VIEWS, Sensors
 from train.simulate.walk import Sighting, observe
 
 _PERSON, _WALK, _VIEWS = 0, 1, 2

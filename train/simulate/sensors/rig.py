@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from enum import StrEnum
 
 import numpy as np
 
@@ -23,15 +22,6 @@ LOWEST_PICTURE = 28.0
 
 RATES = (5.0, 30.0)
 """Frames a second."""
-
-
-class Sensors(StrEnum):
-    """Whose sensors see the walkers."""
-
-    ONE = "one"
-    """The same LiDAR of 128 beams and the same camera everywhere, side by side at 1 m."""
-    DRAWN = "drawn"
-    """For each sequence other ones, elsewhere, with their faults and at their own rates."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,6 +1,7 @@
 """Where a walker is, seen from the robot: views, distances and what stands in between."""
 
 from dataclasses import dataclass
+from enum import StrEnum
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,15 @@ CAMERA_BELOW = 0.1
 """The camera sits this much below the LiDAR, metres."""
 CLOSEST = 3.0
 """Nobody comes nearer than this, metres."""
+
+
+class Sensors(StrEnum):
+    """Whose sensors see the walkers."""
+
+    ONE = "one"
+    """The same LiDAR of 128 beams and the same camera everywhere, side by side at 1 m."""
+    DRAWN = "drawn"
+    """For each sequence other ones, elsewhere, with their faults and at their own rates."""
 
 
 @dataclass(frozen=True)
