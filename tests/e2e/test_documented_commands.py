@@ -31,7 +31,7 @@ def commands(document: str) -> list[str]:
 
 @pytest.mark.parametrize(
     ("document", "before", "least"),
-    [("README.md", [], 4), ("docs/gallery.md", [], 8), ("docs/moving.md", [BUILD], 5)],
+    [("README.md", [], 3), ("docs/gallery.md", [], 8), ("docs/moving.md", [BUILD], 5)],
 )
 def test_commands_run_as_shown(
     tmp_path: Path, document: str, before: list[str], least: int
