@@ -76,6 +76,8 @@ def card(
 ) -> str:
     """The model card as Markdown."""
     walkers: Any = manifest.training["walkers"]
+    data: Any = manifest.training["data"]
+    held_out = data["validation_subjects"]
     calibration = bundle_calibration(bundle)
     people = "nobody"
     if calibration is not None:
@@ -85,7 +87,7 @@ def card(
         name=manifest.training["name"],
         contract=manifest.contract,
         sizes=", ".join(f"{v} {manifest.size(v) / 1e6:.1f} MB" for v in manifest.variants),
-        train=walkers["train"],
+        train=walkers["train"] - held_out,
         conditions=len(walkers["conditions"]),
         views=len(walkers["views"]),
         build=walkers["build"],
