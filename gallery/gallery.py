@@ -575,7 +575,7 @@ class Gallery:
         probe = checked_probe(embedding, self.dimension)
         normaliser = None
         if seen_by is not None and self.cohort is not None:
-            normaliser = Normaliser(self.cohort, seen_by, self._shares[seen_by])
+            normaliser = Normaliser(self.cohort, probe, seen_by, self._shares[seen_by])
         return Identification(self._record, self._index, probe, modality, clock.now(), normaliser)
 
 

@@ -6,6 +6,7 @@ decrypted, so they are the same to the bit whatever the index is and however lat
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -45,20 +46,23 @@ class Normaliser:
 
     Args:
         cohort: of the bundle.
+        probe: embedding `(dimension,)` float32.
         modality: of the probe.
         known: of a template, by its id, what is taken off for it. Shared by all searches of a
             process by probes of this modality: it never changes, and ids are not used again.
     """
 
     cohort: Cohort
+    probe: Vector
     modality: Modality
     known: dict[int, float]
 
-    def shares(
-        self, probe: Vector, rows: Sequence[Row], embeddings: Sequence[Vector]
-    ) -> Iterator[float]:
-        """What is taken off the similarity of a probe to each template."""
-        own = {str(m): self.cohort.share(self.modality, probe, m) for m in Modality}
+    @cached_property
+    def _own(self) -> dict[str, float]:
+        return {str(m): self.cohort.share(self.modality, self.probe, m) for m in Modality}
+
+    def shares(self, rows: Sequence[Row], embeddings: Sequence[Vector]) -> Iterator[float]:
+        """What is taken off the similarity of the probe to each template."""
         for row, embedding in zip(rows, embeddings, strict=True):
             share = self.known.get(row.id)
             if share is None:
@@ -66,7 +70,7 @@ class Normaliser:
                     self.known.clear()
                 share = self.cohort.share(Modality(row.modality), embedding, self.modality)
                 self.known[row.id] = share
-            yield own[row.modality] + share
+            yield self._own[row.modality] + share
 
 
 @dataclass(frozen=True)
@@ -113,7 +117,7 @@ class Identification:
             return []
         similarities = similarities_to(self.probe, embeddings).tolist()
         if self.normaliser is not None:
-            shares = self.normaliser.shares(self.probe, rows, embeddings)
+            shares = self.normaliser.shares(rows, embeddings)
             similarities = [s - share for s, share in zip(similarities, shares, strict=True)]
         return [Rated(row, s) for row, s in zip(rows, similarities, strict=True)]
 
