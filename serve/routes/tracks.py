@@ -17,7 +17,6 @@ from serve.routes.parameters import (
     GivenGallery,
     Purpose,
     SearchedModality,
-    problems,
 )
 from serve.schemas.fields import ClipReport, Model
 from serve.schemas.search import CandidateReport
@@ -30,7 +29,7 @@ router = APIRouter(tags=["identify"], route_class=Guarded)
 @router.post(
     "/v1/tracks",
     dependencies=[needs(Scope.IDENTIFY, Action.IDENTIFY)],
-    responses=CLIP_PROBLEMS | problems(501),
+    responses=CLIP_PROBLEMS,
 )
 async def identify_tracks(
     call: CurrentCall,

@@ -224,7 +224,6 @@ class Service:
 
         Raises:
             DecodeError: it is none, or costs too much to look at.
-            WeightsError, MissingExtraError: this machine cannot look at such recordings.
             BusyError, DeadlineError, DecoderLostError: not now.
             ClientLeftError: nobody waits for the answer.
         """
