@@ -5,7 +5,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gait.errors import ClipDuplicateError, GalleryError, SubjectDuplicateError
+from gait.errors import (
+    ClipDuplicateError,
+    GalleryEmptyError,
+    SubjectDuplicateError,
+    SubjectNotFoundError,
+)
 from gait.modality import Modality
 from gait.quality.quality import Mode
 from gallery.decision.decision import USUAL, Policy
@@ -99,10 +104,11 @@ def _mean_margin(
     clips: Sequence[Embedded],
     least: np.ndarray[tuple[int], np.dtype[np.float64]],
 ) -> float:
-    """By how much clips exceed their thresholds on average; −∞ if there is nobody of that name."""
+    """By how much clips exceed their thresholds on average; −∞ if nobody of that name has a
+    template that has not expired."""
     try:
         similarities = [gallery.compare(e, name, probe=probe).similarity for probe, e in clips]
-    except GalleryError:
+    except (SubjectNotFoundError, GalleryEmptyError):
         return -np.inf
     return float(np.mean(similarities - least))
 
