@@ -46,7 +46,11 @@ class Batching(Generic[Q, A]):
             self._waiting.append(mine)
             first, self._busy = not self._busy, True
         if not first:
-            mine.turn.wait()
+            try:
+                mine.turn.wait()
+            except BaseException:  # Ctrl-C: nobody must wait for a leader who has left
+                self._leave(mine)
+                raise
         if not mine.answered:
             self._lead(mine)
         if mine.error is not None:
@@ -69,14 +73,20 @@ class Batching(Generic[Q, A]):
             if not isinstance(error, Exception):
                 raise
         finally:
-            self._hand_over(batch)
+            with self._lock:
+                self._hand_over()
+            for each in batch:
+                each.answered = True
+                each.turn.set()
 
-    def _hand_over(self, batch: Sequence[_Waiting[Q, A]]) -> None:
+    def _leave(self, mine: _Waiting[Q, A]) -> None:
         with self._lock:
-            following = self._waiting[0] if self._waiting else None
-            self._busy = following is not None
-        if following is not None:
-            following.turn.set()
-        for each in batch:
-            each.answered = True
-            each.turn.set()
+            if mine in self._waiting:
+                self._waiting.remove(mine)
+                if mine.turn.is_set():  # it was to lead
+                    self._hand_over()
+
+    def _hand_over(self) -> None:
+        self._busy = bool(self._waiting)
+        if self._waiting:
+            self._waiting[0].turn.set()

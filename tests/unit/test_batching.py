@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from gallery.index.batching import Batching
+from gallery.index.batching import Batching, _Waiting
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -58,3 +58,42 @@ def test_an_error_reaches_everybody_who_asked_and_nobody_after_them() -> None:
     with pytest.raises(ValueError, match="not seven"):
         batching(7)
     assert batching(8) == 8
+
+
+class _Interrupted(threading.Event):
+    """Of a main thread in which Ctrl-C is pressed once it is its turn."""
+
+    def wait(self, timeout: float | None = None) -> bool:
+        assert super().wait(timeout or 30)
+        raise KeyboardInterrupt
+
+
+def test_who_leaves_when_it_is_their_turn_stops_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    go, begun = threading.Event(), threading.Event()
+
+    def answer(questions: Sequence[int]) -> Sequence[int]:
+        begun.set()
+        assert go.wait(30)
+        return questions
+
+    def interrupted(waiting: _Waiting[int, int], question: int) -> None:
+        waiting.question, waiting.turn = question, _Interrupted()
+
+    batching = Batching(answer, 4)
+    with ThreadPoolExecutor(3) as pool:
+        first = pool.submit(batching, 0)
+        assert begun.wait(30)
+        with monkeypatch.context() as patch:
+            patch.setattr(_Waiting, "__init__", interrupted)
+            second = pool.submit(batching, 1)
+            while not batching._waiting:
+                pass
+        third = pool.submit(batching, 2)
+        while len(batching._waiting) < 2:
+            pass
+        go.set()
+        assert first.result(30) == 0
+        with pytest.raises(KeyboardInterrupt):
+            second.result(30)
+        assert third.result(30) == 2
+        assert pool.submit(batching, 3).result(30) == 3
