@@ -195,7 +195,7 @@ class _Segment:
         """From the first bytes of some codes to all of them."""
         if self._rest.shape[1]:
             rest = code[self._first.shape[1] :].view(np.uint64)
-            differ = self._rest[rows].view(np.uint64) ^ rest
+            differ = self._rest.take(rows, axis=0).view(np.uint64) ^ rest  # faster than [rows]
             distances = distances + np.bitwise_count(differ).sum(1, dtype=np.int32)
         alive = self.alive[rows]
         return distances[alive], self.templates[rows[alive]]
