@@ -18,7 +18,6 @@ import logging
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -30,22 +29,14 @@ from gait.errors import (
 )
 from gait.modality import Modality
 from gallery.decision.calibration import Calibration
-from gallery.decision.decision import (
-    USUAL,
-    Decider,
-    Decision,
-    Policy,
-    Searched,
-    Whose,
-    bundle_calibration,
-    decide,
-)
+from gallery.decision.decision import USUAL, Decision, Policy, Whose
+from gallery.decision.gallery_decisions import GalleryDecisions
 from gallery.index.interface import Index
 from gallery.record import clock
 from gallery.record.checks import checked_probe
 from gallery.record.master_key import MasterKey
 from gallery.record.record import Record
-from gallery.search.cohort import Cohort, bundle_cohort
+from gallery.search.cohort import Cohort
 from gallery.search.fusion import DEFAULT, Fusion
 from gallery.search.identification import COMPARED, Identification, Normaliser
 from gallery.template import (
@@ -104,15 +95,6 @@ class Found:
     candidates: list[Candidate]
 
 
-@dataclass(frozen=True)
-class _Known:
-    """What decisions need to know of a gallery, as of a revision."""
-
-    revision: int
-    held: dict[Modality, tuple[int, int]]
-    decider: Decider | None
-
-
 class Gallery:
     """An open gallery. Methods may be called from several threads, and several processes may have
     the same gallery open. Made by `gallery.opening`.
@@ -125,7 +107,7 @@ class Gallery:
 
     def __init__(self, record: Record, index: Index, bundle: Path | None) -> None:
         self._record, self._index, self._bundle = record, index, bundle
-        self._known: _Known | None = None
+        self._decisions = GalleryDecisions(record, bundle)
         self._shares: dict[Modality, dict[int, float]] = {modality: {} for modality in Modality}
 
     def close(self) -> None:
@@ -379,14 +361,9 @@ class Gallery:
             GalleryError: as `identify`.
             CalibrationError: the gallery's or the bundle's calibration is damaged.
         """
-        known = self._facts()
         candidates = self.identify(embedding, top_k, modality, subjects=subjects, probe=probe)
-        held = _of(known.held, modality)
-        if subjects is not None:
-            named = len(set(subjects))
-            held = {m: (min(n, named), round(t * min(n, named) / n)) for m, (n, t) in held.items()}
-        searched = Searched.of(probe, held)
-        return Found(decide(known.decider, candidates, searched, policy), candidates)
+        decision = self._decisions.of_search(candidates, probe, policy, modality, subjects)
+        return Found(decision, candidates)
 
     def decision_on(
         self, similarity: float, probe: Modality, policy: Policy = USUAL
@@ -399,10 +376,7 @@ class Gallery:
         Raises:
             CalibrationError: the gallery's or the bundle's calibration is damaged.
         """
-        known = self._facts()
-        if known.decider is None:
-            return None
-        return known.decider.search(similarity, Searched.of(probe, known.held), policy)
+        return self._decisions.of_similarity(similarity, probe, policy)
 
     def verify(
         self,
@@ -429,23 +403,17 @@ class Gallery:
             SubjectNotFoundError, GalleryEmptyError, GalleryError: as `compare`.
             CalibrationError: the gallery's or the bundle's calibration is damaged.
         """
-        known = self._facts()
-        found = [self.compare(embedding, subject, modality, probe=probe)]
-        searched = Searched.of(probe, _of(self._record.held(subject), modality))
-        return Found(decide(known.decider, found, searched, policy, comparison=True), found)
+        found = self.compare(embedding, subject, modality, probe=probe)
+        return Found(self._decisions.of_comparison(found, probe, policy, modality), [found])
 
-    @cached_property
+    @property
     def cohort(self) -> Cohort | None:
         """Of the bundle, by which similarities are normalised.
 
         Raises:
             BundleTamperedError: it is not the one that was exported.
         """
-        return None if self._bundle is None else bundle_cohort(self._bundle)
-
-    @property
-    def _cohort_id(self) -> str | None:
-        return None if self.cohort is None else self.cohort.sha256
+        return self._decisions.cohort
 
     @property
     def calibration(self) -> tuple[Calibration, Whose] | None:
@@ -455,11 +423,7 @@ class Gallery:
             CalibrationError: it is damaged, or of another version.
             BundleTamperedError: the bundle's is not the one that was exported.
         """
-        own = self._record.calibration()
-        if own is not None:
-            return Calibration.parse(own, self.contract, self._cohort_id), "gallery"
-        made = None if self._bundle is None else bundle_calibration(self._bundle)
-        return None if made is None else (made, "bundle")
+        return self._decisions.calibration
 
     def set_calibration(self, calibration: Calibration | None) -> None:
         """Keeps a calibration made for this gallery, which comes before the bundle's.
@@ -473,18 +437,9 @@ class Gallery:
             StorageError: it cannot be written.
         """
         if calibration is not None:
-            Calibration.parse(calibration.text, self.contract, self._cohort_id)
+            self._decisions.checked(calibration.text)
         self._record.set_calibration(None if calibration is None else calibration.text)
         self._catch_up()
-
-    def _facts(self) -> _Known:
-        """What decisions need to know, read again when the gallery has changed."""
-        revision, known = self._record.revision(), self._known
-        if known is None or known.revision != revision:
-            calibration = self.calibration
-            decider = None if calibration is None else Decider(*calibration)
-            self._known = known = _Known(revision, self._record.held(), decider)
-        return known
 
     def compare(
         self,
@@ -577,13 +532,6 @@ class Gallery:
         if seen_by is not None and self.cohort is not None:
             normaliser = Normaliser(self.cohort, probe, seen_by, self._shares[seen_by])
         return Identification(self._record, self._index, probe, modality, clock.now(), normaliser)
-
-
-def _of(
-    held: dict[Modality, tuple[int, int]], modality: Modality | None
-) -> dict[Modality, tuple[int, int]]:
-    """The counts of the modality that is searched; None for both."""
-    return {m: counts for m, counts in held.items() if modality in (None, m)}
 
 
 def _template_of(modality: Modality | None) -> str:
