@@ -59,7 +59,7 @@ class Arguments:
     dataset: Path | None = None
     """Tree of simulated people that the model was not trained on; needs --bundle."""
     folder: Path = Path("work/bench")
-    """Where galleries, exact answers and results lie: 17 kB a template."""
+    """Where galleries, exact answers and results lie: 10 kB a template."""
     sizes: tuple[int, ...] = (10_000, 100_000)
     """Templates; multiples of 1000."""
     record: str = "folder"

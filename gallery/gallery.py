@@ -108,7 +108,6 @@ class Gallery:
     def __init__(self, record: Record, index: Index, bundle: Path | None) -> None:
         self._record, self._index, self._bundle = record, index, bundle
         self._decisions = GalleryDecisions(record, bundle)
-        self._shares: dict[Modality, dict[int, float]] = {modality: {} for modality in Modality}
 
     def close(self) -> None:
         """Lets go of everything that is held. No method may be called afterwards."""
@@ -200,10 +199,10 @@ class Gallery:
         behind = self.behind
         self._index.follow()
         sample = self._record.sample(_SAMPLE)
-        rows, embeddings = self._record.opened(self._record.whole(sample))
+        rows, templates = self._record.opened(self._record.whole(sample))
         own, same = list[bool](), list[bool]()
-        for row, embedding in zip(rows, embeddings, strict=True):
-            search = self._search(embedding, None)
+        for row, template in zip(rows, templates, strict=True):
+            search = self._search(template.embedding, None)
             usual = search.proposed(COMPARED)
             own.append(row.id in [each.row.id for each in usual])
             more = search.proposed(_DEEPER * COMPARED)
@@ -239,7 +238,8 @@ class Gallery:
                 expired, or opened read-only.
             StorageError: it cannot be stored. Nothing was enrolled.
         """
-        numbers = self._record.enrol(enrolments)
+        shares = None if self.cohort is None else self.cohort.of_template
+        numbers = self._record.enrol(enrolments, shares)
         self._catch_up()
         return numbers
 
@@ -530,7 +530,7 @@ class Gallery:
         probe = checked_probe(embedding, self.dimension)
         normaliser = None
         if seen_by is not None and self.cohort is not None:
-            normaliser = Normaliser(self.cohort, probe, seen_by, self._shares[seen_by])
+            normaliser = Normaliser(self.cohort, probe, seen_by)
         return Identification(self._record, self._index, probe, modality, clock.now(), normaliser)
 
 

@@ -54,7 +54,7 @@ def open_gallery(
             raise GalleryNotFoundError(
                 f"there is no gallery at {where}: make one with gallery.build"
             )
-        bundle = bundle or where.bundle
+        bundle = bundle or kept_bundle(location)
     if contract is None and bundle is not None:
         contract = Manifest.load(bundle).contract
     record = Record(where, master or MasterKey.load(), readonly=readonly)

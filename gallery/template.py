@@ -4,7 +4,7 @@ import hashlib
 import unicodedata
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Literal
+from typing import Literal, NamedTuple
 from urllib.parse import unquote
 
 import numpy as np
@@ -57,6 +57,18 @@ class Authorisation:
     def seconds(self) -> int:
         """The expiry in seconds since 1970, UTC."""
         return int(self.expires.timestamp())
+
+
+class Shares(NamedTuple):
+    """What is taken off similarities to a template, for its part (`gallery.search.cohort`).
+
+    Attributes:
+        cohort: the first 32 hex digits of the cohort's SHA-256.
+        values: of probes by each modality, in the order of `Modality`.
+    """
+
+    cohort: str
+    values: tuple[float, float]
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from gait.clip import Clip
 from gait.manifest import FileRecord, Manifest, contract_id
 from gait.modality import Modality
+from gallery.record.plain_template import PlainTemplate
 from gallery.search.cohort import Cohort
 from gallery.template import Authorisation, Enrolment
 
@@ -32,6 +33,11 @@ def random_embeddings(count: int, seed: int = 0) -> NDArray[np.float32]:
     vectors = np.random.default_rng(seed).standard_normal((count, DIMENSION), np.float32)
     unit: NDArray[np.float32] = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
     return unit
+
+
+def stored(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Embeddings `(count, DIMENSION)` as a gallery keeps them."""
+    return np.array([PlainTemplate.of(vector).embedding for vector in vectors])
 
 
 def enrolment(

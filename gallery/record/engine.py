@@ -28,7 +28,7 @@ _PATIENCE = 10
 """Seconds to wait for other processes."""
 _CONNECTIONS = 32
 _PRAGMAS = (
-    "PRAGMA page_size = 16384",  # of a new file: an embedding then takes two pages and not five
+    "PRAGMA page_size = 8192",  # of a new file: the largest embedding then takes two pages
     "PRAGMA journal_mode = WAL",
     "PRAGMA synchronous = FULL",  # a commit that returned survives a power cut
     "PRAGMA foreign_keys = ON",

@@ -32,6 +32,7 @@ from gallery.record.checks import no_subject, no_template
 from gallery.record.engine import open_engine, translated
 from gallery.record.location import Folder, Location
 from gallery.record.master_key import MasterKey
+from gallery.record.plain_template import PlainTemplate
 from gallery.record.schema import (
     EMBEDDINGS,
     INDEXES,
@@ -50,7 +51,6 @@ from gallery.template import (
     Matrix,
     Subject,
     Template,
-    Vector,
 )
 
 T = TypeVar("T")
@@ -266,17 +266,17 @@ class RecordReader:
         first = [select(func.min(_T.id)).where(_T.id >= place) for place in places]
         return sorted({self.rows(query)[0][0] for query in first})
 
-    def opened(self, held: Sequence[Held]) -> tuple[list[Row], list[Vector]]:
-        """Those rows whose embeddings can be opened, and the embeddings."""
-        rows, embeddings, keys = list[Row](), list[Vector](), Keys()
+    def opened(self, held: Sequence[Held]) -> tuple[list[Row], list[PlainTemplate]]:
+        """Those rows that can be opened, and what is encrypted of them."""
+        rows, plain, keys = list[Row](), list[PlainTemplate](), Keys()
         for each in held:
-            embedding = self.sealer.embedding(each, keys)
-            if embedding is None:
+            template = self.sealer.open(each, keys)
+            if template is None:
                 self.damaged.add(each.row.id)
             else:
                 rows.append(each.row)
-                embeddings.append(embedding)
-        return rows, embeddings
+                plain.append(template)
+        return rows, plain
 
     def embeddings(self, templates: Sequence[int]) -> Matrix:
         """Embeddings `(n, dimension)` of templates, in the given order.
@@ -286,8 +286,8 @@ class RecordReader:
             GalleryCorruptError: one of them is damaged.
         """
         held = self.whole(templates)
-        rows, embeddings = self.opened(held)
-        found = {row.id: embedding for row, embedding in zip(rows, embeddings, strict=True)}
+        opened = zip(*self.opened(held), strict=True)
+        found = {row.id: template.embedding for row, template in opened}
         there = {each.row.id for each in held}
         for template in templates:
             if template not in there:

@@ -7,7 +7,7 @@ PostgreSQL the lock on the one row that holds the revision, which every change t
 """
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import Any
@@ -17,12 +17,14 @@ from sqlalchemy import ColumnElement, Connection, delete, insert, select, true, 
 from sqlalchemy.dialects import postgresql, sqlite
 
 from gait.errors import GalleryCorruptError, GalleryError, StorageError
+from gait.modality import Modality
 from gallery.index.codes import codes_of
 from gallery.record import clock
 from gallery.record.checks import check_enrolment, no_subject, no_template
 from gallery.record.engine import finish_erasure, transaction
 from gallery.record.location import Folder, Location
 from gallery.record.master_key import MasterKey
+from gallery.record.plain_template import PlainTemplate
 from gallery.record.reading import WHOLE, RecordReader, portions
 from gallery.record.schema import (
     EMBEDDINGS,
@@ -35,7 +37,10 @@ from gallery.record.schema import (
 )
 from gallery.record.sealing import Held, Row, Sealer
 from gallery.record.subject_key import DESTROYED, SubjectKey
-from gallery.template import Enrolment, Receipt, Vector, iso_time
+from gallery.template import Enrolment, Receipt, Shares, Vector, iso_time
+
+SharesOf = Callable[[Modality, Vector], Shares]
+"""The cohort shares of an embedding and its modality."""
 
 STEP = 26 * 3600
 """Seconds by which the time that erasures believe in may go on at once."""
@@ -94,11 +99,15 @@ class Record(RecordReader):
             with suppress(StorageError):  # somebody reads: the next erasure empties the log
                 finish_erasure(self.engine)
 
-    def enrol(self, enrolments: Sequence[Enrolment]) -> list[int]:
+    def enrol(self, enrolments: Sequence[Enrolment], shares: SharesOf | None = None) -> list[int]:
         """Stores templates, all or none, and returns their numbers in the given order.
 
         A clip that the subject has already (same digest) is not stored again: its template gets
         the new authorisation.
+
+        Args:
+            enrolments: to store.
+            shares: by which cohort shares are computed; None for none.
 
         Raises:
             GalleryError: not an embedding of this gallery's, or an authorisation has expired.
@@ -119,7 +128,7 @@ class Record(RecordReader):
                 else:
                     new[place] = enrolment
             numbers = there | {place: change.template() for place in new}
-            self._add(change, {numbers[place]: each for place, each in new.items()}, people)
+            self._add(change, {numbers[place]: e for place, e in new.items()}, people, shares)
             self._authorise(change, again)
             return [numbers[place] for place in places]
 
@@ -208,9 +217,9 @@ class Record(RecordReader):
             rows = self._held(change, TEMPLATES.c.subject == old.id)
             known = {held.row.digest for held in self._held(change, TEMPLATES.c.subject == new.id)}
             moved = [held for held in rows if held.row.digest not in known]
-            for row, embedding in self._readable(moved):
+            for row, plain in self._readable(moved):
                 now = row._replace(subject=new.id, name=new.name)
-                self._rewrite(change, now, new.usable(), embedding)
+                self._rewrite(change, now, new.usable(), plain)
             self._drop_templates(change, [held.row.id for held in rows if held.row.digest in known])
             self._drop_subject(change, old)
         finish_erasure(self.engine)
@@ -345,21 +354,28 @@ class Record(RecordReader):
         return there
 
     def _add(
-        self, change: _Change, new: Mapping[int, Enrolment], people: Mapping[str, _Person]
+        self,
+        change: _Change,
+        new: Mapping[int, Enrolment],
+        people: Mapping[str, _Person],
+        shares: SharesOf | None,
     ) -> None:
         if not new:
             return
         templates, embeddings = list[dict[str, Any]](), list[dict[str, Any]]()
-        codes = codes_of(np.stack([enrolment.embedding for enrolment in new.values()]))
         created = iso_time(clock.now())
-        for (number, enrolment), code in zip(new.items(), codes, strict=True):
+        plain = [PlainTemplate.of(enrolment.embedding) for enrolment in new.values()]
+        codes = codes_of(np.stack([template.embedding for template in plain]))
+        for (number, enrolment), template, code in zip(new.items(), plain, codes, strict=True):
             person = people[enrolment.subject]
             row, key = Row.of(enrolment, number, person.id, created), person.usable()
             columns = row._asdict()
             del columns["name"]
             sealed = self.sealer.seal_code(row, key, code)
             templates.append(columns | {"revision": change.revision, "code": sealed})
-            sealed = self.sealer.seal(row, key, enrolment.embedding)
+            if shares is not None:
+                template = template.with_shares(shares(enrolment.modality, template.embedding))
+            sealed = self.sealer.seal(row, key, template)
             embeddings.append({"template": number, "sealed": sealed})
         change.connection.execute(insert(TEMPLATES), templates)
         change.connection.execute(insert(EMBEDDINGS), embeddings)
@@ -368,14 +384,14 @@ class Record(RecordReader):
         """Gives templates that are there the authorisation of a later enrolment."""
         for some in portions(list(again)):
             held = self._held(change, TEMPLATES.c.id.in_(some))
-            for each, (row, embedding) in zip(held, self._readable(held), strict=True):
+            for each, (row, plain) in zip(held, self._readable(held), strict=True):
                 authorisation = again[row.id].authorisation
                 now = row._replace(
                     authorisation=authorisation.reference, expires=authorisation.seconds
                 )
                 key = self.sealer.unwrap(row.subject, each.key, each.wrapped)
-                assert key is not None  # it has just opened the embedding
-                self._rewrite(change, now, key, embedding)
+                assert key is not None  # it has just opened the template
+                self._rewrite(change, now, key, plain)
 
     def _erase(self, change: _Change, person: _Person, templates: Sequence[int]) -> Receipt:
         """Erases templates: all, or some, and then the others get a new key."""
@@ -401,14 +417,14 @@ class Record(RecordReader):
         renewed = replace(person, key=key, fingerprint=key.id)
         for some in portions(templates):
             rows = self._held(change, TEMPLATES.c.id.in_(some))
-            for row, embedding in self._readable(rows):
-                self._rewrite(change, row, key, embedding)
+            for row, plain in self._readable(rows):
+                self._rewrite(change, row, key, plain)
         where = SUBJECT_KEYS.c.subject == person.id
         change.connection.execute(update(SUBJECT_KEYS).where(where).values(self._key_row(renewed)))
 
-    def _rewrite(self, change: _Change, row: Row, key: SubjectKey, embedding: Vector) -> None:
+    def _rewrite(self, change: _Change, row: Row, key: SubjectKey, plain: PlainTemplate) -> None:
         """Writes a template anew, under a key."""
-        code = codes_of(embedding[np.newaxis])[0]
+        code = codes_of(plain.embedding[np.newaxis])[0]
         change.connection.execute(
             update(TEMPLATES)
             .where(TEMPLATES.c.id == row.id)
@@ -420,7 +436,7 @@ class Record(RecordReader):
                 code=self.sealer.seal_code(row, key, code),
             )
         )
-        sealed = self.sealer.seal(row, key, embedding)
+        sealed = self.sealer.seal(row, key, plain)
         where = EMBEDDINGS.c.template == row.id
         change.connection.execute(update(EMBEDDINGS).where(where).values(sealed=sealed))
 
@@ -447,17 +463,17 @@ class Record(RecordReader):
         query = WHOLE.where(condition).order_by(TEMPLATES.c.id)
         return [Held.of(columns) for columns in change.connection.execute(query).all()]
 
-    def _readable(self, rows: Sequence[Held]) -> Iterator[tuple[Row, Vector]]:
-        """Rows with their embeddings.
+    def _readable(self, rows: Sequence[Held]) -> Iterator[tuple[Row, PlainTemplate]]:
+        """Rows with what is encrypted of them.
 
         Raises:
             GalleryCorruptError: one of them is damaged.
         """
         for held in rows:
-            embedding = self.sealer.embedding(held)
-            if embedding is None:
+            plain = self.sealer.open(held)
+            if plain is None:
                 raise self.damage(held.row.id)
-            yield held.row, embedding
+            yield held.row, plain
 
     def _confirmed(self, *, trust_clock: bool) -> int:
         """The time up to which expired templates may be erased now; noted in the record."""

@@ -14,7 +14,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-VERSION = 4
+VERSION = 5
 """Of these tables. Galleries of another version are refused."""
 
 METADATA = MetaData()

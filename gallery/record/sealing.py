@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 from gait.errors import MasterKeyError
 from gait.modality import Modality
 from gallery.record.master_key import MasterKey
+from gallery.record.plain_template import PlainTemplate
 from gallery.record.subject_key import SubjectKey
-from gallery.template import Enrolment, Template, Vector, iso_time
+from gallery.template import Enrolment, Template, iso_time
 
 
 class Facts(NamedTuple):
@@ -121,8 +122,8 @@ class Sealer:
         """A subject's key, wrapped."""
         return key.wrap(self.master, self._key_place(subject, key.id))
 
-    def embedding(self, held: Held, keys: Keys | None = None) -> Vector | None:
-        """The embedding of a row, or None if any part of the row is not as it was written.
+    def open(self, held: Held, keys: Keys | None = None) -> PlainTemplate | None:
+        """What is encrypted of a row, or None if any part of the row is not as it was written.
 
         Args:
             held: the row.
@@ -135,13 +136,11 @@ class Sealer:
         if key is None or held.sealed is None:
             return None
         plain = key.open(held.sealed, self._place(held.row))
-        if plain is None or len(plain) != 4 * self._facts.dimension:
-            return None
-        return np.frombuffer(plain, "<f4").astype(np.float32, copy=False)
+        return None if plain is None else PlainTemplate.unpack(plain, self._facts.dimension)
 
-    def seal(self, row: Row, key: SubjectKey, embedding: Vector) -> bytes:
-        """An embedding encrypted and bound to its row."""
-        return key.seal(embedding.astype("<f4").tobytes(), self._place(row))
+    def seal(self, row: Row, key: SubjectKey, template: PlainTemplate) -> bytes:
+        """A template encrypted and bound to its row."""
+        return key.seal(template.packed, self._place(row))
 
     def seal_code(self, row: Row, key: SubjectKey, code: NDArray[np.uint8]) -> bytes:
         """A code encrypted and bound to its template, subject and modality."""

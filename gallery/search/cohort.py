@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from gait.errors import BundleError
 from gait.manifest import Manifest
 from gait.modality import Modality
-from gallery.template import Matrix, Vector
+from gallery.template import Matrix, Shares, Vector
 
 WEIGHT: Final = 0.3
 """λ."""
@@ -73,6 +73,16 @@ class Cohort:
         unit = stacked.astype(np.float32)
         unit /= np.linalg.norm(unit, axis=2, keepdims=True)
         return cls(dict(zip(Modality, unit, strict=True)), hashlib.sha256(file).hexdigest())
+
+    @property
+    def id(self) -> str:
+        """The first half of its SHA-256."""
+        return self.sha256[:32]
+
+    def of_template(self, modality: Modality, embedding: Vector) -> Shares:
+        """What is taken off similarities to a template, for its part, by probes of each sensor."""
+        one, two = (self.share(modality, embedding, seen_by) for seen_by in Modality)
+        return Shares(self.id, (one, two))
 
     def share(self, modality: Modality, embedding: Vector, other: Modality) -> float:
         """What is taken off the similarity of an embedding to one of a sensor, for its part.

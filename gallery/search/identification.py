@@ -14,6 +14,7 @@ import numpy as np
 from gait.modality import Modality
 from gallery.index.codes import codes_of
 from gallery.index.interface import Index
+from gallery.record.plain_template import PlainTemplate
 from gallery.record.reading import RecordReader
 from gallery.record.sealing import Held, Row
 from gallery.search.cohort import Cohort
@@ -23,8 +24,6 @@ from gallery.template import Candidate, Vector
 
 COMPARED = 64
 """Templates, at least, that are compared exactly with a probe (docs/gallery.md)."""
-KNOWN = 200_000
-"""Templates of which a process remembers what is taken off, for probes of each modality."""
 _EACH = 2
 """Templates, at least, for each subject wanted."""
 _GROWTH = 1.5
@@ -48,29 +47,26 @@ class Normaliser:
         cohort: of the bundle.
         probe: embedding `(dimension,)` float32.
         modality: of the probe.
-        known: of a template, by its id, what is taken off for it. Shared by all searches of a
-            process by probes of this modality: it never changes, and ids are not used again.
     """
 
     cohort: Cohort
     probe: Vector
     modality: Modality
-    known: dict[int, float]
 
     @cached_property
     def _own(self) -> dict[str, float]:
         return {str(m): self.cohort.share(self.modality, self.probe, m) for m in Modality}
 
-    def shares(self, rows: Sequence[Row], embeddings: Sequence[Vector]) -> Iterator[float]:
-        """What is taken off the similarity of the probe to each template."""
-        for row, embedding in zip(rows, embeddings, strict=True):
-            share = self.known.get(row.id)
-            if share is None:
-                if len(self.known) >= KNOWN:
-                    self.known.clear()
-                share = self.cohort.share(Modality(row.modality), embedding, self.modality)
-                self.known[row.id] = share
-            yield self._own[row.modality] + share
+    def shares(self, rows: Sequence[Row], templates: Sequence[PlainTemplate]) -> Iterator[float]:
+        """What is taken off the similarity of the probe to each template.
+
+        Templates bring their own part with them, unless they were enrolled without this cohort.
+        """
+        cohort, place = self.cohort.id, list(Modality).index(self.modality)
+        for row, (_, embedding, shares) in zip(rows, templates, strict=True):
+            if shares is None or shares.cohort != cohort:
+                shares = self.cohort.of_template(Modality(row.modality), embedding)
+            yield self._own[row.modality] + shares.values[place]
 
 
 @dataclass(frozen=True)
@@ -112,12 +108,12 @@ class Identification:
     def rated(self, held: Sequence[Held]) -> list[Rated]:
         """Those templates that may be found, with their similarities, in the given order."""
         valid = [each for each in held if self._valid(each.row)]
-        rows, embeddings = self.record.opened(valid)
+        rows, templates = self.record.opened(valid)
         if not rows:
             return []
-        similarities = similarities_to(self.probe, embeddings).tolist()
+        similarities = similarities_to(self.probe, [each.embedding for each in templates]).tolist()
         if self.normaliser is not None:
-            shares = self.normaliser.shares(rows, embeddings)
+            shares = self.normaliser.shares(rows, templates)
             similarities = [s - share for s, share in zip(similarities, shares, strict=True)]
         return [Rated(row, s) for row, s in zip(rows, similarities, strict=True)]
 

@@ -19,9 +19,10 @@ from gallery.gallery import Gallery
 from gallery.opening import create_gallery, open_gallery
 from gallery.record.location import DATABASE_FILE
 from gallery.record.master_key import MasterKey
+from gallery.record.plain_template import PlainTemplate
 from gallery.record.sealing import Row, Sealer
 from gallery.record.subject_key import WRAPPED_BYTES, SubjectKey
-from tests.galleries import TINY, enrolment, enrolments, random_embeddings
+from tests.galleries import TINY, enrolment, enrolments, random_embeddings, stored
 
 pytestmark = pytest.mark.serving
 
@@ -99,7 +100,7 @@ def test_a_template_is_never_plain_found_with_its_key_and_never_after_removal(
     gallery.enrol(people)
     gallery.identify(people[0].embedding)
     backup = _backup(gallery, tmp_path / "backup")
-    plain = [person.embedding.tobytes() for person in people]
+    plain = [PlainTemplate.of(person.embedding).packed for person in people]
     data = _bytes(_folder(gallery), backup)
     assert not any(each[:32] in data or each[-32:] in data for each in plain)
     assert found(gallery, backup) == {(1, plain[0]), (2, plain[1])}
@@ -123,9 +124,10 @@ def test_erasing_one_template_leaves_the_others_and_nothing_of_it(
     backup = _backup(gallery, tmp_path / "backup")
     receipt = gallery.remove_template(2)
     assert receipt.templates == (2,)
-    assert found(gallery, backup) == {(1, vectors[0].tobytes()), (3, vectors[2].tobytes())}
+    packed = [PlainTemplate.of(vector).packed for vector in vectors]
+    assert found(gallery, backup) == {(1, packed[0]), (3, packed[2])}
     assert [t.id for t in gallery.templates("a")] == [1, 3]
-    assert np.array_equal(gallery.embeddings([3, 1]), vectors[[2, 0]])
+    assert np.array_equal(gallery.embeddings([3, 1]), stored(vectors[[2, 0]]))
     assert gallery.identify(vectors[1], 1)[0].similarity < 0.9
     gallery.remove_template(1)
     assert gallery.remove_template(3).key != receipt.key
@@ -142,11 +144,11 @@ def test_merging_moves_templates_under_the_other_key(gallery: Gallery, tmp_path:
     backup = _backup(gallery, tmp_path / "backup")
     assert gallery.merge("a", into="b") == 1  # the clip of both is kept once
     assert [t.id for t in gallery.templates("b")] == [2, 3, 4]
-    assert np.array_equal(gallery.embeddings([2]), vectors[1:2])
+    assert np.array_equal(gallery.embeddings([2]), stored(vectors[1:2]))
     assert gallery.identify(vectors[1], 1)[0].subject == "b"
     assert {s.name for s in gallery.subjects()} == {"b", "c"}
     gallery.remove_subject("b")
-    assert found(gallery, backup) == {(5, vectors[3].tobytes())}
+    assert found(gallery, backup) == {(5, PlainTemplate.of(vectors[3]).packed)}
     with pytest.raises(SubjectNotFoundError, match="'b'"):
         gallery.merge("c", into="b")
     with pytest.raises(GalleryError, match="twice"):

@@ -144,7 +144,7 @@ def test_a_gallery_is_not_made_over_anything_or_from_a_broken_bundle(
 
 
 def test_a_full_disk_is_said_and_leaves_nothing_half_written(gallery: Gallery) -> None:
-    first, *rest = enrolments([f"p{i}" for i in range(50)])
+    first, *rest = enrolments([f"p{i}" for i in range(400)])
     gallery.enrol([first])
     with gallery._record.engine.connect() as connection:
         pages = connection.exec_driver_sql("PRAGMA page_count").scalar_one()
@@ -156,7 +156,7 @@ def test_a_full_disk_is_said_and_leaves_nothing_half_written(gallery: Gallery) -
     with gallery._record.engine.connect() as connection:
         connection.exec_driver_sql("PRAGMA max_page_count = 1000000")
     gallery.enrol(rest)
-    assert len(gallery.identify(first.embedding, top_k=99)) == 50
+    assert len(gallery.identify(first.embedding, top_k=999)) == 400
 
 
 @pytest.mark.parametrize("damage", ["header", "empty", "tables"])
