@@ -7,85 +7,34 @@ PostgreSQL the lock on the one row that holds the revision, which every change t
 """
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
-from typing import Any
 
-import numpy as np
-from sqlalchemy import ColumnElement, Connection, delete, insert, select, true, update
+from sqlalchemy import select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from gait.errors import GalleryCorruptError, GalleryError, StorageError
-from gait.modality import Modality
-from gallery.index.codes import codes_of
+from gait.errors import GalleryError, StorageError
 from gallery.record import clock
-from gallery.record.checks import check_enrolment, no_subject, no_template
+from gallery.record.change import Change, SharesOf, lost_key
+from gallery.record.checks import check_enrolment, no_template
 from gallery.record.engine import finish_erasure, transaction
 from gallery.record.location import Folder, Location
 from gallery.record.master_key import MasterKey
-from gallery.record.plain_template import PlainTemplate
-from gallery.record.reading import WHOLE, RecordReader, portions
+from gallery.record.reading import RecordReader
 from gallery.record.schema import (
-    EMBEDDINGS,
     INDEXES,
     META,
-    REMOVED,
     SUBJECT_KEYS,
     SUBJECTS,
     TEMPLATES,
 )
-from gallery.record.sealing import Held, Row, Sealer
-from gallery.record.subject_key import DESTROYED, SubjectKey
-from gallery.template import Enrolment, Receipt, Shares, Vector, iso_time
-
-SharesOf = Callable[[Modality, Vector], Shares]
-"""The cohort shares of an embedding and its modality."""
+from gallery.record.sealing import Sealer
+from gallery.template import Enrolment, Receipt
 
 STEP = 26 * 3600
 """Seconds by which the time that erasures believe in may go on at once."""
 _TOGETHER = 200
 """Subjects whose expired templates are erased in one transaction."""
-
-
-@dataclass
-class _Change:
-    """One transaction: its connection, the revision that it makes, and numbers not yet used."""
-
-    connection: Connection
-    revision: int
-    next_subject: int
-    next_template: int
-
-    def subject(self) -> int:
-        """A number that no subject has had."""
-        self.next_subject += 1
-        return self.next_subject - 1
-
-    def template(self) -> int:
-        """A number that no template has had."""
-        self.next_template += 1
-        return self.next_template - 1
-
-
-@dataclass(frozen=True)
-class _Person:
-    """A subject's number, name and key; None for a key that is lost or damaged."""
-
-    id: int
-    name: str
-    key: SubjectKey | None
-    fingerprint: str
-
-    def usable(self) -> SubjectKey:
-        """The key.
-
-        Raises:
-            GalleryCorruptError: it is lost or damaged.
-        """
-        if self.key is None:
-            raise _lost_key(self.name)
-        return self.key
 
 
 class Record(RecordReader):
@@ -118,18 +67,18 @@ class Record(RecordReader):
         if not enrolments:
             return []
         with self._change() as change:
-            people = self._people(change, list(dict.fromkeys(e.subject for e in enrolments)))
+            people = change.people(list(dict.fromkeys(e.subject for e in enrolments)))
             places = [(people[each.subject].id, each.digest) for each in enrolments]
-            there = self._same_clips(change, places)
+            there = change.same_clips(places)
             new, again = dict[tuple[int, str], Enrolment](), dict[int, Enrolment]()
             for place, enrolment in zip(places, enrolments, strict=True):
                 if place in there:
                     again[there[place]] = enrolment
                 else:
                     new[place] = enrolment
-            numbers = there | {place: change.template() for place in new}
-            self._add(change, {numbers[place]: e for place, e in new.items()}, people, shares)
-            self._authorise(change, again)
+            numbers = there | {place: change.new_template() for place in new}
+            change.add({numbers[place]: e for place, e in new.items()}, people, shares)
+            change.authorise(again)
             return [numbers[place] for place in places]
 
     def remove_subject(self, name: str) -> Receipt:
@@ -140,8 +89,8 @@ class Record(RecordReader):
             StorageError: it cannot be erased, or the database's log not emptied.
         """
         with self._change() as change:
-            person = self._person(change, name)
-            receipt = self._erase(change, person, self._numbers(change, person))
+            person = change.person(name)
+            receipt = change.erase(person, change.numbers(person))
         finish_erasure(self.engine)
         return receipt
 
@@ -158,7 +107,7 @@ class Record(RecordReader):
             found = change.connection.execute(subjects).all() if 0 < template < 2**63 else []
             if not found:
                 raise no_template(template)
-            receipt = self._erase(change, self._person(change, found[0][0]), [template])
+            receipt = change.erase(change.person(found[0][0]), [template])
         finish_erasure(self.engine)
         return receipt
 
@@ -188,9 +137,9 @@ class Record(RecordReader):
         while self.rows(expired):
             with self._change() as change:
                 for (name,) in change.connection.execute(expired).all():
-                    person = self._person(change, name)
-                    ids = self._numbers(change, person, TEMPLATES.c.expires <= now)
-                    receipts.append(self._erase(change, person, ids))
+                    person = change.person(name)
+                    ids = change.numbers(person, TEMPLATES.c.expires <= now)
+                    receipts.append(change.erase(person, ids))
             finish_erasure(self.engine)
         return receipts
 
@@ -213,15 +162,15 @@ class Record(RecordReader):
         if subject == into:
             raise GalleryError(f"got {subject!r} twice, need two subjects to make one of")
         with self._change() as change:
-            old, new = self._person(change, subject), self._person(change, into)
-            rows = self._held(change, TEMPLATES.c.subject == old.id)
-            known = {held.row.digest for held in self._held(change, TEMPLATES.c.subject == new.id)}
+            old, new = change.person(subject), change.person(into)
+            rows = change.held(TEMPLATES.c.subject == old.id)
+            known = {held.row.digest for held in change.held(TEMPLATES.c.subject == new.id)}
             moved = [held for held in rows if held.row.digest not in known]
-            for row, plain in self._readable(moved):
+            for row, plain in change.readable(moved):
                 now = row._replace(subject=new.id, name=new.name)
-                self._rewrite(change, now, new.usable(), plain)
-            self._drop_templates(change, [held.row.id for held in rows if held.row.digest in known])
-            self._drop_subject(change, old)
+                change.rewrite(now, new.usable(), plain)
+            change.drop_templates([held.row.id for held in rows if held.row.digest in known])
+            change.drop_subject(old)
         finish_erasure(self.engine)
         return len(moved)
 
@@ -241,7 +190,7 @@ class Record(RecordReader):
             for subject, key_id, wrapped, name in change.connection.execute(query).all():
                 key = old.unwrap(subject, key_id, wrapped)
                 if key is None:
-                    raise _lost_key(name)
+                    raise lost_key(name)
                 where = SUBJECT_KEYS.c.subject == subject
                 change.connection.execute(
                     update(SUBJECT_KEYS).where(where).values(wrapped=sealer.wrap(subject, key))
@@ -281,7 +230,7 @@ class Record(RecordReader):
             )
 
     @contextmanager
-    def _change(self) -> Iterator[_Change]:
+    def _change(self) -> Iterator[Change]:
         """A transaction that raises the revision; others wait until it has ended.
 
         Raises:
@@ -296,184 +245,13 @@ class Record(RecordReader):
             identity = (META.c.gallery, META.c.master)
             fields = (META.c.revision, META.c.next_subject, META.c.next_template)
             found = connection.execute(raised.returning(*identity, *fields)).all()
-            change = _Change(connection, *self._current(found))
+            change = Change(self, connection, *self._current(found))
             yield change
             connection.execute(
                 update(META).values(
                     next_subject=change.next_subject, next_template=change.next_template
                 )
             )
-
-    def _people(self, change: _Change, names: Sequence[str]) -> dict[str, _Person]:
-        """Subjects by name; those that are not there are made."""
-        people = {person.name: person for person in self._present(change, names)}
-        new = list[_Person]()
-        for name in names:
-            if name not in people:
-                key = SubjectKey.generate()
-                new.append(_Person(change.subject(), name, key, key.id))
-        if new:
-            created = iso_time(clock.now())
-            rows = [{"id": p.id, "name": p.name, "created": created} for p in new]
-            change.connection.execute(insert(SUBJECTS), rows)
-            change.connection.execute(insert(SUBJECT_KEYS), [self._key_row(p) for p in new])
-        return people | {person.name: person for person in new}
-
-    def _key_row(self, person: _Person) -> dict[str, Any]:
-        wrapped = self.sealer.wrap(person.id, person.usable())
-        return {"subject": person.id, "id": person.fingerprint, "wrapped": wrapped}
-
-    def _present(self, change: _Change, names: Sequence[str]) -> Iterator[_Person]:
-        columns = (SUBJECTS.c.id, SUBJECTS.c.name, SUBJECT_KEYS.c.id, SUBJECT_KEYS.c.wrapped)
-        joined = SUBJECTS.outerjoin(SUBJECT_KEYS, SUBJECT_KEYS.c.subject == SUBJECTS.c.id)
-        for some in portions(names):
-            query = select(*columns).select_from(joined).where(SUBJECTS.c.name.in_(some))
-            for number, name, key_id, wrapped in change.connection.execute(query).all():
-                key = self.sealer.unwrap(number, key_id, wrapped)
-                yield _Person(number, name, key, key_id or "")
-
-    def _person(self, change: _Change, name: str) -> _Person:
-        found = list(self._present(change, [name]))
-        if not found:
-            raise no_subject(name)
-        return found[0]
-
-    def _same_clips(
-        self, change: _Change, places: Sequence[tuple[int, str]]
-    ) -> dict[tuple[int, str], int]:
-        """Templates by subject and digest; of those places that are taken."""
-        there = dict[tuple[int, str], int]()
-        columns = (TEMPLATES.c.subject, TEMPLATES.c.digest, TEMPLATES.c.id)
-        for some in portions(places):
-            query = select(*columns).where(
-                TEMPLATES.c.subject.in_({subject for subject, _ in some}),
-                TEMPLATES.c.digest.in_({digest for _, digest in some}),
-            )
-            for subject, digest, template in change.connection.execute(query).all():
-                there[subject, digest] = template
-        return there
-
-    def _add(
-        self,
-        change: _Change,
-        new: Mapping[int, Enrolment],
-        people: Mapping[str, _Person],
-        shares: SharesOf | None,
-    ) -> None:
-        if not new:
-            return
-        templates, embeddings = list[dict[str, Any]](), list[dict[str, Any]]()
-        created = iso_time(clock.now())
-        plain = [PlainTemplate.of(enrolment.embedding) for enrolment in new.values()]
-        codes = codes_of(np.stack([template.embedding for template in plain]))
-        for (number, enrolment), template, code in zip(new.items(), plain, codes, strict=True):
-            person = people[enrolment.subject]
-            row, key = Row.of(enrolment, number, person.id, created), person.usable()
-            columns = row._asdict()
-            del columns["name"]
-            sealed = self.sealer.seal_code(row, key, code)
-            templates.append(columns | {"revision": change.revision, "code": sealed})
-            if shares is not None:
-                template = template.with_shares(shares(enrolment.modality, template.embedding))
-            sealed = self.sealer.seal(row, key, template)
-            embeddings.append({"template": number, "sealed": sealed})
-        change.connection.execute(insert(TEMPLATES), templates)
-        change.connection.execute(insert(EMBEDDINGS), embeddings)
-
-    def _authorise(self, change: _Change, again: Mapping[int, Enrolment]) -> None:
-        """Gives templates that are there the authorisation of a later enrolment."""
-        for some in portions(list(again)):
-            held = self._held(change, TEMPLATES.c.id.in_(some))
-            for each, (row, plain) in zip(held, self._readable(held), strict=True):
-                authorisation = again[row.id].authorisation
-                now = row._replace(
-                    authorisation=authorisation.reference, expires=authorisation.seconds
-                )
-                key = self.sealer.unwrap(row.subject, each.key, each.wrapped)
-                assert key is not None  # it has just opened the template
-                self._rewrite(change, now, key, plain)
-
-    def _erase(self, change: _Change, person: _Person, templates: Sequence[int]) -> Receipt:
-        """Erases templates: all, or some, and then the others get a new key."""
-        rest = [n for n in self._numbers(change, person) if n not in set(templates)]
-        if rest:
-            self._renew(change, person, rest)
-        self._drop_templates(change, templates)
-        if not rest:
-            self._drop_subject(change, person)
-        return Receipt(
-            self.facts.gallery,
-            person.name,
-            tuple(templates),
-            person.fingerprint,
-            change.revision,
-            iso_time(clock.now()),
-            "overwritten" if self.engine.dialect.name == "sqlite" else "deleted",
-        )
-
-    def _renew(self, change: _Change, person: _Person, templates: Sequence[int]) -> None:
-        """Encrypts templates of a subject under a new key, which takes the place of the old."""
-        key = SubjectKey.generate()
-        renewed = replace(person, key=key, fingerprint=key.id)
-        for some in portions(templates):
-            rows = self._held(change, TEMPLATES.c.id.in_(some))
-            for row, plain in self._readable(rows):
-                self._rewrite(change, row, key, plain)
-        where = SUBJECT_KEYS.c.subject == person.id
-        change.connection.execute(update(SUBJECT_KEYS).where(where).values(self._key_row(renewed)))
-
-    def _rewrite(self, change: _Change, row: Row, key: SubjectKey, plain: PlainTemplate) -> None:
-        """Writes a template anew, under a key."""
-        code = codes_of(plain.embedding[np.newaxis])[0]
-        change.connection.execute(
-            update(TEMPLATES)
-            .where(TEMPLATES.c.id == row.id)
-            .values(
-                subject=row.subject,
-                authorisation=row.authorisation,
-                expires=row.expires,
-                revision=change.revision,
-                code=self.sealer.seal_code(row, key, code),
-            )
-        )
-        sealed = self.sealer.seal(row, key, plain)
-        where = EMBEDDINGS.c.template == row.id
-        change.connection.execute(update(EMBEDDINGS).where(where).values(sealed=sealed))
-
-    def _drop_templates(self, change: _Change, templates: Sequence[int]) -> None:
-        for some in portions(templates):
-            change.connection.execute(delete(EMBEDDINGS).where(EMBEDDINGS.c.template.in_(some)))
-            change.connection.execute(delete(TEMPLATES).where(TEMPLATES.c.id.in_(some)))
-            gone = [{"template": n, "revision": change.revision} for n in some]
-            change.connection.execute(insert(REMOVED), gone)
-
-    def _drop_subject(self, change: _Change, person: _Person) -> None:
-        where = SUBJECT_KEYS.c.subject == person.id
-        change.connection.execute(update(SUBJECT_KEYS).where(where).values(wrapped=DESTROYED))
-        change.connection.execute(delete(SUBJECTS).where(SUBJECTS.c.id == person.id))
-
-    def _numbers(
-        self, change: _Change, person: _Person, condition: ColumnElement[bool] | None = None
-    ) -> list[int]:
-        where = TEMPLATES.c.subject == person.id
-        query = select(TEMPLATES.c.id).where(where, true() if condition is None else condition)
-        return list(change.connection.execute(query.order_by(TEMPLATES.c.id)).scalars())
-
-    def _held(self, change: _Change, condition: ColumnElement[bool]) -> list[Held]:
-        query = WHOLE.where(condition).order_by(TEMPLATES.c.id)
-        return [Held.of(columns) for columns in change.connection.execute(query).all()]
-
-    def _readable(self, rows: Sequence[Held]) -> Iterator[tuple[Row, PlainTemplate]]:
-        """Rows with what is encrypted of them.
-
-        Raises:
-            GalleryCorruptError: one of them is damaged.
-        """
-        for held in rows:
-            plain = self.sealer.open(held)
-            if plain is None:
-                raise self.damage(held.row.id)
-            yield held.row, plain
 
     def _confirmed(self, *, trust_clock: bool) -> int:
         """The time up to which expired templates may be erased now; noted in the record."""
@@ -489,10 +267,3 @@ class Record(RecordReader):
 
     def _credit(self) -> float:
         return min(float(STEP), self._step + 2 * (time.monotonic() - self._erased_at))
-
-
-def _lost_key(name: str) -> GalleryCorruptError:
-    return GalleryCorruptError(
-        f"the key of {name!r} is lost or damaged: restore a backup, or remove the subject and "
-        "enrol it again"
-    )
