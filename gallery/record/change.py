@@ -13,7 +13,8 @@ from gallery.index.codes import codes_of
 from gallery.record import clock
 from gallery.record.checks import no_subject
 from gallery.record.plain_template import PlainTemplate
-from gallery.record.reading import WHOLE, RecordReader, portions
+from gallery.record.queries import WHOLE, portions
+from gallery.record.reading import RecordReader
 from gallery.record.schema import (
     EMBEDDINGS,
     REMOVED,

@@ -3,17 +3,12 @@
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from sqlalchemy import (
-    ARRAY,
-    BigInteger,
-    ColumnElement,
     Engine,
     Select,
-    any_,
-    bindparam,
     func,
     not_,
     select,
@@ -33,12 +28,11 @@ from gallery.record.engine import open_engine, translated
 from gallery.record.location import Folder, Location
 from gallery.record.master_key import MasterKey
 from gallery.record.plain_template import PlainTemplate
+from gallery.record.queries import JOINED, ROW, SUBJECT_COUNTS, WHOLE, among, codes_after, portions
 from gallery.record.schema import (
-    EMBEDDINGS,
     INDEXES,
     META,
     REMOVED,
-    SUBJECT_KEYS,
     SUBJECTS,
     TEMPLATES,
     VERSION,
@@ -53,40 +47,15 @@ from gallery.template import (
     Template,
 )
 
-T = TypeVar("T")
 Codings = dict[int, SubjectKey | None]
 
-_MOST_VALUES = 10_000
-"""Values in one query; SQLite takes 32,766."""
 _TOGETHER = 4_096
 """Codes given to an index at a time."""
 _KEYS_KEPT = 4_096
 """Unwrapped keys that are kept while all codes are read."""
-_T = TEMPLATES.c
 _PLACES = {str(modality): place for place, modality in enumerate(Modality)}
 
-_JOINED = TEMPLATES.join(SUBJECTS, SUBJECTS.c.id == TEMPLATES.c.subject)
-_ROW = (
-    *(_T.id, _T.subject, SUBJECTS.c.name, _T.modality, _T.source, _T.frames),
-    *(_T.digest, _T.created, _T.authorisation, _T.expires),
-)
-"""The columns of a `Row`."""
-WHOLE = select(*_ROW, SUBJECT_KEYS.c.id, SUBJECT_KEYS.c.wrapped, EMBEDDINGS.c.sealed).select_from(
-    _JOINED.outerjoin(SUBJECT_KEYS, SUBJECT_KEYS.c.subject == _T.subject).outerjoin(
-        EMBEDDINGS, EMBEDDINGS.c.template == _T.id
-    )
-)
-"""The columns of a `Held`."""
-_SUBJECT = (
-    select(
-        SUBJECTS.c.name,
-        SUBJECTS.c.created,
-        *(func.count().filter(_T.modality == str(modality)) for modality in Modality),
-    )
-    .select_from(SUBJECTS.join(TEMPLATES, _T.subject == SUBJECTS.c.id))
-    .group_by(SUBJECTS.c.id, SUBJECTS.c.name, SUBJECTS.c.created)
-    .order_by(SUBJECTS.c.name)
-)
+_T = TEMPLATES.c
 
 
 class RecordReader:
@@ -124,10 +93,12 @@ class RecordReader:
             self.engine.dispose()
             raise
         self.sealer = Sealer(self.facts, master)
-        among = partial(_among, self.engine.dialect.name)
+        among_numbers = partial(among, self.engine.dialect.name)
         ordered = WHOLE.order_by(_T.id)
-        self._by_template = ordered.where(among(_T.id, "templates"))
-        self._by_subject = ordered.where(among(_T.subject, "subjects"), not_(among(_T.id, "but")))
+        self._by_template = ordered.where(among_numbers(_T.id, "templates"))
+        self._by_subject = ordered.where(
+            among_numbers(_T.subject, "subjects"), not_(among_numbers(_T.id, "but"))
+        )
 
     def close(self) -> None:
         """Closes all connections. No method may be called afterwards."""
@@ -164,7 +135,7 @@ class RecordReader:
         columns = (_T.modality, func.count(_T.subject.distinct()), func.count())
         query = select(*columns).group_by(_T.modality)
         if subject is not None:
-            query = query.select_from(_JOINED).where(SUBJECTS.c.name == subject)
+            query = query.select_from(JOINED).where(SUBJECTS.c.name == subject)
         return {Modality(m): (people, templates) for m, people, templates in self.rows(query)}
 
     def calibration(self) -> str | None:
@@ -179,7 +150,7 @@ class RecordReader:
 
     def subjects(self, after: str | None, limit: int | None) -> list[Subject]:
         """Subjects in order of name, those that come after the name `after`."""
-        query = _SUBJECT if after is None else _SUBJECT.where(SUBJECTS.c.name > after)
+        query = SUBJECT_COUNTS if after is None else SUBJECT_COUNTS.where(SUBJECTS.c.name > after)
         return [Subject(*row) for row in self.rows(query.limit(limit))]
 
     def subject(self, name: str) -> int:
@@ -207,7 +178,7 @@ class RecordReader:
         Raises:
             SubjectNotFoundError: no such subject.
         """
-        query = select(*_ROW).select_from(_JOINED)
+        query = select(*ROW).select_from(JOINED)
         rows = self.rows(query.where(SUBJECTS.c.name == subject).order_by(_T.id))
         if not rows:
             raise no_subject(subject)
@@ -219,7 +190,7 @@ class RecordReader:
         Raises:
             TemplateNotFoundError: no such template.
         """
-        query = select(*_ROW).select_from(_JOINED).where(_T.id == template)
+        query = select(*ROW).select_from(JOINED).where(_T.id == template)
         rows = self.rows(query) if 0 < template < 2**63 else []
         if not rows:
             raise no_template(template)
@@ -229,7 +200,7 @@ class RecordReader:
         """Whether the subject has the clip with this digest, under this authorisation."""
         query = (
             select(_T.id)
-            .select_from(_JOINED)
+            .select_from(JOINED)
             .where(
                 SUBJECTS.c.name == subject,
                 _T.digest == digest,
@@ -241,7 +212,7 @@ class RecordReader:
 
     def holders(self, digest: str) -> list[str]:
         """Names of the subjects who have the clip with this digest, in order."""
-        query = select(SUBJECTS.c.name).select_from(_JOINED).where(_T.digest == digest)
+        query = select(SUBJECTS.c.name).select_from(JOINED).where(_T.digest == digest)
         return sorted(name for (name,) in self.rows(query))
 
     def whole(self, templates: Sequence[int]) -> list[Held]:
@@ -376,37 +347,6 @@ class RecordReader:
             np.array([_PLACES[row[2]] for row in kept], np.uint8),
             np.frombuffer(b"".join(opened), np.uint8).reshape(len(kept), length),
         )
-
-
-def codes_after(revision: int) -> Select[Any]:
-    """The query for codes that were written after a revision, by number.
-
-    All are read in the order in which they lie. Of few, that order would make SQLite look through
-    the whole table; an order that no index gives has it take the index of revisions.
-    """
-    return (
-        select(
-            *(_T.id, _T.subject, _T.modality, _T.code),
-            *(SUBJECT_KEYS.c.id, SUBJECT_KEYS.c.wrapped),
-        )
-        .select_from(TEMPLATES.outerjoin(SUBJECT_KEYS, SUBJECT_KEYS.c.subject == _T.subject))
-        .where(_T.revision > revision)
-        .order_by(_T.id if revision <= 0 else _T.id + 0)
-    )
-
-
-def _among(dialect: str, column: ColumnElement[int], name: str) -> ColumnElement[bool]:
-    """Whether a column is one of the numbers that one parameter holds, however many they are."""
-    if dialect == "sqlite":
-        numbers = func.json_each(bindparam(name)).table_valued("value", name=name)
-        return column.in_(select(numbers.c.value))
-    return column == any_(bindparam(name, type_=ARRAY(BigInteger)))
-
-
-def portions(values: Sequence[T]) -> Iterator[Sequence[T]]:
-    """The values in as many parts as there have to be queries."""
-    for start in range(0, len(values), _MOST_VALUES):
-        yield values[start : start + _MOST_VALUES]
 
 
 def _facts(engine: Engine, location: Location, master: MasterKey) -> Facts:

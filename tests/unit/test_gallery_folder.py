@@ -22,7 +22,7 @@ from gait.modality import Modality
 from gallery.gallery import Gallery
 from gallery.opening import create_gallery, open_gallery
 from gallery.record.location import DATABASE_FILE
-from gallery.record.reading import codes_after
+from gallery.record.queries import codes_after
 from gallery.template import Enrolment
 from tests.galleries import (
     AUTHORISATION,
