@@ -1,4 +1,7 @@
-"""The paper's recipe at full size takes a real optimisation step, on the CPU, once."""
+"""The paper's network and recipe take a real optimisation step, on the CPU, once.
+
+At full size but for the batch: 8 clips in place of 64, which would take ten minutes and 20 GB.
+"""
 
 import math
 
@@ -16,11 +19,11 @@ SUBJECTS = 250
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(1200)
-def test_one_step_of_the_paper_at_batch_8_8_10() -> None:
+def test_one_step_of_the_paper_at_batch_4_2_10() -> None:
     config = load_config("sustech1k")
-    # bfloat16 halves the activations: 12 GB at the peak instead of more than 20.
-    machine = Machine(torch.device("cpu"), torch.bfloat16)
+    batch = config.batch.model_copy(update={"subjects": 4, "sequences": 2})
+    config = config.model_copy(update={"batch": batch})
+    machine = Machine(torch.device("cpu"), torch.float32)
     learner = Learner(config, [f"{i:04d}" for i in range(SUBJECTS)], machine)
     network = learner.network
     sizes = {n: sum(p.numel() for p in m.parameters()) for n, m in network.named_children()}
@@ -31,7 +34,7 @@ def test_one_step_of_the_paper_at_batch_8_8_10() -> None:
     assert sizes["fcs"] == 16 * 512 * 256
     before = {name: p.detach().clone() for name, p in network.named_parameters()}
 
-    rate, losses = learner.step(1, full_batch(config.batch.frames))
+    rate, losses = learner.step(1, blocky_batch(4, 2, config.batch.frames))
 
     ledger = Ledger()
     ledger.add(1, rate, losses)
@@ -47,10 +50,10 @@ def test_one_step_of_the_paper_at_batch_8_8_10() -> None:
     assert all(torch.isfinite(parameter).all() for parameter in network.parameters())
 
 
-def full_batch(frames: int) -> TrainBatch:
-    """8 subjects × 8 sequences of random blocky frames."""
+def blocky_batch(subjects: int, sequences: int, frames: int) -> TrainBatch:
+    """Random blocky frames."""
     rng = np.random.default_rng(0)
-    blocks = rng.integers(0, 256, (64, frames, 4, 16, 16), dtype=np.uint8)
+    blocks = rng.integers(0, 256, (subjects * sequences, frames, 4, 16, 16), dtype=np.uint8)
     pictures = torch.from_numpy(blocks.repeat(4, axis=3).repeat(4, axis=4))
-    labels = torch.arange(8).repeat_interleave(8)
+    labels = torch.arange(subjects).repeat_interleave(sequences)
     return TrainBatch(pictures[:, :, :1], pictures[:, :, 1:], labels)
