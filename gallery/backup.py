@@ -28,7 +28,7 @@ from gallery.command_line import options
 from gallery.opening import open_gallery
 from gallery.record import clock
 from gallery.record.copying import contents_of, rows_to_copy, split
-from gallery.record.engine import create_file, open_engine
+from gallery.record.engine import create_file, open_engine, private_folder
 from gallery.record.location import BUNDLE_FOLDER, Folder, Location, parse_location
 from gallery.template import iso_time
 
@@ -67,8 +67,8 @@ def back_up(location: str, out: Path, keys: Path) -> Backup:
     if out.exists():
         raise GalleryError(f"{out} exists already: choose another folder for this backup")
     try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        keys.parent.mkdir(parents=True, exist_ok=True)
+        private_folder(out.parent)
+        private_folder(keys.parent)
         with (
             tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-") as made,
             tempfile.TemporaryDirectory(dir=keys.parent, prefix=".keys-") as apart,

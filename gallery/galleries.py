@@ -23,6 +23,7 @@ from gait.errors import (
 from gallery.gallery import Gallery
 from gallery.opening import create_gallery, open_gallery
 from gallery.record.creation import clear_leftovers, gallery_names, remove_record
+from gallery.record.engine import private_folder
 from gallery.record.location import NAME, Folder, Postgres, root_of
 
 Result = TypeVar("Result")
@@ -49,7 +50,7 @@ class GalleryRoot:
         if isinstance(self._root, Postgres):
             return
         try:
-            self._root.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            private_folder(self._root.path)
         except OSError as error:
             raise StorageError(f"cannot make {location}: {error}") from error
         clear_leftovers(self._root.path)

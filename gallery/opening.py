@@ -14,6 +14,7 @@ from gait.manifest import Manifest
 from gallery.gallery import Gallery
 from gallery.index.opening import open_index
 from gallery.record.creation import create_record
+from gallery.record.engine import private_folder
 from gallery.record.location import Folder, Location, parse_location
 from gallery.record.master_key import MasterKey
 from gallery.record.record import Record
@@ -129,7 +130,7 @@ def _create_folder(where: Folder, bundle: Path, manifest: Manifest, master: Mast
     if folder.exists():
         raise _exists(where)
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
+        private_folder(folder.parent)
         with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as made:
             new = Folder(Path(made) / "gallery")
             for path in (new.path, new.bundle):

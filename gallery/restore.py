@@ -32,7 +32,7 @@ from gallery.backup import PEOPLE, RECORD, Backup, record_of
 from gallery.command_line import options
 from gallery.record.copying import drop_unreadable, join
 from gallery.record.creation import create_record, locations_in, remove_record
-from gallery.record.engine import open_engine
+from gallery.record.engine import open_engine, private_folder
 from gallery.record.location import BUNDLE_FOLDER, Folder, Location, parse_location, root_of
 from gallery.record.master_key import MasterKey
 from gallery.record.record import Record
@@ -111,7 +111,7 @@ def _restored_folder(
     if out.exists():
         raise GalleryError(f"{out} exists already: move it away first, or choose another folder")
     try:
-        out.parent.mkdir(parents=True, exist_ok=True)
+        private_folder(out.parent)
         with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-") as made:
             new = Folder(Path(made) / "gallery")
             new.path.mkdir(mode=0o700)

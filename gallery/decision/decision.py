@@ -214,7 +214,7 @@ class Decider:
             possible=None if possible is None else pair.threshold(possible, searched.size),
             gallery_size=searched.size,
             basis=basis,
-            meaning=_meaning(match, possible, searched.size, basis),
+            meaning=_meaning(match, possible, searched, basis),
         )
 
 
@@ -269,7 +269,7 @@ def bundle_calibration(bundle: Path) -> Calibration | None:
     return Calibration.parse(text, manifest.contract, cohort)
 
 
-def _meaning(match: float, possible: float | None, size: int, basis: Basis) -> str:
+def _meaning(match: float, possible: float | None, searched: Searched, basis: Basis) -> str:
     people = f"{basis.people} {'simulated ' if basis.simulated else ''}people"
     by = "this gallery's own calibration" if basis.whose == "gallery" else "the model's calibration"
     if possible is None:
@@ -277,6 +277,7 @@ def _meaning(match: float, possible: float | None, size: int, basis: Basis) -> s
     else:
         said = (
             f"of 1,000 strangers about {1000 * match:.3g} would be called somebody, and about "
-            f"{1000 * possible:.3g} that or possibly somebody, in a gallery of {size}"
+            f"{1000 * possible:.3g} that or possibly somebody, in a gallery of {searched.size}"
         )
+        said += " (each counted for each sensor)" if searched.enrolled == "mixed" else ""
     return f"{said}; {by} on {people}"

@@ -86,6 +86,13 @@ def create_file(path: Path) -> None:
     path.chmod(0o600)
 
 
+def private_folder(path: Path) -> None:
+    """A folder and what is missing above it, for their owner alone; what is there stays."""
+    for folder in reversed([path, *path.parents]):
+        if not folder.is_dir():
+            folder.mkdir(mode=0o700, exist_ok=True)
+
+
 @contextmanager
 def transaction(engine: Engine) -> Iterator[Connection]:
     """All or nothing: durable at the end of the block, nothing on any error."""

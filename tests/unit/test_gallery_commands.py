@@ -185,7 +185,10 @@ def test_info_says_whose_calibration_decides_and_what(built: Path, command: Run)
     assert facts["decides_at_fpir_0.01"] == "among up to 183 people"
     threshold = made.pair(Modality.SILHOUETTE, "mixed", 1).threshold(0.01, size)
     assert facts["decides_silhouette"].startswith(f"match from {threshold.similarity:.4f}, ")
-    assert f"in a gallery of {size}; this gallery's own" in facts["decides_silhouette"]
+    assert (
+        f"in a gallery of {size} (each counted for each sensor); this gallery's own"
+        in facts["decides_silhouette"]
+    )
 
 
 def test_a_list_of_nobody_is_a_head_alone(tmp_path: Path, command: Run) -> None:

@@ -10,11 +10,13 @@ import pytest
 
 from gallery.backup import back_up
 from gallery.identity import Identity
+from gallery.opening import create_gallery
 from gallery.restore import restore
 from serve.access.key_file import KeyFile
 from serve.access.keyring import Grant
 from serve.work.permissions import open_to_others
 from tests import services
+from tests.galleries import TINY
 
 pytestmark = pytest.mark.serving
 
@@ -46,6 +48,8 @@ def test_nothing_is_open_to_others(tmp_path: Path, caplog: pytest.LogCaptureFixt
     for path in (data, data / "galleries/site-7/bundle"):
         assert stat.S_IMODE(path.stat().st_mode) == 0o700
     assert "others on this machine" not in caplog.text
+    create_gallery(tmp_path / "new/galleries/default", TINY).close()
+    assert open_to_others(tmp_path / "new") == []
 
 
 def test_what_is_open_is_named_at_the_start(
