@@ -362,7 +362,10 @@ class Gallery:
             CalibrationError: the gallery's or the bundle's calibration is damaged.
         """
         candidates = self.identify(embedding, top_k, modality, subjects=subjects, probe=probe)
-        decision = self._decisions.of_search(candidates, probe, policy, modality, subjects)
+        # a search of everybody has just asked the record for its revision
+        revision = self._index.revision if subjects is None else self._record.revision()
+        decided = self._decisions.of_search
+        decision = decided(candidates, probe, policy, modality, subjects, revision)
         return Found(decision, candidates)
 
     def decision_on(

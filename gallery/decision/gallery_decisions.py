@@ -74,9 +74,10 @@ class GalleryDecisions:
         policy: Policy,
         modality: Modality | None,
         subjects: Collection[str] | None,
+        revision: int,
     ) -> Decision:
-        """Whether the first person found is the one: see `Gallery.search`."""
-        known = self._facts()
+        """Whether the first person found at a revision is the one: see `Gallery.search`."""
+        known = self._facts(revision)
         held = _of(known.held, modality)
         if subjects is not None:
             named = len(set(subjects))
@@ -92,19 +93,20 @@ class GalleryDecisions:
     ) -> Decision:
         """Whether a probe is the one person it was compared with: see `Gallery.verify`."""
         searched = Searched.of(probe, _of(self._record.held(candidate.subject), modality))
-        return decide(self._facts().decider, [candidate], searched, policy, comparison=True)
+        known = self._facts(self._record.revision())
+        return decide(known.decider, [candidate], searched, policy, comparison=True)
 
     def of_similarity(self, similarity: float, probe: Modality, policy: Policy) -> Decision | None:
         """What a search of everybody would decide that finds this similarity at best; None where
         there is no calibration."""
-        known = self._facts()
+        known = self._facts(self._record.revision())
         if known.decider is None:
             return None
         return known.decider.search(similarity, Searched.of(probe, known.held), policy)
 
-    def _facts(self) -> _Known:
+    def _facts(self, revision: int) -> _Known:
         """What decisions rest on, read again when the gallery has changed."""
-        revision, known = self._record.revision(), self._known
+        known = self._known
         if known is None or known.revision != revision:
             calibration = self.calibration
             decider = None if calibration is None else Decider(*calibration)
