@@ -19,7 +19,7 @@ import pytest
 
 from gallery.gallery import Gallery
 from gallery.opening import create_gallery, open_gallery
-from gallery.record.record import Record
+from gallery.record.change import Change
 from tests.galleries import TINY, enrolments
 
 pytestmark = pytest.mark.serving
@@ -107,13 +107,13 @@ def _enrol(gallery: Gallery, number: int) -> None:
 
 def _die_inside(gallery: Gallery) -> None:
     _enrol(gallery, 0)
-    drop = Record._authorise
+    drop = Change.authorise
 
     def fatal(*arguments: object) -> None:  # after the rows are in, before the transaction ends
         os.kill(os.getpid(), signal.SIGKILL)
         drop(*arguments)  # type: ignore[arg-type]
 
-    Record._authorise = fatal  # type: ignore[method-assign,assignment]
+    Change.authorise = fatal  # type: ignore[method-assign,assignment]
     _enrol(gallery, 1)
 
 
