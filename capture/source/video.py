@@ -15,7 +15,9 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from gait.decode.archive import natural_key
-from gait.decode.video import CODECS, without_combs
+from gait.decode.kind import video_container
+from gait.decode.limits import Limits
+from gait.decode.video import CODECS, open_video, without_combs
 from gait.errors import CorruptFileError, LayoutError, SourceLostError, UnsupportedFormatError
 
 PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
@@ -27,11 +29,31 @@ _CONVERT = "convert it: ffmpeg -i FILE -c:v libx264 recording.mp4"
 
 
 @dataclass(frozen=True, eq=False)
+class SentVideo:
+    """A video file in memory that somebody sent, so that nothing in it is trusted.
+
+    Args:
+        data: the file.
+        limits: caps on its frames.
+    """
+
+    data: bytes
+    limits: Limits
+
+    def __str__(self) -> str:
+        return "the video"
+
+
+Source = str | SentVideo
+"""A path, an address, or a file in memory."""
+
+
+@dataclass(frozen=True, eq=False)
 class Frame:
     """One picture of a recording.
 
     Args:
-        index: its number, from 0; damaged frames have none.
+        index: its number, from 0; frames that cannot be decoded have none.
         seconds: when it was taken, since the first one.
         picture: `(h, w, 3)` uint8 BGR, upright.
     """
@@ -46,32 +68,33 @@ class Recording:
     """What a source says about itself before it is read.
 
     Args:
-        source: path or address.
+        source: where it is.
         rate: frames a second, about.
         count: frames, about; None if unknown.
         live: it cannot be read again from its beginning.
     """
 
-    source: str
+    source: Source
     rate: float
     count: int | None
     live: bool = False
 
 
-def is_live(source: str) -> bool:
+def is_live(source: Source) -> bool:
     """Whether a source is a stream or a camera."""
-    return "://" in source or source.startswith("/dev/")
+    return isinstance(source, str) and ("://" in source or source.startswith("/dev/"))
 
 
-def describe(source: str) -> Recording:
+def describe(source: Source) -> Recording:
     """Opens a source to see what it is.
 
     Raises:
         LayoutError: there is no such file, or the folder holds no pictures.
         CorruptFileError, UnsupportedFormatError: no video that can be read.
+        LimitExceededError: a file that was sent has more or larger frames than allowed.
         SourceLostError: a stream or camera that does not answer.
     """
-    if Path(source).is_dir():
+    if isinstance(source, str) and Path(source).is_dir():
         return Recording(source, _USUAL_RATE, len(_pictures(Path(source))))
     with _opened(source) as (_, stream):
         rate = float(stream.average_rate or stream.guessed_rate or _USUAL_RATE)
@@ -82,7 +105,7 @@ def describe(source: str) -> Recording:
         return Recording(source, rate, count or None, is_live(source))
 
 
-def frames(source: str, after: Frame | None = None) -> Iterator[Frame]:
+def frames(source: Source, after: Frame | None = None) -> Iterator[Frame]:
     """The pictures of a source in the order they are shown.
 
     Sound is not decoded; frames that cannot be decoded whole are left out; what comes before the
@@ -96,19 +119,22 @@ def frames(source: str, after: Frame | None = None) -> Iterator[Frame]:
         as `describe`; SourceLostError also when a stream ends.
     """
     start = 0 if after is None else after.index + 1
-    if Path(source).is_dir():
+    if isinstance(source, str) and Path(source).is_dir():
         for index, path in enumerate(_pictures(Path(source))):
             if index >= start:
                 yield Frame(index, index / _USUAL_RATE, _picture(path))
         return
-    index, clock = 0, _Clock()
+    index, shown, clock = 0, start, _Clock()
     with _opened(source) as (container, stream):
         for frame in _decoded(container, stream, source):
             seconds = clock.seconds(frame, stream)
-            if index >= start:
-                yield Frame(index, seconds, _upright(frame))
+            if index >= start and (picture := _upright(frame)) is not None:
+                yield Frame(index, seconds, picture)
+                shown += 1
             index += 1
-    if not index:
+            if isinstance(source, SentVideo):
+                source.limits.check_frames(index)
+    if not shown:
         raise CorruptFileError(f"{source} has no picture that can be decoded; {_CONVERT}")
     if is_live(source):
         raise SourceLostError(f"{source} has ended")
@@ -133,32 +159,55 @@ class _Clock:
 
 
 @contextmanager
-def _opened(source: str) -> Iterator[tuple[InputContainer, VideoStream]]:
-    live = is_live(source)
-    if not live and not Path(source).is_file():
-        raise LayoutError(f"there is no file or folder {source}")
-    if not live and not Path(source).stat().st_size:
-        raise CorruptFileError(f"{source} is empty")
-    form, options = _options(source)
+def _opened(source: Source) -> Iterator[tuple[InputContainer, VideoStream]]:
     try:
-        container = av.open(
-            source, "r", format=form, options=options, timeout=_SECONDS_TO_CONNECT,
-            metadata_errors="replace",
-        )  # fmt: skip
-    except (av.FFmpegError, OSError, ValueError) as error:
-        raise _unreadable(source, live, error) from error
+        container = _sent(source) if isinstance(source, SentVideo) else _file_or_stream(source)
+    except (av.FFmpegError, OSError, ValueError, OverflowError) as error:
+        raise _unreadable(source, error) from error
     with container:
         if not container.streams.video:
             raise CorruptFileError(f"{source} has no pictures, only other streams")
         stream = container.streams.video[0]
-        name = stream.codec_context.name
-        if name not in _DECODERS:
-            raise UnsupportedFormatError(f"{source} is of the codec {name}; {_CONVERT}")
-        if stream.codec_context.width * stream.codec_context.height > _LARGEST:
-            raise UnsupportedFormatError(f"{source} has pictures larger than 8192 × 8192")
+        _require_decodable(source, stream)
         stream.thread_type = "SLICE"
         stream.codec_context.thread_count = 1
         yield container, stream
+
+
+def _file_or_stream(source: str) -> InputContainer:
+    if not is_live(source):
+        if not Path(source).is_file():
+            raise LayoutError(f"there is no file or folder {source}")
+        if not Path(source).stat().st_size:
+            raise CorruptFileError(f"{source} is empty")
+    form, options = _options(source)
+    return av.open(
+        source, "r", format=form, options=options, timeout=_SECONDS_TO_CONNECT,
+        metadata_errors="replace",
+    )  # fmt: skip
+
+
+def _sent(video: SentVideo) -> InputContainer:
+    kind = video_container(video.data)
+    if kind is None:
+        raise UnsupportedFormatError(
+            "got no recording, need a video (mp4, mov, mkv, webm, avi) or a zip of point clouds of "
+            f"whole scenes; {_CONVERT}"
+        )
+    return open_video(video.data, kind, video.limits)
+
+
+def _require_decodable(source: Source, stream: VideoStream) -> None:
+    codec = stream.codec_context
+    sent = isinstance(source, SentVideo)
+    if codec is None or codec.name not in (CODECS if sent else _DECODERS):
+        name = "an unknown one" if codec is None else codec.name
+        raise UnsupportedFormatError(f"{source} is of the codec {name}; {_CONVERT}")
+    if isinstance(source, SentVideo):
+        source.limits.check_pixels(codec.height, codec.width)
+        source.limits.check_frames(stream.frames)
+    elif codec.width * codec.height > _LARGEST:
+        raise UnsupportedFormatError(f"{source} has pictures larger than 8192 × 8192")
 
 
 def _options(source: str) -> tuple[str | None, dict[str, str]]:
@@ -169,13 +218,15 @@ def _options(source: str) -> tuple[str | None, dict[str, str]]:
     return None, {}
 
 
-def _unreadable(source: str, live: bool, error: Exception) -> Exception:
-    if live:
+def _unreadable(source: Source, error: Exception) -> Exception:
+    if is_live(source):
         return SourceLostError(f"{source} does not answer: {error}")
     return CorruptFileError(f"{source} is no video that can be read; {_CONVERT}")
 
 
-def _decoded(container: InputContainer, stream: VideoStream, source: str) -> Iterator[VideoFrame]:
+def _decoded(
+    container: InputContainer, stream: VideoStream, source: Source
+) -> Iterator[VideoFrame]:
     packets = container.demux(stream)
     while True:
         try:
@@ -190,12 +241,16 @@ def _decoded(container: InputContainer, stream: VideoStream, source: str) -> Ite
             for frame in packet.decode():
                 if isinstance(frame, VideoFrame) and not frame.is_corrupt:
                     yield frame
-        except av.error.InvalidDataError:
+        except av.FFmpegError:
             continue
 
 
-def _upright(frame: VideoFrame) -> NDArray[np.uint8]:
-    picture = np.asarray(frame.to_ndarray(format="bgr24"), np.uint8)
+def _upright(frame: VideoFrame) -> NDArray[np.uint8] | None:
+    """The picture as it is meant to be seen; None if its colours are of no kind that is known."""
+    try:
+        picture = np.asarray(frame.to_ndarray(format="bgr24"), np.uint8)
+    except av.FFmpegError:
+        return None
     if frame.interlaced_frame and len(picture) > 2:
         picture = without_combs(picture)
     turn = frame.rotation % 360

@@ -1,6 +1,7 @@
 """Recordings of a camera as they come: with sound, turned, cut off, empty, not at an even rate."""
 
 import threading
+from contextlib import suppress
 from fractions import Fraction
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -12,8 +13,15 @@ import numpy as np
 import pytest
 from av.video.stream import VideoStream
 
-from capture.source.video import Frame, describe, frames
-from gait.errors import CorruptFileError, LayoutError, SourceLostError
+from capture.source.video import Frame, SentVideo, describe, frames
+from gait.decode.limits import Limits
+from gait.errors import (
+    CorruptFileError,
+    DecodeError,
+    LayoutError,
+    SourceLostError,
+    UnsupportedFormatError,
+)
 from tests.clip_files import turned_as_phones_do
 from tests.street_videos import HEIGHT, WIDTH, Walker, picture, write_video
 
@@ -162,3 +170,27 @@ def test_a_stream_gives_its_frames_and_then_is_lost(video: Path) -> None:
         thread.join()
         server.server_close()
     assert [each.index for each in read] == list(range(FRAMES))
+
+
+@pytest.mark.parametrize("ending", ["mkv", "mp4", "avi"])
+def test_videos_that_were_sent_are_read_or_refused_in_words(tmp_path: Path, ending: str) -> None:
+    whole = write_video(tmp_path / f"a.{ending}", WALKER, 6).read_bytes()
+    assert len(list(frames(SentVideo(whole, Limits())))) == 6
+    chance, limits = np.random.default_rng(7), Limits(max_frames=50, max_pixels=WIDTH * HEIGHT)
+    read = 0
+    for _ in range(150):
+        data = np.frombuffer(whole, np.uint8).copy()
+        at = chance.integers(0, min(len(data), int(chance.choice([64, 600, len(data)]))), 3)
+        data[at] = chance.integers(0, 256, 3)
+        sent = SentVideo(data.tobytes()[: chance.integers(100, 2 * len(data))], limits)
+        with suppress(DecodeError):
+            describe(sent)
+            read += len(list(frames(sent))) > 0
+    assert 30 < read < 150
+
+
+def test_a_playlist_that_was_sent_opens_no_other_file(tmp_path: Path) -> None:
+    inside = write_video(tmp_path / "inside.mkv", WALKER, 6)
+    for text in (f"ffconcat version 1.0\nfile {inside}\n", f"#EXTM3U\n#EXTINF:1,\n{inside}\n"):
+        with pytest.raises(UnsupportedFormatError, match="got no recording"):
+            describe(SentVideo(text.encode(), Limits()))
