@@ -96,13 +96,18 @@ def describe(source: Source) -> Recording:
     """
     if isinstance(source, str) and Path(source).is_dir():
         return Recording(source, _USUAL_RATE, len(_pictures(Path(source))))
-    with _opened(source) as (_, stream):
+    with _opened(source) as (container, stream):
         rate = float(stream.average_rate or stream.guessed_rate or _USUAL_RATE)
         rate = rate if 0.1 <= rate <= 1000 else _USUAL_RATE
-        count = stream.frames
-        if not count and stream.duration and stream.time_base:
-            count = round(float(stream.duration * stream.time_base) * rate)
+        count = stream.frames or round(_seconds(container, stream) * rate)
         return Recording(source, rate, count or None, is_live(source))
+
+
+def _seconds(container: InputContainer, stream: VideoStream) -> float:
+    """How long a recording is; 0 if nothing in it says so."""
+    if stream.duration and stream.time_base:
+        return float(stream.duration * stream.time_base)
+    return max(0, container.duration or 0) / av.time_base  # Matroska says it of the whole
 
 
 def frames(source: Source, after: Frame | None = None) -> Iterator[Frame]:
