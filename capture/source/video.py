@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import av
 import cv2
@@ -85,6 +86,14 @@ def is_live(source: Source) -> bool:
     return isinstance(source, str) and ("://" in source or source.startswith("/dev/"))
 
 
+def shown(source: Source) -> str:
+    """A source in words, without the name and password that an address may hold."""
+    if not isinstance(source, str) or "://" not in source:
+        return str(source)
+    parts = urlsplit(source)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+
+
 def describe(source: Source) -> Recording:
     """Opens a source to see what it is.
 
@@ -129,20 +138,20 @@ def frames(source: Source, after: Frame | None = None) -> Iterator[Frame]:
             if index >= start:
                 yield Frame(index, index / _USUAL_RATE, _picture(path))
         return
-    index, shown, clock = 0, start, _Clock()
+    index, given, clock = 0, start, _Clock()
     with _opened(source) as (container, stream):
         for frame in _decoded(container, stream, source):
             seconds = clock.seconds(frame, stream)
             if index >= start and (picture := _upright(frame)) is not None:
                 yield Frame(index, seconds, picture)
-                shown += 1
+                given += 1
             index += 1
             if isinstance(source, SentVideo):
                 source.limits.check_frames(index)
-    if not shown:
-        raise CorruptFileError(f"{source} has no picture that can be decoded; {_CONVERT}")
+    if not given:
+        raise CorruptFileError(f"{shown(source)} has no picture that can be decoded; {_CONVERT}")
     if is_live(source):
-        raise SourceLostError(f"{source} has ended")
+        raise SourceLostError(f"{shown(source)} has ended")
 
 
 class _Clock:
@@ -171,7 +180,7 @@ def _opened(source: Source) -> Iterator[tuple[InputContainer, VideoStream]]:
         raise _unreadable(source, error) from error
     with container:
         if not container.streams.video:
-            raise CorruptFileError(f"{source} has no pictures, only other streams")
+            raise CorruptFileError(f"{shown(source)} has no pictures, only other streams")
         stream = container.streams.video[0]
         _require_decodable(source, stream)
         stream.thread_type = "SLICE"
@@ -207,12 +216,12 @@ def _require_decodable(source: Source, stream: VideoStream) -> None:
     sent = isinstance(source, SentVideo)
     if codec is None or codec.name not in (CODECS if sent else _DECODERS):
         name = "an unknown one" if codec is None else codec.name
-        raise UnsupportedFormatError(f"{source} is of the codec {name}; {_CONVERT}")
+        raise UnsupportedFormatError(f"{shown(source)} is of the codec {name}; {_CONVERT}")
     if isinstance(source, SentVideo):
         source.limits.check_pixels(codec.height, codec.width)
         source.limits.check_frames(stream.frames)
     elif codec.width * codec.height > _LARGEST:
-        raise UnsupportedFormatError(f"{source} has pictures larger than 8192 × 8192")
+        raise UnsupportedFormatError(f"{shown(source)} has pictures larger than 8192 × 8192")
 
 
 def _options(source: str) -> tuple[str | None, dict[str, str]]:
@@ -225,8 +234,13 @@ def _options(source: str) -> tuple[str | None, dict[str, str]]:
 
 def _unreadable(source: Source, error: Exception) -> Exception:
     if is_live(source):
-        return SourceLostError(f"{source} does not answer: {error}")
+        return SourceLostError(f"{shown(source)} does not answer: {_reason(error)}")
     return CorruptFileError(f"{source} is no video that can be read; {_CONVERT}")
+
+
+def _reason(error: Exception) -> str:
+    """Why, without FFmpeg's number and without the address."""
+    return str(getattr(error, "strerror", None) or type(error).__name__)
 
 
 def _decoded(
@@ -240,7 +254,7 @@ def _decoded(
             return
         except (av.FFmpegError, OSError) as error:
             if is_live(source):
-                raise SourceLostError(f"{source} was lost: {error}") from error
+                raise SourceLostError(f"{shown(source)} was lost: {_reason(error)}") from error
             return  # cut off: what came before is whole
         try:
             for frame in packet.decode():

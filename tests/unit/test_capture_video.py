@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from av.video.stream import VideoStream
 
-from capture.source.video import Frame, SentVideo, describe, frames
+from capture.source.video import Frame, SentVideo, describe, frames, shown
 from gait.decode.limits import Limits
 from gait.errors import (
     CorruptFileError,
@@ -122,6 +122,14 @@ def test_a_folder_of_pictures_is_a_recording(tmp_path: Path) -> None:
 def test_a_stream_that_does_not_answer_is_named() -> None:
     with pytest.raises(SourceLostError, match="does not answer"):
         describe("http://127.0.0.1:9/video")
+
+
+def test_a_password_in_an_address_is_not_told() -> None:
+    assert shown("rtsp://user:secret@camera:554/one") == "rtsp://camera:554/one"
+    assert shown("/videos/street.mp4") == "/videos/street.mp4"
+    with pytest.raises(SourceLostError) as lost:
+        describe("http://user:secret@127.0.0.1:9/video?token=secret")
+    assert "secret" not in str(lost.value)
 
 
 def test_a_frame_keeps_what_it_was_given() -> None:
