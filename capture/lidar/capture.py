@@ -15,7 +15,6 @@ from capture.lidar.tracker import LidarTracks
 from capture.output.sink import Sink
 from capture.source.scan import USUAL_RATE, Scan, ScanSource
 from capture.track.pieces import LONGEST
-from capture.track.settling import settle
 from capture.track.sighting import Sighting
 from gait.frozen import Frozen
 from gait.sampling import evenly
@@ -129,7 +128,7 @@ class LidarCapture:
 
     def _settle(self, step: int, *, final: bool = False) -> None:
         tracks, longest = self._state.tracks, self.settings.longest
-        settle(tracks, step, self.recorder, self._write, longest, final=final)
+        tracks.settle(step, self.recorder, self._write, longest, final=final)
 
     def _write(self, track: int, piece: Sequence[Sighting]) -> None:
         if len(piece) > 1 and _way(piece) >= self.settings.walked:

@@ -18,7 +18,6 @@ from capture.camera.tracker import CameraTracks
 from capture.output.recorder import Recorder, finished_tracks
 from capture.source.video import describe
 from capture.track.pieces import LONGEST
-from capture.track.settling import settle
 from capture.track.sighting import Sighting
 from gait.decode.clip import decode_clip
 from gait.errors import CaptureStateError
@@ -250,7 +249,7 @@ def test_memory_stays_flat_for_somebody_who_never_leaves() -> None:
     body = Body(mask, (35.0, 70.0, 150.0), box, 1.0, 1.0, False, colours)
     for frame in range(2000):
         tracks.step(frame, frame / 10, [Seen(box, box, body, 0.9, True)], lambda _: [], (200, 200))
-        settle(tracks, frame, Nobody(), write, LONGEST)
+        tracks.settle(frame, Nobody(), write, LONGEST)
     (track,) = tracks.live
     assert len(track.pieces.waiting) <= 17
     assert len(track.pieces.open) <= LONGEST
