@@ -27,13 +27,13 @@ pytestmark = pytest.mark.serving
 TWO = (Figure(6.0, -3.0, 0.12), Figure(9.0, 3.0, -0.12))
 
 
-def recording(figures: tuple[Figure, ...], scans: int = 50) -> bytes:
+def recording(figures: tuple[Figure, ...], scans: int = 50, points: int | None = None) -> bytes:
     """A zip of clouds of a scene."""
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:
         for scan in range(scans):
             one = io.BytesIO()
-            np.save(one, cloud(figures, scan))
+            np.save(one, cloud(figures, scan)[:points])
             archive.writestr(f"{scan}.npy", one.getvalue())
     return packed.getvalue()
 
@@ -91,6 +91,8 @@ def test_nobody_is_no_error(client: TestClient) -> None:
     [
         (b"junk", 415, "decode.format"),
         (b"PK\x03\x04junk", 422, "decode.corrupt"),
+        (recording((), scans=0), 415, "decode.format"),
+        (recording((), scans=5, points=0), 422, "decode.corrupt"),
         (b"\x1a\x45\xdf\xa3webm" + b"\0" * 200, 422, "decode.corrupt"),
     ],
 )

@@ -52,7 +52,10 @@ def capture(scene: Scene, out: Path, **settings: Any) -> dict[str, Any]:
     """Captures a scene."""
     chosen = LidarSettings(**({"keep": 10} | settings))
     recorder = Recorder(out, Modality.RANGE_VIEW, {"scene": scene.name}, chosen.keep)
-    LidarCapture(scene, chosen, recorder).run()
+    try:
+        LidarCapture(scene, chosen, recorder).run()
+    finally:
+        recorder.close()
     return recorder.finish()
 
 
@@ -102,6 +105,14 @@ def test_who_is_hidden_is_cut_and_who_hides_goes_on(two: Scene, tmp_path: Path) 
 def test_what_does_not_walk_is_nobody(tmp_path: Path) -> None:
     standing = Scene((Figure(6.0, -1.0, 0.0), Figure(8.0, 1.0, 0.005)), SCANS)
     assert capture(standing, tmp_path / "out")["clips"] == []
+
+
+@pytest.mark.parametrize("fixed", [None, True, False])
+def test_a_recording_without_points_is_said(tmp_path: Path, fixed: bool | None) -> None:
+    scene = Scene((), 8)
+    scene._clouds = [np.zeros((0, 3), np.float32)] * 8
+    with pytest.raises(CorruptFileError, match="no point that was measured"):
+        capture(scene, tmp_path / "out", fixed=fixed)
 
 
 def test_the_ground_is_found_under_a_slope() -> None:
@@ -239,6 +250,15 @@ def test_a_bag_without_clouds_and_one_without_messages(tmp_path: Path) -> None:
     write_bag2(tmp_path / "bag", [], StoragePlugin.MCAP)
     with pytest.raises(LayoutError, match="no topic of point clouds"):
         read(tmp_path / "bag")
+
+
+def test_a_bag_whose_clouds_are_empty_is_read(tmp_path: Path) -> None:
+    kind = "sensor_msgs/msg/PointCloud2"
+    with Writer2(tmp_path / "bag", version=8, storage_plugin=StoragePlugin.MCAP) as writer:
+        connection = writer.add_connection("/points", kind, typestore=STORE)
+        empty = STORE.serialize_cdr(message(np.zeros((0, 3), np.float32), STORE), kind)
+        writer.write(connection, 1, empty)
+    assert [len(each.points) for each in read(tmp_path / "bag")] == [0]
 
 
 def test_ros1_bags_also_when_cut_off(tmp_path: Path) -> None:

@@ -132,6 +132,28 @@ def test_a_password_in_an_address_is_not_told() -> None:
     assert "secret" not in str(lost.value)
 
 
+@pytest.mark.parametrize(("codec", "trusted"), [("wmv2", True), ("zmbv", False)])
+def test_unusual_codecs_are_read_of_own_files_or_named(
+    tmp_path: Path, codec: str, trusted: bool
+) -> None:
+    path = tmp_path / "odd.avi"
+    with av.open(str(path), "w") as out:
+        stream = out.add_stream(codec, rate=10)
+        assert isinstance(stream, VideoStream)
+        stream.width, stream.height = WIDTH, HEIGHT
+        stream.pix_fmt = "yuv420p" if trusted else "bgr0"
+        for row in range(3):
+            out.mux(stream.encode(av.VideoFrame.from_ndarray(picture(WALKER, row), format="bgr24")))
+        out.mux(stream.encode())
+    with pytest.raises((CorruptFileError, UnsupportedFormatError)):
+        describe(SentVideo(path.read_bytes(), Limits()))
+    if trusted:
+        assert len(list(frames(str(path)))) == 3
+    else:
+        with pytest.raises(UnsupportedFormatError, match=f"codec {codec}; convert it"):
+            describe(str(path))
+
+
 def test_a_frame_keeps_what_it_was_given() -> None:
     shown = picture(WALKER, 0)
     assert Frame(3, 0.3, shown).picture is shown
