@@ -9,7 +9,8 @@ from capture.camera.people import Detector, Masker, networks
 from capture.lidar.capture import LidarCapture, LidarSettings
 from capture.output.clip_file import FACING, pack
 from capture.source.cloud_archive import CloudArchive
-from capture.source.video import SentVideo, describe
+from capture.source.opening import SentVideo
+from capture.source.video import describe
 from capture.track.sighting import Sighting
 from gait.decode.archive import MAGIC
 from gait.decode.clip import Decoded, decode_clip

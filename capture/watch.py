@@ -20,7 +20,8 @@ from capture.lidar.recording import LidarFormat, open_lidar
 from capture.live.tracks import Ask, LiveTracks
 from capture.live.verdict import Window
 from capture.live.webhook import Webhook
-from capture.source.video import describe, is_live, shown
+from capture.source.opening import is_live, shown
+from capture.source.video import describe
 from gait.cli import run
 from gait.errors import ConfigError, SourceLostError
 from gait.modality import Modality

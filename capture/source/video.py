@@ -2,10 +2,8 @@
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import av
 import cv2
@@ -15,38 +13,13 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
+from capture.source.opening import CONVERT, SentVideo, Source, is_live, opened, reason_of, shown
 from gait.decode.archive import natural_key
-from gait.decode.kind import video_container
-from gait.decode.limits import Limits
-from gait.decode.video import CODECS, open_video, without_combs
-from gait.errors import CorruptFileError, LayoutError, SourceLostError, UnsupportedFormatError
+from gait.decode.video import without_combs
+from gait.errors import CorruptFileError, LayoutError, SourceLostError
 
 PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
-_DECODERS = (*CODECS, "msmpeg4", "wmv1", "wmv2", "wmv3", "vc1", "h263", "flv", "theora", "dvvideo")
 _USUAL_RATE = 25.0
-_LARGEST = 8192 * 8192
-_SECONDS_TO_CONNECT = 10
-_CONVERT = "convert it: ffmpeg -i FILE -c:v libx264 recording.mp4"
-
-
-@dataclass(frozen=True, eq=False)
-class SentVideo:
-    """A video file in memory that somebody sent, so that nothing in it is trusted.
-
-    Args:
-        data: the file.
-        limits: caps on its frames.
-    """
-
-    data: bytes
-    limits: Limits
-
-    def __str__(self) -> str:
-        return "the video"
-
-
-Source = str | SentVideo
-"""A path, an address, or a file in memory."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,19 +54,6 @@ class Recording:
     live: bool = False
 
 
-def is_live(source: Source) -> bool:
-    """Whether a source is a stream or a camera."""
-    return isinstance(source, str) and ("://" in source or source.startswith("/dev/"))
-
-
-def shown(source: Source) -> str:
-    """A source in words, without the name and password that an address may hold."""
-    if not isinstance(source, str) or "://" not in source:
-        return str(source)
-    parts = urlsplit(source)
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
-
-
 def describe(source: Source) -> Recording:
     """Opens a source to see what it is.
 
@@ -105,7 +65,7 @@ def describe(source: Source) -> Recording:
     """
     if isinstance(source, str) and Path(source).is_dir():
         return Recording(source, _USUAL_RATE, len(_pictures(Path(source))))
-    with _opened(source) as (container, stream):
+    with opened(source) as (container, stream):
         rate = float(stream.average_rate or stream.guessed_rate or _USUAL_RATE)
         rate = rate if 0.1 <= rate <= 1000 else _USUAL_RATE
         count = stream.frames or round(_seconds(container, stream) * rate)
@@ -139,7 +99,7 @@ def frames(source: Source, after: Frame | None = None) -> Iterator[Frame]:
                 yield Frame(index, index / _USUAL_RATE, _picture(path))
         return
     index, given, clock = 0, start, _Clock()
-    with _opened(source) as (container, stream):
+    with opened(source) as (container, stream):
         for frame in _decoded(container, stream, source):
             seconds = clock.seconds(frame, stream)
             if index >= start and (picture := _upright(frame)) is not None:
@@ -149,7 +109,7 @@ def frames(source: Source, after: Frame | None = None) -> Iterator[Frame]:
             if isinstance(source, SentVideo):
                 source.limits.check_frames(index)
     if not given:
-        raise CorruptFileError(f"{shown(source)} has no picture that can be decoded; {_CONVERT}")
+        raise CorruptFileError(f"{shown(source)} has no picture that can be decoded; {CONVERT}")
     if is_live(source):
         raise SourceLostError(f"{shown(source)} has ended")
 
@@ -172,77 +132,6 @@ class _Clock:
         return self._last
 
 
-@contextmanager
-def _opened(source: Source) -> Iterator[tuple[InputContainer, VideoStream]]:
-    try:
-        container = _sent(source) if isinstance(source, SentVideo) else _file_or_stream(source)
-    except (av.FFmpegError, OSError, ValueError, OverflowError) as error:
-        raise _unreadable(source, error) from error
-    with container:
-        if not container.streams.video:
-            raise CorruptFileError(f"{shown(source)} has no pictures, only other streams")
-        stream = container.streams.video[0]
-        _require_decodable(source, stream)
-        stream.thread_type = "SLICE"
-        stream.codec_context.thread_count = 1
-        yield container, stream
-
-
-def _file_or_stream(source: str) -> InputContainer:
-    if not is_live(source):
-        if not Path(source).is_file():
-            raise LayoutError(f"there is no file or folder {source}")
-        if not Path(source).stat().st_size:
-            raise CorruptFileError(f"{source} is empty")
-    form, options = _options(source)
-    return av.open(
-        source, "r", format=form, options=options, timeout=_SECONDS_TO_CONNECT,
-        metadata_errors="replace",
-    )  # fmt: skip
-
-
-def _sent(video: SentVideo) -> InputContainer:
-    kind = video_container(video.data)
-    if kind is None:
-        raise UnsupportedFormatError(
-            "got no recording, need a video (mp4, mov, mkv, webm, avi) or a zip of point clouds of "
-            f"whole scenes; {_CONVERT}"
-        )
-    return open_video(video.data, kind, video.limits)
-
-
-def _require_decodable(source: Source, stream: VideoStream) -> None:
-    codec = stream.codec_context
-    sent = isinstance(source, SentVideo)
-    if codec is None or codec.name not in (CODECS if sent else _DECODERS):
-        name = "an unknown one" if codec is None else codec.name
-        raise UnsupportedFormatError(f"{shown(source)} is of the codec {name}; {_CONVERT}")
-    if isinstance(source, SentVideo):
-        source.limits.check_pixels(codec.height, codec.width)
-        source.limits.check_frames(stream.frames)
-    elif codec.width * codec.height > _LARGEST:
-        raise UnsupportedFormatError(f"{shown(source)} has pictures larger than 8192 × 8192")
-
-
-def _options(source: str) -> tuple[str | None, dict[str, str]]:
-    if source.startswith("/dev/video"):
-        return "v4l2", {}
-    if source.startswith("rtsp://"):
-        return None, {"rtsp_transport": "tcp", "stimeout": str(_SECONDS_TO_CONNECT * 1_000_000)}
-    return None, {}
-
-
-def _unreadable(source: Source, error: Exception) -> Exception:
-    if is_live(source):
-        return SourceLostError(f"{shown(source)} does not answer: {_reason(error)}")
-    return CorruptFileError(f"{source} is no video that can be read; {_CONVERT}")
-
-
-def _reason(error: Exception) -> str:
-    """Why, without FFmpeg's number and without the address."""
-    return str(getattr(error, "strerror", None) or type(error).__name__)
-
-
 def _decoded(
     container: InputContainer, stream: VideoStream, source: Source
 ) -> Iterator[VideoFrame]:
@@ -254,7 +143,7 @@ def _decoded(
             return
         except (av.FFmpegError, OSError) as error:
             if is_live(source):
-                raise SourceLostError(f"{shown(source)} was lost: {_reason(error)}") from error
+                raise SourceLostError(f"{shown(source)} was lost: {reason_of(error)}") from error
             return  # cut off: what came before is whole
         try:
             for frame in packet.decode():

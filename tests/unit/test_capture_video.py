@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 from av.video.stream import VideoStream
 
-from capture.source.video import Frame, SentVideo, describe, frames, shown
+from capture.source.opening import SentVideo, shown
+from capture.source.video import Frame, describe, frames
 from gait.decode.limits import Limits
 from gait.errors import (
     CorruptFileError,
