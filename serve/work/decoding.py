@@ -114,9 +114,12 @@ class DecodingPool:
         allowed: what reading may cost.
         metrics: told of what happens.
         read: `module:function` that reads, in the workers; it takes bytes and keyword arguments.
+        what: is read, in the metrics.
     """
 
-    def __init__(self, allowed: Allowed, metrics: Metrics, read: str = READ) -> None:
+    def __init__(
+        self, allowed: Allowed, metrics: Metrics, read: str = READ, what: str = "clips"
+    ) -> None:
         self._allowed, self._metrics = allowed, metrics
         self._lock, self._spending = RLock(), Spending()
         self._workers = Workers(read, allowed.memory)
@@ -125,9 +128,9 @@ class DecodingPool:
         self._moved = time.monotonic()
         self._thread: Thread | None = None
         self._closing = False
-        metrics.decode_waiting.set_function(lambda: len(self._waiting))
-        metrics.decode_busy.labels("slow").set_function(lambda: self._busy(slow=True))
-        metrics.decode_busy.labels("prompt").set_function(lambda: self._busy(slow=False))
+        metrics.decode_waiting.labels(what).set_function(lambda: len(self._waiting))
+        metrics.decode_busy.labels(what, "slow").set_function(lambda: self._busy(slow=True))
+        metrics.decode_busy.labels(what, "prompt").set_function(lambda: self._busy(slow=False))
 
     def start(self) -> None:
         """Starts the processes, if they are not there; does not wait for them."""

@@ -121,7 +121,7 @@ class Service:
             runs=runs_of(settings, encoder),
         )
         self.decoding = DecodingPool(settings.decoding, self.metrics)
-        self.finding = DecodingPool(settings.finding, self.metrics, FIND)
+        self.finding = DecodingPool(settings.finding, self.metrics, FIND, "recordings")
         self._limiter: anyio.CapacityLimiter | None = None
 
     @classmethod

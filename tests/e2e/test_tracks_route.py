@@ -75,6 +75,9 @@ def test_everybody_in_a_recording_gets_a_decision_and_one_record_tells_of_them(
         for each in client.get("/v1/audit").json()["records"]
         if each["request"] == body["request_id"]
     ]
+    metrics = client.get("/metrics").text
+    for what in ("clips", "recordings"):  # each has its own, which the alerts tell apart
+        assert f'gait_decode_waiting{{what="{what}"}} 0.0' in metrics
     assert record["action"] == "identify"
     assert record["outcome"] == "done"
     assert record["detail"] == f"recording of {len(body['people'])} people"

@@ -129,7 +129,8 @@ def test_a_crash_is_the_files_and_a_kill_is_not(pool: Pool) -> None:
     with pytest.raises(CorruptFileError, match="SIGSEGV"):
         pool.read(b"crash").result(PATIENCE)
     reading = pool.read(b"stubborn 60")
-    _await(lambda: pool.told.registry.get_sample_value("gait_decode_busy", {"lane": "slow"}))
+    labels = {"what": "clips", "lane": "slow"}
+    _await(lambda: pool.told.registry.get_sample_value("gait_decode_busy", labels))
     other = pool.read(b"sleep 0.3", "other")
     for process in pool.processes:
         os.kill(process, signal.SIGKILL)
