@@ -2,10 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
+from capture.camera.capture import CameraCapture, CameraSettings
+from capture.camera.people import Detector, Masker, networks
 from capture.lidar.capture import LidarCapture, LidarSettings
 from capture.output.clip_file import FACING, pack
 from capture.source.cloud_archive import CloudArchive
+from capture.source.opening import SentVideo
+from capture.source.video import describe
 from capture.track.sighting import Sighting
 from gait.decode.archive import MAGIC
 from gait.decode.clip import Decoded, decode_clip
@@ -22,8 +27,8 @@ class Person:
         track: of the tracker; people of two tracks may be the same one.
         begins, ends: seconds since the recording began.
         frames: of the clip.
-        decoded: the clip; None if what the frames show cannot be one.
-        problem: why not.
+        decoded: the clip; None if what the frames show cannot be one, or if it was not wanted.
+        problem: why it cannot be one.
     """
 
     track: int
@@ -34,8 +39,10 @@ class Person:
     problem: ClipError | None = None
 
 
-def find_people(data: bytes, *, limits: Limits, keep: int = 20) -> list[Person]:
-    """The people in a zip of the clouds of whole scenes, in the order they leave.
+def find_people(
+    data: bytes, *, limits: Limits, keep: int = 20, tall: int = 60, most: int | None = None
+) -> list[Person]:
+    """The people in a video, or in a zip of the clouds of whole scenes, in the order they leave.
 
     Nothing touches the disk.
 
@@ -43,18 +50,17 @@ def find_people(data: bytes, *, limits: Limits, keep: int = 20) -> list[Person]:
         data: the recording.
         limits: caps on its sizes; `max_frames` counts its frames.
         keep: frames that a clip must have.
+        tall: pixels; people in a video who are lower are left out.
+        most: people whose clips are wanted, the first ones; None for all.
 
     Raises:
         DecodeError: it cannot be read, or is larger than allowed.
+        WeightsError, MissingExtraError: this machine cannot look at videos.
     """
     limits.check_bytes(len(data))
     if data.startswith(MAGIC):
-        return _in_clouds(data, limits, keep)
-    # Differs from `capture.run`: the networks for pictures hung in a forked process.
-    raise UnsupportedFormatError(
-        "got no zip of point clouds of whole scenes; of a video, find the people by "
-        "python -m capture.run and send their clips"
-    )
+        return _in_clouds(data, limits, keep, most)
+    return _in_pictures(data, limits, keep, tall, most)
 
 
 class _People:
@@ -62,9 +68,9 @@ class _People:
 
     state: str | None = None
 
-    def __init__(self, modality: Modality, limits: Limits, keep: int) -> None:
+    def __init__(self, modality: Modality, limits: Limits, keep: int, most: int | None) -> None:
         self.found = list[Person]()
-        self._modality, self._limits, self._keep = modality, limits, keep
+        self._modality, self._limits, self._keep, self._most = modality, limits, keep, most
 
     def boxes(self, settled: list[tuple[int, Sighting]]) -> None:
         """Boxes are not kept."""
@@ -81,21 +87,40 @@ class _People:
         heights = sorted(each.box[3] - each.box[1] for each in whole)
         if len(whole) < self._keep or heights[len(heights) // 2] < least_size:
             return
-        decoded, problem = None, None
-        try:
-            clip = pack(whole, self._modality)
-            decoded = decode_clip(clip, modality=self._modality, source=FACING, limits=self._limits)
-        except ClipError as error:
-            problem = error
+        wanted = self._most is None or len(self.found) < self._most
+        decoded, problem = self._decoded(whole) if wanted else (None, None)
         times = whole[0].seconds, whole[-1].seconds
         self.found.append(Person(track, *times, len(whole), decoded, problem))
 
+    def _decoded(self, whole: Sequence[Sighting]) -> tuple[Decoded | None, ClipError | None]:
+        clip, modality = pack(whole, self._modality), self._modality
+        try:
+            return decode_clip(clip, modality=modality, source=FACING, limits=self._limits), None
+        except ClipError as error:
+            return None, error
 
-def _in_clouds(data: bytes, limits: Limits, keep: int) -> list[Person]:
-    people = _People(Modality.RANGE_VIEW, limits, keep)
+
+def _in_clouds(data: bytes, limits: Limits, keep: int, most: int | None) -> list[Person]:
+    people = _People(Modality.RANGE_VIEW, limits, keep, most)
     try:
         source = CloudArchive(data, limits)
     except LayoutError as error:
         raise UnsupportedFormatError(str(error)) from error
     LidarCapture(source, LidarSettings(keep=keep), people).run()
     return people.found
+
+
+def _in_pictures(
+    data: bytes, limits: Limits, keep: int, tall: int, most: int | None
+) -> list[Person]:
+    people = _People(Modality.SILHOUETTE, limits, keep, most)
+    recording = describe(SentVideo(data, limits))
+    settings = CameraSettings(keep=keep, tall=tall, threads=1)
+    CameraCapture(recording, settings, *_networks(), people).run()
+    return people.found
+
+
+@cache
+def _networks() -> tuple[Detector, Masker]:
+    """The networks of this process, loaded once."""
+    return networks()

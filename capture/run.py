@@ -32,7 +32,7 @@ class Arguments:
 
     source: Annotated[str, tyro.conf.Positional]
     """A video file of any container or a folder of pictures; or of a LiDAR a folder of clouds, one
-    of KITTI or nuScenes, a ROS bag, an .mcap, or a .pcap of a Velodyne."""
+    of KITTI or nuScenes, a ROS bag, an .mcap, or a .pcap of a Velodyne or an Ouster."""
     out: Path
     """Folder of the results: <clip>/walk.npz, tracks.json, boxes.csv, people.html, boxes.mp4."""
     weights: Path | None = None
@@ -61,6 +61,8 @@ class Arguments:
     """Numbers of each point of .bin files; 4 by default, 5 in nuScenes' files."""
     model: str | None = None
     """Velodyne of a .pcap, such as VLP16; found in the packets by default."""
+    metadata: Path | None = None
+    """JSON file of an Ouster; by default the one that has the name of its .pcap."""
     json: bool = False
     """Print the outcome as JSON."""
 
@@ -74,7 +76,12 @@ def main() -> None:
 
 
 def _captured(arguments: Arguments) -> dict[str, Any]:
-    said = LidarFormat(topic=arguments.topic, columns=arguments.columns, model=arguments.model)
+    said = LidarFormat(
+        topic=arguments.topic,
+        columns=arguments.columns,
+        model=arguments.model,
+        metadata=arguments.metadata,
+    )
     lidar = open_lidar(Path(arguments.source), said)
     return _pictures(arguments) if lidar is None else _clouds(arguments, lidar)
 

@@ -10,7 +10,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
-from urllib.parse import urlsplit
 
 import tyro
 
@@ -21,7 +20,8 @@ from capture.lidar.recording import LidarFormat, open_lidar
 from capture.live.tracks import Ask, LiveTracks
 from capture.live.verdict import Window
 from capture.live.webhook import Webhook
-from capture.source.video import describe, is_live
+from capture.source.opening import is_live, shown
+from capture.source.video import describe
 from gait.cli import run
 from gait.errors import ConfigError, SourceLostError
 from gait.modality import Modality
@@ -96,37 +96,14 @@ def watch(
     Raises:
         SourceLostError: a stream could not be opened again in `arguments.attempts` attempts.
     """
-    failed, wait = 0, _FIRST_WAIT
-    while True:
-        begun = time.monotonic()
-        try:
-            _once(arguments, ask, say, complain)
-            return
-        except SourceLostError as error:
-            if time.monotonic() - begun > _LONGEST_WAIT:
-                failed, wait = 0, _FIRST_WAIT
-            failed += 1
-            if arguments.attempts is not None and failed > arguments.attempts:
-                raise
-            complain(f"{error}; trying again in {wait:.0f} s")
-            time.sleep(wait)
-            wait = min(2 * wait, _LONGEST_WAIT)
-
-
-def _once(
-    arguments: Arguments,
-    ask: Ask,
-    say: Callable[[dict[str, Any]], None],
-    complain: Callable[[str], None],
-) -> None:
     lidar = None
     if not is_live(arguments.source):
         lidar = open_lidar(Path(arguments.source), LidarFormat())
-    modality = Modality.SILHOUETTE if lidar is None else Modality.RANGE_VIEW
+    name = shown(arguments.source) if is_live(arguments.source) else Path(arguments.source).name
     keep = max(2, arguments.window // 2)
     tracks = LiveTracks(
-        _shown(arguments.source),
-        modality,
+        name,
+        Modality.SILHOUETTE if lidar is None else Modality.RANGE_VIEW,
         ask,
         say,
         complain,
@@ -135,26 +112,40 @@ def _once(
         cooldown=arguments.cooldown,
     )
     try:
-        if lidar is not None:
+        if lidar is None:
+            _follow(arguments, keep, tracks, complain)
+        else:
             wanted = LidarSettings(keep=keep, longest=arguments.window, walked=0.3)
             LidarCapture(lidar, wanted, tracks).run()
-            return
-        settings = CameraSettings(
-            tall=arguments.tall, keep=keep, longest=arguments.window, threads=arguments.threads
-        )
-        detector, masker = networks(arguments.weights, arguments.detector, arguments.masks)
-        recording = describe(arguments.source)
-        CameraCapture(recording, settings, detector, masker, tracks).run()
     finally:
         tracks.close()
 
 
-def _shown(source: str) -> str:
-    """The source without a password that may be in it."""
-    if "://" not in source:
-        return Path(source).name
-    parts = urlsplit(source)
-    return f"{parts.scheme}://{parts.hostname or ''}{parts.path}"
+def _follow(
+    arguments: Arguments, keep: int, tracks: LiveTracks, complain: Callable[[str], None]
+) -> None:
+    """Follows a camera; opens it again whenever it is lost."""
+    settings = CameraSettings(
+        tall=arguments.tall, keep=keep, longest=arguments.window, threads=arguments.threads
+    )
+    detector, masker = networks(arguments.weights, arguments.detector, arguments.masks)
+    failed, wait = 0, _FIRST_WAIT
+    while True:
+        begun = time.monotonic()
+        try:
+            recording = describe(arguments.source)
+            CameraCapture(recording, settings, detector, masker, tracks).run()
+            return
+        except SourceLostError as error:
+            if time.monotonic() - begun > _LONGEST_WAIT:
+                failed, wait = 0, _FIRST_WAIT
+            failed += 1
+            if arguments.attempts is not None and failed > arguments.attempts:
+                raise
+            complain(f"{error}; trying again in {wait:.0f} s")
+            tracks.begin_anew()
+            time.sleep(wait)
+            wait = min(2 * wait, _LONGEST_WAIT)
 
 
 def _asker(arguments: Arguments) -> Ask:

@@ -4,6 +4,7 @@ python -m serve.settings          # prints them as the table in docs/service.md
 """
 
 import inspect
+import math
 import re
 from pathlib import Path
 from typing import Any, Self
@@ -63,7 +64,7 @@ class Settings(BaseSettings):
         decode_slow: clips that take longer than 0.1 s to read, at the same time; they get a low
             priority and hold up no others.
         recording_seconds: seconds of processor time that finding the people in one recording may
-            take (413).
+            take (413): some 0.3 for each frame of a video that is looked at.
         recordings: recordings in which people are looked for at the same time.
         runs: runs of the network at the same time; None for one on a GPU and for as many as there
             are threads, at most 4, on a CPU.
@@ -226,6 +227,9 @@ class Settings(BaseSettings):
             memory=self.decoding.memory + 512 * _MIB,  # the networks and what they work in
             waiting=self.max_waiting,
             patience=self.deadline_seconds,
+            niceness=10,  # at 19 a busy machine would leave it nothing for minutes
+            turn=math.inf,  # minutes of work are not begun anew because somebody else comes
+            called="recording_seconds",
         )
 
     @property

@@ -26,7 +26,6 @@ from capture.source.live import newest
 from capture.source.video import Frame, Recording, frames
 from capture.track.boxes import Box, iou
 from capture.track.pieces import LONGEST
-from capture.track.settling import settle
 from gait.errors import SourceLostError
 from gait.frozen import Frozen
 
@@ -203,8 +202,7 @@ class CameraCapture:
                 last.photo = photo_of(picture, last.box)
 
     def _settle(self, step: int, *, final: bool = False) -> None:
-        settle(
-            self._state.tracks,
+        self._state.tracks.settle(
             step,
             self.recorder,
             lambda track, piece: self.recorder.piece(track, piece, self.settings.tall),

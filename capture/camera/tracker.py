@@ -15,6 +15,7 @@ from capture.track.assignment import greedy
 from capture.track.boxes import Box, areas, common_areas, iou
 from capture.track.pieces import Pieces
 from capture.track.sighting import Numbers, Sighting
+from capture.track.table import Tracks
 
 Look = Callable[[list[Box]], list[Seen | None]]
 """Looks for people in boxes of the picture at hand."""
@@ -67,17 +68,10 @@ class CameraTrack:
 
 
 @dataclass
-class CameraTracks:
-    """All tracks of a recording that have not ended. Can be written to a file and read again.
+class CameraTracks(Tracks[CameraTrack]):
+    """The people that a camera sees."""
 
-    Args:
-        patience: frames after which somebody who was not seen is gone.
-    """
-
-    patience: int
     live: list[CameraTrack] = field(default_factory=list)
-    counts: dict[int, int] = field(default_factory=dict)
-    next_number: int = 0
 
     def step(
         self,
@@ -171,8 +165,7 @@ class CameraTracks:
             if each.score < SURE or (len(known) and iou(each.box[None], known).max() > 0.4):
                 continue
             track = CameraTrack(self.next_number, each.box, each.body.colours, frame)
-            self.next_number += 1
-            self.live.append(track)
+            self.begin(track)
             now[track.number] = each
 
     def _record(self, frame: int, seconds: float, now: dict[int, Seen]) -> None:

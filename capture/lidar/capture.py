@@ -15,8 +15,8 @@ from capture.lidar.tracker import LidarTracks
 from capture.output.sink import Sink
 from capture.source.scan import USUAL_RATE, Scan, ScanSource
 from capture.track.pieces import LONGEST
-from capture.track.settling import settle
 from capture.track.sighting import Sighting
+from gait.errors import CorruptFileError
 from gait.frozen import Frozen
 from gait.sampling import evenly
 
@@ -84,16 +84,23 @@ class LidarCapture:
 
         Raises:
             CaptureError, DecodeError, DataError: see `capture.source`.
+            CorruptFileError: there is no point in any scan.
         """
         if self.settings.fixed is not False:
             self._learn()
-        begun = self._state.step + 1
+        begun, points = self._state.step + 1, 0
         for scan in self.source.scans():
+            points += len(scan.points)
             if scan.index >= begun:
                 self._step(scan)
                 if scan.index % _SAVE_EVERY == _SAVE_EVERY - 1:
                     self.save()
             advance(1)
+        if not points:
+            raise CorruptFileError(
+                f"{self.source.name} holds clouds, but no point that was measured; look at whether "
+                "the sensor was running, and whether it is the right topic"
+            )
         self._settle(self._state.step + 1 + self._state.tracks.patience, final=True)
 
     @property
@@ -129,7 +136,7 @@ class LidarCapture:
 
     def _settle(self, step: int, *, final: bool = False) -> None:
         tracks, longest = self._state.tracks, self.settings.longest
-        settle(tracks, step, self.recorder, self._write, longest, final=final)
+        tracks.settle(step, self.recorder, self._write, longest, final=final)
 
     def _write(self, track: int, piece: Sequence[Sighting]) -> None:
         if len(piece) > 1 and _way(piece) >= self.settings.walked:

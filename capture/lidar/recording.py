@@ -4,6 +4,7 @@ from pathlib import Path
 
 from capture.source import cloud_folder, ros_bag, velodyne
 from capture.source.cloud_folder import CloudFolder, is_cloud_folder
+from capture.source.ouster import OusterPcap
 from capture.source.ros_bag import RosBag, is_bag
 from capture.source.scan import ScanSource
 from capture.source.velodyne import VelodynePcap
@@ -20,11 +21,13 @@ class LidarFormat(Frozen):
         topic: of a bag that has clouds in several.
         columns: numbers of each point of `.bin` files.
         model: of a Velodyne, such as `VLP16`.
+        metadata: JSON file of an Ouster; may be left out if it has the name of its pcap.
     """
 
     topic: str | None = None
     columns: int | None = None
     model: str | None = None
+    metadata: Path | None = None
 
 
 def open_lidar(path: Path, said: LidarFormat) -> ScanSource | None:
@@ -39,7 +42,14 @@ def open_lidar(path: Path, said: LidarFormat) -> ScanSource | None:
         return CloudFolder(path, said.columns) if is_cloud_folder(path) else None
     if path.suffix in ros_bag.ENDINGS:
         return RosBag(path, said.topic)
+    if path.suffix == ".osf":
+        raise UnsupportedFormatError(
+            f"{path} is an Ouster's .osf, need its .pcap and .json: ouster-cli source {path.name} "
+            f"save {path.stem}.pcap"
+        )
     if path.suffix in velodyne.ENDINGS:
+        if said.metadata is not None or path.with_suffix(".json").is_file():
+            return OusterPcap(path, said.metadata)
         return VelodynePcap(path, said.model)
     if path.suffix in _SINGLE:
         raise UnsupportedFormatError(f"{path} is a single cloud, need a folder of them")

@@ -9,6 +9,7 @@ from capture.lidar.people import Figure
 from capture.track.assignment import greedy
 from capture.track.pieces import ESTABLISHED, Pieces
 from capture.track.sighting import Numbers, Sighting
+from capture.track.table import Tracks
 
 _REACH, _GROWS = 0.5, 0.15
 """Metres that a person may be from where they are expected, and more for each scan missed."""
@@ -45,17 +46,10 @@ class LidarTrack:
 
 
 @dataclass
-class LidarTracks:
-    """All tracks of a recording that have not ended. Can be written to a file and read again.
+class LidarTracks(Tracks[LidarTrack]):
+    """The people that a LiDAR sees."""
 
-    Args:
-        patience: scans after which somebody who was not seen is gone.
-    """
-
-    patience: int
     live: list[LidarTrack] = field(default_factory=list)
-    counts: dict[int, int] = field(default_factory=dict)
-    next_number: int = 0
 
     def step(self, frame: int, seconds: float, figures: list[Figure]) -> None:
         """Goes on to the next scan.
@@ -73,8 +67,7 @@ class LidarTracks:
             now[self.live[row].number] = people[column]
         for column in {*range(len(people))} - {column for _, column in pairs}:
             track = LidarTrack(self.next_number, people[column].middle, frame, seconds)
-            self.next_number += 1
-            self.live.append(track)
+            self.begin(track)
             now[track.number] = people[column]
         self._record(frame, seconds, now)
 

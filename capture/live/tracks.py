@@ -72,6 +72,7 @@ class LiveTracks:
         self._windows, self._keep, self._cooldown = windows, keep, cooldown
         self._told = dict[str, float]()
         self._tracks = dict[int, _Track]()
+        self._before = self._numbers = 0
         self._lock = threading.Lock()
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="asking")
         self._waiting = 0
@@ -84,9 +85,11 @@ class LiveTracks:
 
     def piece(self, track: int, sightings: Sequence[Sighting], least_size: float = 0.0) -> None:
         """Asks about a window, if it shows enough of the person."""
+        track += self._before
         whole = [each for each in sightings if each.whole]
         tall = np.median([each.box[3] - each.box[1] for each in whole]) if whole else 0.0
         with self._lock:
+            self._numbers = max(self._numbers, track + 1)
             known = self._tracks.setdefault(track, _Track(first=sightings[0].seconds))
             known.last = sightings[-1].seconds
             enough = len(whole) >= self._keep and tall >= least_size
@@ -103,10 +106,14 @@ class LiveTracks:
     def ended(self, track: int) -> None:
         """Decides by what is there once nothing of the track is under way."""
         with self._lock:
-            known = self._tracks.get(track)
+            known = self._tracks.get(self._before + track)
             if known is not None:
                 known.ended = True
-                self._decide(track, known)
+                self._decide(self._before + track, known)
+
+    def begin_anew(self) -> None:
+        """The source was lost and its tracks have ended; the next ones get new numbers."""
+        self._before = self._numbers
 
     def close(self) -> None:
         """Waits for what is under way, and decides the rest."""

@@ -1,7 +1,7 @@
 """A page of pictures: each person that was found, with some of their frames."""
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from html import escape
 from typing import Any
 
@@ -26,11 +26,20 @@ figcaption{font-size:.85rem;max-width:72rem}img{display:block;background:#000}
 """
 
 
-def page_of(clips: Sequence[dict[str, Any]], strips: Sequence[bytes]) -> str:
-    """The page; it stands alone, the pictures are in it."""
-    shown = [_figure(clip, strip) for clip, strip in zip(clips, strips, strict=True)]
-    title = f"<h1>{len(clips)} clip{'' if len(clips) == 1 else 's'}</h1>"
-    return _HEAD + title + "\n".join(shown) + "</html>\n"
+def page_of(
+    clips: Sequence[dict[str, Any]], strip_of_clip: Callable[[str], bytes]
+) -> Iterator[str]:
+    """The page, part by part; it stands alone, the pictures are in it.
+
+    Args:
+        clips: what `tracks.json` says of each.
+        strip_of_clip: the pictures of a clip by its name, see `strip_of`.
+    """
+    yield _HEAD
+    yield f"<h1>{len(clips)} clip{'' if len(clips) == 1 else 's'}</h1>"
+    for clip in clips:
+        yield _figure(clip, strip_of_clip(clip["name"])) + "\n"
+    yield "</html>\n"
 
 
 def _figure(clip: dict[str, Any], strip: bytes) -> str:

@@ -12,7 +12,6 @@
 import csv
 import io
 import json
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -20,16 +19,20 @@ from typing import Any
 import numpy as np
 
 from capture.output.clip_file import pack, quality_of
+from capture.output.lines import Lines
 from capture.output.page import page_of, strip_of
 from capture.track.sighting import Sighting
 from gait.errors import CaptureStateError
 from gait.modality import Modality
 
+_LISTED = "clips.jsonl"
 COLUMNS = ("frame", "seconds", "track", "x0", "y0", "x1", "y1", "certainty")
 
 
 class Recorder:
     """Writes what a capture finds; after `save` an interrupted one can go on from there.
+
+    Nothing of what was written stays in memory.
 
     Args:
         folder: of the results, made if needed.
@@ -40,6 +43,10 @@ class Recorder:
 
     Raises:
         CaptureStateError: the folder holds the results of another capture.
+
+    Attributes:
+        clips: written so far.
+        state: where an interrupted capture goes on.
     """
 
     def __init__(
@@ -49,16 +56,13 @@ class Recorder:
         self._source, self._keep, self._every = source, keep, every
         self._work = folder / ".work"
         self._work.mkdir(parents=True, exist_ok=True)
-        self._clips = list[dict[str, Any]]()
-        self.state: str | None = self._resumed()
-        self._boxes = (folder / "boxes.csv").open("a", newline="", encoding="utf-8")
+        saved = self._saved()
+        self.state: str | None = saved.get("state")
+        self.clips: int = saved.get("clips", 0)
+        self._boxes = Lines(folder / "boxes.csv", saved.get("boxes", 0))
+        self._listed = Lines(self._work / _LISTED, saved.get("listed", 0))
         if self.state is None:
             self._boxes.write(",".join(COLUMNS) + "\n")
-
-    @property
-    def clips(self) -> int:
-        """Clips written so far."""
-        return len(self._clips)
 
     def boxes(self, settled: list[tuple[int, Sighting]]) -> None:
         """Appends people whose frames are done: track and sighting, the earliest first."""
@@ -83,40 +87,39 @@ class Recorder:
             return
         clip = pack(whole, self.modality)
         quality = quality_of(clip, self.modality)
-        name = f"{len(self._clips) + 1:04d}"
+        self.clips += 1
+        name = f"{self.clips:04d}"
         (self.folder / name).mkdir(exist_ok=True)
         _write(self.folder / name / "walk.npz", clip)
         _write(self._work / f"{name}.jpg", strip_of(whole, self.modality))
-        self._clips.append(
-            {
-                "name": name,
-                "file": f"{name}/walk.npz",
-                "track": track,
-                "modality": str(self.modality),
-                "frames": len(whole),
-                "left_out": len(sightings) - len(whole),
-                "first_frame": whole[0].frame * self._every,
-                "last_frame": whole[-1].frame * self._every,
-                "begins": round(whole[0].seconds, 3),
-                "ends": round(whole[-1].seconds, 3),
-                "seconds": [round(each.seconds, 3) for each in whole],
-                "boxes": [[round(value, 2) for value in each.box] for each in whole],
-                "quality": round(quality.score, 3),
-                "quality_reasons": [str(reason) for reason in quality.reasons],
-            }
-        )
+        facts = {
+            "name": name,
+            "file": f"{name}/walk.npz",
+            "track": track,
+            "modality": str(self.modality),
+            "frames": len(whole),
+            "left_out": len(sightings) - len(whole),
+            "first_frame": whole[0].frame * self._every,
+            "last_frame": whole[-1].frame * self._every,
+            "begins": round(whole[0].seconds, 3),
+            "ends": round(whole[-1].seconds, 3),
+            "seconds": [round(each.seconds, 3) for each in whole],
+            "boxes": [[round(value, 2) for value in each.box] for each in whole],
+            "quality": round(quality.score, 3),
+            "quality_reasons": [str(reason) for reason in quality.reasons],
+        }
+        self._listed.write(json.dumps(facts) + "\n")
 
     def ended(self, track: int) -> None:
         """Somebody has gone; there is nothing to do."""
 
     def save(self, state: str) -> None:
         """From here on an interrupted capture goes on from this state."""
-        self._boxes.flush()
-        os.fsync(self._boxes.fileno())
         saved = {
             "source": self._source,
-            "boxes": self._boxes.tell(),
-            "clips": self._clips,
+            "boxes": self._boxes.save(),
+            "listed": self._listed.save(),
+            "clips": self.clips,
             "state": state,
         }
         _write(self._work / "state.json", json.dumps(saved).encode())
@@ -127,10 +130,14 @@ class Recorder:
         Returns:
             What is in `tracks.json`.
         """
-        self._boxes.close()
-        tracks = {"source": self._source, "finished": True, "clips": self._clips}
-        strips = [(self._work / f"{each['name']}.jpg").read_bytes() for each in self._clips]
-        _write(self.folder / "people.html", page_of(self._clips, strips).encode())
+        self.close()
+        with (self._work / _LISTED).open(encoding="utf-8") as lines:
+            clips = [json.loads(line) for line in lines]
+        tracks = {"source": self._source, "finished": True, "clips": clips}
+        page = self._work / "people.html"
+        with page.open("w", encoding="utf-8") as file:
+            file.writelines(page_of(clips, lambda name: (self._work / f"{name}.jpg").read_bytes()))
+        page.replace(self.folder / page.name)
         _write(self.folder / "tracks.json", json.dumps(tracks, indent=1).encode())
         for path in self._work.iterdir():
             path.unlink()
@@ -140,8 +147,10 @@ class Recorder:
     def close(self) -> None:
         """Leaves an unfinished capture; what was saved stays."""
         self._boxes.close()
+        self._listed.close()
 
-    def _resumed(self) -> str | None:
+    def _saved(self) -> dict[str, Any]:
+        """What `save` wrote of this capture; nothing if it did not."""
         finished, saved = self.folder / "tracks.json", self._work / "state.json"
         if finished.exists():
             raise CaptureStateError(
@@ -149,10 +158,9 @@ class Recorder:
                 "other options; give another --out, or delete it"
             )
         if not saved.exists():
-            (self.folder / "boxes.csv").unlink(missing_ok=True)
-            return None
+            return {}
         try:
-            held = json.loads(saved.read_bytes())
+            held: dict[str, Any] = json.loads(saved.read_bytes())
             same = held["source"] == json.loads(json.dumps(self._source))
         except (ValueError, KeyError, TypeError) as error:
             raise CaptureStateError(f"{saved} is damaged; delete {self.folder}") from error
@@ -161,9 +169,7 @@ class Recorder:
                 f"{self.folder} holds an unfinished capture of another recording or with other "
                 "options; give another folder by --out, or delete it"
             )
-        self._clips = held["clips"]
-        os.truncate(self.folder / "boxes.csv", held["boxes"])
-        return str(held["state"])
+        return held
 
 
 def finished_tracks(folder: Path, source: dict[str, Any]) -> dict[str, Any] | None:

@@ -82,8 +82,8 @@ def pair_clips(camera: list[Seen], lidar: list[Seen], calibration: Calibration) 
     """Every clip of the camera with the LiDAR's clip that lies on it, if only one does.
 
     Raises:
-        SensorPlacementError: no clip of the LiDAR lies on any of the camera, though some are of the
-            same time.
+        SensorPlacementError: no clip of the LiDAR is of the time of one of the camera, or none of
+            those that are lies on it.
     """
     apart = np.array([[_apart(c, other, calibration) for other in lidar] for c in camera])
     apart = apart.reshape(len(camera), len(lidar))
@@ -95,13 +95,25 @@ def pair_clips(camera: list[Seen], lidar: list[Seen], calibration: Calibration) 
         second = costs[order[1]] if len(order) > 1 else np.inf
         if not second * _CLEARLY < costs[order[0]]:
             pairs.append(Pair(camera[row], lidar[order[0]], float(costs[order[0]])))
-    if np.isfinite(apart).any() and np.nanmin(apart) >= _NEAR:
+    if apart.size and not np.isfinite(apart).any():
+        raise SensorPlacementError(
+            f"no LiDAR track is of the same time as a camera track: the camera's are from "
+            f"{_times(camera, calibration.camera_later)} s, the LiDAR's from {_times(lidar)} s; "
+            "give the seconds by which the camera's recording began later as camera_later"
+        )
+    if apart.size and np.nanmin(apart) >= _NEAR:
         raise SensorPlacementError(
             "no LiDAR track lies on a camera track of the same time, the nearest "
             f"{np.nanmin(apart):.1f} heights of a person beside it; check the calibration, and "
             "whether both recordings began at the same moment (camera_later)"
         )
     return pairs
+
+
+def _times(clips: list[Seen], later: float = 0.0) -> str:
+    first = min(float(clip.seconds[0]) for clip in clips)
+    last = max(float(clip.seconds[-1]) for clip in clips)
+    return f"{first + later:.1f} to {last + later:.1f}"
 
 
 def _apart(camera: Seen, lidar: Seen, calibration: Calibration) -> float:

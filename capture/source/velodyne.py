@@ -60,6 +60,6 @@ class VelodynePcap:
                 raise CorruptFileError(f"{self.name} is no pcap of a Velodyne: {error}") from error
         if not index:
             raise CorruptFileError(
-                f"{self.name} holds no whole turn of a Velodyne; convert recordings of other "
-                "sensors to .pcd, by the maker's tools"
+                f"{self.name} holds no whole turn of a Velodyne; of an Ouster, name its metadata "
+                "by --metadata; convert recordings of other sensors to .pcd, by the maker's tools"
             )

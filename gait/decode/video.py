@@ -73,24 +73,11 @@ def decode_video(data: bytes, container: str, limits: Limits) -> Video:
         UnsupportedFormatError: a codec that is not read.
         ClipModalityError: the frames are coloured: range views do not survive video compression.
     """
-    options = {
-        "max_pixels": str(limits.max_pixels),
-        "codec_whitelist": ",".join(CODECS),
-        "max_streams": str(_STREAMS),
-        "threads": "1",
-        "err_detect": "careful",
-    }
     video = Video()
     if container == "gif":  # FFmpeg refuses a large screen without saying so
         limits.check_pixels(*struct.unpack_from("<HH", data.ljust(10, b"\0"), 6))
     try:
-        with av.open(
-            io.BytesIO(data),
-            "r",
-            format=_DEMUXERS[container],
-            options=options,
-            metadata_errors="replace",
-        ) as source:
+        with open_video(data, container, limits) as source:
             _read(source, video, limits, lossy=container not in LOSSLESS)
     except (av.FFmpegError, ValueError, OverflowError, UnicodeError) as error:
         if not video.frames:
@@ -101,6 +88,33 @@ def decode_video(data: bytes, container: str, limits: Limits) -> Video:
             f"the {container} video has no frame that can be decoded whole; {_WORDS}"
         )
     return video
+
+
+def open_video(data: bytes, container: str, limits: Limits) -> InputContainer:
+    """Opens a video file that nobody has looked at yet, without trusting what it says.
+
+    Args:
+        data: the file.
+        container: as `gait.decode.kind.video_container` found it.
+        limits: of which FFmpeg is told the largest frame.
+
+    Raises:
+        av.FFmpegError, ValueError, OverflowError: it is damaged.
+    """
+    options = {
+        "max_pixels": str(limits.max_pixels),
+        "codec_whitelist": ",".join(CODECS),
+        "max_streams": str(_STREAMS),
+        "threads": "1",
+        "err_detect": "careful",
+    }
+    return av.open(
+        io.BytesIO(data),
+        "r",
+        format=_DEMUXERS[container],
+        options=options,
+        metadata_errors="replace",
+    )
 
 
 def _read(source: InputContainer, video: Video, limits: Limits, *, lossy: bool) -> None:
@@ -190,4 +204,13 @@ def _meaning(picture: NDArray[np.uint8], *, lossy: bool) -> NDArray[np.uint8]:
     return grey
 
 
-__all__ = ["CODECS", "LOSSLESS", "LOSSY_FLOOR", "Video", "decode_video", "trimmed", "without_combs"]
+__all__ = [
+    "CODECS",
+    "LOSSLESS",
+    "LOSSY_FLOOR",
+    "Video",
+    "decode_video",
+    "open_video",
+    "trimmed",
+    "without_combs",
+]

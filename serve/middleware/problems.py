@@ -72,8 +72,8 @@ STATUS: dict[type[errors.GaitError], HTTPStatus] = {
     errors.ConfigError: HTTPStatus.INTERNAL_SERVER_ERROR,
     errors.EvaluationError: HTTPStatus.INTERNAL_SERVER_ERROR,
     errors.CaptureError: HTTPStatus.INTERNAL_SERVER_ERROR,
-    errors.WeightsError: HTTPStatus.INTERNAL_SERVER_ERROR,
-    errors.MissingExtraError: HTTPStatus.INTERNAL_SERVER_ERROR,
+    errors.WeightsError: HTTPStatus.NOT_IMPLEMENTED,
+    errors.MissingExtraError: HTTPStatus.NOT_IMPLEMENTED,
     errors.SourceLostError: HTTPStatus.INTERNAL_SERVER_ERROR,
     errors.CaptureStateError: HTTPStatus.INTERNAL_SERVER_ERROR,
     errors.SensorPlacementError: HTTPStatus.INTERNAL_SERVER_ERROR,
@@ -108,6 +108,10 @@ HTTP_CODES = {
 
 
 SAID: dict[type[errors.GaitError], str] = {
+    errors.WeightsError: "this service has no networks that find people in videos; its operator "
+    "can fetch them once with python -m capture.weights; recordings of a LiDAR need none",
+    errors.MissingExtraError: "this service cannot look at videos; its operator can install the "
+    "extra camera; recordings of a LiDAR do not need it",
     errors.StorageUnavailableError: "the database or the index of the galleries cannot be reached "
     "now; a change may or may not have been made; try again in a second",
     errors.MasterKeyError: "the master key of the gallery is not the one that this service was "

@@ -32,6 +32,7 @@ _STATED = {
     415: "The clip is of no format read here.",
     422: "A field is wrong, or the file cannot be a clip.",
     429: "Too many requests are waiting.",
+    501: "This service cannot look at videos.",
     503: "The service is stopping, or cannot reach the galleries or its audit records.",
     507: "The disk is full.",
 }

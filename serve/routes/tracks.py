@@ -17,6 +17,7 @@ from serve.routes.parameters import (
     GivenGallery,
     Purpose,
     SearchedModality,
+    problems,
 )
 from serve.schemas.fields import ClipReport, Model
 from serve.schemas.search import CandidateReport
@@ -29,7 +30,7 @@ router = APIRouter(tags=["identify"], route_class=Guarded)
 @router.post(
     "/v1/tracks",
     dependencies=[needs(Scope.IDENTIFY, Action.IDENTIFY)],
-    responses=CLIP_PROBLEMS,
+    responses=CLIP_PROBLEMS | problems(501),
 )
 async def identify_tracks(
     call: CurrentCall,
@@ -37,7 +38,10 @@ async def identify_tracks(
     purpose: Purpose,  # noqa: ARG001 - noted for the audit record as it is read
     recording: Annotated[
         UploadFile,
-        File(description="A zip of a LiDAR's clouds of the whole scene."),
+        File(
+            description="A camera's video (mp4, mov, mkv, webm, avi), or a zip of a LiDAR's clouds "
+            "of the whole scene."
+        ),
     ],
     top_k: Annotated[int, Form(ge=1, le=100, description="Candidates of each person.")] = 5,
     gallery_modality: SearchedModality = None,

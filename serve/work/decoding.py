@@ -47,9 +47,6 @@ _REUSED: Final = 500
 _TICK: Final = 0.1
 _STOPPED: Final = 1.0
 """Seconds that a worker may be stopped by a signal; then another reads its file."""
-_TURN: Final = 1.0
-"""Seconds that a client may hold more than another that waits, or a file while another of its
-client has had no turn; doubled each time the file is put off."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +68,10 @@ class Allowed:
         memory: bytes for one file.
         waiting: files that may wait.
         patience: seconds from a file's arrival until it is given up.
+        niceness: the lowest priority that a file gets, 19 at most.
+        turn: seconds that a client may hold more than another that waits, or a file while another
+            of its client has had no turn; doubled each time the file is put off.
+        called: the setting that `seconds` comes from.
     """
 
     workers: int
@@ -79,6 +80,9 @@ class Allowed:
     memory: int
     waiting: int
     patience: float
+    niceness: int = 19
+    turn: float = 1.0
+    called: str = "decode_seconds"
 
 
 @dataclass(eq=False)
@@ -110,9 +114,12 @@ class DecodingPool:
         allowed: what reading may cost.
         metrics: told of what happens.
         read: `module:function` that reads, in the workers; it takes bytes and keyword arguments.
+        what: is read, in the metrics.
     """
 
-    def __init__(self, allowed: Allowed, metrics: Metrics, read: str = READ) -> None:
+    def __init__(
+        self, allowed: Allowed, metrics: Metrics, read: str = READ, what: str = "clips"
+    ) -> None:
         self._allowed, self._metrics = allowed, metrics
         self._lock, self._spending = RLock(), Spending()
         self._workers = Workers(read, allowed.memory)
@@ -121,9 +128,9 @@ class DecodingPool:
         self._moved = time.monotonic()
         self._thread: Thread | None = None
         self._closing = False
-        metrics.decode_waiting.set_function(lambda: len(self._waiting))
-        metrics.decode_busy.labels("slow").set_function(lambda: self._busy(slow=True))
-        metrics.decode_busy.labels("prompt").set_function(lambda: self._busy(slow=False))
+        metrics.decode_waiting.labels(what).set_function(lambda: len(self._waiting))
+        metrics.decode_busy.labels(what, "slow").set_function(lambda: self._busy(slow=True))
+        metrics.decode_busy.labels(what, "prompt").set_function(lambda: self._busy(slow=False))
 
     def start(self) -> None:
         """Starts the processes, if they are not there; does not wait for them."""
@@ -273,7 +280,8 @@ class DecodingPool:
         if not worker.slow and worker.took() > PROMPT:
             self._slow_down(worker, task)
         if worker.slow and worker in self._reading and worker.used() > PROMPT / 2:
-            self._workers.lower(worker, 19 if worker.used() > 1.0 else 10)
+            lower = 19 if worker.used() > 1.0 else 10
+            self._workers.lower(worker, min(lower, self._allowed.niceness))
 
     def _slow_down(self, worker: Worker, task: _Task) -> None:
         task.slow = True
@@ -299,7 +307,7 @@ class DecodingPool:
         more = self._spending.of(read.client) - self._spending.of(task.client)
         if more >= 0 and not task.postponed:
             more = max(more, worker.took())
-        return more - _TURN * (1 << read.postponed)
+        return more - self._allowed.turn * (1 << read.postponed)
 
     def _postpone(self, worker: Worker) -> None:
         """Ends a worker, whose file is read again from its beginning later."""
@@ -390,16 +398,16 @@ class DecodingPool:
 
     def _too_long(self) -> LimitExceededError:
         return LimitExceededError(
-            f"the clip took more than {self._allowed.seconds:g} seconds to read; send a shorter "
+            f"the file took more than {self._allowed.seconds:g} seconds to read; send a shorter "
             "or smaller one",
-            limit="decode_seconds",
+            limit=self._allowed.called,
             allowed=self._allowed.seconds,
         )
 
     def _too_large(self) -> LimitExceededError:
         mib = self._allowed.memory >> 20
         return LimitExceededError(
-            f"reading the clip takes more than {mib} MiB of memory; send a shorter or smaller one",
+            f"reading the file takes more than {mib} MiB of memory; send a shorter or smaller one",
             limit="decode_mib",
             allowed=mib,
         )

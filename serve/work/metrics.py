@@ -53,10 +53,11 @@ class Metrics:
             registry=self.registry,
         )  # fmt: skip
         self.decode_busy = Gauge(
-            "gait_decode_busy", "Clips that are being read", ["lane"], registry=self.registry
-        )
+            "gait_decode_busy", "Files that are being read", ["what", "lane"],
+            registry=self.registry,
+        )  # fmt: skip
         self.decode_waiting = Gauge(
-            "gait_decode_waiting", "Clips that wait to be read", registry=self.registry
+            "gait_decode_waiting", "Files that wait to be read", ["what"], registry=self.registry
         )
         self.rejected = Counter(
             "gait_rejected", "Requests not embedded", ["reason"], registry=self.registry

@@ -121,7 +121,7 @@ class Service:
             runs=runs_of(settings, encoder),
         )
         self.decoding = DecodingPool(settings.decoding, self.metrics)
-        self.finding = DecodingPool(settings.finding, self.metrics, FIND)
+        self.finding = DecodingPool(settings.finding, self.metrics, FIND, "recordings")
         self._limiter: anyio.CapacityLimiter | None = None
 
     @classmethod
@@ -224,12 +224,13 @@ class Service:
 
         Raises:
             DecodeError: it is none, or costs too much to look at.
+            WeightsError, MissingExtraError: this machine cannot look at videos.
             BusyError, DeadlineError, DecoderLostError: not now.
             ClientLeftError: nobody waits for the answer.
         """
 
         async def find() -> Finished:
-            arguments = {"limits": self._limits}
+            arguments = {"limits": self._limits, "most": self.settings.max_clips}
             return await asyncio.wrap_future(self.finding.submit(data, arguments, client()))
 
         finished = await while_present(find())

@@ -89,7 +89,7 @@ def test_who_leaves_is_read_for_no_longer(tmp_path: Path) -> None:
                 timeout=1,
             )
         _await_metric(service, 'gait_decode_killed_total{reason="client_left"} 1.0')
-        _await_metric(service, 'gait_decode_busy{lane="slow"} 0.0')
+        _await_metric(service, 'gait_decode_busy{lane="slow",what="clips"} 0.0')
 
 
 def _await_metric(service: ServiceClient, line: str) -> None:

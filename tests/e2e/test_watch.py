@@ -2,7 +2,10 @@
 
 import json
 import sys
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -16,6 +19,7 @@ from serve.access.scopes import Scope
 from tests.galleries import TINY
 from tests.lidar_scenes import Figure, cloud
 from tests.processes import running
+from tests.street_videos import ColourDetector, ColourMasks, Walker, write_video
 
 pytestmark = pytest.mark.serving
 TWO = (Figure(6.0, -3.0, 0.12), Figure(9.0, 3.0, -0.12))
@@ -74,27 +78,56 @@ def test_a_service_that_is_away_stops_nothing(
     assert any("no service answers" in each for each in complaints)
 
 
-def test_a_stream_that_is_lost_is_opened_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    opened = 0
+class Stream(BaseHTTPRequestHandler):
+    """A camera whose stream breaks off, is away, comes back, and is away for good."""
 
-    def once(*_: object) -> None:
-        nonlocal opened
-        opened += 1
-        if opened < 3:
-            raise SourceLostError("the camera went away")
+    parts: ClassVar[list[bytes]] = []
 
-    monkeypatch.setattr(watch, "_once", once)
+    def do_GET(self) -> None:
+        part = self.parts.pop(0) if self.parts else b""
+        self.send_response(200 if part else 503)
+        self.end_headers()
+        self.wfile.write(part)
+
+    def log_message(self, *_: object) -> None:
+        """Says nothing."""
+
+
+@pytest.mark.parametrize(("cooldown", "told"), [(0.0, [0, 1]), (60.0, [0])])
+def test_a_stream_that_stops_and_comes_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cooldown: float, told: list[int]
+) -> None:
+    walkers = (Walker((30, 40, 220), 20, 4.0),)
+    whole = write_video(tmp_path / "one.mkv", walkers, 60).read_bytes()
+    cut = whole[: len(whole) * 3 // 4]
+    # Each time that it is opened it is looked at once to see what it is.
+    monkeypatch.setattr(Stream, "parts", [whole, cut, b"", whole, whole])
     monkeypatch.setattr(watch, "_FIRST_WAIT", 0.01)
+    monkeypatch.setattr(
+        watch, "networks", lambda *_: (ColourDetector(walkers), ColourMasks(walkers))
+    )
+    monkeypatch.setattr("capture.camera.capture.newest", lambda frames, _: frames)
+    server = HTTPServer(("127.0.0.1", 0), Stream)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+    thread.start()
+    events: list[dict[str, object]] = []
     complaints: list[str] = []
-    arguments = watch.Arguments("rtsp://user:secret@camera/1", "http://127.0.0.1:9", "gate 3")
-    watch.watch(arguments, lambda _: Window(None, None, 0.0, 0.0, None), print, complaints.append)
-    assert (opened, len(complaints)) == (3, 2)
-    opened = -5
-    given_up = watch.Arguments(arguments.source, arguments.service, "gate 3", attempts=1)
-    with pytest.raises(SourceLostError):
-        watch.watch(given_up, lambda _: Window(None, None, 0.0, 0.0, None), print, print)
-
-
-def test_a_password_in_an_address_is_not_told() -> None:
-    assert watch._shown("rtsp://user:secret@camera:554/one") == "rtsp://camera/one"
-    assert watch._shown("/videos/street.mp4") == "street.mp4"
+    try:
+        arguments = watch.Arguments(
+            f"http://127.0.0.1:{server.server_port}/one", "http://127.0.0.1:9", "gate 3",
+            window=20, cooldown=cooldown, attempts=3, threads=1,
+        )  # fmt: skip
+        with pytest.raises(SourceLostError, match="does not answer"):
+            watch.watch(
+                arguments,
+                lambda _: Window("match", "anna", 0.8, 0.9, "a1"),
+                events.append,
+                complaints.append,
+            )
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+    assert [event["track"] for event in events] == told
+    said = ["was lost: Input/output error", "does not answer: Server returned 5XX", "was lost"]
+    assert all(part in each for part, each in zip(said, complaints, strict=True)), complaints

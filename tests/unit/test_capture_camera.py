@@ -2,10 +2,12 @@
 
 import csv
 import json
+import tracemalloc
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 
@@ -16,7 +18,6 @@ from capture.camera.tracker import CameraTracks
 from capture.output.recorder import Recorder, finished_tracks
 from capture.source.video import describe
 from capture.track.pieces import LONGEST
-from capture.track.settling import settle
 from capture.track.sighting import Sighting
 from gait.decode.clip import decode_clip
 from gait.errors import CaptureStateError
@@ -49,9 +50,17 @@ class StopError(Exception):
 
 
 def capture(
-    video: Path, out: Path, walkers: tuple[Walker, ...], stop: int | None = None, **settings: Any
+    video: Path,
+    out: Path,
+    walkers: tuple[Walker, ...],
+    stop: int | None = None,
+    told: list[int] | None = None,
+    **settings: Any,
 ) -> dict[str, Any]:
-    """Captures a video; stops as if killed when so many frames are done."""
+    """Captures a video; stops as if killed when so many frames are done.
+
+    `told` gets the progress that is told.
+    """
     chosen = CameraSettings(**({"threads": 1, "keep": 10} | settings))
     recording = describe(str(video))
     recorder = Recorder(out, Modality.SILHOUETTE, {"video": video.name}, chosen.keep)
@@ -62,6 +71,8 @@ def capture(
     def advance(count: int) -> None:
         nonlocal done
         done += count
+        if told is not None and count:
+            told.append(count)
         if done % 10 == 0:
             run.save()
         if stop is not None and done >= stop:
@@ -172,6 +183,58 @@ def test_the_page_shows_every_clip_and_needs_no_other_file(crossing: Path, tmp_p
     assert not (tmp_path / "out" / ".work").exists()
 
 
+@pytest.mark.parametrize("every", [1, 3])
+def test_progress_ends_at_the_length_of_the_recording(
+    crossing: Path, tmp_path: Path, every: int
+) -> None:
+    told: list[int] = []
+    capture(crossing, tmp_path / "whole", CROSSING, told=told, every=every)
+    assert 0 <= sum(told) - FRAMES < every
+    assert len(told) >= FRAMES // every
+
+
+def test_progress_of_an_interrupted_capture_begins_where_it_was(
+    crossing: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(StopError):
+        capture(crossing, tmp_path / "out", CROSSING, stop=40)
+    told: list[int] = []
+    capture(crossing, tmp_path / "out", CROSSING, told=told)
+    assert told[0] == 40
+    assert sum(told) == FRAMES
+
+
+def piece_of(frames: int) -> list[Sighting]:
+    """A person who is seen whole in so many frames."""
+    mask = np.zeros((256, 256), np.uint8)
+    mask[40:220, 100:150] = 255
+    png = cv2.imencode(".png", mask)[1].tobytes()
+    return [
+        Sighting(frame, frame / 10, (10.0, 10.0, 60.0, 130.0), png, 1.0, True, True)
+        for frame in range(frames)
+    ]
+
+
+def test_memory_stays_flat_in_the_number_of_people(tmp_path: Path) -> None:
+    recorder = Recorder(tmp_path, Modality.SILHOUETTE, {}, 20)
+    piece = piece_of(25)
+
+    def written(pieces: int) -> int:
+        for track in range(pieces):
+            recorder.piece(track, piece)
+            recorder.boxes([(track, each) for each in piece])
+        recorder.save("{}")
+        return tracemalloc.get_traced_memory()[0]
+
+    tracemalloc.start()
+    try:
+        before = written(10)
+        assert written(20) - before < 40_000  # a record of 25 boxes takes some 6,000
+    finally:
+        tracemalloc.stop()
+    assert len(recorder.finish()["clips"]) == recorder.clips == 30
+
+
 def test_memory_stays_flat_for_somebody_who_never_leaves() -> None:
     tracks, written = CameraTracks(patience=15), 0
 
@@ -186,7 +249,7 @@ def test_memory_stays_flat_for_somebody_who_never_leaves() -> None:
     body = Body(mask, (35.0, 70.0, 150.0), box, 1.0, 1.0, False, colours)
     for frame in range(2000):
         tracks.step(frame, frame / 10, [Seen(box, box, body, 0.9, True)], lambda _: [], (200, 200))
-        settle(tracks, frame, Nobody(), write, LONGEST)
+        tracks.settle(frame, Nobody(), write, LONGEST)
     (track,) = tracks.live
     assert len(track.pieces.waiting) <= 17
     assert len(track.pieces.open) <= LONGEST

@@ -1,5 +1,7 @@
 """A LiDAR's recording into clips, from every layout that is read."""
 
+import json
+import struct
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -50,7 +52,10 @@ def capture(scene: Scene, out: Path, **settings: Any) -> dict[str, Any]:
     """Captures a scene."""
     chosen = LidarSettings(**({"keep": 10} | settings))
     recorder = Recorder(out, Modality.RANGE_VIEW, {"scene": scene.name}, chosen.keep)
-    LidarCapture(scene, chosen, recorder).run()
+    try:
+        LidarCapture(scene, chosen, recorder).run()
+    finally:
+        recorder.close()
     return recorder.finish()
 
 
@@ -100,6 +105,14 @@ def test_who_is_hidden_is_cut_and_who_hides_goes_on(two: Scene, tmp_path: Path) 
 def test_what_does_not_walk_is_nobody(tmp_path: Path) -> None:
     standing = Scene((Figure(6.0, -1.0, 0.0), Figure(8.0, 1.0, 0.005)), SCANS)
     assert capture(standing, tmp_path / "out")["clips"] == []
+
+
+@pytest.mark.parametrize("fixed", [None, True, False])
+def test_a_recording_without_points_is_said(tmp_path: Path, fixed: bool | None) -> None:
+    scene = Scene((), 8)
+    scene._clouds = [np.zeros((0, 3), np.float32)] * 8
+    with pytest.raises(CorruptFileError, match="no point that was measured"):
+        capture(scene, tmp_path / "out", fixed=fixed)
 
 
 def test_the_ground_is_found_under_a_slope() -> None:
@@ -239,6 +252,15 @@ def test_a_bag_without_clouds_and_one_without_messages(tmp_path: Path) -> None:
         read(tmp_path / "bag")
 
 
+def test_a_bag_whose_clouds_are_empty_is_read(tmp_path: Path) -> None:
+    kind = "sensor_msgs/msg/PointCloud2"
+    with Writer2(tmp_path / "bag", version=8, storage_plugin=StoragePlugin.MCAP) as writer:
+        connection = writer.add_connection("/points", kind, typestore=STORE)
+        empty = STORE.serialize_cdr(message(np.zeros((0, 3), np.float32), STORE), kind)
+        writer.write(connection, 1, empty)
+    assert [len(each.points) for each in read(tmp_path / "bag")] == [0]
+
+
 def test_ros1_bags_also_when_cut_off(tmp_path: Path) -> None:
     path = tmp_path / "walk.bag"
     kind = "sensor_msgs/msg/PointCloud2"
@@ -284,6 +306,103 @@ def test_a_velodyne_pcap_gives_its_whole_turns(tmp_path: Path) -> None:
     assert len(scans) >= 3
     assert np.allclose(np.linalg.norm(scans[1].points, axis=1), 8.0, atol=0.05)
     assert scans[2].seconds - scans[1].seconds == pytest.approx(0.1, abs=0.01)
+
+
+BEAMS, COLUMNS = 4, 64
+LEGACY, RNG19 = "LEGACY", "RNG19_RFL8_SIG16_NIR16"
+
+
+def ouster_metadata(profile: str) -> dict[str, Any]:
+    """Of an old firmware for the oldest profile, else of a new one."""
+    beams = {
+        "beam_altitude_angles": [10.0, 5.0, 0.0, -5.0],
+        "beam_azimuth_angles": [3.0, 1.0, -1.0, -3.0],
+        "lidar_origin_to_beam_origin_mm": 15.0,
+    }
+    form = {"columns_per_frame": COLUMNS, "columns_per_packet": 16, "pixels_per_column": BEAMS}
+    if profile == LEGACY:
+        return {**beams, "data_format": form}
+    return {"beam_intrinsics": beams, "lidar_data_format": form | {"udp_profile_lidar": profile}}
+
+
+def ouster_packets(profile: str, turns: int) -> list[bytes]:
+    """Packets of a sensor that measures 8 m everywhere, but nothing by its last beam."""
+    packets = []
+    for turn in range(turns):
+        for begin in range(0, COLUMNS, 16):
+            body = b""
+            for column in range(begin, begin + 16):
+                time = 10**9 + (turn * COLUMNS + column) * 1_562_500
+                head = struct.pack("<QH", time, column)
+                head += struct.pack("<HI", turn, 0) if profile == LEGACY else b"\x01\0"
+                pixels = b"".join(struct.pack("<I8x", 8000 * (beam < 3)) for beam in range(BEAMS))
+                body += head + pixels + (b"\xff\xff\xff\xff" if profile == LEGACY else b"")
+            if profile != LEGACY:
+                body = struct.pack("<HH28x", 1, turn) + body + bytes(32)
+            packets.append(body)
+    return packets
+
+
+def pcap_of(payloads: Sequence[bytes], most: int = 1480) -> bytes:
+    """A pcap of UDP packets, cut into pieces of the network's size, which come in reverse."""
+    out = [struct.pack("<IHHIIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, 1)]
+    for number, payload in enumerate(payloads):
+        datagram = struct.pack(">HHHH", 7502, 7502, len(payload) + 8, 0) + payload
+        starts = range(0, len(datagram), most)
+        for at in reversed(starts):
+            part = datagram[at : at + most]
+            more = (at + most < len(datagram)) << 13 | at // 8
+            ip = struct.pack(">BBHHHBBH4s4s", 0x45, 0, len(part) + 20, number, more, 64, 17, 0,
+                             b"\xa9\xfe\0\1", b"\xa9\xfe\0\2")  # fmt: skip
+            frame = bytes(12) + b"\x08\0" + ip + part
+            out.append(struct.pack("<IIII", 0, 0, len(frame), len(frame)) + frame)
+    return b"".join(out)
+
+
+@pytest.mark.parametrize(("profile", "most"), [(LEGACY, 1480), (RNG19, 480), (RNG19, 1480)])
+def test_an_ouster_pcap_gives_its_whole_turns(tmp_path: Path, profile: str, most: int) -> None:
+    path = tmp_path / "walk.pcap"
+    packets = ouster_packets(profile, 3)
+    path.write_bytes(pcap_of([b"imu" * 16, *packets[3:], packets[0]], most))
+    path.with_suffix(".json").write_text(json.dumps(ouster_metadata(profile)))
+    scans = read(path)
+    assert [len(each.points) for each in scans] == [COLUMNS * 3] * 2  # a quarter turn is none
+    assert scans[1].seconds == pytest.approx(0.1)
+    wanted = []
+    for column in range(COLUMNS):
+        encoder = 2 * np.pi * (1 - column / COLUMNS)
+        for azimuth, altitude in ((3, 10), (1, 5), (-1, 0)):
+            turn, up = encoder - np.radians(azimuth), np.radians(altitude)
+            level = (8 - 0.015) * np.cos(up)
+            at = level * np.array([np.cos(turn), np.sin(turn)])
+            at += 0.015 * np.array([np.cos(encoder), np.sin(encoder)])
+            wanted.append([*at, (8 - 0.015) * np.sin(up)])
+    assert np.allclose(scans[0].points, wanted, atol=1e-5)
+
+
+def test_what_an_ouster_needs_is_said(tmp_path: Path) -> None:
+    path, metadata = tmp_path / "walk.pcap", tmp_path / "walk.json"
+    path.write_bytes(pcap_of(ouster_packets(RNG19, 2)))
+    with pytest.raises(LayoutError, match="--metadata"):
+        read(path, metadata=tmp_path / "none.json")
+    metadata.write_text(json.dumps(ouster_metadata("RNG15_RFL8_WIN8")))
+    with pytest.raises(UnsupportedFormatError, match="RNG15_RFL8_WIN8, need one of LEGACY"):
+        read(path)
+    metadata.write_text(json.dumps(ouster_metadata(LEGACY)))  # of another sensor
+    with pytest.raises(CorruptFileError, match="no whole turn of the Ouster"):
+        read(path)
+    for text in ("[1]", "{", "{}", '{"data_format": {"columns_per_frame": 3}}'):
+        metadata.write_text(text)
+        with pytest.raises(LayoutError, match=r"walk\.json is no"):
+            read(path)
+    metadata.write_text(json.dumps(ouster_metadata(RNG19)))
+    path.write_bytes(path.read_bytes()[:-300])
+    assert len(read(path)) == 2  # what came before the cut
+    path.write_bytes(b"nothing")
+    with pytest.raises(CorruptFileError, match=r"walk\.pcap is no pcap"):
+        read(path)
+    with pytest.raises(UnsupportedFormatError, match="ouster-cli"):
+        read(tmp_path / "walk.osf")
 
 
 def test_pcap_of_something_else_is_named(tmp_path: Path) -> None:

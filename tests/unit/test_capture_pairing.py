@@ -123,6 +123,15 @@ def test_a_wrong_calibration_is_said() -> None:
         pair_clips(cameras, WALKERS, CALIBRATION)
 
 
+def test_recordings_of_other_times_are_said() -> None:
+    cameras = [camera_clip("c0", WALKERS[0], later=60.0)]
+    with pytest.raises(
+        SensorPlacementError, match=r"-60\.0 to -57\.1 s, .* 0\.0 to 2\.9 s; .*later"
+    ):
+        pair_clips(cameras, WALKERS, CALIBRATION)
+    assert pair_clips([], WALKERS, CALIBRATION) == []
+
+
 def test_two_people_side_by_side_are_not_guessed() -> None:
     twins = [lidar_clip("l0", 6.0, -2.0, 1.2), lidar_clip("l1", 6.0, -2.1, 1.2)]
     assert pair_clips([camera_clip("c0", twins[0], aside=7.0)], twins, CALIBRATION) == []

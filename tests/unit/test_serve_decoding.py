@@ -1,5 +1,6 @@
 """The decoding processes: what a file may cost, who is read next, and that nothing stays behind."""
 
+import math
 import os
 import resource
 import signal
@@ -8,7 +9,7 @@ import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -128,7 +129,8 @@ def test_a_crash_is_the_files_and_a_kill_is_not(pool: Pool) -> None:
     with pytest.raises(CorruptFileError, match="SIGSEGV"):
         pool.read(b"crash").result(PATIENCE)
     reading = pool.read(b"stubborn 60")
-    _await(lambda: pool.told.registry.get_sample_value("gait_decode_busy", {"lane": "slow"}))
+    labels = {"what": "clips", "lane": "slow"}
+    _await(lambda: pool.told.registry.get_sample_value("gait_decode_busy", labels))
     other = pool.read(b"sleep 0.3", "other")
     for process in pool.processes:
         os.kill(process, signal.SIGKILL)
@@ -237,6 +239,21 @@ def test_each_file_of_one_client_gets_its_turn() -> None:
         time.sleep(0.5)
         assert pool.read(b"sleep 0.4").result(15).value
         assert not any(each.done() for each in hostile), "they wait, and are not refused"
+
+
+def test_work_of_minutes_is_not_begun_anew_for_others_and_keeps_some_priority() -> None:
+    ours, lowest = os.getpriority(os.PRIO_PROCESS, 0), set[int]()
+    with opened(workers=1, slow=1, seconds=60, patience=200, turn=math.inf, niceness=10) as pool:
+        long = pool.read(b"spin 2", "first")
+        _await(lambda: len(pool.processes) == 2)
+        others = [pool.read(b"spin 0.3", f"other {row}") for row in range(2)]
+        while not long.done():
+            assert not any(each.done() for each in others), "they wait until it has ended"
+            with suppress(OSError):  # one has just ended
+                lowest.add(max(map(_niceness, pool.processes)))
+            time.sleep(0.05)
+        assert max(lowest) == max(10, ours)
+        assert all(each.result(4 * PATIENCE).value for each in (long, *others))
 
 
 def test_waiting_for_the_machine_costs_no_priority() -> None:
