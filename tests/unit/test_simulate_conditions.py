@@ -4,6 +4,7 @@ import pytest
 from train.simulate.bodies.body import RestBody, joints, pose
 from train.simulate.bodies.capsules import capsule_basis
 from train.simulate.conditions import (
+    Clothes,
     Condition,
     carry_box,
     dress,
@@ -56,6 +57,17 @@ def test_clothes_move_the_skin_outward(seed: int) -> None:
 
     assert 0 <= moved(light).mean() <= 0.012
     assert 0.025 <= moved(thick).mean() <= 0.055
+
+
+def test_own_clothes_stay_the_same_from_walk_to_walk() -> None:
+    def dressed(walk: int, wardrobe: int | None) -> np.ndarray:
+        own = None if wardrobe is None else np.random.default_rng(wardrobe)
+        rng = np.random.default_rng(walk)
+        return dress(BODY, motion(), (), rng, Clothes.ANY, own)[0].points
+
+    np.testing.assert_array_equal(dressed(0, 7), dressed(1, 7))
+    assert not np.array_equal(dressed(0, 7), dressed(0, 8))
+    assert not np.array_equal(dressed(0, None), dressed(1, None))
 
 
 def test_the_uniform_is_the_same_for_everybody() -> None:

@@ -165,3 +165,22 @@ def test_a_simulation_with_drawn_sensors(config: SimulateConfig) -> None:
     np.testing.assert_array_equal(again.range_views, takes[0].sighting.range_views)
     for take in takes:
         assert take.sighting.range_views.shape[1] == Modality.RANGE_VIEW.channels
+
+
+def test_a_studio_is_one_pair_of_sensors(config: SimulateConfig) -> None:
+    plain = config.model_copy(update={"sensors": Sensors.ONE, "views_each": None})
+    drawn = config.model_copy(update={"views_each": None})
+
+    def takes(chosen: SimulateConfig, studio: float) -> list[np.ndarray]:
+        opened = open_studio(chosen.model_copy(update={"studio": studio}))
+        return [take.sighting.range_views for take in opened.subject(0)]
+
+    always, never = takes(drawn, 1.0), takes(drawn, 0.0)
+    for one, other in zip(always, takes(plain, 1.0), strict=True):
+        np.testing.assert_array_equal(one, other)
+    own = [
+        [np.array_equal(a, b) for b in pair]
+        for a, *pair in zip(takes(drawn, 0.5), always, never, strict=True)
+    ]
+    assert all(sum(each) == 1 for each in own)
+    assert 0 < sum(each[0] for each in own) < len(own)

@@ -51,8 +51,9 @@ def dress(
     conditions: tuple[Condition, ...],
     rng: np.random.Generator,
     clothes: Clothes = Clothes.USUAL,
+    wardrobe: np.random.Generator | None = None,
 ) -> tuple[RestBody, Motion]:
-    """Applies all that is worn or carried. Nothing of it depends on who the person is.
+    """Applies all that is worn or carried.
 
     Args:
         body: undressed.
@@ -60,15 +61,17 @@ def dress(
         conditions: those of the walk; occlusion and night are no matter of dress.
         rng: of this walk.
         clothes: what is worn where the condition does not say it.
+        wardrobe: where that comes from if it is the person's own; None: from `rng`, so that nothing
+            of it depends on who the person is.
     """
     if Condition.UNIFORM in conditions:
         body = wear_uniform(body)
     elif Condition.CLOTHING in conditions:
         body = wear_thick(body, rng)
     elif clothes is Clothes.ANY:
-        body = wear_any(body, rng)
+        body = wear_any(body, wardrobe or rng)
     else:
-        body = wear_light(body, rng)
+        body = wear_light(body, wardrobe or rng)
     if Condition.BAG in conditions:
         body = take_bag(body, rng)
     if Condition.CARRYING in conditions:

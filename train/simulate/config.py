@@ -38,6 +38,10 @@ class SimulateConfig(BaseModel):
     sensor loses the person."""
     sensors: Sensors = Sensors.ONE
     """One LiDAR and one camera for all sequences, or others for each."""
+    studio: float = Field(default=0.0, ge=0, le=1)
+    """Share of the sequences that are recorded as in a studio: by the one LiDAR and camera,
+    everybody in clothes of their own that stay the same. The others are as `sensors` and `clothes`
+    say."""
     distance: tuple[float, float] = (4.0, 20.0)
     """Nearest and farthest, metres."""
     identity: Carrier = Carrier.BOTH

@@ -19,7 +19,7 @@ from train.simulate.sensors.rig import draw_rate, draw_rig, one_rig
 from train.simulate.sensors.scene import VIEWS, Sensors
 from train.simulate.walk import Sighting, observe
 
-_PERSON, _WALK, _VIEWS = 0, 1, 2
+_PERSON, _WALK, _VIEWS, _STUDIO, _CLOTHES = range(5)
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,8 +56,7 @@ class Studio:
         if each is None or each >= len(every):
             return every
         number, conditions, _ = _key(type, every[0])
-        key = (_VIEWS, _number(self.config.subject_names[index]), number, conditions)
-        rng = np.random.default_rng(np.random.SeedSequence(self.config.seed, spawn_key=key))
+        rng = self._rng(_VIEWS, index, number, conditions)
         return tuple(every[k] for k in np.sort(rng.permutation(len(every))[:each]))
 
     def person(self, index: int) -> Identity:
@@ -73,10 +72,10 @@ class Studio:
 
     def film(self, person: Identity, index: int, type: str, view: str) -> Take:
         """Simulates one sequence; what is not identity is seeded by subject, type and view."""
-        number, conditions, place = _key(type, view)
-        key = (_WALK, _number(self.config.subject_names[index]), number, conditions, place)
-        rng = np.random.default_rng(np.random.SeedSequence(self.config.seed, spawn_key=key))
-        config, drawn = self.config, self.config.sensors is Sensors.DRAWN
+        config, number = self.config, _key(type, view)[0]
+        rng = self._rng(_WALK, index, *_key(type, view))
+        studio = self._rng(_STUDIO, index, *_key(type, view)).random() < config.studio
+        drawn = config.sensors is Sensors.DRAWN and not studio
         rate = draw_rate(rng) if drawn else RATE
         seen = observe(
             person.body,
@@ -87,8 +86,14 @@ class Studio:
             rng,
             draw_rig if drawn else one_rig,
             config.clothes,
+            self._rng(_CLOTHES, index) if studio else None,
         )
         return Take(type, view, seen)
+
+    def _rng(self, purpose: int, index: int, *key: int) -> np.random.Generator:
+        """Randomness of a subject for a purpose: the same whoever else is simulated."""
+        key = (purpose, _number(self.config.subject_names[index]), *key)
+        return np.random.default_rng(np.random.SeedSequence(self.config.seed, spawn_key=key))
 
 
 def open_studio(config: SimulateConfig) -> Studio:

@@ -64,6 +64,7 @@ def observe(
     rng: np.random.Generator,
     rig_at: RigAt = one_rig,
     clothes: Clothes = Clothes.USUAL,
+    wardrobe: np.random.Generator | None = None,
 ) -> Sighting:
     """Simulates one sequence.
 
@@ -76,11 +77,12 @@ def observe(
         rng: of this walk; clothes, path, sensors, occluder and noise come from it.
         rig_at: the sensors, by the walker's distance.
         clothes: how much they vary.
+        wardrobe: where clothes come from that do not change from walk to walk; None: from `rng`.
 
     Returns:
         The frames that both sensors could use; possibly none.
     """
-    body, motion = dress(body, motion, conditions, rng, clothes)
+    body, motion = dress(body, motion, conditions, rng, clothes, wardrobe)
     path = lay_path(
         view,
         distances,
