@@ -167,20 +167,16 @@ def test_a_simulation_with_drawn_sensors(config: SimulateConfig) -> None:
         assert take.sighting.range_views.shape[1] == Modality.RANGE_VIEW.channels
 
 
-def test_a_studio_is_one_pair_of_sensors(config: SimulateConfig) -> None:
-    plain = config.model_copy(update={"sensors": Sensors.ONE, "views_each": None})
-    drawn = config.model_copy(update={"views_each": None})
+def test_studio_walks_are_seen_by_one_pair_of_sensors(config: SimulateConfig) -> None:
+    def ranges(**options: object) -> list[np.ndarray]:
+        studio = open_studio(config.model_copy(update=options))
+        return [take.sighting.range_views for take in studio.subject(0)]
 
-    def takes(chosen: SimulateConfig, studio: float) -> list[np.ndarray]:
-        opened = open_studio(chosen.model_copy(update={"studio": studio}))
-        return [take.sighting.range_views for take in opened.subject(0)]
-
-    always, never = takes(drawn, 1.0), takes(drawn, 0.0)
-    for one, other in zip(always, takes(plain, 1.0), strict=True):
-        np.testing.assert_array_equal(one, other)
-    own = [
-        [np.array_equal(a, b) for b in pair]
-        for a, *pair in zip(takes(drawn, 0.5), always, never, strict=True)
-    ]
-    assert all(sum(each) == 1 for each in own)
-    assert 0 < sum(each[0] for each in own) < len(own)
+    drawn, more = ranges(), ranges(studio_walks=2)
+    one = ranges(studio_walks=2, sensors=Sensors.ONE)
+    for before, after in zip(drawn, more, strict=False):
+        np.testing.assert_array_equal(before, after)
+    assert len(more) == len(drawn) + 2 * 2
+    for studio, plain in zip(more[len(drawn) :], one[len(drawn) :], strict=True):
+        np.testing.assert_array_equal(studio, plain)
+    assert not all(map(np.array_equal, drawn, one))

@@ -145,6 +145,7 @@ def test_two_runs_do_not_write_to_one_folder(tmp_path: Path) -> None:
         ({"distance": (9.0, 5.0)}, "MIN < MAX"),
         ({"distance": (1.0, 5.0)}, "MIN < MAX"),
         ({"train": 4}, "only 3 subjects"),
+        ({"walks": 9, "studio_walks": 92}, "100 at most"),
         ({"frame": 8}, "Extra inputs"),
     ],
 )
@@ -154,13 +155,10 @@ def test_impossible_options_are_refused(options: dict[str, object], complaint: s
 
 
 def test_types_have_a_gallery_walk_and_all_conditions_later() -> None:
-    assert small(walks=3, conditions=("nm", "ub")).types == (
-        "00-nm",
-        "01-nm",
-        "01-ub",
-        "02-nm",
-        "02-ub",
-    )
+    types = ("00-nm", "01-nm", "01-ub", "02-nm", "02-ub")
+    assert small(walks=3, conditions=("nm", "ub")).types == types
+    more = small(walks=3, conditions=("nm", "ub"), studio_walks=2)
+    assert more.types == (*types, "03-nm", "04-nm")
 
 
 def test_a_preview_is_a_picture(tmp_path: Path) -> None:

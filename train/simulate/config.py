@@ -29,6 +29,9 @@ class SimulateConfig(BaseModel):
     """Of nm bg cl cr ub uf oc nt; joined ones such as cr-uf are possible."""
     walks: int = Field(default=2, ge=1, le=99)
     """Walks of each subject; the first is the gallery's."""
+    studio_walks: int = Field(default=0, ge=0)
+    """Further plain walks of each subject, recorded as in a studio: by the one LiDAR and camera,
+    whatever `sensors` says, in light clothes and in clothes of their own by turns."""
     views: tuple[str, ...] = tuple(VIEWS)
     """Of SUSTech1K's twelve."""
     views_each: int | None = Field(default=None, ge=1)
@@ -38,10 +41,6 @@ class SimulateConfig(BaseModel):
     sensor loses the person."""
     sensors: Sensors = Sensors.ONE
     """One LiDAR and one camera for all sequences, or others for each."""
-    studio: float = Field(default=0.0, ge=0, le=1)
-    """Share of the sequences that are recorded as in a studio: by the one LiDAR and camera,
-    everybody in clothes of their own that stay the same. The others are as `sensors` and `clothes`
-    say."""
     distance: tuple[float, float] = (4.0, 20.0)
     """Nearest and farthest, metres."""
     identity: Carrier = Carrier.BOTH
@@ -90,6 +89,8 @@ class SimulateConfig(BaseModel):
         known = self.motion is None or self.people
         if self.train is not None and self.train > count and known:
             raise ValueError(f"got {self.train} to train on, but only {count} subjects")
+        if self.walks + self.studio_walks > 100:
+            raise ValueError(f"got {self.walks} and {self.studio_walks} walks, need 100 at most")
         if not CLOSEST < self.distance[0] < self.distance[1] <= 100:
             raise ValueError(f"got distances {self.distance}, need {CLOSEST:g} < MIN < MAX <= 100")
         return self
@@ -111,7 +112,8 @@ class SimulateConfig(BaseModel):
     def types(self) -> tuple[str, ...]:
         """`00-nm`, `01-nm`, `01-bg`, …"""
         later = (f"{walk:02d}-{c}" for walk in range(1, self.walks) for c in self.conditions)
-        return ("00-nm", *later)
+        studio = (f"{self.walks + k:02d}-nm" for k in range(self.studio_walks))
+        return ("00-nm", *later, *studio)
 
     @property
     def partition(self) -> dict[str, list[str]]:

@@ -9,7 +9,7 @@ import numpy as np
 from train.simulate.bodies.anny_body import basis_file
 from train.simulate.bodies.basis import BodyBasis
 from train.simulate.bodies.capsules import capsule_basis
-from train.simulate.conditions import Condition
+from train.simulate.conditions import Clothes, Condition
 from train.simulate.config import SimulateConfig, conditions_of
 from train.simulate.identity import Identity, sample_identity
 from train.simulate.movement.motion import RATE
@@ -19,7 +19,7 @@ from train.simulate.sensors.rig import draw_rate, draw_rig, one_rig
 from train.simulate.sensors.scene import VIEWS, Sensors
 from train.simulate.walk import Sighting, observe
 
-_PERSON, _WALK, _VIEWS, _STUDIO, _CLOTHES = range(5)
+_PERSON, _WALK, _VIEWS, _CLOTHES = range(4)
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,8 +74,7 @@ class Studio:
         """Simulates one sequence; what is not identity is seeded by subject, type and view."""
         config, number = self.config, _key(type, view)[0]
         rng = self._rng(_WALK, index, *_key(type, view))
-        studio = self._rng(_STUDIO, index, *_key(type, view)).random() < config.studio
-        drawn = config.sensors is Sensors.DRAWN and not studio
+        drawn = config.sensors is Sensors.DRAWN and number < config.walks
         rate = draw_rate(rng) if drawn else RATE
         seen = observe(
             person.body,
@@ -85,10 +84,16 @@ class Studio:
             config.distance,
             rng,
             draw_rig if drawn else one_rig,
-            config.clothes,
-            self._rng(_CLOTHES, index) if studio else None,
+            *self._worn(index, number),
         )
         return Take(type, view, seen)
+
+    def _worn(self, index: int, number: int) -> tuple[Clothes, np.random.Generator | None]:
+        """How much clothes vary on a walk, and where clothes come from that stay the same."""
+        if number < self.config.walks:
+            return self.config.clothes, None
+        own = (number - self.config.walks) % 2
+        return (self.config.clothes, self._rng(_CLOTHES, index)) if own else (Clothes.USUAL, None)
 
     def _rng(self, purpose: int, index: int, *key: int) -> np.random.Generator:
         """Randomness of a subject for a purpose: the same whoever else is simulated."""
