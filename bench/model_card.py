@@ -90,6 +90,7 @@ def card(
         train=walkers["train"] - held_out,
         conditions=len(walkers["conditions"]),
         views=len(walkers["views"]),
+        studio=walkers.get("studio_walks", 0),
         build=walkers["build"],
         clothes=walkers["clothes"],
         gait=walkers["gait"],

@@ -11,12 +11,14 @@ from train.simulate.sensors.camera import FOCAL
 from train.simulate.sensors.lidar import BEAMS, Raster, raster_of
 from train.simulate.sensors.mask_faults import MaskFaults
 from train.simulate.sensors.rig import PERSON, Rig
-from train.simulate.sensors.scene import LIDAR_HEIGHT
 
 GROUND = 1.5
 """Metres about the feet."""
 
 STEP = float(np.radians(0.2))
+
+ON_A_CAR = 1.73
+"""Metres above the ground: from 1 m, a sensor that looks up by 2° sees nobody's head."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,7 +57,7 @@ class Variant:
 
 
 def _with(rig: Rig, focal: float) -> Rig:
-    return Rig(rig.raster, LIDAR_HEIGHT, rig.ground, focal=focal, faults=rig.faults)
+    return Rig(rig.raster, rig.lidar_height, rig.ground, focal=focal, faults=rig.faults)
 
 
 def _every(beam: int, azimuth: int = 1) -> Rig:
@@ -79,10 +81,8 @@ LIDARS: dict[str, Variant] = {
     "32 beams": _lidar(_every(4)),
     "16 beams": _lidar(_every(8)),
     "128 beams, ground": _lidar(Rig(ground=GROUND)),
-    **{
-        name: _lidar(Rig(raster_of(KNOWN[name])))
-        for name in ("velodyne-hdl64", "ouster-os1-64", "hesai-xt32")
-    },
+    "velodyne-hdl64": _lidar(Rig(raster_of(KNOWN["velodyne-hdl64"]), ON_A_CAR)),
+    **{name: _lidar(Rig(raster_of(KNOWN[name]))) for name in ("ouster-os1-64", "hesai-xt32")},
 }
 """Every n-th beam of the same LiDAR, ground left in its points, and other makers' LiDARs."""
 
