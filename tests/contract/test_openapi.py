@@ -1,5 +1,6 @@
 """What crosses the border must not move: paths, fields and schemas of the HTTP interface."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -165,6 +166,23 @@ def test_refusals_are_documented_as_problem_reports(document: Any) -> None:
             assert refusals, (path, method)
             for refusal in refusals.values():
                 assert list(refusal["content"]) == [MEDIA_TYPE]
+
+
+def test_the_table_of_requests_names_each_path_once_and_all_its_fields(document: Any) -> None:
+    page = (Path(__file__).parents[2] / "docs/service.md").read_text("utf-8")
+    rows = re.findall(r"^\| `([A-Z]+) (/\S+?)`(.*)$", page, re.M)
+    told = [(method.lower(), "/v1" + _full(path)) for method, path, _ in rows]
+    told = [each for each in told if "healthz" not in each[1]]
+    elsewhere = {"/v1/audit", "/v1/reviews", "/v1/keys", "/v1/keys/{key}", "/v1/keys/{key}:rotate"}
+    shown = [path for path in PATHS if path.startswith("/v1") and path not in elsewhere]
+    assert sorted(told) == sorted((each, path) for path in shown for each in PATHS[path])
+    for method, path, words in rows:
+        for field in BODIES.get("/v1" + _full(path), "").split() if method == "POST" else ():
+            assert f"`{field}`" in words, (path, field)
+
+
+def _full(path: str) -> str:
+    return path.replace("{s}", "{subject}").replace("{t}", "{template}")
 
 
 @pytest.mark.parametrize("schema", [IdentifyReply, VerifyReply, EnrolReply])

@@ -115,6 +115,12 @@ def test_paths_of_the_repository_exist(path: Path) -> None:
     assert [each for each in named if not (ROOT / each).exists()] == []
 
 
+@pytest.mark.parametrize("path", PAGES, ids=page)
+def test_no_page_holds_what_a_merge_left(path: Path) -> None:
+    text = path.read_text("utf-8")
+    assert re.findall(r"^(?:<{7}|={7}|>{7})(?: .*)?$", text, re.M) == []
+
+
 @pytest.mark.parametrize("path", sorted(ROOT.glob("docs/*.md")), ids=page)
 def test_each_page_says_whom_it_is_for_and_is_in_the_index(path: Path) -> None:
     assert path.read_text("utf-8").split("\n\n")[1].startswith("For ")
