@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 
 from gait.cli import run
+from gait.errors import CalibrationError
 from gait.manifest import Manifest
 from gait.modality import Modality
 from gallery.command_line import options
@@ -42,14 +43,14 @@ def main() -> None:
         open_gallery(arguments.gallery, bundle=arguments.bundle, readonly=True)
     ) as gallery:
         gallery.check()
-        facts = _facts(gallery)
+        facts = describe(gallery)
     if arguments.json:
         print(json.dumps(facts))
     else:
         print("\n".join(f"{name:<22}{value}" for name, value in facts.items()))
 
 
-def _facts(gallery: Gallery) -> Facts:
+def describe(gallery: Gallery) -> Facts:
     now, model = datetime.fromtimestamp(clock.now(), UTC), Manifest.load(gallery.bundle)
     choice = chosen(model, expected_provider(Device.AUTO), None)
     return {
@@ -77,9 +78,13 @@ def _facts(gallery: Gallery) -> Facts:
 
 def _decisions(gallery: Gallery) -> Facts:
     """Whose calibration decides, how far it reaches, and what it says of this many people."""
-    if gallery.calibration is None:
+    try:
+        found = gallery.calibration
+    except CalibrationError as error:
+        return {"calibration": f"damaged, and nothing is decided: {error}"}
+    if found is None:
         return {"calibration": "none: similarities only rank people; see gallery.calibrate"}
-    calibration, whose = gallery.calibration
+    calibration, whose = found
     kind = "simulated people" if calibration.simulated else "people"
     reach = {
         f"decides_at_fpir_{rate:g}": f"among up to {largest_size(calibration.people, rate)} people"

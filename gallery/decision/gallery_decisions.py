@@ -1,10 +1,12 @@
 """The decisions of one gallery: by its own calibration or its bundle's, at its own size."""
 
+import logging
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from gait.errors import CalibrationError
 from gait.modality import Modality
 from gallery.decision.calibration import Calibration
 from gallery.decision.decision import (
@@ -20,17 +22,20 @@ from gallery.record.reading import RecordReader
 from gallery.search.cohort import Cohort, bundle_cohort
 from gallery.template import Candidate
 
+log = logging.getLogger("gallery")
 Held = dict[Modality, tuple[int, int]]
 """People and templates of each modality."""
 
 
 @dataclass(frozen=True)
 class _Known:
-    """What decisions rest on, as of a revision of the record."""
+    """What decisions rest on, as of a revision of the record; `fault` is what is wrong with the
+    gallery's own calibration."""
 
     revision: int
     held: Held
     decider: Decider | None
+    fault: str | None
 
 
 class GalleryDecisions:
@@ -40,8 +45,9 @@ class GalleryDecisions:
         record: who is enrolled.
         bundle: model bundle of its embeddings; None if there is none.
 
-    Every method raises `CalibrationError` if the calibration is damaged, and `BundleTamperedError`
-    if the bundle's is not the one that was exported.
+    Where the gallery's own calibration is damaged, or of another cohort, nothing is decided and the
+    decision says why; `calibration` raises `CalibrationError`. Every method raises
+    `BundleTamperedError` if the bundle's is not the one that was exported.
     """
 
     def __init__(self, record: RecordReader, bundle: Path | None) -> None:
@@ -82,6 +88,8 @@ class GalleryDecisions:
         if subjects is not None:
             named = len(set(subjects))
             held = {m: (min(n, named), round(t * min(n, named) / n)) for m, (n, t) in held.items()}
+        if known.fault and candidates:
+            return Decision(verdict=None, undecided=known.fault)
         return decide(known.decider, candidates, Searched.of(probe, held), policy)
 
     def of_comparison(
@@ -92,8 +100,10 @@ class GalleryDecisions:
         modality: Modality | None,
     ) -> Decision:
         """Whether a probe is the one person it was compared with: see `Gallery.verify`."""
-        searched = Searched.of(probe, _of(self._record.held(candidate.subject), modality))
         known = self._facts(self._record.revision())
+        if known.fault:
+            return Decision(verdict=None, undecided=known.fault)
+        searched = Searched.of(probe, _of(self._record.held(candidate.subject), modality))
         return decide(known.decider, [candidate], searched, policy, comparison=True)
 
     def of_similarity(self, similarity: float, probe: Modality, policy: Policy) -> Decision | None:
@@ -108,9 +118,14 @@ class GalleryDecisions:
         """What decisions rest on, read again when the gallery has changed."""
         known = self._known
         if known is None or known.revision != revision:
-            calibration = self.calibration
-            decider = None if calibration is None else Decider(*calibration)
-            self._known = known = _Known(revision, self._record.held(), decider)
+            decider, fault = None, None
+            try:
+                calibration = self.calibration
+                decider = None if calibration is None else Decider(*calibration)
+            except CalibrationError as error:
+                fault = str(error)
+                log.error("nothing is decided: %s", fault)
+            self._known = known = _Known(revision, self._record.held(), decider, fault)
         return known
 
 

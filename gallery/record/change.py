@@ -1,5 +1,6 @@
 """One change of a record: the steps that enrolling, merging and erasing are made of."""
 
+import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -26,6 +27,7 @@ from gallery.record.sealing import Held, Row
 from gallery.record.subject_key import DESTROYED, SubjectKey
 from gallery.template import Enrolment, Receipt, Shares, Vector, iso_time
 
+log = logging.getLogger("gallery")
 SharesOf = Callable[[Modality, Vector], Shares]
 """The cohort shares of an embedding and its modality."""
 
@@ -186,6 +188,26 @@ class Change:
             iso_time(clock.now()),
             "overwritten" if self.reader.engine.dialect.name == "sqlite" else "deleted",
         )
+
+    def erase_expired(self, name: str, now: int) -> list[Receipt]:
+        """Erases what of a subject has expired by a time, if the rest can be kept.
+
+        Args:
+            name: of the subject, who may have gone meanwhile.
+            now: seconds since 1970.
+        """
+        for person in self._present([name]):
+            ids = self.numbers(person, TEMPLATES.c.expires <= now)
+            rest = (TEMPLATES.c.subject == person.id) & TEMPLATES.c.id.not_in(ids)
+            rows = self.held(rest)
+            if len(self.reader.opened(rows)[0]) == len(rows):
+                return [self.erase(person, ids)] if ids else []
+            log.error(
+                "templates %s have expired and are not erased, since their person has damaged ones "
+                "too: remove those, gallery.info lists them",
+                ids,
+            )
+        return []
 
     def _renew(self, person: Person, templates: Sequence[int]) -> None:
         """Encrypts templates of a subject under a new key, which takes the place of the old."""

@@ -5,6 +5,7 @@ import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +73,8 @@ def sqlite_engine(path: Path, *, readonly: bool = False) -> Engine:
 
     @event.listens_for(engine, "connect")
     def prepare(connection: sqlite3.Connection, _: object) -> None:
+        # Text that is none makes its own row unreadable, and not every query that meets it.
+        connection.text_factory = partial(str, encoding="utf-8", errors="replace")
         for pragma in _PRAGMAS[1:] if readonly else _PRAGMAS:
             connection.execute(pragma)
         if readonly:

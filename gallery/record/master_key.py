@@ -142,7 +142,7 @@ class MasterKey:
         """
         try:
             return self._wrapping.decrypt(wrapped[:12], wrapped[12:], aad)
-        except (InvalidTag, ValueError) as error:
+        except (InvalidTag, ValueError, TypeError) as error:
             raise MasterKeyError(
                 f"master key {self.id} does not open this: it was made with another key, or is "
                 "damaged"

@@ -15,6 +15,7 @@ from sqlalchemy import (
 )
 
 from gait.errors import (
+    CalibrationError,
     GalleryCorruptError,
     GalleryError,
     GalleryNotFoundError,
@@ -136,12 +137,23 @@ class RecordReader:
         query = select(*columns).group_by(_T.modality)
         if subject is not None:
             query = query.select_from(JOINED).where(SUBJECTS.c.name == subject)
-        return {Modality(m): (people, templates) for m, people, templates in self.rows(query)}
+        found = {modality: tuple(counts) for modality, *counts in self.rows(query)}
+        return {modality: found[modality] for modality in Modality if modality in found}
 
     def calibration(self) -> str | None:
-        """The gallery's own calibration as JSON; None where it has none."""
-        ((text,),) = self.rows(select(META.c.calibration))
-        return None if text is None else str(text)
+        """The gallery's own calibration as JSON; None where it has none.
+
+        Raises:
+            CalibrationError: it is not as it was written.
+        """
+        ((kept,),) = self.rows(select(META.c.calibration))
+        text = None if kept is None else self.sealer.unmarked(kept)
+        if kept is not None and text is None:
+            raise CalibrationError(
+                "the gallery's own calibration was damaged or changed in the database: make it "
+                "again with gallery.calibrate, or take it away with --drop"
+            )
+        return text
 
     def expiring(self, before: int) -> int:
         """How many templates expire before a time, in seconds since 1970."""
@@ -177,24 +189,32 @@ class RecordReader:
 
         Raises:
             SubjectNotFoundError: no such subject.
+            GalleryCorruptError: one of them is damaged so that it cannot be shown.
         """
         query = select(*ROW).select_from(JOINED)
         rows = self.rows(query.where(SUBJECTS.c.name == subject).order_by(_T.id))
         if not rows:
             raise no_subject(subject)
-        return [Row(*row).template for row in rows]
+        return [self._shown(Row(*row)) for row in rows]
 
     def template(self, template: int) -> Template:
         """The template with this number.
 
         Raises:
             TemplateNotFoundError: no such template.
+            GalleryCorruptError: it is damaged so that it cannot be shown.
         """
         query = select(*ROW).select_from(JOINED).where(_T.id == template)
         rows = self.rows(query) if 0 < template < 2**63 else []
         if not rows:
             raise no_template(template)
-        return Row(*rows[0]).template
+        return self._shown(Row(*rows[0]))
+
+    def _shown(self, row: Row) -> Template:
+        template = row.template
+        if template is None:
+            raise self.damage(row.id)
+        return template
 
     def holds(self, subject: str, digest: str, authorisation: Authorisation) -> bool:
         """Whether the subject has the clip with this digest, under this authorisation."""

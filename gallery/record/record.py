@@ -119,28 +119,31 @@ class Record(RecordReader):
         time that has passed in it. A clock that is a year ahead erases what expires tomorrow, not
         what expires within the year; search leaves out what has expired by the clock at once.
 
+        Whoever has a damaged template beside expired ones is left for somebody to look at, and
+        all others are erased.
+
         Args:
             trust_clock: somebody has looked at the clock: believe it.
 
         Raises:
-            GalleryCorruptError, StorageError: as `remove_template`; some may be erased already.
+            StorageError: as `remove_template`; some may be erased already.
         """
         now, receipts = self._confirmed(trust_clock=trust_clock), list[Receipt]()
         expired = (
-            select(SUBJECTS.c.name)
+            select(SUBJECTS.c.id, SUBJECTS.c.name)
             .join(TEMPLATES, TEMPLATES.c.subject == SUBJECTS.c.id)
             .where(TEMPLATES.c.expires <= now)
             .distinct()
-            .order_by(SUBJECTS.c.name)
+            .order_by(SUBJECTS.c.id)
             .limit(_TOGETHER)
         )
-        while self.rows(expired):
+        last = -(2**63)
+        while people := self.rows(expired.where(SUBJECTS.c.id > last)):
             with self._change() as change:
-                for (name,) in change.connection.execute(expired).all():
-                    person = change.person(name)
-                    ids = change.numbers(person, TEMPLATES.c.expires <= now)
-                    receipts.append(change.erase(person, ids))
+                for _, name in people:
+                    receipts += change.erase_expired(name, now)
             finish_erasure(self.engine)
+            last = people[-1][0]
         return receipts
 
     def clock_ahead(self) -> int:
@@ -197,6 +200,9 @@ class Record(RecordReader):
                 )
                 count += 1
             change.connection.execute(update(META).values(master=new.id))
+            kept = change.connection.execute(select(META.c.calibration)).scalar_one()
+            if kept is not None and (text := old.unmarked(kept)) is not None:
+                change.connection.execute(update(META).values(calibration=sealer.marked(text)))
         self.sealer = sealer
         finish_erasure(self.engine)
         return count
@@ -209,7 +215,8 @@ class Record(RecordReader):
             StorageError: it cannot be written. Nothing was changed.
         """
         with self._change() as change:
-            change.connection.execute(update(META).values(calibration=text))
+            kept = None if text is None else self.sealer.marked(text)
+            change.connection.execute(update(META).values(calibration=kept))
 
     def set_index_revision(self, name: str, revision: int) -> None:
         """Notes up to which revision an index is complete; it never goes back.

@@ -1,5 +1,7 @@
 """How templates lie in the record: encrypted, and bound to everything that is said of them."""
 
+import hashlib
+import hmac
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -64,19 +66,22 @@ class Row(NamedTuple):
         )
 
     @property
-    def template(self) -> Template:
-        """The row for people."""
-        return Template(
-            self.id,
-            self.name,
-            Modality(self.modality),
-            self.source,
-            self.frames,
-            self.created,
-            self.authorisation,
-            iso_time(self.expires),
-            self.digest,
-        )
+    def template(self) -> Template | None:
+        """The row for people; None if it holds what no row of ours holds."""
+        try:
+            return Template(
+                self.id,
+                self.name,
+                Modality(self.modality),
+                self.source,
+                self.frames,
+                self.created,
+                self.authorisation,
+                iso_time(self.expires),
+                self.digest,
+            )
+        except (ValueError, TypeError, OverflowError, OSError):  # no modality, or no time
+            return None
 
 
 class Held(NamedTuple):
@@ -151,6 +156,18 @@ class Sealer:
     ) -> bytes | None:
         """A code, or None if it is damaged."""
         return key.open(sealed, self._code_place(template, subject, modality))
+
+    def marked(self, calibration: str) -> str:
+        """A calibration with what shows that it was made with the master key, for this gallery."""
+        place = f"calibration {self._facts.gallery} {self._facts.contract} {calibration}"
+        key = self.master.derive("calibration")
+        return f"{hmac.new(key, place.encode(), hashlib.sha256).hexdigest()} {calibration}"
+
+    def unmarked(self, kept: str) -> str | None:
+        """A calibration as `marked` was given it; None if somebody else has written it."""
+        calibration = str(kept).partition(" ")[2]
+        known = hmac.compare_digest(self.marked(calibration).encode(), str(kept).encode())
+        return calibration if known else None
 
     def _place(self, row: Row) -> bytes:
         fields = ("embedding", self._facts.gallery, self._facts.contract, *map(str, row))

@@ -68,5 +68,5 @@ class SubjectKey:
         """The data that was sealed; None if it is damaged or belongs to something else."""
         try:
             return self._cipher.decrypt(sealed[:_NONCE], memoryview(sealed)[_NONCE:], place)
-        except (InvalidTag, ValueError):
+        except (InvalidTag, ValueError, TypeError):  # SQLite keeps any type in any column
             return None

@@ -7,7 +7,8 @@ def has_expired(row: Row, now: int) -> bool:
     """Whether the authorisation of a template no longer holds.
 
     Args:
-        row: of the template, authenticated when its embedding is opened.
+        row: of the template, authenticated when its embedding is opened. Before that it may be
+            damaged, and its expiry no number.
         now: seconds since 1970.
     """
-    return row.expires <= now
+    return isinstance(row.expires, int) and row.expires <= now
