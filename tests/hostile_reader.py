@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+import resource
 import signal
 import time
 from typing import Any
@@ -24,6 +25,9 @@ def read(data: bytes, **arguments: Any) -> Any:
         ctypes.PyDLL(None).sleep(int(amount))
     elif what == b"grow":
         return len(bytearray(int(amount)))
+    elif what == b"full":
+        resource.setrlimit(resource.RLIMIT_FSIZE, (4096, resource.RLIM_INFINITY))
+        return bytes(1 << 20)
     elif what == b"refuse":
         raise CorruptFileError("this is no clip", allowed=7)
     elif what == b"fail":

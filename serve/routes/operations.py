@@ -36,11 +36,6 @@ def readyz(call: CurrentCall) -> Readiness:
     An index that has yet to be made does not count against the service, but for the default
     gallery: the first search makes it. Nor do damaged templates: everybody else is found.
     """
-    if call.service.decoding.stuck:
-        raise HTTPException(
-            HTTPStatus.SERVICE_UNAVAILABLE,
-            f"clips wait to be read, and none was begun for {STUCK:g} s; look at the log",
-        )
     call.service.audit.check()
     if call.service.decoding.stuck:
         raise HTTPException(

@@ -25,7 +25,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
 
-from gait.errors import GaitError
+from gait.errors import GaitError, StorageError
 from serve.work.shared_memory import write_outcome
 
 Read = Callable[..., Any]
@@ -154,7 +154,11 @@ def work(tasks: socket.socket, read: Read, memory: int) -> None:
 
 def _tell(outcome: int, read: Read, data: bytes, arguments: dict[str, Any]) -> None:
     try:
-        write_outcome(outcome, "result", read(data, **arguments))
+        value = read(data, **arguments)
+        try:
+            write_outcome(outcome, "result", value)
+        except OSError as error:  # memory has limits like those of files
+            raise StorageError(f"no memory to pass the clip back ({error.strerror})") from error
     except GaitError as error:
         write_outcome(outcome, "error", error)
     except MemoryError:

@@ -121,6 +121,7 @@ class DecodingPool:
         self, allowed: Allowed, metrics: Metrics, read: str = READ, what: str = "clips"
     ) -> None:
         self._allowed, self._metrics = allowed, metrics
+        self._seconds = metrics.decode_seconds.labels(what)  # told as 0 before the first is read
         self._lock, self._spending = RLock(), Spending()
         self._workers = Workers(read, allowed.memory)
         self._waiting: list[_Task] = []
@@ -339,7 +340,7 @@ class DecodingPool:
         task, seconds = self._reading.pop(worker), worker.took()
         self._charge(worker, task)
         self._moved = time.monotonic()
-        self._metrics.decode_seconds.observe(seconds)
+        self._seconds.observe(seconds)
         try:
             kind, value = outcome(worker.outcome)
         except ValueError as error:

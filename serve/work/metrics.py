@@ -45,7 +45,7 @@ class Metrics:
             "gait_queue_clips", "Clips that wait for the network", registry=self.registry
         )
         self.decode_seconds = Histogram(
-            "gait_decode_seconds", "Time a process took to read a clip, or to refuse it",
+            "gait_decode_seconds", "Time a process took to read a file, or to refuse it", ["what"],
             buckets=_SECONDS, registry=self.registry,
         )  # fmt: skip
         self.decode_killed = Counter(

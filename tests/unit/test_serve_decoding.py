@@ -21,6 +21,7 @@ from gait.errors import (
     DeadlineError,
     DecoderLostError,
     LimitExceededError,
+    StorageError,
 )
 from serve.work import decoding, workers
 from serve.work.decoding import Allowed, DecodingPool, Finished
@@ -264,6 +265,29 @@ def test_waiting_for_the_machine_costs_no_priority() -> None:
         assert sum(_niceness(each) > ours for each in pool.processes) == 1
         waits.cancel()
         works.cancel()
+
+
+def test_a_result_that_finds_no_memory_is_said() -> None:
+    with opened() as pool:
+        with pytest.raises(StorageError, match="no memory"):
+            pool.read(b"full").result(PATIENCE)
+        assert pool.honest() < PATIENCE
+
+
+def test_each_pool_tells_of_its_own_files() -> None:
+    """Or recordings that are read would hide that clips are stuck."""
+    with opened(workers=1, slow=1) as pool:
+        usual = "tests.hostile_reader:read"
+        other = DecodingPool(pool._allowed, pool.told, usual, "recordings")
+        hogs = [pool.read(b"stubborn 60") for _ in range(5)]
+        value = pool.told.registry.get_sample_value
+        _await(lambda: value("gait_decode_waiting", {"what": "clips"}))
+        assert value("gait_decode_waiting", {"what": "recordings"}) == 0
+        for what in ("clips", "recordings"):
+            assert value("gait_decode_seconds_count", {"what": what}) is not None
+        for hog in hogs:
+            hog.cancel()
+        other.close()
 
 
 def _niceness(process: int) -> int:
