@@ -29,7 +29,7 @@ from gait.errors import (
 )
 from gait.modality import Modality
 from gallery.decision.calibration import Calibration
-from gallery.decision.decision import USUAL, Decision, Policy, Whose
+from gallery.decision.decision import USUAL, Decision, Policy, Strangers, Whose
 from gallery.decision.gallery_decisions import GalleryDecisions
 from gallery.index.interface import Index
 from gallery.record import clock
@@ -380,6 +380,21 @@ class Gallery:
             CalibrationError: the gallery's or the bundle's calibration is damaged.
         """
         return self._decisions.of_similarity(similarity, probe, policy)
+
+    def strangers(
+        self, probe: Modality, policy: Policy = USUAL, *, modality: Modality | None = None
+    ) -> Strangers:
+        """How similar strangers come out of a search now, and from which similarity on it decides.
+
+        Args:
+            probe: modality of the clips.
+            policy: how often strangers may be called somebody.
+            modality: of the templates to search; None for both.
+
+        Raises:
+            CalibrationError: the gallery's or the bundle's calibration is damaged.
+        """
+        return self._decisions.strangers(probe, policy, modality)
 
     def verify(
         self,

@@ -17,17 +17,21 @@ from serve.middleware.request_log import RequestLog
 from serve.routes import (
     audit,
     embed,
+    frames,
     galleries,
     identify,
     models,
     operations,
+    page,
     reviews,
+    strangers,
     subjects,
     templates,
     tracks,
     transfer,
     verify,
 )
+from serve.routes import access as access_routes
 from serve.routes import keys as key_routes
 from serve.schemas.operations import Problem
 from serve.work.service import Service
@@ -45,8 +49,8 @@ are authorised to process.
 ROUTERS = tuple(
     noun.router
     for noun in (
-        *(identify, tracks, verify, embed, galleries, transfer, subjects, templates, models),
-        *(key_routes, audit, reviews),
+        *(identify, tracks, frames, verify, embed, galleries, strangers, transfer),
+        *(subjects, templates, models, access_routes, key_routes, audit, reviews),
     )
 )
 """Routes that need a key, where there are keys."""
@@ -85,6 +89,7 @@ def create_app(service: Service, keys: KeyFile | None = None) -> FastAPI:
     for router in ROUTERS:
         app.include_router(router, dependencies=documented)
     app.include_router(operations.router)
+    app.include_router(page.router)
     settings = service.settings
     rates = Rates(settings.rate_per_key, settings.rate_per_gallery, settings.rate_per_address)
     app.state.rates = rates

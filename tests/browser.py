@@ -1,9 +1,11 @@
 """Chromium, told by its own protocol to run JavaScript in a page."""
 
+import base64
 import json
 import os
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,7 +13,9 @@ from typing import Any
 
 import pytest
 
-_QUIET = ("--headless", "--no-sandbox", "--disable-gpu", "--remote-debugging-pipe")
+_QUIET = ("--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--remote-debugging-pipe")
+
+_KEYS = {"Tab": 9, "Enter": 13, "Escape": 27}
 
 
 class Browser:
@@ -46,6 +50,39 @@ class Browser:
         )
         assert "exceptionDetails" not in answer, answer
         return answer["result"].get("value")
+
+    def wait(self, condition: str, seconds: float = 60) -> None:
+        """Waits until an expression is true; the page may be loaded anew meanwhile.
+
+        Raises:
+            AssertionError: it is not, in time; with what the page shows.
+        """
+        end = time.monotonic() + seconds
+        while not self.run(f"Boolean({condition})"):
+            assert time.monotonic() < end, (condition, self.run("document.body.innerText"))
+            time.sleep(0.05)
+
+    def resize(self, width: int, height: int = 900) -> None:
+        """Shows the page in a window of this size."""
+        screen = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
+        self._ask("Emulation.setDeviceMetricsOverride", **screen)
+
+    def prefer(self, **features: str) -> None:
+        """Sets media features: `prefer(prefers_color_scheme="dark")`."""
+        told = [{"name": k.replace("_", "-"), "value": v} for k, v in features.items()]
+        self._ask("Emulation.setEmulatedMedia", features=told)
+
+    def press(self, key: str) -> None:
+        """Presses a key, as a person does."""
+        text = {"text": key} if len(key) == 1 else {}
+        for kind in ("keyDown", "keyUp"):
+            pressed = {"key": key, "windowsVirtualKeyCode": _KEYS.get(key, ord(key[0].upper()))}
+            self._ask("Input.dispatchKeyEvent", type=kind, **pressed, **text)
+
+    def screenshot(self, path: Path) -> None:
+        """Saves what the whole page looks like, as PNG."""
+        shot = self._ask("Page.captureScreenshot", format="png", captureBeyondViewport=True)
+        path.write_bytes(base64.b64decode(shot["data"]))
 
     def close(self) -> None:
         """Closes both pipes."""

@@ -46,6 +46,8 @@ class Decoded:
         points_ignored: LiDAR points ignored because a coordinate was NaN or infinite.
         assumed: what was taken for granted or done (table above); only what applies.
         quality: how good the clip is and what is wrong with it, by its file and its frames.
+        times: seconds of each frame of the clip since the file's first; None if the file does not
+            say, as arrays and archives do not.
     """
 
     clip: Clip
@@ -57,6 +59,7 @@ class Decoded:
     points_ignored: int = 0
     assumed: Assumed = field(default_factory=dict)
     quality: Quality = field(default_factory=Quality)
+    times: tuple[float, ...] | None = None
 
 
 def decode_clip(
@@ -115,4 +118,5 @@ def _decode(
         points_ignored=aligned.points_ignored,
         assumed=content.assumed | assumed,
         quality=judge_clip(clip).joined(by_file),
+        times=content.times and tuple(content.times[row] for row in aligned.kept),
     )

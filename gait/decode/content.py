@@ -36,7 +36,7 @@ from gait.decode.points.las import MAGIC as LAS_MAGIC
 from gait.decode.points.las import decode_las
 from gait.decode.points.pcd import check_compressed, decode_pcd, is_pcd
 from gait.decode.points.ply import decode_ply, is_ply
-from gait.decode.video import LOSSLESS, decode_video, trimmed
+from gait.decode.video import LOSSLESS, decode_video, rhythm, trimmed
 from gait.errors import (
     ClipEmptyError,
     ClipModalityError,
@@ -73,6 +73,7 @@ class Content:
         aligned: all pictures are 64×64 and kept as they are.
         dropped: reason → frames left out already.
         assumed: what was taken for granted or done, see `gait.decode.Decoded`.
+        times: seconds of each picture since the first; None if the file does not say.
     """
 
     format: str
@@ -82,6 +83,7 @@ class Content:
     aligned: bool = False
     dropped: dict[str, int] = field(default_factory=dict)
     assumed: Assumed = field(default_factory=dict)
+    times: tuple[float, ...] | None = None
 
     @property
     def modality(self) -> Modality:
@@ -130,7 +132,7 @@ def _video(data: bytes, container: str, limits: Limits) -> Content:
         Content(container, video.read, video.frames, aligned=video.aligned, assumed=done),
         lossy=container not in LOSSLESS,
     )
-    return _thinned(replace(content, dropped=dropped), limits)
+    return _thinned(replace(content, dropped=dropped, times=rhythm(video.times)), limits)
 
 
 def _archive(files: Archive, limits: Limits, columns: int | None) -> Content:
@@ -318,7 +320,9 @@ def _thinned(content: Content, limits: Limits) -> Content:
     dropped = content.dropped | {"thinned": len(frames) - len(rows)}
     if content.clouds is None:
         assert content.pictures is not None
-        return replace(content, pictures=[content.pictures[row] for row in rows], dropped=dropped)
+        times = content.times and tuple(content.times[row] for row in rows)
+        pictures = [content.pictures[row] for row in rows]
+        return replace(content, pictures=pictures, dropped=dropped, times=times)
     return replace(content, clouds=[content.clouds[row] for row in rows], dropped=dropped)
 
 

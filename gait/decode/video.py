@@ -4,6 +4,8 @@ import io
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import pairwise
+from math import isfinite
 
 import av
 import cv2
@@ -30,6 +32,8 @@ CODECS = (
 """Decoders that a file may ask for: those of cameras and common programs, not all of FFmpeg's."""
 
 _STREAMS = 16
+_PAUSE = 10.0
+"""Seconds between two frames beyond which a file's times are not believed."""
 _WORDS = "convert it: ffmpeg -i FILE -c:v libx264 -crf 10 clip.mp4"
 
 
@@ -44,9 +48,11 @@ class Video:
         damaged: frames left out because they could not be decoded whole.
         deinterlaced: interlaced frames, of which one field was fitted to the other.
         rotated: degrees that the file says to turn frames by, against the clock.
+        times: for each of `frames` when it is shown, in seconds, as the file says.
     """
 
     frames: list[Picture] = field(default_factory=list)
+    times: list[float | None] = field(default_factory=list)
     aligned: bool = True
     read: int = 0
     damaged: int = 0
@@ -131,8 +137,24 @@ def _read(source: InputContainer, video: Video, limits: Limits, *, lossy: bool) 
         picture = _upright(frame, video)
         video.aligned &= picture.shape[:2] == (SIZE, SIZE)
         video.frames.append(trimmed(_meaning(picture, lossy=lossy)))
+        video.times.append(frame.time)
         held += video.frames[-1].nbytes
         limits.check_inflated(held)
+
+
+def rhythm(times: list[float | None]) -> tuple[float, ...] | None:
+    """Seconds of each frame since the first; None if the file does not say, or no sense.
+
+    >>> rhythm([2.0, 2.04, 2.08])
+    (0.0, 0.04, 0.08)
+    >>> rhythm([0.0, None]) is rhythm([1.0, 1.0]) is None
+    True
+    """
+    said = [time for time in times if time is not None and isfinite(time)]
+    steps = [after - before for before, after in pairwise(said)]
+    if len(said) < len(times) or not all(0 < step <= _PAUSE for step in steps):
+        return None
+    return tuple(round(time - said[0], 4) for time in said)
 
 
 def trimmed(picture: Picture) -> Picture:
@@ -211,6 +233,7 @@ __all__ = [
     "Video",
     "decode_video",
     "open_video",
+    "rhythm",
     "trimmed",
     "without_combs",
 ]

@@ -5,6 +5,7 @@ calibration says from which one on a stranger is called somebody no more often t
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -23,6 +24,8 @@ Whose = Literal["gallery", "bundle"]
 Rate = Annotated[float, Field(gt=0, lt=0.5)]
 _KEPT = 1024
 """Thresholds that are remembered."""
+_SHARES = (0.5, 0.4, 0.3, 0.25, 0.2, 0.15, 0.1, 0.07, 0.05, 0.03, 0.02, 0.01, 0.005, 0.002, 0.001)
+"""Of strangers, for whom it is told how similar they get."""
 
 
 class Finding(StrEnum):
@@ -115,6 +118,22 @@ class Thresholds(Frozen):
         return Finding.NO_MATCH
 
 
+class Strangers(Frozen):
+    """How similar strangers are to whom they resemble most, and what is decided by it.
+
+    Args:
+        thresholds: of a search now; None where nothing can be decided.
+        undecided: why not.
+        rates: falling shares of strangers.
+        similarities: that so many of them reach, rising; as far as the calibration carries.
+    """
+
+    thresholds: Thresholds | None
+    undecided: str | None
+    rates: tuple[float, ...]
+    similarities: tuple[float, ...]
+
+
 class Decision(Frozen):
     """A verdict and what it stands on.
 
@@ -186,6 +205,16 @@ class Decider:
     def comparison(self, similarity: float, searched: Searched, policy: Policy) -> Decision:
         """The decision whether a probe is the one person it was compared with."""
         return self._decide(similarity, searched, policy.match_fmr, None)
+
+    def strangers(self, searched: Searched) -> dict[float, float]:
+        """Falling shares of strangers, and the similarity that so many of them reach in a search;
+        as far as the calibration carries."""
+        found = dict[float, float]()
+        with suppress(CalibrationError):  # beyond this rate nothing is known
+            pair = self.calibration.pair(searched.probe, searched.enrolled, searched.templates)
+            for rate in _SHARES:
+                found[rate] = pair.threshold(rate, searched.size).similarity
+        return found
 
     def _decide(
         self, similarity: float, searched: Searched, match: float, possible: float | None

@@ -14,6 +14,7 @@ from gallery.decision.decision import (
     Decision,
     Policy,
     Searched,
+    Strangers,
     Whose,
     bundle_calibration,
     decide,
@@ -113,6 +114,20 @@ class GalleryDecisions:
         if known.decider is None:
             return None
         return known.decider.search(similarity, Searched.of(probe, known.held), policy)
+
+    def strangers(self, probe: Modality, policy: Policy, modality: Modality | None) -> Strangers:
+        """How similar strangers come out of a search now: see `Gallery.strangers`."""
+        known = self._facts(self._record.revision())
+        searched = Searched.of(probe, _of(known.held, modality))
+        nobody = [Candidate("", -1.0, 0, probe, "")] if searched.size else []
+        decision = decide(known.decider, nobody, searched, policy)
+        curve = {} if known.decider is None or not nobody else known.decider.strangers(searched)
+        return Strangers(
+            thresholds=decision.thresholds,
+            undecided=decision.undecided if nobody else "nobody is enrolled by such a sensor",
+            rates=tuple(curve),
+            similarities=tuple(curve.values()),
+        )
 
     def _facts(self, revision: int) -> _Known:
         """What decisions rest on, read again when the gallery has changed."""

@@ -19,6 +19,7 @@ class Action(StrEnum):
     IDENTIFY = "identify"
     VERIFY = "verify"
     EMBED = "embed"
+    SHOW_FRAMES = "frames"
     ENROL = "enrol"
     REMOVE = "remove"
     MERGE = "merge"

@@ -12,9 +12,10 @@ from serve.access.key_file import KeyFile
 from serve.access.rates import Allowance, Rates, rate_headers
 from serve.access.scopes import LOCAL, Caller, is_loopback
 from serve.middleware.problems import gait_problem, problem
+from serve.page import PAGE
 
 _TOKEN = re.compile(r"([0-9a-f]{8})\..*", re.DOTALL)
-OPEN = frozenset({"/", "/healthz", "/readyz", "/openapi.json"})
+OPEN = frozenset({"/healthz", "/readyz", "/openapi.json", *PAGE})
 """Paths that need no key: they tell nothing about people."""
 
 

@@ -1,10 +1,8 @@
-"""Routes for whoever runs the service: health, readiness, metrics, and the page for people."""
+"""Routes for whoever runs the service: health, readiness and metrics."""
 
 from http import HTTPStatus
-from importlib.resources import files
 
 from fastapi import APIRouter, Response
-from fastapi.responses import HTMLResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.exceptions import HTTPException
 
@@ -13,12 +11,6 @@ from serve.routes.parameters import CurrentCall, problems
 from serve.schemas.operations import GalleryReadiness, Health, Readiness
 from serve.work.decoding import STUCK
 from serve.work.metrics import Told
-
-_PAGE = files("serve").joinpath("page", "index.html").read_text(encoding="utf-8")
-_PAGE_MAY = (
-    "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; "
-    "connect-src 'self'; form-action 'none'; frame-ancestors 'none'; base-uri 'none'"
-)
 
 router = APIRouter(tags=["operations"], route_class=Guarded)
 
@@ -73,9 +65,3 @@ def metrics(call: CurrentCall) -> Response:
     call.service.measure()
     text = generate_latest(Told(call.service.metrics.registry, call.caller.reaches))
     return Response(text, media_type=CONTENT_TYPE_LATEST)
-
-
-@router.get("/", include_in_schema=False)
-async def page() -> HTMLResponse:
-    """A page to try a clip in a browser; it works offline."""
-    return HTMLResponse(_PAGE, headers={"Content-Security-Policy": _PAGE_MAY})

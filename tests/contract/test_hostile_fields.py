@@ -40,7 +40,7 @@ VALID: dict[str, Any] = {
     **services.PURPOSE,
     **services.AUTHORISATION,
     **{"gallery": "site-7", "into": "p001", "audit_id": "1-0123456789abcdef"},
-    **{"verdict": "unsure", "reviewer": "badge 311", "scopes": ["identify"]},
+    **{"probe": "silhouette", "verdict": "unsure", "reviewer": "badge 311", "scopes": ["identify"]},
 }
 FILES = {"clip", "clips", "to", "file", "sender", "other", "recording"}
 

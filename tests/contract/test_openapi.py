@@ -19,6 +19,7 @@ PATHS = {
     "/identify": {"post"},
     "/v1/identify": {"post"},
     "/v1/tracks": {"post"},
+    "/v1/frames": {"post"},
     "/v1/verify": {"post"},
     "/v1/embed": {"post"},
     "/v1/galleries": {"get", "post"},
@@ -30,7 +31,9 @@ PATHS = {
     f"{S}:merge": {"post"},
     f"{S}/templates": {"get", "post"},
     f"{S}/templates/{{template}}": {"get", "delete"},
+    f"{G}/strangers": {"get"},
     "/v1/models": {"get"},
+    "/v1/access": {"get"},
     "/v1/audit": {"get"},
     "/v1/reviews": {"get", "post"},
     "/v1/keys": {"get", "post"},
@@ -53,6 +56,15 @@ FIELDS = {
     "TracksReply": "request_id audit_id people left_out gallery gallery_revision model timings_ms",
     "TrackReport": "track begins ends frames clip rejected detail decision thresholds undecided "
     "candidates",
+    "FramesReply": "request_id audit_id clip picture size columns frames used seconds",
+    "StrangersReply": "request_id gallery gallery_revision probe gallery_modality thresholds "
+    "undecided shares calibration",
+    "StrangersShare": "share similarity",
+    "CalibrationReport": "whose people simulated data sha256",
+    "AccessReply": "request_id key scopes galleries gallery purposes version limits",
+    "LimitsReport": "max_clip_mib max_body_mib max_clips max_frames max_templates quality_search "
+    "quality_enrol match_fpir possible_fpir match_fmr own_calibration rate_per_key "
+    "rate_per_gallery",
     "EmbedReply": "request_id audit_id embeddings rejected dimension model timings_ms",
     "Embedding": "position clip embedding",
     "ClipReport": "modality inferred format frames_in frames_used frames_dropped points_ignored "
@@ -114,6 +126,7 @@ BODIES = {
     "gallery_modality",
     "/v1/embed": "modality sensor forward up purpose clips",
     "/v1/tracks": "gallery purpose recording top_k gallery_modality",
+    "/v1/frames": "modality sensor forward up clip",
     f"{S}/templates": "modality sensor forward up authorisation expires clips new_person",
 }
 
@@ -141,6 +154,7 @@ def test_schemas_and_their_fields(document: Any) -> None:
         "Axis",
         "Finding",
         "Modality",
+        "Mode",
         "Outcome",
         "Reason",
         "Scope",

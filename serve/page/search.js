@@ -1,0 +1,175 @@
+// Search: a clip or a recording goes in, a verdict comes out.
+
+import { access, ask, at, may, send } from "./api.js";
+import { el, facts, field, note, select, table } from "./dom.js";
+import { film } from "./film.js";
+import { chooser } from "./galleries.js";
+import { reviewForm } from "./reviewing.js";
+import { scale } from "./scale.js";
+import { banner, quality, rates, simulated, standing } from "./verdict.js";
+import { SENSOR, inWords, number } from "./words.js";
+
+const AXES = ["", "+x", "-x", "+y", "-y"];
+
+export async function view() {
+  const result = el("section", { "aria-live": "polite", "aria-label": "Result" });
+  return [el("h1", {}, "Who walks like this?"), await searchForm(result), result];
+}
+
+async function searchForm(result) {
+  const file = el("input", { type: "file", required: true });
+  const said = el("p", { class: "quiet" }, "or drop it here");
+  const zone = el("div", { class: "drop" }, field("Clip or recording", file,
+    "A clip holds one walking person: frames, masks, a mask video or point clouds. Nothing of it is stored."), said);
+  dropInto(zone, file, said);
+  const kind = el("fieldset", {}, el("legend", {}, "What is it?"),
+    radio("kind", "clip", "A clip: one person", true), radio("kind", "recording", "A recording: everybody in it", false));
+  const form = el("form", { class: "panel", id: "search" }, zone, kind, purposeField(), await chooser(), options(),
+    el("p", { class: "actions" }, el("button", { class: "main" }, "Search")));
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    run(form, file.files[0], result);
+  });
+  return form;
+}
+
+function purposeField() {
+  const hint = "Why you search. It is recorded.";
+  if (access.purposes.length) return field("Purpose", select("purpose", access.purposes.map((each) => [each, each])), hint);
+  return field("Purpose", el("input", { name: "purpose", required: true, maxlength: 200, autocomplete: "off" }), hint);
+}
+
+function radio(name, value, words, checked) {
+  return el("label", {}, el("input", { type: "radio", name, value, checked }), ` ${words}`);
+}
+
+function options() {
+  return el("details", {}, el("summary", {}, "More options"),
+    field("Candidates", el("input", { name: "top_k", type: "number", min: 1, max: 100, value: 5 })),
+    field("Compare with", select("gallery_modality", [["", "all templates"], ["silhouette", "silhouettes (camera)"], ["range_view", "range views (LiDAR)"]])),
+    field("Point clouds face", select("forward", AXES.map((axis) => [axis, axis || "found from the points"]))),
+    el("label", {}, el("input", { type: "checkbox", name: "all_candidates", value: "true" }), " Also list those who are too unlike"));
+}
+
+// Files may be dropped anywhere on the zone; the input stays for the keyboard.
+function dropInto(zone, input, said) {
+  const hold = (event) => event.preventDefault();
+  zone.addEventListener("dragover", (event) => {
+    hold(event);
+    zone.classList.add("over");
+  });
+  zone.addEventListener("dragleave", () => zone.classList.remove("over"));
+  zone.addEventListener("drop", (event) => {
+    hold(event);
+    zone.classList.remove("over");
+    if (event.dataTransfer.files.length) input.files = event.dataTransfer.files;
+    input.dispatchEvent(new Event("change"));
+  });
+  input.addEventListener("change", () => (said.textContent = input.files[0] ? size(input.files[0]) : "or drop it here"));
+}
+
+function size(file) {
+  const mib = file.size / 2 ** 20, most = access.limits.max_clip_mib;
+  return `${mib.toFixed(2)} MiB${most && mib > most ? `: larger than the ${most} MiB that are taken` : ""}`;
+}
+
+// The fields of the form that the route has; empty ones are left out.
+function fields(form, names) {
+  const given = new FormData(form), sent = new FormData();
+  for (const name of names) for (const value of given.getAll(name)) if (value) sent.append(name, value);
+  return sent;
+}
+
+async function run(form, file, result) {
+  const recording = new FormData(form).get("kind") === "recording";
+  const shared = ["purpose", "gallery", "top_k", "gallery_modality"];
+  const sent = fields(form, recording ? shared : [...shared, "forward", "all_candidates"]);
+  sent.append(recording ? "recording" : "clip", file);
+  const stop = new AbortController(), button = form.querySelector("button.main");
+  const bar = el("progress", { max: 1, "aria-label": "Progress" }), words = el("span", {}, "Sending…");
+  result.replaceChildren(el("p", { class: "actions", id: "progress" }, bar, words,
+    el("button", { type: "button", onclick: () => stop.abort() }, "Cancel")));
+  const progress = (part) => {
+    if (part === null || part >= 1) bar.removeAttribute("value");
+    else bar.value = part;
+    words.textContent = part < 1 ? "Sending…" : recording ? "Looking for people in it, which can take minutes…" : "Reading and searching…";
+  };
+  button.disabled = true;
+  const pictures = recording ? null : frames(form, file, stop.signal);
+  try {
+    const reply = await send(recording ? "v1/tracks" : "v1/identify", sent, { progress, signal: stop.signal });
+    result.replaceChildren(...(recording ? await people(reply) : await found(reply, pictures)));
+  } catch (error) {
+    const cancelled = error.name === "AbortError";
+    result.replaceChildren(cancelled ? note("info", "Cancelled. What had begun may be in the audit records.") : note("error", inWords(error)));
+    const seen = !cancelled && pictures && (await pictures);
+    if (seen?.film) result.append(el("h2", {}, "What the service sees in it"), seen.film, quality(seen.clip));
+  }
+  button.disabled = false;
+  result.dataset.done = "yes";
+}
+
+// The probe as the service sees it; a clip that is refused is shown too. Never throws.
+async function frames(form, file, signal) {
+  const sent = fields(form, ["forward"]);
+  sent.append("clip", file);
+  try {
+    const reply = await send("v1/frames", sent, { signal });
+    return { clip: reply.clip, film: await film(reply, "The clip, as it is compared") };
+  } catch (error) {
+    return { problem: error };
+  }
+}
+
+async function found(reply, pictures) {
+  const { probe, timings_ms: took } = reply;
+  const seen = await pictures;
+  const side = el("div", { class: "side" },
+    seen.film ?? note("info", `No picture of the clip: ${inWords(seen.problem)}`),
+    el("figure", { class: "film" }, el("figcaption", {}, reply.candidates[0] ? el("bdi", {}, reply.candidates[0].subject) : "Candidates"),
+      el("p", { class: "nothing" }, "No picture: galleries keep embeddings and no pictures of enrolled people. Compare with the person, or with a recording you may use.")));
+  return [banner(reply), simulated(reply), side, await measured(reply, probe.modality),
+    candidates(reply), el("section", {}, el("h2", {}, "The clip"), quality(probe)),
+    reply.audit_id && reply.candidates.length ? reviewForm(reply.audit_id, reply.candidates.map((each) => each.subject)) : null,
+    el("details", {}, el("summary", {}, "Record and times"),
+      facts([["Audit record", reply.audit_id], ["Gallery", `${reply.gallery}, revision ${reply.gallery_revision}`],
+        ["Decided", rates(reply.thresholds)], ["Model", reply.model.contract],
+        ["Times", Object.entries(took).map(([stage, ms]) => `${stage} ${ms.toFixed(0)} ms`).join(", ")]])),
+  ].filter(Boolean);
+}
+
+async function measured(reply, modality) {
+  const query = { probe: modality, gallery_modality: reply.gallery_modality };
+  const strangers = await ask(`v1/galleries/${at(reply.gallery)}/strangers`, { query }).catch(() => ({ shares: [] }));
+  return scale(reply.candidates, reply.thresholds, strangers.shares);
+}
+
+function candidates(reply) {
+  const rows = reply.candidates.map((each, rank) => [
+    String(rank + 1),
+    may("gallery:read") ? el("a", { href: `#/people/${at(reply.gallery, each.subject)}` }, el("bdi", {}, each.subject)) : el("bdi", {}, each.subject),
+    number(each.similarity), standing(each.similarity, reply.thresholds), SENSOR[each.modality]]);
+  return table("Candidates", ["Rank", "Person", "Similarity", "Stands", "Enrolled by"], rows,
+    "No candidate is like enough to be shown.");
+}
+
+// Everybody in a recording, one verdict each.
+async function people(reply) {
+  const found = reply.people.filter((person) => person.decision === "match" || person.decision === "possible").length;
+  const head = el("h2", {}, reply.people.length
+    ? `${reply.people.length} in the recording, ${found} to look at` : "Nobody was found in the recording");
+  const cards = await Promise.all(reply.people.map((person) => card(person, reply)));
+  return [head, simulated({ ...reply, thresholds: reply.people.find((each) => each.thresholds)?.thresholds }),
+    reply.left_out > 0 && note("warning", `${reply.left_out} more people were left out: send a shorter recording.`), ...cards,
+    reply.people.length > 0 && el("p", { class: "quiet" }, "The service gives no pictures of people in a recording; `python -m capture.run` saves their clips, which can be searched one by one."),
+    facts([["Audit record", reply.audit_id], ["Gallery", `${reply.gallery}, revision ${reply.gallery_revision}`]]),
+  ].filter(Boolean);
+}
+
+async function card(person, reply) {
+  const title = `Person ${person.track}, ${person.begins.toFixed(1)} to ${person.ends.toFixed(1)} s, ${person.frames} frames`;
+  const body = person.rejected
+    ? [note("warning", `Not searched for: ${person.detail} (${person.rejected})`)]
+    : [banner(person, "h4"), await measured({ ...reply, ...person }, person.clip.modality), candidates({ ...reply, ...person })];
+  return el("article", { class: "panel" }, el("h3", {}, title), ...body, person.clip && quality(person.clip));
+}
