@@ -43,6 +43,7 @@ from gallery.template import (
     Authorisation,
     Candidate,
     Counts,
+    Ending,
     Enrolment,
     Matrix,
     Receipt,
@@ -242,6 +243,22 @@ class Gallery:
         numbers = self._record.enrol(enrolments, shares)
         self._catch_up()
         return numbers
+
+    def authorise(self, subject: str, authorisation: Authorisation) -> int:
+        """Gives all templates of a subject another authorisation, as when consent is given anew.
+
+        Returns:
+            How many templates there are.
+
+        Raises:
+            SubjectNotFoundError: no such subject.
+            GalleryError: the authorisation has expired, or opened read-only.
+            GalleryCorruptError: one of the templates is damaged. Nothing was changed.
+            StorageError: it cannot be written. Nothing was changed.
+        """
+        count = self._record.authorise(subject, authorisation)
+        self._catch_up()
+        return count
 
     def remove_subject(self, subject: str) -> Receipt:
         """Erases a subject with all templates: the key that reads them is destroyed.
@@ -500,9 +517,12 @@ class Gallery:
         """Names of the subjects who have the clip with this digest, in order."""
         return self._record.holders(digest)
 
-    def subjects(self, after: str | None = None, limit: int | None = None) -> list[Subject]:
-        """Subjects in order of name, from the one after the name `after`, at most `limit`."""
-        return self._record.subjects(after, limit)
+    def subjects(
+        self, after: str | None = None, limit: int | None = None, contains: str | None = None
+    ) -> list[Subject]:
+        """Subjects in order of name, from the one after the name `after`, at most `limit`; only
+        those whose name holds `contains`, in capitals or not (letters a to z)."""
+        return self._record.subjects(after, limit, contains)
 
     def templates(self, subject: str) -> list[Template]:
         """Templates of a subject, oldest first.
@@ -523,6 +543,10 @@ class Gallery:
     def expiring(self, before: datetime) -> int:
         """How many templates expire before a moment."""
         return self._record.expiring(int(before.timestamp()))
+
+    def ending(self, before: datetime, limit: int) -> list[Ending]:
+        """At most `limit` subjects of whom templates expire before a moment, the first first."""
+        return self._record.ending(int(before.timestamp()), limit)
 
     def counts(self) -> Counts:
         """Subjects and templates."""

@@ -149,6 +149,16 @@ class Subject:
 
 
 @dataclass(frozen=True)
+class Ending:
+    """A subject whose authorisation ends: when the first one does (ISO 8601, UTC), and how many
+    templates are concerned."""
+
+    subject: str
+    expires: str
+    templates: int
+
+
+@dataclass(frozen=True)
 class Counts:
     """How much a gallery holds."""
 

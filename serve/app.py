@@ -14,6 +14,7 @@ from serve.middleware.audit import Recorded
 from serve.middleware.body import RequestBody
 from serve.middleware.draining import Draining
 from serve.middleware.request_log import RequestLog
+from serve.routes import access as access_routes
 from serve.routes import (
     audit,
     embed,
@@ -31,7 +32,6 @@ from serve.routes import (
     transfer,
     verify,
 )
-from serve.routes import access as access_routes
 from serve.routes import keys as key_routes
 from serve.schemas.operations import Problem
 from serve.work.service import Service

@@ -25,7 +25,7 @@ from gallery.record.schema import (
 )
 from gallery.record.sealing import Held, Row
 from gallery.record.subject_key import DESTROYED, SubjectKey
-from gallery.template import Enrolment, Receipt, Shares, Vector, iso_time
+from gallery.template import Authorisation, Enrolment, Receipt, Shares, Vector, iso_time
 
 log = logging.getLogger("gallery")
 SharesOf = Callable[[Modality, Vector], Shares]
@@ -158,12 +158,12 @@ class Change:
         self.connection.execute(insert(TEMPLATES), templates)
         self.connection.execute(insert(EMBEDDINGS), embeddings)
 
-    def authorise(self, again: Mapping[int, Enrolment]) -> None:
-        """Gives templates that are there the authorisation of a later enrolment."""
+    def authorise(self, again: Mapping[int, Authorisation]) -> None:
+        """Gives templates that are there another authorisation."""
         for some in portions(list(again)):
             held = self.held(TEMPLATES.c.id.in_(some))
             for each, (row, plain) in zip(held, self.readable(held), strict=True):
-                authorisation = again[row.id].authorisation
+                authorisation = again[row.id]
                 now = row._replace(
                     authorisation=authorisation.reference, expires=authorisation.seconds
                 )

@@ -4,7 +4,7 @@ import numpy as np
 
 from gait.errors import GalleryError, SubjectNotFoundError, TemplateNotFoundError
 from gallery.record import clock
-from gallery.template import Enrolment, Vector
+from gallery.template import Authorisation, Enrolment, Vector
 
 
 def check_enrolment(enrolment: Enrolment, dimension: int) -> None:
@@ -13,7 +13,7 @@ def check_enrolment(enrolment: Enrolment, dimension: int) -> None:
     Raises:
         GalleryError: not such an embedding, or the authorisation has expired.
     """
-    embedding, authorisation = enrolment.embedding, enrolment.authorisation
+    embedding = enrolment.embedding
     if embedding.shape != (dimension,) or embedding.dtype != np.float32:
         raise GalleryError(
             f"got an embedding of {embedding.dtype} {embedding.shape} for "
@@ -24,6 +24,15 @@ def check_enrolment(enrolment: Enrolment, dimension: int) -> None:
             f"got an embedding of norm {np.linalg.norm(embedding):.4f} for "
             f"{enrolment.subject!r}, need 1: use the encoder's output as it is"
         )
+    check_authorisation(enrolment.authorisation)
+
+
+def check_authorisation(authorisation: Authorisation) -> None:
+    """Checks that an authorisation holds now.
+
+    Raises:
+        GalleryError: it has expired.
+    """
     if authorisation.seconds <= clock.now():
         raise GalleryError(
             f"the authorisation expired at {authorisation.expires.isoformat()}: nobody can be "

@@ -40,13 +40,7 @@ from gallery.record.schema import (
 )
 from gallery.record.sealing import Facts, Held, Keys, Row, Sealer
 from gallery.record.subject_key import SubjectKey
-from gallery.template import (
-    Authorisation,
-    Counts,
-    Matrix,
-    Subject,
-    Template,
-)
+from gallery.template import Authorisation, Counts, Ending, Matrix, Subject, Template, iso_time
 
 Codings = dict[int, SubjectKey | None]
 
@@ -160,9 +154,28 @@ class RecordReader:
         query = select(func.count()).select_from(TEMPLATES).where(_T.expires < before)
         return int(self.rows(query)[0][0])
 
-    def subjects(self, after: str | None, limit: int | None) -> list[Subject]:
-        """Subjects in order of name, those that come after the name `after`."""
+    def ending(self, before: int, limit: int) -> list[Ending]:
+        """The subjects of whom templates expire before a time, in seconds since 1970; the first
+        to end first."""
+        first = func.min(_T.expires)
+        query = (
+            select(SUBJECTS.c.name, first, func.count())
+            .select_from(JOINED)
+            .where(_T.expires < before)
+            .group_by(SUBJECTS.c.id, SUBJECTS.c.name)
+            .order_by(first, SUBJECTS.c.name)
+            .limit(limit)
+        )
+        return [Ending(name, iso_time(end), count) for name, end, count in self.rows(query)]
+
+    def subjects(
+        self, after: str | None, limit: int | None, contains: str | None = None
+    ) -> list[Subject]:
+        """Subjects in order of name, those that come after the name `after`; if `contains` is
+        given, those whose name holds it, in capitals or not."""
         query = SUBJECT_COUNTS if after is None else SUBJECT_COUNTS.where(SUBJECTS.c.name > after)
+        if contains is not None:
+            query = query.where(SUBJECTS.c.name.icontains(contains, autoescape=True))
         return [Subject(*row) for row in self.rows(query.limit(limit))]
 
     def subject(self, name: str) -> int:

@@ -16,7 +16,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from gait.errors import GalleryError, StorageError
 from gallery.record import clock
 from gallery.record.change import Change, SharesOf, lost_key
-from gallery.record.checks import check_enrolment, no_template
+from gallery.record.checks import check_authorisation, check_enrolment, no_template
 from gallery.record.engine import finish_erasure, transaction
 from gallery.record.location import Folder, Location
 from gallery.record.master_key import MasterKey
@@ -29,7 +29,7 @@ from gallery.record.schema import (
     TEMPLATES,
 )
 from gallery.record.sealing import Sealer
-from gallery.template import Enrolment, Receipt
+from gallery.template import Authorisation, Enrolment, Receipt
 
 STEP = 26 * 3600
 """Seconds by which the time that erasures believe in may go on at once."""
@@ -78,8 +78,23 @@ class Record(RecordReader):
                     new[place] = enrolment
             numbers = there | {place: change.new_template() for place in new}
             change.add({numbers[place]: e for place, e in new.items()}, people, shares)
-            change.authorise(again)
+            change.authorise({n: each.authorisation for n, each in again.items()})
             return [numbers[place] for place in places]
+
+    def authorise(self, name: str, authorisation: Authorisation) -> int:
+        """Gives all templates of a subject another authorisation; returns how many there are.
+
+        Raises:
+            SubjectNotFoundError: no such subject.
+            GalleryError: the authorisation has expired.
+            GalleryCorruptError: one of the templates is damaged. Nothing was changed.
+            StorageError: it cannot be written. Nothing was.
+        """
+        check_authorisation(authorisation)
+        with self._change() as change:
+            numbers = change.numbers(change.person(name))
+            change.authorise(dict.fromkeys(numbers, authorisation))
+            return len(numbers)
 
     def remove_subject(self, name: str) -> Receipt:
         """Erases a subject with all templates: the key that reads them is destroyed.

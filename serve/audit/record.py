@@ -23,12 +23,15 @@ class Action(StrEnum):
     ENROL = "enrol"
     REMOVE = "remove"
     MERGE = "merge"
+    EXTEND = "extend"
+    CHECK_ENROLMENT = "enrol.check"
     EXPIRE = "expire"
     EXPORT = "export"
     IMPORT = "import"
     REVIEW = "review"
     READ_REVIEWS = "review.read"
     READ_AUDIT = "audit.read"
+    VERIFY_AUDIT = "audit.verify"
     CREATE_KEY = "key.create"
     ROTATE_KEY = "key.rotate"
     REVOKE_KEY = "key.revoke"
@@ -40,7 +43,7 @@ class Action(StrEnum):
 
 CHANGES = frozenset(
     {
-        *(Action.ENROL, Action.REMOVE, Action.MERGE, Action.IMPORT),
+        *(Action.ENROL, Action.REMOVE, Action.MERGE, Action.EXTEND, Action.IMPORT),
         *(Action.CREATE_GALLERY, Action.DELETE_GALLERY),
         *(Action.CREATE_KEY, Action.ROTATE_KEY, Action.REVOKE_KEY),
     }

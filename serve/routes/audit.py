@@ -9,13 +9,48 @@ from pydantic import Field
 from serve.access.scopes import Guarded, Scope, needs
 from serve.audit.record import Action
 from serve.audit.search import Filter
+from serve.audit.verify import verify
 from serve.routes.paging import AfterNumber, Limit, cursor_after
 from serve.routes.parameters import CurrentCall, problems
-from serve.schemas.audit import AuditPage
+from serve.schemas.audit import AuditFinding, AuditPage, AuditVerification, HeadGiven
 from serve.schemas.fields import SubjectName
 from serve.text import ONE_LINE
 
+MOST_FINDINGS = 100
+"""Findings that are told; of more only the number is."""
+
 router = APIRouter(tags=["audit"], route_class=Guarded)
+
+
+@router.get(
+    "/v1/audit:verify",
+    dependencies=[needs(Scope.AUDIT_READ, Action.VERIFY_AUDIT)],
+    responses=problems(400),
+)
+async def verify_audit(
+    call: CurrentCall,
+    head: Annotated[
+        list[HeadGiven] | None,
+        Query(max_length=100, description="Hash or audit id that was kept elsewhere; repeat it."),
+    ] = None,
+) -> AuditVerification:
+    """Checks that every record is as it was written and in its place. Reads all of them."""
+    log = call.service.audit
+    report = await call.service.work(partial(verify, log.path.parent, log.key, head or ()))
+    call.use.note(detail=f"{report.records} records, {len(report.findings)} findings")
+    return AuditVerification(
+        request_id=call.request_id,
+        intact=report.intact,
+        records=report.records,
+        findings=[
+            AuditFinding(record=number, problem=problem)
+            for number, problem in report.findings[:MOST_FINDINGS]
+        ],
+        more_findings=max(0, len(report.findings) - MOST_FINDINGS),
+        notices=report.notices[:MOST_FINDINGS],
+        head=None if report.head is None else report.head.hash,
+        time=None if report.head is None else report.head.time,
+    )
 
 
 @router.get(

@@ -1,14 +1,17 @@
 """`/v1/galleries`: make, list, show and delete galleries."""
 
+from datetime import datetime
 from functools import partial
 from http import HTTPStatus
 from typing import Annotated, NamedTuple
 
 from fastapi import APIRouter, Query
 
+from gait.errors import GalleryError
 from gait.modality import Modality
+from gallery.enrolment.expiry_date import EXPIRY_MEANING, expiry_date
 from gallery.gallery import Gallery
-from gallery.template import Counts, Receipt
+from gallery.template import Counts, Ending, Receipt
 from serve.access.scopes import Guarded, Scope, needs
 from serve.audit.record import Action
 from serve.routes.paging import After, Limit, cursor_after
@@ -18,8 +21,9 @@ from serve.routes.parameters import (
     problems,
     wrong_field,
 )
+from serve.schemas.fields import ExpiryGiven
 from serve.schemas.galleries import GalleryDeleted, GalleryPage, GalleryReply, NewGallery
-from serve.schemas.subjects import ReceiptReport
+from serve.schemas.subjects import EndingReply, EndingReport, ReceiptReport
 
 router = APIRouter(prefix="/v1/galleries", tags=["galleries"], route_class=Guarded)
 
@@ -68,6 +72,31 @@ async def gallery(call: CurrentCall, g: GalleryPath) -> GalleryReply:
     return _reply(call.request_id, g, await call.service.on(g, _facts))
 
 
+@router.get("/{g}/ending", dependencies=[needs(Scope.GALLERY_READ)], responses=problems(404))
+async def ending(
+    call: CurrentCall,
+    g: GalleryPath,
+    before: Annotated[ExpiryGiven, Query(description=f"Until when: {EXPIRY_MEANING}.")],
+    limit: Limit = 100,
+) -> EndingReply:
+    """Lists people whose authorisation ends before a time, the first first."""
+    try:
+        end = expiry_date(before)
+    except GalleryError as error:
+        raise wrong_field("before", str(error), "query") from error
+    found, count = await call.service.on(g, partial(_ending, end, limit))
+    return EndingReply(
+        request_id=call.request_id,
+        gallery=g,
+        before=end.isoformat(timespec="seconds"),
+        ending=[
+            EndingReport(subject=each.subject, expires=each.expires, templates=each.templates)
+            for each in found
+        ],
+        templates=count,
+    )
+
+
 @router.delete(
     "/{g}",
     dependencies=[needs(Scope.GALLERY_DELETE, Action.DELETE_GALLERY)],
@@ -94,6 +123,10 @@ async def delete(call: CurrentCall, g: GalleryPath, everyone: Everyone = False) 
         templates_removed=sum(len(each.templates) for each in receipts),
         receipts=[ReceiptReport.of(g, each) for each in receipts],
     )
+
+
+def _ending(before: datetime, limit: int, gallery: Gallery) -> tuple[list[Ending], int]:
+    return gallery.ending(before, limit), gallery.expiring(before)
 
 
 def _erase_everyone(receipts: list[Receipt], gallery: Gallery) -> None:

@@ -1,7 +1,7 @@
 """The console: a page at `/` and the files it is made of. It does what its key may, over the API.
 
-Nothing but these files runs or is shown: no inline script or style, nothing from other sites, and no
-text that becomes markup.
+Nothing but these files runs or is shown: no inline script or style, nothing from other sites, and
+no text that becomes markup.
 """
 
 from collections.abc import Awaitable, Callable

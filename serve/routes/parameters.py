@@ -12,12 +12,12 @@ from gait.decode.points.axes import CloudSource
 from gait.errors import GalleryError
 from gait.lidar import KNOWN, Axis
 from gait.modality import Modality
-from gallery.enrolment.expiry_date import EXPIRY_MEANING, expiry_date
-from gallery.template import REFERENCE_LIMIT, Authorisation
+from gallery.enrolment.expiry_date import expiry_date
+from gallery.template import Authorisation
 from serve.access.scopes import Caller, reach
 from serve.audit.use import Use
 from serve.middleware.problems import MEDIA_TYPE
-from serve.schemas.fields import GalleryGiven, SubjectName
+from serve.schemas.fields import ExpiryGiven, GalleryGiven, ReferenceGiven, SubjectName
 from serve.text import ONE_LINE
 from serve.work.metrics import Stages
 from serve.work.service import Reading, Service
@@ -143,27 +143,23 @@ async def _purpose(
 
 
 async def _authorisation(
-    authorisation: Annotated[
-        Annotated[str, Field(min_length=1, max_length=REFERENCE_LIMIT), ONE_LINE],
-        Form(
-            description="Reference of the person's consent, or of another authorisation.",
-            examples=["consent form 17"],
-        ),
-    ],
-    expires: Annotated[
-        Annotated[str, Field(max_length=40), ONE_LINE],
-        Form(
-            description=f"Until when it holds: {EXPIRY_MEANING}. From then on no search finds the "
-            "template, and it is erased.",
-            examples=["2027-01-31", "2027-01-31T12:00:00Z"],
-        ),
-    ],
+    authorisation: Annotated[ReferenceGiven, Form()], expires: Annotated[ExpiryGiven, Form()]
 ) -> Authorisation:
+    return authorised(authorisation, expires)
+
+
+def authorised(reference: str, expires: str) -> Authorisation:
+    """The authorisation in a request.
+
+    Raises:
+        RequestValidationError: it ends at no time that can be read, or has ended.
+        GalleryError: the reference cannot be used.
+    """
     try:
         end = expiry_date(expires)
     except GalleryError as error:
         raise wrong_field("expires", str(error)) from error
-    return Authorisation(authorisation, end)
+    return Authorisation(reference, end)
 
 
 Purpose = Annotated[str, Depends(_purpose)]

@@ -1,12 +1,13 @@
 """`/v1/galleries/{g}/subjects`: list, show, delete and merge enrolled people."""
 
 from functools import partial
+from typing import Annotated
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 
 from gait.modality import Modality
 from gallery.gallery import Gallery
-from gallery.template import Receipt, Subject, Template
+from gallery.template import Authorisation, Receipt, Subject, Template, iso_time
 from serve.access.scopes import Guarded, Scope, needs
 from serve.audit.record import Action
 from serve.routes.paging import After, Limit, cursor_after
@@ -14,10 +15,14 @@ from serve.routes.parameters import (
     CurrentCall,
     GalleryPath,
     SubjectPath,
+    authorised,
     problems,
 )
+from serve.schemas.fields import SubjectName
 from serve.schemas.subjects import (
     ErasureReply,
+    ExtendReply,
+    ExtendUntil,
     MergeInto,
     MergeReply,
     ReceiptReport,
@@ -32,10 +37,17 @@ router = APIRouter(prefix="/v1/galleries/{g}/subjects", tags=["subjects"], route
 
 @router.get("", dependencies=[needs(Scope.GALLERY_READ)], responses=problems(400, 404))
 async def subjects(
-    call: CurrentCall, g: GalleryPath, after: After, limit: Limit = 100
+    call: CurrentCall,
+    g: GalleryPath,
+    after: After,
+    limit: Limit = 100,
+    contains: Annotated[
+        SubjectName | None,
+        Query(description="Only names that hold this; letters a to z in capitals or not."),
+    ] = None,
 ) -> SubjectPage:
     """Lists the enrolled people in order of name."""
-    found, revision = await call.service.on(g, partial(_some, after, limit + 1))
+    found, revision = await call.service.on(g, partial(_some, after, limit + 1, contains))
     page = found[:limit]
     return SubjectPage(
         request_id=call.request_id,
@@ -72,6 +84,34 @@ async def remove(call: CurrentCall, g: GalleryPath, subject: SubjectPath) -> Era
 
 
 @router.post(
+    "/{subject}:extend",
+    dependencies=[needs(Scope.ENROL, Action.EXTEND)],
+    responses=problems(400, 404, 507),
+)
+async def extend(
+    call: CurrentCall, g: GalleryPath, subject: SubjectPath, body: ExtendUntil
+) -> ExtendReply:
+    """Gives all templates of a person another authorisation, as when consent is given anew.
+
+    An earlier end is taken too: consent may be cut short.
+    """
+    authorisation = authorised(body.authorisation, body.expires)
+    call.use.note(detail=f"{authorisation.reference}, until {authorisation.expires.isoformat()}")
+    count, revision = await call.service.on(g, partial(_extended, subject, authorisation))
+    call.use.note(revision=revision)
+    audit_id = await call.use.done()
+    return ExtendReply(
+        request_id=call.request_id,
+        audit_id=audit_id,
+        gallery=g,
+        subject=subject,
+        templates=count,
+        expires=iso_time(authorisation.seconds),
+        gallery_revision=revision,
+    )
+
+
+@router.post(
     "/{subject}:merge",
     dependencies=[needs(Scope.ENROL, Action.MERGE)],
     responses=problems(400, 404, 507),
@@ -102,9 +142,15 @@ def _templates(subject: str, gallery: Gallery) -> tuple[list[Template], int]:
     return gallery.templates(subject), revision
 
 
-def _some(after: str | None, limit: int, gallery: Gallery) -> tuple[list[Subject], int]:
+def _some(
+    after: str | None, limit: int, contains: str | None, gallery: Gallery
+) -> tuple[list[Subject], int]:
     revision = gallery.revision
-    return gallery.subjects(after, limit), revision
+    return gallery.subjects(after, limit, contains), revision
+
+
+def _extended(subject: str, authorisation: Authorisation, gallery: Gallery) -> tuple[int, int]:
+    return gallery.authorise(subject, authorisation), gallery.revision
 
 
 def _report(subject: Subject) -> SubjectReport:

@@ -9,9 +9,10 @@ from fastapi.responses import JSONResponse
 
 from gait.errors import TemplateNotFoundError
 from gallery.gallery import Gallery
-from gallery.template import Receipt, Template
+from gallery.template import Candidate, Receipt, Template
 from serve.access.scopes import Guarded, Scope, needs
 from serve.audit.record import Action
+from serve.routes.enrolment_check import checked
 from serve.routes.paging import AfterNumber, Limit, cursor_after
 from serve.routes.parameters import (
     CLIP_FILE,
@@ -28,7 +29,9 @@ from serve.routes.rejections import none_usable, rejected_clips
 from serve.schemas.fields import ClipReport
 from serve.schemas.subjects import (
     AlikeReport,
+    ClipChecked,
     DuplicateClip,
+    EnrolmentCheck,
     EnrolReply,
     ErasureReply,
     ReceiptReport,
@@ -107,17 +110,53 @@ async def add(
             for position, (template, clip) in outcome.templates.items()
         ],
         rejected=rejected_clips(outcome.rejected),
-        alike=[
-            AlikeReport(position=position, subject=other.subject, similarity=other.similarity)
-            for position, others in outcome.alike.items()
-            for other in others
-        ],
-        duplicates=[
-            DuplicateClip(position=position, others=others)
-            for position, others in outcome.duplicates.items()
-        ],
+        alike=_alike(outcome.alike),
+        duplicates=_duplicates(outcome.duplicates),
         erased=outcome.erased,
         gallery_revision=outcome.revision,
+    )
+
+
+@router.post(
+    ":check",
+    response_model=EnrolmentCheck,
+    dependencies=[needs(Scope.ENROL, Action.CHECK_ENROLMENT)],
+    responses=problems(400, 404, 413),
+)
+async def check(
+    call: CurrentCall,
+    reading: HowToRead,
+    g: GalleryPath,
+    subject: SubjectPath,
+    clips: Annotated[list[UploadFile], File(description=f"One or several: {CLIP_FILE}")],
+    new_person: Annotated[
+        bool, Form(description="As in an enrolment: do not refuse clips that match somebody else.")
+    ] = False,
+) -> EnrolmentCheck:
+    """Says what an enrolment of these clips would do now; stores nothing.
+
+    Whom else the clips match is told to keys that may identify.
+    """
+    call.use.clips = await read_clips(call.service, clips)
+    compare = Scope.IDENTIFY in call.caller.scopes
+    found = await checked(
+        call.service, g, subject, call.use.clips, reading, call.stages, new_person, compare
+    )
+    call.use.saw([other for some in found.alike.values() for other in some], found.revision)
+    audit_id = await call.use.done()
+    return EnrolmentCheck(
+        request_id=call.request_id,
+        audit_id=audit_id,
+        gallery=g,
+        subject=subject,
+        known=found.known,
+        usable=[
+            ClipChecked(position=position, clip=ClipReport.of(clip, call.service.encoder))
+            for position, clip in found.usable.items()
+        ],
+        rejected=rejected_clips(found.rejected),
+        alike=_alike(found.alike),
+        duplicates=_duplicates(found.duplicates),
     )
 
 
@@ -178,6 +217,18 @@ async def remove(
     return ErasureReply(
         request_id=call.request_id, audit_id=audit_id, receipt=ReceiptReport.of(g, receipt)
     )
+
+
+def _alike(alike: dict[int, list[Candidate]]) -> list[AlikeReport]:
+    return [
+        AlikeReport(position=position, subject=other.subject, similarity=other.similarity)
+        for position, others in alike.items()
+        for other in others
+    ]
+
+
+def _duplicates(duplicates: dict[int, list[str]]) -> list[DuplicateClip]:
+    return [DuplicateClip(position=at, others=others) for at, others in duplicates.items()]
 
 
 def _templates(subject: str, gallery: Gallery) -> tuple[list[Template], int]:

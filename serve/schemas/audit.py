@@ -26,6 +26,29 @@ class AuditPage(Reply):
     head: str = Field(description="Hash of the newest record when the page was read.")
 
 
+HeadGiven = Annotated[str, Field(min_length=1, max_length=96), ONE_LINE]
+
+
+class AuditFinding(Reply):
+    """What is wrong with the records."""
+
+    record: int = Field(description="Number of the record.")
+    problem: str
+
+
+class AuditVerification(Reply):
+    """Whether the records are as they were written."""
+
+    request_id: RequestId
+    intact: bool
+    records: int = Field(description="That are authentic and in their place.")
+    findings: list[AuditFinding]
+    more_findings: int = Field(description="Findings beyond those listed.")
+    notices: list[str] = Field(description="What is right but worth knowing.")
+    head: str | None = Field(description="Hash of the newest record: keep it elsewhere.")
+    time: str | None = Field(description="Of the newest record.")
+
+
 class Verdict(StrEnum):
     """What a human says of a match."""
 

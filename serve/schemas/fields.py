@@ -8,8 +8,9 @@ from gait.decode import Decoded
 from gait.modality import Modality
 from gait.quality.quality import Reason
 from gait.sampling import passed_over
+from gallery.enrolment.expiry_date import EXPIRY_MEANING
 from gallery.network.encoder import Encoder
-from gallery.template import NAME_LIMIT
+from gallery.template import NAME_LIMIT, REFERENCE_LIMIT
 from serve.text import ONE_LINE
 
 REQUEST_ID = "5f2b8c0e6a1d4c59a7e3b1f4d2c6a980"
@@ -23,6 +24,26 @@ SubjectName = Annotated[str, Field(max_length=NAME_LIMIT), ONE_LINE]
 """A person's name in a request, which may be nobody's."""
 GalleryGiven = Annotated[str, Field(max_length=64), ONE_LINE]
 """A gallery's name in a request, which may be none's."""
+ReferenceGiven = Annotated[
+    str,
+    Field(
+        min_length=1,
+        max_length=REFERENCE_LIMIT,
+        description="Reference of the person's consent, or of another authorisation.",
+        examples=["consent form 17"],
+    ),
+    ONE_LINE,
+]
+ExpiryGiven = Annotated[
+    str,
+    Field(
+        max_length=40,
+        description=f"Until when it holds: {EXPIRY_MEANING}. From then on no search finds the "
+        "template, and it is erased.",
+        examples=["2027-01-31", "2027-01-31T12:00:00Z"],
+    ),
+    ONE_LINE,
+]
 AuditIdGiven = Annotated[str, Field(max_length=64, examples=["42-9f86d081884c7d65"]), ONE_LINE]
 GalleryName = Annotated[str, Field(description="Name of the gallery.", examples=["default"])]
 Revision = Annotated[int, Field(description="Changes of the gallery so far.")]

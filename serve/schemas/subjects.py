@@ -11,9 +11,11 @@ from serve.schemas.fields import (
     AuditId,
     ClipRejected,
     ClipReport,
+    ExpiryGiven,
     GalleryName,
     JsonBody,
     NextCursor,
+    ReferenceGiven,
     Reply,
     RequestId,
     Revision,
@@ -200,6 +202,64 @@ class MergeReply(Reply):
     subject: str = Field(description="The person who is left, with all templates.")
     templates_moved: int
     gallery_revision: Revision
+
+
+class ExtendUntil(JsonBody):
+    """Under which authorisation a person's templates are kept from now on."""
+
+    authorisation: ReferenceGiven
+    expires: ExpiryGiven
+
+
+class ExtendReply(Reply):
+    """A person with another authorisation."""
+
+    request_id: RequestId
+    audit_id: AuditId
+    gallery: GalleryName
+    subject: str
+    templates: int = Field(description="That have the authorisation now: all of the person.")
+    expires: str = Field(description="After this time no search finds them, and they are erased.")
+    gallery_revision: Revision
+
+
+class EnrolmentCheck(Reply):
+    """What would become of clips. Nothing is stored."""
+
+    request_id: RequestId
+    audit_id: AuditId
+    gallery: GalleryName
+    subject: str
+    known: int = Field(description="Templates that the person has; 0 for one who is not enrolled.")
+    usable: list["ClipChecked"]
+    rejected: list[ClipRejected]
+    alike: list[AlikeReport] = Field(description="Only for keys that may also identify.")
+    duplicates: list[DuplicateClip]
+
+
+class ClipChecked(Reply):
+    """A clip that would become a template."""
+
+    position: int = Field(description="Of the clip in the request, from 0.")
+    clip: ClipReport
+
+
+class EndingReport(Reply):
+    """A person whose authorisation ends."""
+
+    subject: str
+    expires: str = Field(description="When the first of the templates ends.")
+    templates: int = Field(description="How many end before the time that was given.")
+
+
+class EndingReply(Reply):
+    """Whose authorisation ends before a time, the first first."""
+
+    request_id: RequestId
+    gallery: GalleryName
+    before: str
+    ending: list[EndingReport]
+    templates: int = Field(description="Of everybody whose authorisation ends before that time.")
 
 
 class ReceiptReport(Reply):

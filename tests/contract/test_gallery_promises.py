@@ -319,6 +319,32 @@ def test_the_expired_leave_every_search_at_once_and_are_erased_when_asked(
     assert gallery.counts().templates == 2
 
 
+def test_an_authorisation_that_is_given_anew_counts_for_all_templates(gallery: Gallery) -> None:
+    brief, other, third = random_embeddings(3)
+    gallery.enrol(
+        [
+            enrolment("Brief", brief, authorisation=BRIEF),
+            enrolment("Brief", other),
+            enrolment("third", third),
+        ]
+    )
+    later = datetime.fromtimestamp(SOON + 1, UTC)
+    ending = [(each.subject, each.expires, each.templates) for each in gallery.ending(later, 9)]
+    assert ending == [("Brief", BRIEF.expires.isoformat(timespec="seconds"), 1)]
+    assert [each.name for each in gallery.subjects(contains="rI")] == ["Brief"]
+    before = gallery.identify(brief, 1)[0]
+    assert gallery.authorise("Brief", AUTHORISATION) == 2
+    assert gallery.ending(later, 9) == []
+    assert {each.authorisation for each in gallery.templates("Brief")} == {"consent 17"}
+    assert gallery.identify(brief, 1)[0] == before
+    revision = gallery.revision
+    with pytest.raises(SubjectNotFoundError):
+        gallery.authorise("nobody", AUTHORISATION)
+    with pytest.raises(GalleryError, match="expired"):
+        gallery.authorise("Brief", Authorisation("old", datetime(2001, 1, 1, tzinfo=UTC)))
+    assert gallery.revision == revision
+
+
 @on_each_record
 def test_comparing_with_one_subject(gallery: Gallery) -> None:
     camera, lidar, probe = random_embeddings(3)

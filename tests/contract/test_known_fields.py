@@ -56,6 +56,8 @@ def test_a_misspelt_field_is_refused_with_the_nearest_name(client: TestClient) -
 
 def test_a_single_field_is_refused_when_it_is_sent_twice(client: TestClient) -> None:
     for place in _of(client, "query", "form", "json"):
+        if (place.where, place.name) == ("query", "head"):
+            continue  # it may be repeated, and needs nothing else
         status, detail = _answer(client, place, [(place.name, "1"), (place.name, "2")])
         assert status == 422, place
         many = (place.where, place.name) == ("form", "subjects")

@@ -21,8 +21,11 @@ from tests.services import AUTHORISATION, PURPOSE, SUBJECTS, add, enrol, identif
 pytestmark = pytest.mark.serving
 CLIP = probe(0, Modality.SILHOUETTE)
 LISTINGS = {
+    "/v1/access",
     "/v1/galleries",
     "/v1/galleries/{g}",
+    "/v1/galleries/{g}/ending",
+    "/v1/galleries/{g}/strangers",
     "/v1/galleries/{g}/subjects",
     "/v1/galleries/{g}/subjects/{subject}",
     "/v1/galleries/{g}/subjects/{subject}/templates",

@@ -1,6 +1,7 @@
-"""What the service sees of a clip, and how similar strangers get: the replies behind the console."""
+"""What the service sees of a clip, and how similar strangers get."""
 
 import base64
+import doctest
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 from fastapi.testclient import TestClient
 from numpy.typing import NDArray
 
-from gait.decode import decode_clip
+from gait.decode import decode_clip, video
 from gait.modality import SIZE, Modality
 from gait.own_bundle import own_bundle
 from gallery.network.session import Device
@@ -69,6 +70,11 @@ def test_a_video_says_when_each_frame_was_taken(client: TestClient) -> None:
     assert reply["frames"] == len(kept)
 
 
+def test_the_examples_hold() -> None:
+    result = doctest.testmod(video)
+    assert (result.attempted > 0, result.failed) == (True, 0)
+
+
 def test_times_of_a_long_video_are_those_of_the_frames_that_are_kept() -> None:
     decoded = decode_clip(files.movie(np.tile(files.walker(40), (10, 1, 1))))
     assert decoded.times is not None
@@ -106,7 +112,11 @@ def test_without_a_calibration_nothing_is_said_of_strangers(client: TestClient) 
 
 def test_strangers_agree_with_the_thresholds_of_a_search(tmp_path: Path) -> None:
     settings = load_settings(
-        data=tmp_path / "data", bundle=own_bundle(), threads=1, quality_enrol="off", device=Device.CPU
+        data=tmp_path / "data",
+        bundle=own_bundle(),
+        threads=1,
+        quality_enrol="off",
+        device=Device.CPU,
     )
     service = Service.open(settings)
     try:

@@ -11,6 +11,7 @@ from fastapi.testclient import TestClient
 from serve.access.key_file import KeyFile
 from serve.access.keyring import Grant
 from serve.access.scopes import Scope
+from serve.page import PAGE
 from tests import services
 
 pytestmark = pytest.mark.serving
@@ -42,7 +43,7 @@ def _get(client: TestClient, token: str, path: str = services.SUBJECTS) -> Any:
 
 
 def test_with_keys_only_what_tells_nothing_is_open(client: TestClient, token: str) -> None:
-    for path in ("/healthz", "/readyz", "/openapi.json", "/"):
+    for path in ("/healthz", "/readyz", "/openapi.json", *PAGE):
         assert client.get(path).status_code == 200
     for headers in ({}, _with(f"{token}x"), {"Authorization": f"Basic {token}"}):
         for path in (services.SUBJECTS, "/metrics", "/v1/models", "/elsewhere"):
