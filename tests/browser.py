@@ -13,7 +13,13 @@ from typing import Any
 
 import pytest
 
-_QUIET = ("--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--remote-debugging-pipe")
+_QUIET = (
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--hide-scrollbars",
+    "--remote-debugging-pipe",
+)
 
 _KEYS = {"Tab": 9, "Enter": 13, "Escape": 27}
 
@@ -39,6 +45,11 @@ class Browser:
         self._session = {"sessionId": attached["sessionId"]}
         self._ask("Page.enable")
         self._ask("Page.setLifecycleEventsEnabled", enabled=True)
+        self.go(address)
+
+    def go(self, address: str) -> None:
+        """Loads an address in the same tab, also if it is the one that is shown."""
+        self._ask("Page.navigate", url="about:blank")
         loader = self._ask("Page.navigate", url=address)["loaderId"]
         while (loader, "load") not in self._reached:
             self._next()
@@ -51,7 +62,7 @@ class Browser:
         assert "exceptionDetails" not in answer, answer
         return answer["result"].get("value")
 
-    def wait(self, condition: str, seconds: float = 60) -> None:
+    def wait(self, condition: str, seconds: float = 240) -> None:
         """Waits until an expression is true; the page may be loaded anew meanwhile.
 
         Raises:

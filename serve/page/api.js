@@ -1,6 +1,6 @@
 // The service's API, the console's only door.
 
-const KEY = "key";
+const KEY = "access-key";
 
 // The access key lives in this tab only: it outlasts a reload and ends with the tab.
 export const key = {
@@ -46,20 +46,32 @@ export async function ask(path, { method = "GET", json, query, signal } = {}) {
     sent.body = JSON.stringify(json);
     sent.headers["Content-Type"] = "application/json";
   }
-  let reply;
-  try {
-    reply = await fetch(withQuery(path, query), sent);
-  } catch (error) {
-    if (error.name === "AbortError") throw error;
-    throw new Problem(0, { code: "unreachable", detail: "the service cannot be reached" });
-  }
-  return read(reply.status, await reply.text());
+  return read(await answer(withQuery(path, query), sent));
 }
 
-function read(status, text) {
+// A reply that is no JSON, as text.
+export async function text(path) {
+  const { status, body } = await answer(path, { headers: headers(), cache: "no-store" });
+  if (status !== 200) throw new Problem(status, {});
+  return body;
+}
+
+async function answer(path, sent) {
+  try {
+    const reply = await fetch(path, sent);
+    return { status: reply.status, body: await reply.text() };
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    throw unreachable();
+  }
+}
+
+const unreachable = () => new Problem(0, { code: "unreachable", detail: "the service cannot be reached" });
+
+function read({ status, body }) {
   let report;
   try {
-    report = JSON.parse(text);
+    report = JSON.parse(body);
   } catch {
     report = {};
   }
@@ -88,12 +100,12 @@ export function send(path, form, { progress = () => {}, signal } = {}) {
     request.upload.addEventListener("progress", (event) => progress(event.lengthComputable ? event.loaded / event.total : null));
     request.addEventListener("load", () => {
       try {
-        resolve(read(request.status, request.responseText));
+        resolve(read({ status: request.status, body: request.responseText }));
       } catch (error) {
         reject(error);
       }
     });
-    request.addEventListener("error", () => reject(new Problem(0, { code: "unreachable", detail: "the service cannot be reached" })));
+    request.addEventListener("error", () => reject(unreachable()));
     request.addEventListener("abort", () => reject(new DOMException("cancelled", "AbortError")));
     signal?.addEventListener("abort", () => request.abort());
     request.send(form);

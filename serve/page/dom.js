@@ -63,13 +63,13 @@ export function note(kind, ...words) {
 export function confirmTyped(title, words, typed, action) {
   return new Promise((resolve) => {
     const input = el("input", { autocomplete: "off", spellcheck: "false" });
-    const go = el("button", { class: "danger", disabled: true, value: "go" }, action);
+    const go = el("button", { class: "danger", disabled: true }, action);
     input.addEventListener("input", () => (go.disabled = input.value !== typed));
     const dialog = el("dialog", { "aria-label": title },
-      el("form", { method: "dialog" }, el("h2", {}, title), el("p", {}, words),
+      el("form", { onsubmit: (event) => { event.preventDefault(); dialog.close("go"); } }, el("h2", {}, title), el("p", {}, words),
         field(`Type “${typed}” to go on`, input),
         el("p", { class: "actions" }, go,
-          el("button", { value: "stay", formnovalidate: true, type: "button", onclick: () => dialog.close("stay") }, "Cancel"))));
+          el("button", { type: "button", onclick: () => dialog.close("stay") }, "Cancel"))));
     dialog.addEventListener("close", () => {
       dialog.remove();
       resolve(dialog.returnValue === "go" && input.value === typed);

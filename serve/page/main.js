@@ -10,7 +10,7 @@ const PAGES = [
   { name: "review", title: "Review", scopes: ["audit:read"] },
   { name: "audit", title: "Audit", scopes: ["audit:read"] },
   { name: "system", title: "System", scopes: [] },
-  { name: "api", title: "API", scopes: [] },
+  { name: "reference", title: "API", scopes: [] },
 ];
 const main = document.getElementById("main");
 const field = document.getElementById("key");
@@ -29,7 +29,6 @@ function address() {
 }
 
 async function show() {
-  if (location.hash && !location.hash.startsWith("#/")) return; // the link that skips the header
   const turn = ++shown;
   const [name, ...rest] = address();
   const page = PAGES.find((each) => each.name === name) ?? PAGES.find(allowed);
@@ -67,7 +66,7 @@ async function begin() {
     await show();
   } catch (error) {
     who.textContent = key.get() ? "The key was not taken." : "A key is needed.";
-    menu(null);
+    document.getElementById("pages").replaceChildren();
     main.replaceChildren(el("h1", {}, "Gait console"), note("error", inWords(error)));
   }
   main.dataset.ready = "yes";
@@ -83,6 +82,10 @@ document.getElementById("key-form").addEventListener("submit", (event) => {
 forget.addEventListener("click", () => {
   key.forget();
   begin();
+});
+document.querySelector(".skip").addEventListener("click", (event) => {
+  event.preventDefault(); // the address after # is the page
+  main.focus();
 });
 addEventListener("hashchange", () => show().then(() => main.focus()));
 begin();

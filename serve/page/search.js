@@ -138,9 +138,20 @@ async function found(reply, pictures) {
   ].filter(Boolean);
 }
 
+const asked = new Map();
+
+// How similar strangers get, asked once for each state of a gallery; nothing if it cannot be known.
+function strangersOf({ gallery, gallery_revision: revision, gallery_modality: searched }, probe) {
+  const place = JSON.stringify([gallery, revision, searched, probe]);
+  if (!asked.has(place)) {
+    const query = { probe, gallery_modality: searched };
+    asked.set(place, ask(`v1/galleries/${at(gallery)}/strangers`, { query }).catch(() => ({ shares: [] })));
+  }
+  return asked.get(place);
+}
+
 async function measured(reply, modality) {
-  const query = { probe: modality, gallery_modality: reply.gallery_modality };
-  const strangers = await ask(`v1/galleries/${at(reply.gallery)}/strangers`, { query }).catch(() => ({ shares: [] }));
+  const strangers = await strangersOf(reply, modality);
   return scale(reply.candidates, reply.thresholds, strangers.shares);
 }
 

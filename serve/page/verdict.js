@@ -8,7 +8,7 @@ export function banner(reply, heading = "h2") {
   const kind = reply.decision ?? "undecided";
   const { word, mark, means } = VERDICT[kind];
   const who = kind === "match" || kind === "possible" ? reply.candidates[0]?.subject : null;
-  return el("section", { class: `verdict ${kind}`, "data-verdict": kind, "aria-label": "Verdict" },
+  return el("div", { class: `verdict ${kind}`, "data-verdict": kind },
     el("span", { class: "mark", "aria-hidden": "true" }, mark),
     el("div", {}, el(heading, {}, word, who != null && ": ", who != null && el("bdi", {}, who)),
       el("p", {}, means),

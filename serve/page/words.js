@@ -89,7 +89,8 @@ const HINT = {
 export function inWords(problem) {
   const said = problem.message.replace(/^./, (first) => first.toUpperCase());
   const sentence = /[.!?]$/.test(said) ? said : `${said}.`;
-  return `${sentence}${HINT[problem.code] ? ` ${HINT[problem.code]}` : ""} (${problem.code})`;
+  const more = [HINT[problem.code], problem.code && `(${problem.code})`].filter(Boolean);
+  return [sentence, ...more].join(" ");
 }
 
 export const share = (value) => `${+(100 * value).toPrecision(3)} %`;

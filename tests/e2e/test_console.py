@@ -1,4 +1,4 @@
-"""The console in a real browser: search, people, audit; with hostile names, and keys of few scopes.
+"""The console in a real browser: every page, hostile names, and a key of few scopes.
 
 Screenshots at 360 and 1280 pixels lie in the test's folder; `CONSOLE_SHOTS` names another.
 """
@@ -7,16 +7,24 @@ import base64
 import json
 import os
 from collections.abc import Iterator
+from importlib.resources import files as files_of
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 import requests
 
 from gait.own_bundle import own_bundle
+from serve.access.key_file import KeyFile
+from serve.access.keyring import Grant
+from serve.access.scopes import Scope
+from serve.page import PAGE
 from tests import clip_files as files
 from tests import services
 from tests.browser import Browser, browser
+from tests.e2e.test_tracks_route import TWO, recording
+from tests.galleries import TINY
 from tests.processes import running
 
 pytestmark = [pytest.mark.serving, pytest.mark.slow]
@@ -24,11 +32,13 @@ pytestmark = [pytest.mark.serving, pytest.mark.slow]
 HOSTILE = "<img src=x onerror=alert(1)>“';--"
 PEOPLE = {"Ada": 0.8, "Grace": 1.3, HOSTILE: 1.7}
 """Names and how stout they are."""
+AXE = files_of("axe_core_python").joinpath("axe.min.js").read_text(encoding="utf-8")
 _PUT = """
 (() => {
-  const bytes = Uint8Array.from(atob(DATA), (letter) => letter.charCodeAt(0));
   const held = new DataTransfer();
-  held.items.add(new File([bytes], NAME));
+  for (const [name, data] of FILES) {
+    held.items.add(new File([Uint8Array.from(atob(data), (letter) => letter.charCodeAt(0))], name));
+  }
   const input = document.querySelector('input[type="file"]');
   input.files = held.files;
   input.dispatchEvent(new Event("change"));
@@ -45,19 +55,33 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     data = tmp_path_factory.mktemp("console") / "data"
     with running("--bundle", own_bundle(), "--data", data) as (_, address):
         for name, stout in PEOPLE.items():
-            path = f"/v1/galleries/default/subjects/{requests.utils.quote(name, safe='')}/templates"
+            path = f"/v1/galleries/default/subjects/{quote(name, safe='')}/templates"
             clip = {"clips": _walk(stout)}
             sent = services.AUTHORISATION
-            assert requests.post(address + path, data=sent, files=clip, timeout=60).ok
+            assert requests.post(address + path, data=sent, files=clip, timeout=300).ok
         yield address
 
 
-@pytest.fixture
-def page(address: str, tmp_path: Path) -> Iterator[Browser]:
-    with browser(tmp_path / "profile") as page:
+@pytest.fixture(scope="module")
+def opened(address: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    with browser(tmp_path_factory.mktemp("profile")) as page:
         page.open(f"{address}/")
-        page.wait("document.querySelector('main').dataset.ready")
         yield page
+
+
+@pytest.fixture
+def page(opened: Browser, address: str) -> Browser:
+    """The console as it is opened anew."""
+    opened.resize(1280)
+    _open(opened, f"{address}/")
+    return opened
+
+
+def _open(page: Browser, address: str) -> None:
+    """Goes to an address; the tab, and so its session storage, stays."""
+    page.go(address)
+    page.wait("document.querySelector('main')?.dataset.ready")
+    page.run("window.alert = () => { document.title = 'ALARM'; }")
 
 
 def _go(page: Browser, route: str) -> None:
@@ -65,16 +89,17 @@ def _go(page: Browser, route: str) -> None:
     page.wait(f"document.querySelector('main').dataset.shown === {json.dumps(route)}")
 
 
-def _put(page: Browser, clip: bytes, name: str = "walk.mp4") -> None:
-    """Chooses a file in the page's first file field."""
-    data = json.dumps(base64.b64encode(clip).decode())
-    page.run(_PUT.replace("DATA", data).replace("NAME", json.dumps(name)))
+def _put(page: Browser, **clips: bytes) -> None:
+    """Chooses files in the page's first file field."""
+    chosen = [(name, base64.b64encode(clip).decode()) for name, clip in clips.items()]
+    page.run(_PUT.replace("FILES", json.dumps(chosen)))
 
 
 def _type(page: Browser, selector: str, text: str) -> None:
     page.run(
         f"(() => {{ const field = document.querySelector({json.dumps(selector)}); "
-        f"field.value = {json.dumps(text)}; field.dispatchEvent(new Event('input')); }})()"
+        f"field.value = {json.dumps(text)}; "
+        "field.dispatchEvent(new Event('input', {bubbles: true})); })()"
     )
 
 
@@ -86,21 +111,26 @@ def _click(page: Browser, selector: str) -> None:
     page.run(f"document.querySelector({json.dumps(selector)}).click()")
 
 
-def _shots(page: Browser, folder: Path, name: str) -> None:
-    """Pictures at two widths, in light and dark; nothing may be wider than the window."""
+def _look(page: Browser, folder: Path, name: str) -> None:
+    """Pictures at two widths, light and dark; nothing may be wider than the window, and axe-core
+    finds nothing that keeps people from using it."""
     folder = Path(os.environ.get("CONSOLE_SHOTS", folder))
-    for width, scheme in ((360, "light"), (1280, "dark"), (360, "dark"), (1280, "light")):
+    page.run(f"{AXE}; 0")
+    for width, scheme in ((360, "light"), (1280, "dark")):
         page.resize(width)
         page.prefer(prefers_color_scheme=scheme, prefers_reduced_motion="reduce")
         page.run("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
         page.screenshot(folder / f"{name}-{width}-{scheme}.png")
         wide = page.run("document.documentElement.scrollWidth")
         assert wide <= width, f"{name} is {wide} pixels wide in a window of {width}"
+        found = json.loads(page.run("axe.run().then((r) => JSON.stringify(r.violations))"))
+        told = [(each["id"], [n["html"][:200] for n in each["nodes"]]) for each in found]
+        assert told == [], f"{name}, {width} pixels, {scheme}"
 
 
 def _search(page: Browser, clip: bytes, purpose: str = "entrance 3") -> None:
     _go(page, "#/search")
-    _put(page, clip)
+    _put(page, walk=clip)
     _type(page, "input[name=purpose]", purpose)
     _click(page, "#search button.main")
     page.wait("document.querySelector('[aria-label=Result]').dataset.done")
@@ -116,9 +146,175 @@ def test_a_search_shows_verdict_pictures_scale_and_quality(page: Browser, tmp_pa
     assert page.run("document.querySelectorAll('.scale .threshold').length") == 2
     assert page.run("document.querySelector('.strangers').getAttribute('points').length > 100")
     frame = "document.querySelector('canvas').dataset.frame"
-    page.run("[...document.querySelectorAll('.film button')].forEach((b) => b.textContent === 'Pause' && b.click())")
     _type(page, ".film input[type=range]", "7")
     assert page.run(frame) == "7"
     lit = "[...c.getContext('2d').getImageData(0, 0, 64, 64).data].filter((v) => v > 250).length"
-    assert page.run(f"(() => {{ const c = document.querySelector('canvas'); return {lit}; }})()") > 5000
-    _shots(page, tmp_path, "search")
+    assert (
+        page.run(f"(() => {{ const c = document.querySelector('canvas'); return {lit}; }})()")
+        > 5000
+    )
+    _look(page, tmp_path, "search")
+
+
+def test_a_clip_that_cannot_be_used_is_told_in_words(page: Browser) -> None:
+    _search(page, b"no clip at all")
+    assert "decode.format" in _text(page, "[role=alert]")
+    assert not page.run("document.querySelector('.verdict')")
+
+
+def test_everybody_in_a_recording_gets_a_verdict(page: Browser, tmp_path: Path) -> None:
+    _go(page, "#/search")
+    _put(page, scene=recording(TWO, scans=30))
+    _click(page, "input[value=recording]")
+    _type(page, "input[name=purpose]", "entrance 3")
+    _click(page, "#search button.main")
+    page.wait("document.querySelector('[aria-label=Result]').dataset.done")
+    cards = page.run("document.querySelectorAll('article').length")
+    assert cards >= 2
+    assert page.run("document.querySelectorAll('article .verdict').length") == cards
+    assert f"{cards} in the recording" in _text(page)
+    _look(page, tmp_path, "recording")
+
+
+def test_names_are_text_whatever_they_hold(page: Browser, tmp_path: Path) -> None:
+    _go(page, "#/people")
+    page.wait("document.querySelectorAll('#find ~ div td').length >= 12")
+    assert HOSTILE in _text(page)
+    assert page.run("document.querySelectorAll('main img').length") == 0
+    _type(page, "#find input", "IMG")
+    _click(page, "#find button")
+    page.wait("document.querySelectorAll('#find ~ div tbody tr').length === 1")
+    _click(page, "#find ~ div td a")
+    page.wait("document.querySelector('h1').textContent.includes('onerror')")
+    assert page.run("document.querySelector('h1').textContent") == HOSTILE
+    _look(page, tmp_path, "person")
+    assert page.run("document.title") != "ALARM"
+
+
+def test_people_are_enrolled_after_a_look_extended_and_erased(
+    page: Browser, address: str, tmp_path: Path
+) -> None:
+    _go(page, "#/people/default//enrol")
+    _type(page, "input[name=subject]", "Mary")
+    _put(page, good=_walk(1.15, period=9), bad=b"no clip", same=_walk(0.8))
+    _type(page, "input[name=authorisation]", "form 9")
+    _type(page, "input[name=expires]", "2999-01-01")
+    assert page.run("document.querySelector('#store').disabled")
+    _click(page, "#enrol button.main")
+    page.wait("document.querySelector('[aria-label=Result]').dataset.done === 'checked'")
+    said = _text(page)
+    assert "decode.format" in said
+    assert "is enrolled already under" in said
+    _look(page, tmp_path, "enrol")
+    known = f"{address}/v1/galleries/default/subjects/Mary"
+    assert requests.get(known, timeout=300).status_code == 404, "a look stores nothing"
+    _type(page, "input[name=authorisation]", "form 10")
+    assert page.run("document.querySelector('#store').disabled"), "what was changed is checked anew"
+    _click(page, "#enrol button.main")
+    page.wait("!document.querySelector('#store').disabled")
+    _click(page, "#store")
+    page.wait("document.querySelector('[aria-label=Result]').dataset.done === 'stored'")
+    assert len(requests.get(known, timeout=300).json()["templates"]) == 2
+    _go(page, "#/people/default/Mary")
+    _type(page, "#extend input[name=authorisation]", "form 11")
+    _type(page, "#extend input[name=expires]", "2998-06-06")
+    _click(page, "#extend button")
+    page.wait("document.querySelector('#said').textContent.includes('2998-06-07')")
+    _click(page, "#erase")
+    page.wait("document.querySelector('dialog[open]')")
+    assert page.run("document.querySelector('dialog .danger').disabled"), "the name is typed first"
+    _type(page, "dialog input", "Mary")
+    _click(page, "dialog .danger")
+    page.wait("document.querySelector('#receipt')")
+    assert "was destroyed" in _text(page, "#receipt")
+    assert requests.get(known, timeout=300).status_code == 404
+
+
+def test_the_records_are_searched_and_verified(page: Browser, tmp_path: Path) -> None:
+    _search(page, _walk(1.3), purpose="lost child 17")
+    _go(page, "#/audit")
+    assert "lost child 17" in _text(page, "#records")
+    _click(page, "#verify button")
+    page.wait("document.querySelector('#verified input')")
+    assert "each as it was written" in _text(page, "#verified")
+    assert len(page.run("document.querySelector('#verified input').value")) == 64
+    _look(page, tmp_path, "audit")
+
+
+def test_a_case_is_judged_by_keyboard(page: Browser, address: str, tmp_path: Path) -> None:
+    _search(page, _walk(1.3), purpose="entrance 4")
+    _go(page, "#/review")
+    before = page.run("document.querySelector('#queue h2').textContent")
+    _look(page, tmp_path, "review")
+    _type(page, "#queue input[name=reviewer]", "badge 311")
+    page.run("document.querySelector('#queue').focus()")
+    page.press("1")
+    page.wait(
+        f"document.querySelector('#queue').innerText.split('\\n')[0] !== {json.dumps(before)}"
+    )
+    reviews = requests.get(f"{address}/v1/reviews", timeout=300).json()["reviews"]
+    assert (reviews[-1]["verdict"], reviews[-1]["reviewer"]) == ("confirmed", "badge 311")
+
+
+@pytest.mark.parametrize("name", ["system", "reference", "people"])
+def test_the_other_pages(page: Browser, tmp_path: Path, name: str) -> None:
+    _go(page, f"#/{name}")
+    assert not page.run("document.querySelector('[role=alert]')"), _text(page)
+    _look(page, tmp_path, name)
+
+
+def test_a_key_shows_what_it_may_and_outlasts_a_reload(opened: Browser, tmp_path: Path) -> None:
+    keys = KeyFile(tmp_path / "keys.json")
+    token = keys.new(Grant(scopes=(Scope.IDENTIFY,))).token
+    arguments = ("--bundle", TINY, "--data", tmp_path / "data", "--keys", keys.path)
+    with running(*arguments) as (_, address):
+        _open(opened, f"{address}/")
+        assert "access.key" in _text(opened)
+        _type(opened, "#key", token)
+        _click(opened, "#key-form button")
+        opened.wait("document.querySelector('#search')")
+        for _ in range(2):
+            pages = opened.run("[...document.querySelectorAll('nav a')].map((a) => a.textContent)")
+            assert pages == ["Search", "System", "API"]
+            _open(opened, f"{address}/#/audit")  # the key is still there
+            assert "audit:read" in _text(opened)
+        kept = "Object.values(sessionStorage).join() + Object.values(localStorage).join()"
+        assert token in opened.run(kept)
+        _click(opened, "#forget")
+        opened.wait("document.querySelector('[role=alert]')")
+        assert token not in opened.run(kept)
+        assert opened.run("document.cookie") == ""
+
+
+def test_a_key_of_each_scope_sees_pages_that_work_for_it(opened: Browser, tmp_path: Path) -> None:
+    seen = {
+        Scope.IDENTIFY: ["Search"],
+        Scope.ENROL: ["People"],
+        Scope.GALLERY_READ: ["People"],
+        Scope.AUDIT_READ: ["Review", "Audit"],
+    }
+    keys = KeyFile(tmp_path / "keys.json")
+    tokens = {scope: keys.new(Grant(scopes=(scope,))).token for scope in Scope}
+    arguments = ("--bundle", TINY, "--data", tmp_path / "data", "--keys", keys.path)
+    with running(*arguments) as (_, address):
+        _open(opened, f"{address}/")
+        for scope, token in tokens.items():
+            opened.run(f"sessionStorage.setItem('access-key', {json.dumps(token)})")
+            _open(opened, f"{address}/")
+            pages = opened.run("[...document.querySelectorAll('nav a')].map((a) => a.textContent)")
+            assert pages == [*seen.get(scope, []), "System", "API"], scope
+            for link in opened.run("[...document.querySelectorAll('nav a')].map((a) => a.hash)"):
+                _go(opened, link)
+                assert not opened.run("document.querySelector('[role=alert]')"), _text(opened)
+        opened.run("sessionStorage.clear()")
+
+
+def test_nothing_but_its_own_files_may_run(address: str) -> None:
+    reply = requests.get(f"{address}/", timeout=300)
+    policy = reply.headers["Content-Security-Policy"]
+    assert "unsafe" not in policy
+    for part in ("default-src 'none'", "script-src 'self'", "trusted-types 'none'"):
+        assert part in policy
+    for path, (content, _) in PAGE.items():
+        for word in (b"http://", b"https://", b"innerHTML", b"document.write"):
+            assert word not in content.replace(b"http://www.w3.org/2000/svg", b""), (path, word)
