@@ -15,7 +15,7 @@ from av.video.frame import VideoFrame
 from numpy.typing import NDArray
 
 from gait.decode.limits import Limits
-from gait.decode.picture import Picture, grey_or_jet, trim
+from gait.decode.picture import LOSSY_FLOOR, Picture, grey_or_jet, trim
 from gait.errors import ClipModalityError, CorruptFileError, UnsupportedFormatError
 from gait.modality import SIZE
 
