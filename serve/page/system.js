@@ -39,13 +39,13 @@ async function calibration() {
   const known = replies[0].calibration;
   const rows = replies.map((reply) => [SENSOR[reply.probe],
     reply.thresholds ? number(reply.thresholds.match.similarity) : "–", reply.thresholds?.possible ? number(reply.thresholds.possible.similarity) : "–",
-    reply.undecided ?? `in a gallery of ${reply.thresholds?.gallery_size}`]);
+    reply.undecided ?? `N = ${reply.thresholds?.gallery_size}`]);
   return ["Calibration", known
     ? facts([["Whose", known.whose === "gallery" ? "this gallery's own" : "the model's, not made for this place"], ["People", `${known.people}${known.simulated ? ", simulated" : ", real"}`], ["Data", known.data], ["Fingerprint", known.sha256.slice(0, 16)]])
     : note("warning", "There is none: similarities only rank people. Make one with gallery.calibrate."),
   known?.simulated && note("warning", "The rates hold for simulated people. Make the gallery's own with gallery.calibrate."),
   table(`Thresholds in ${access.gallery}`, ["Clips of", "Match from", "Possible from", "For"], rows),
-  el("p", { class: "quiet" }, `Strangers called a match: ${share(access.limits.match_fpir)}; to be looked at: ${share(access.limits.possible_fpir)}; called the one person compared with: ${share(access.limits.match_fmr)}.`)];
+  el("p", { class: "quiet" }, `Strangers called a match: ${share(access.limits.match_fpir)}; to be looked at: ${share(access.limits.possible_fpir)}; called the one person compared with: ${share(access.limits.match_fmr)}. N counts everybody once for each sensor that enrolled them.`)];
 }
 
 async function galleries() {
