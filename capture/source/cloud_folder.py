@@ -143,12 +143,12 @@ def _times(folder: Path, files: list[Path]) -> list[float]:
 
 def _kitti_times(path: Path) -> list[float]:
     """Seconds since the first line, of seconds or of dates with nanoseconds."""
-    lines = [line.strip() for line in path.read_text().splitlines() if line.strip()]
     try:
+        lines = [line.strip() for line in path.read_text().splitlines() if line.strip()]
         if lines and ":" in lines[0]:
             moments = [datetime.fromisoformat(line[:26]).timestamp() for line in lines]
         else:
             moments = [float(line) for line in lines]
     except ValueError as error:
         raise LayoutError(f"{path} holds no times: {error}") from error
-    return [moment - moments[0] for moment in moments]
+    return [moment - moments[0] for moment in moments] if moments else []

@@ -14,7 +14,7 @@ MAGIC = b"\x93NUMPY"
 _MAX_HEADER = 4096
 _HEADER = re.compile(
     r"\{\s*'descr':\s*(?P<descr>'[^']*'|\[.*\])\s*,\s*'fortran_order':\s*(?P<fortran>True|False)"
-    r"\s*,\s*'shape':\s*\((?P<shape>[0-9,\s]*)\)\s*,?\s*\}\s*",
+    r"\s*,\s*'shape':\s*\((?P<shape>\s*|\s*[0-9]+\s*(?:,\s*[0-9]+\s*)*,?\s*)\)\s*,?\s*\}\s*",
     re.DOTALL,
 )
 _SIMPLE = re.compile(r"'[<>|=]?(b1|\?|[iu][1248]|f[248])'")

@@ -165,6 +165,17 @@ def test_kitti_by_its_folders_and_times(tmp_path: Path) -> None:
     assert all(np.array_equal(s.points, c) for s, c in zip(scans, clouds, strict=True))
 
 
+@pytest.mark.parametrize("content", [b"", b"when\n", b"\xff\xfe0\n1\n2\n"])
+def test_times_that_are_none_are_said_or_counted(tmp_path: Path, content: bytes) -> None:
+    write_bins(tmp_path / "velodyne_points" / "data", name="{:010d}.bin")
+    (tmp_path / "velodyne_points" / "timestamps.txt").write_bytes(content)
+    if content:
+        with pytest.raises(LayoutError, match="holds no times"):
+            read(tmp_path)
+    else:
+        assert [each.seconds for each in read(tmp_path)] == [0, 0.1, 0.2]
+
+
 def test_nuscenes_by_the_times_in_its_names(tmp_path: Path) -> None:
     folder = tmp_path / "sweeps" / "LIDAR_TOP"
     clouds = write_bins(folder, name="n015__LIDAR_TOP__153240292764795{}.pcd.bin")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from gait.clip import Clip
@@ -160,6 +160,12 @@ def test_archives_of_anything(entries: dict[str, bytes]) -> None:
 )
 def test_any_npy_header(descr: str, shape: list[int], body: bytes) -> None:
     survives(files.npy_header(descr, f"({', '.join(map(str, shape))})", body))
+
+
+@example("1 64\x0c64")  # what a million mutants brought out
+@given(st.text("0123456789, \t\n\x0b\x0c\xa0", max_size=12))
+def test_any_npy_shape(shape: str) -> None:
+    survives(files.npy_header("'|u1'", f"({shape})"))
 
 
 @given(st.text("0123456789", max_size=6), st.text("-./abc²٣", max_size=4))
