@@ -50,6 +50,8 @@ def _told(reply: Any, gallery: str) -> Any:
     return reply.status_code, body, headers
 
 
+NEEDED = {"ending": {"before": "2999-01-01"}, "strangers": {"probe": "silhouette"}}
+"""Parameters without which a route does not answer, by the end of its path."""
 RESTRICTED = [scope for scope in Scope if scope is not Scope.ADMIN]
 
 
@@ -99,7 +101,7 @@ def test_what_can_be_read_names_no_other_gallery(stage: tuple[TestClient, KeyFil
     assert {"/readyz", "/metrics", "/v1/audit", "/v1/galleries"} <= set(read)
     for path in read:
         place = path.format(g=OURS, subject="p000", template=1)
-        reply = client.get(place, headers=headers)
+        reply = client.get(place, headers=headers, params=NEEDED.get(path.rsplit("/", 1)[-1]))
         assert reply.status_code in (200, 403), (place, reply.text)
         assert SECRET not in reply.text, place
         assert reply.status_code == 403 or path in ("/healthz", "/readyz") or reply.text
