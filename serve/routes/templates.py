@@ -12,7 +12,6 @@ from gallery.gallery import Gallery
 from gallery.template import Candidate, Receipt, Template
 from serve.access.scopes import Guarded, Scope, needs
 from serve.audit.record import Action
-from serve.routes.enrolment_check import checked
 from serve.routes.paging import AfterNumber, Limit, cursor_after
 from serve.routes.parameters import (
     CLIP_FILE,
@@ -40,7 +39,8 @@ from serve.schemas.subjects import (
     TemplateReply,
     TemplateReport,
 )
-from serve.work.enrolment import Person, enrol
+from serve.work.enrolment import Person, store
+from serve.work.enrolment import check as check_clips
 
 router = APIRouter(
     prefix="/v1/galleries/{g}/subjects/{subject}/templates",
@@ -78,25 +78,22 @@ async def add(
     clips match somebody else is refused in the mode `strict` (`gallery.subject_duplicate`): enrol
     the clips under that name, merge the two, or send `new_person`.
     """
-    person = Person(g, subject, f"api request {call.request_id}", authorisation, new_person)
+    person = Person(g, subject, new_person)
     call.use.clips = await read_clips(call.service, clips)
     call.use.note(detail=authorisation.reference)
-    outcome = await enrol(
-        call.service,
-        person,
-        call.use.clips,
-        reading,
-        call.stages,
-        compare=Scope.IDENTIFY in call.caller.scopes,
-    )
-    others = [other for some in outcome.alike.values() for other in some]
-    call.use.saw(others, outcome.revision or None)
-    if not outcome.templates:
+    compare = Scope.IDENTIFY in call.caller.scopes
+    service, stages = call.service, call.stages
+    found = await check_clips(service, person, call.use.clips, reading, stages, compare=compare)
+    source = f"api request {call.request_id}"
+    stored = await store(service, person, found, stages, source, authorisation)
+    others = [other for some in found.alike.values() for other in some]
+    call.use.saw(others, stored.revision or None)
+    if not stored.templates:
         if others:  # whom the refusal names; records keep candidates of what was done only
             names = ", ".join(dict.fromkeys(each.subject for each in others))
             call.use.note(detail=f"{authorisation.reference}; the clips match {names}")
-        return none_usable(call.request_id, outcome.rejected)
-    call.use.note(templates=tuple(id_ for id_, _ in outcome.templates.values()))
+        return none_usable(call.request_id, found.rejected)
+    call.use.note(templates=tuple(id_ for id_, _ in stored.templates.values()))
     audit_id = await call.use.done()
     return EnrolReply(
         request_id=call.request_id,
@@ -107,13 +104,13 @@ async def add(
             TemplateAdded(
                 position=position, template=template, clip=ClipReport.of(clip, call.service.encoder)
             )
-            for position, (template, clip) in outcome.templates.items()
+            for position, (template, clip) in stored.templates.items()
         ],
-        rejected=rejected_clips(outcome.rejected),
-        alike=_alike(outcome.alike),
-        duplicates=_duplicates(outcome.duplicates),
-        erased=outcome.erased,
-        gallery_revision=outcome.revision,
+        rejected=rejected_clips(found.rejected),
+        alike=_alike(found.alike),
+        duplicates=_duplicates(found.duplicates),
+        erased=stored.erased,
+        gallery_revision=stored.revision,
     )
 
 
@@ -139,8 +136,9 @@ async def check(
     """
     call.use.clips = await read_clips(call.service, clips)
     compare = Scope.IDENTIFY in call.caller.scopes
-    found = await checked(
-        call.service, g, subject, call.use.clips, reading, call.stages, new_person, compare
+    person = Person(g, subject, new_person)
+    found = await check_clips(
+        call.service, person, call.use.clips, reading, call.stages, compare=compare
     )
     call.use.saw([other for some in found.alike.values() for other in some], found.revision)
     audit_id = await call.use.done()
@@ -152,7 +150,7 @@ async def check(
         known=found.known,
         usable=[
             ClipChecked(position=position, clip=ClipReport.of(clip, call.service.encoder))
-            for position, clip in found.usable.items()
+            for position, (clip, _) in found.embeddings.items()
         ],
         rejected=rejected_clips(found.rejected),
         alike=_alike(found.alike),

@@ -1,11 +1,16 @@
 """Enrolling the clips of one person, and embedding clips without enrolling. Without HTTP."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 
 from gait.decode import Decoded
-from gait.errors import ClipDuplicateError, GaitError, SubjectDuplicateError
+from gait.errors import (
+    ClipDuplicateError,
+    GaitError,
+    SubjectDuplicateError,
+    SubjectNotFoundError,
+)
 from gait.quality.quality import Mode
 from gallery.decision.decision import Policy
 from gallery.enrolment.duplicates import (
@@ -35,32 +40,12 @@ class Person:
     Args:
         gallery: its name.
         subject: the person's name or number.
-        source: where the clips came from, in words for people.
-        authorisation: that allows it.
         new: not to be refused, whomever the clips match.
     """
 
     gallery: str
     subject: str
-    source: str
-    authorisation: Authorisation
     new: bool = False
-
-
-@dataclass
-class Enrolled:
-    """Outcome of an enrolment: by position of the clip, what was stored and what was refused.
-
-    `erased` are the templates that left because the person had more than the cap. `alike` are other
-    people whom a clip matches, `duplicates` the names of those enrolled by the very same clip.
-    """
-
-    templates: dict[int, tuple[int, Decoded]] = field(default_factory=dict)
-    rejected: dict[int, GaitError] = field(default_factory=dict)
-    duplicates: dict[int, list[str]] = field(default_factory=dict)
-    erased: list[int] = field(default_factory=list)
-    alike: dict[int, list[Candidate]] = field(default_factory=dict)
-    revision: int = 0
 
 
 @dataclass(frozen=True)
@@ -71,7 +56,33 @@ class Embedded:
     rejected: dict[int, GaitError]
 
 
-async def enrol(
+@dataclass
+class Checked:
+    """What an enrolment would store, and refuse, by position of the clip.
+
+    `alike` are other people whom a clip matches, `duplicates` the names of those enrolled by the
+    very same clip; `known` counts the templates that the person has.
+    """
+
+    embeddings: dict[int, tuple[Decoded, Vector]]
+    rejected: dict[int, GaitError]
+    duplicates: dict[int, list[str]]
+    alike: dict[int, list[Candidate]]
+    known: int
+    revision: int
+
+
+@dataclass(frozen=True)
+class Stored:
+    """Templates by position of the clip, those that left because the person had more than the cap,
+    and the gallery's revision; 0 where nothing could be stored."""
+
+    templates: dict[int, tuple[int, Decoded]]
+    erased: list[int]
+    revision: int
+
+
+async def check(
     service: Service,
     person: Person,
     files: Sequence[bytes],
@@ -79,8 +90,8 @@ async def enrol(
     stages: Stages,
     *,
     compare: bool,
-) -> Enrolled:
-    """Enrols the clips that can be used as templates of one person, together or not at all.
+) -> Checked:
+    """Finds out what would become of clips that are enrolled as one person; stores nothing.
 
     Args:
         service: that has the gallery.
@@ -94,32 +105,59 @@ async def enrol(
     Raises:
         GalleryNotFoundError: there is no such gallery.
         GalleryError: the name cannot be used.
-        StorageError: the disk is full.
     """
     check_name(person.subject)
     await service.on(person.gallery, lambda gallery: gallery.revision)  # before the costly part
     mode = service.settings.quality_enrol
     clips = await service.decode_all(files, reading, mode, stages)
-    duplicates = await service.on(person.gallery, partial(_single, person.subject, clips, mode))
+    single = partial(_single, person.subject, clips, mode)
+    duplicates, known, revision = await service.on(person.gallery, single)
     embedded = await _embed(service, clips, stages)
-    outcome = Enrolled(rejected=embedded.rejected, duplicates=duplicates)
-    if not embedded.embeddings:
-        return outcome
-    if compare:
-        look = partial(_resemblance, person, embedded, service.settings.policy, stages)
-        like = await service.on(person.gallery, look)
-        pairs = zip(embedded.embeddings, like.by_clip, strict=True)
-        outcome.alike = {position: others for position, others in pairs if others}
-        try:
-            like.refuse(person.subject, Mode.STANDARD if person.new else mode)
-        except SubjectDuplicateError as error:
-            outcome.rejected |= dict.fromkeys(embedded.embeddings, error)
-            return outcome
-    task = partial(_stored, person, embedded, stages, service.settings.max_templates)
-    ids, outcome.erased, outcome.revision = await service.on(person.gallery, task)
-    stored = zip(ids, (clip for clip, _ in embedded.embeddings.values()), strict=True)
-    outcome.templates = dict(zip(embedded.embeddings, stored, strict=True))
-    return outcome
+    embeddings, rejected = embedded.embeddings, embedded.rejected
+    checked = Checked(embeddings, rejected, duplicates, {}, known, revision)
+    if not (compare and embeddings):
+        return checked
+    look = partial(_resemblance, person, embedded, service.settings.policy, stages)
+    like = await service.on(person.gallery, look)
+    pairs = zip(embeddings, like.by_clip, strict=True)
+    checked.alike = {position: others for position, others in pairs if others}
+    try:
+        like.refuse(person.subject, Mode.STANDARD if person.new else mode)
+    except SubjectDuplicateError as error:
+        rejected |= dict.fromkeys(embeddings, error)
+        embeddings.clear()
+    return checked
+
+
+async def store(
+    service: Service,
+    person: Person,
+    checked: Checked,
+    stages: Stages,
+    source: str,
+    authorisation: Authorisation,
+) -> Stored:
+    """Stores what `check` found usable as templates of the person, together or not at all.
+
+    Args:
+        service, person, stages: as in `check`.
+        checked: by `check`.
+        source: where the clips came from, in words for people.
+        authorisation: that allows it.
+
+    Raises:
+        StorageError: the disk is full.
+    """
+    if not checked.embeddings:
+        return Stored({}, [], 0)
+    enrolments = [
+        Enrolment.of(person.subject, decoded.clip, embedding, source, authorisation)
+        for decoded, embedding in checked.embeddings.values()
+    ]
+    task = partial(_stored, person, enrolments, stages, service.settings.max_templates)
+    ids, erased, revision = await service.on(person.gallery, task)
+    stored = zip(ids, (clip for clip, _ in checked.embeddings.values()), strict=True)
+    return Stored(dict(zip(checked.embeddings, stored, strict=True)), erased, revision)
 
 
 async def embed(
@@ -146,8 +184,11 @@ def _resemblance(
         return resemblance(gallery, person.subject, clips, policy)
 
 
-def _single(subject: str, clips: Clips, mode: Mode, gallery: Gallery) -> dict[int, list[str]]:
-    """Moves clips that others are enrolled by to the rejected, or returns them with the names."""
+def _single(
+    subject: str, clips: Clips, mode: Mode, gallery: Gallery
+) -> tuple[dict[int, list[str]], int, int]:
+    """Moves clips that others are enrolled by to the rejected, or returns them with the names; then
+    how many templates the person has, and the gallery's revision."""
     found = {}
     for position, decoded in list(clips.usable.items()):
         if others := others_with(gallery, subject, clip_digest(decoded.clip)):
@@ -157,16 +198,19 @@ def _single(subject: str, clips: Clips, mode: Mode, gallery: Gallery) -> dict[in
             except ClipDuplicateError as error:
                 clips.rejected[position] = error
                 del clips.usable[position]
-    return found
+    return found, _known(subject, gallery), gallery.revision
+
+
+def _known(subject: str, gallery: Gallery) -> int:
+    try:
+        return len(gallery.templates(subject))
+    except SubjectNotFoundError:
+        return 0
 
 
 def _stored(
-    person: Person, embedded: Embedded, stages: Stages, cap: int | None, gallery: Gallery
+    person: Person, enrolments: list[Enrolment], stages: Stages, cap: int | None, gallery: Gallery
 ) -> tuple[list[int], list[int], int]:
-    enrolments = [
-        Enrolment.of(person.subject, decoded.clip, embedding, person.source, person.authorisation)
-        for decoded, embedding in embedded.embeddings.values()
-    ]
     with stages.stage("enrol"):
         ids = gallery.enrol(enrolments)
         erased = [] if cap is None else keep_within(gallery, [person.subject], cap)
