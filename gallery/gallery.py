@@ -409,7 +409,7 @@ class Gallery:
             modality: of the templates to search; None for both.
 
         Raises:
-            CalibrationError: the gallery's or the bundle's calibration is damaged.
+            BundleTamperedError: the bundle's calibration is not the one that was exported.
         """
         return self._decisions.strangers(probe, policy, modality)
 

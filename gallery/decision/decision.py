@@ -126,12 +126,14 @@ class Strangers(Frozen):
         undecided: why not.
         rates: falling shares of strangers.
         similarities: that so many of them reach, rising; as far as the calibration carries.
+        calibration: that says so, and whose it is; None without one, or where it is damaged.
     """
 
     thresholds: Thresholds | None
     undecided: str | None
     rates: tuple[float, ...]
     similarities: tuple[float, ...]
+    calibration: tuple[Calibration, Whose] | None
 
 
 class Decision(Frozen):

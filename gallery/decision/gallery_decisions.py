@@ -24,7 +24,7 @@ from gallery.search.cohort import Cohort, bundle_cohort
 from gallery.template import Candidate
 
 log = logging.getLogger("gallery")
-Held = dict[Modality, tuple[int, int]]
+Counted = dict[Modality, tuple[int, int]]
 """People and templates of each modality."""
 
 
@@ -34,9 +34,22 @@ class _Known:
     gallery's own calibration."""
 
     revision: int
-    held: Held
+    held: Counted
     decider: Decider | None
     fault: str | None
+
+    def decision(
+        self,
+        candidates: Sequence[Candidate],
+        searched: Searched,
+        policy: Policy,
+        *,
+        comparison: bool = False,
+    ) -> Decision:
+        """About the first candidate; undecided if somebody was found and something is wrong."""
+        if self.fault and candidates:
+            return Decision(verdict=None, undecided=self.fault)
+        return decide(self.decider, candidates, searched, policy, comparison=comparison)
 
 
 class GalleryDecisions:
@@ -89,9 +102,7 @@ class GalleryDecisions:
         if subjects is not None:
             named = len(set(subjects))
             held = {m: (min(n, named), round(t * min(n, named) / n)) for m, (n, t) in held.items()}
-        if known.fault and candidates:
-            return Decision(verdict=None, undecided=known.fault)
-        return decide(known.decider, candidates, Searched.of(probe, held), policy)
+        return known.decision(candidates, Searched.of(probe, held), policy)
 
     def of_comparison(
         self,
@@ -102,10 +113,8 @@ class GalleryDecisions:
     ) -> Decision:
         """Whether a probe is the one person it was compared with: see `Gallery.verify`."""
         known = self._facts(self._record.revision())
-        if known.fault:
-            return Decision(verdict=None, undecided=known.fault)
         searched = Searched.of(probe, _of(self._record.held(candidate.subject), modality))
-        return decide(known.decider, [candidate], searched, policy, comparison=True)
+        return known.decision([candidate], searched, policy, comparison=True)
 
     def of_similarity(self, similarity: float, probe: Modality, policy: Policy) -> Decision | None:
         """What a search of everybody would decide that finds this similarity at best; None where
@@ -120,13 +129,15 @@ class GalleryDecisions:
         known = self._facts(self._record.revision())
         searched = Searched.of(probe, _of(known.held, modality))
         nobody = [Candidate("", -1.0, 0, probe, "")] if searched.size else []
-        decision = decide(known.decider, nobody, searched, policy)
-        curve = {} if known.decider is None or not nobody else known.decider.strangers(searched)
+        decision = known.decision(nobody, searched, policy)
+        decider = known.decider
+        curve = {} if decider is None or not nobody else decider.strangers(searched)
         return Strangers(
             thresholds=decision.thresholds,
             undecided=decision.undecided if nobody else "nobody is enrolled by such a sensor",
             rates=tuple(curve),
             similarities=tuple(curve.values()),
+            calibration=None if decider is None else (decider.calibration, decider.whose),
         )
 
     def _facts(self, revision: int) -> _Known:
@@ -144,6 +155,6 @@ class GalleryDecisions:
         return known
 
 
-def _of(held: Held, modality: Modality | None) -> Held:
+def _of(held: Counted, modality: Modality | None) -> Counted:
     """The counts of the modality that is searched; None for both."""
     return {m: counts for m, counts in held.items() if modality in (None, m)}

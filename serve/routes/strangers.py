@@ -6,8 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 
 from gait.modality import Modality
-from gallery.decision.calibration import Calibration
-from gallery.decision.decision import Policy, Strangers, Whose
+from gallery.decision.decision import Policy, Strangers
 from gallery.gallery import Gallery
 from serve.access.scopes import Guarded, Scope, needs
 from serve.routes.parameters import CurrentCall, GalleryPath, problems
@@ -27,7 +26,7 @@ async def strangers(
 ) -> StrangersReply:
     """Shows which similarities strangers reach in a search now, by the calibration that decides."""
     task = partial(_known, probe, gallery_modality, call.service.settings.policy)
-    found, calibration, revision = await call.service.on(g, task)
+    found, revision = await call.service.on(g, task)
     return StrangersReply(
         request_id=call.request_id,
         gallery=g,
@@ -40,12 +39,12 @@ async def strangers(
             StrangersShare(share=share, similarity=similarity)
             for share, similarity in zip(found.rates, found.similarities, strict=True)
         ],
-        calibration=None if calibration is None else CalibrationReport.of(*calibration),
+        calibration=None if found.calibration is None else CalibrationReport.of(*found.calibration),
     )
 
 
 def _known(
     probe: Modality, modality: Modality | None, policy: Policy, gallery: Gallery
-) -> tuple[Strangers, tuple[Calibration, Whose] | None, int]:
+) -> tuple[Strangers, int]:
     revision = gallery.revision
-    return gallery.strangers(probe, policy, modality=modality), gallery.calibration, revision
+    return gallery.strangers(probe, policy, modality=modality), revision

@@ -127,6 +127,9 @@ def test_a_calibration_that_somebody_else_wrote_decides_nothing(
             assert "changed in the database" in str(found.decision.undecided)
             compared = gallery.verify(people[0].embedding, people[0].modality, "p0").decision
             assert "changed in the database" in str(compared.undecided)
+            strangers = gallery.strangers(people[0].modality)
+            assert (strangers.thresholds, strangers.rates) == (None, ())
+            assert "changed in the database" in str(strangers.undecided)
             with pytest.raises(CalibrationError):
                 _ = gallery.calibration
             assert str(describe(gallery)["calibration"]).startswith("damaged")

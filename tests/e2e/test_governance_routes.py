@@ -162,3 +162,17 @@ def test_an_edited_record_is_named(client: TestClient, service: Service) -> None
         )
     report = client.get("/v1/audit:verify").json()
     assert (report["intact"], report["findings"][0]["record"]) == (False, 2)
+
+
+def test_strangers_are_shown_beside_a_damaged_calibration(
+    service: Service, client: TestClient, tmp_path: Path
+) -> None:
+    enrol(client, 1)
+    with closing(sqlite3.connect(tmp_path / "data/galleries/default/gallery.db")) as database:
+        database.execute("UPDATE meta SET calibration = 'damaged', revision = revision + 1")
+        database.commit()
+    reply = client.get(f"{GALLERY}/strangers", params={"probe": "silhouette"})
+    assert reply.status_code == 200
+    body = reply.json()
+    assert (body["thresholds"], body["shares"], body["calibration"]) == (None, [], None)
+    assert "changed in the database" in body["undecided"]
