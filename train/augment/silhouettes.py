@@ -14,8 +14,8 @@ from train.augment.draws import Draws
 LIT = 0.5
 """From here on a pixel is the person's."""
 
-LOWEST = 20.0
-"""Rows of the coarsest segmenter: with 16 a leg is a pixel wide."""
+LOWEST = 12.0
+"""Rows of the coarsest segmenter: a leg is about a pixel wide."""
 
 
 def turn(x: Tensor, draws: Draws) -> Tensor:

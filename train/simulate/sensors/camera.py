@@ -36,7 +36,8 @@ def photograph(
 ) -> Masks:
     """Projects surface points: `u = −f y / x`, `v = −f z / x`.
 
-    Points lie closer than the gaps that a 3×3 closing fills.
+    Points lie closer than the gaps that a 3×3 closing fills. A pixel of a coarse camera is lit
+    where the person covers at least half of it, as the picture of a finer camera says.
 
     Args:
         points: `(t, 3, v)` in the camera's frame: x ahead, y left, z up, metres.
@@ -46,17 +47,33 @@ def photograph(
     Returns:
         `(t, h, w)` 0 or 255: each frame a window around its person.
     """
+    finer = max(1, int(FOCAL / focal))
+    masks = _touched(points, visible, focal * finer, _MARGIN * finer)
+    return masks if finer == 1 else _covered(masks, finer)
+
+
+def _touched(points: Array, visible: NDArray[np.bool_] | None, focal: float, margin: int) -> Masks:
+    """Every pixel that a surface point falls on, and the gaps between them."""
     scale = np.float32(focal) / points[:, 0]
     columns = (points[:, 1] * -scale).astype(np.int32)
     rows = (points[:, 2] * -scale).astype(np.int32)
-    columns -= columns.min(axis=1, keepdims=True) - _MARGIN
-    rows -= rows.min(axis=1, keepdims=True) - _MARGIN
-    height, width = int(rows.max()) + 1 + _MARGIN, int(columns.max()) + 1 + _MARGIN
+    columns -= columns.min(axis=1, keepdims=True) - margin
+    rows -= rows.min(axis=1, keepdims=True) - margin
+    height, width = int(rows.max()) + 1 + margin, int(columns.max()) + 1 + margin
     masks = np.zeros((len(points), height, width), np.uint8)
     frames = np.arange(len(points), dtype=np.int32)[:, None]
     pixels = (frames * height + rows) * width + columns
     masks.reshape(-1)[pixels if visible is None else pixels[visible]] = 255
     return _as_one_image(masks, lambda image: cv2.morphologyEx(image, cv2.MORPH_CLOSE, _BOX))
+
+
+def _covered(masks: Masks, finer: int) -> Masks:
+    """Squares of `finer` × `finer` pixels as one, lit where at least half of them are."""
+    height, width = (-(-side // finer) for side in masks.shape[1:])
+    rest = (height * finer - masks.shape[1], width * finer - masks.shape[2])
+    padded = np.pad(masks, ((0, 0), (0, rest[0]), (0, rest[1])))
+    squares = padded.reshape(len(masks), height, finer, width, finer)
+    return np.asarray((squares.mean(axis=(2, 4)) >= 127.5) * np.uint8(255), np.uint8)
 
 
 def segment(masks: Masks, rng: np.random.Generator, *, night: bool) -> Masks:
