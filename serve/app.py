@@ -21,6 +21,7 @@ from serve.routes import (
     frames,
     galleries,
     identify,
+    live,
     models,
     operations,
     page,
@@ -50,7 +51,7 @@ ROUTERS = tuple(
     noun.router
     for noun in (
         *(identify, tracks, frames, verify, embed, galleries, strangers, transfer),
-        *(subjects, templates, models, access_routes, key_routes, audit, reviews),
+        *(subjects, templates, models, access_routes, key_routes, audit, reviews, live),
     )
 )
 """Routes that need a key, where there are keys."""

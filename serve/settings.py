@@ -89,6 +89,8 @@ class Settings(BaseSettings):
         max_inflated_mib: one clip when decoded, in MiB.
         max_points: points of one frame of a point cloud.
         max_clips: clips in one request.
+        live: people who passed the cameras of watchers and are shown, for a day at most; 0 for
+            none.
         quality_search: clips that a search, a comparison or an embedding refuses: `off` for none,
             `standard` for those that show no walking person, `strict` for poor ones too.
         quality_enrol: clips that an enrolment refuses; `strict` refuses those of people who seem
@@ -144,6 +146,7 @@ class Settings(BaseSettings):
     max_inflated_mib: int = Field(_CAPS.max_inflated_bytes // _MIB, ge=1)
     max_points: int = Field(_CAPS.max_points, ge=1)
     max_clips: int = Field(32, ge=1)
+    live: int = Field(500, ge=0, le=10_000)
     quality_search: Mode = Mode.STANDARD
     quality_enrol: Mode = Mode.STRICT
     max_templates: int | None = Field(None, ge=1)

@@ -34,6 +34,7 @@ class Scope(StrEnum):
     GALLERY_DELETE = "gallery:delete"
     EMBED = "embed"
     AUDIT_READ = "audit:read"
+    LIVE_READ = "live:read"
     ADMIN = "admin"
 
 

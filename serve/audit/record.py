@@ -20,6 +20,7 @@ class Action(StrEnum):
     VERIFY = "verify"
     EMBED = "embed"
     SHOW_FRAMES = "frames"
+    WATCH = "live.read"
     ENROL = "enrol"
     REMOVE = "remove"
     MERGE = "merge"

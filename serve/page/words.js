@@ -56,11 +56,12 @@ export const SCOPE = {
   "gallery:delete": "erase people",
   embed: "take embeddings out",
   "audit:read": "read the audit records",
+  "live:read": "see who passes the cameras",
   admin: "make galleries and keys",
 };
 
 export const ACTION = {
-  identify: "searched", verify: "compared", embed: "took embeddings", frames: "looked at a clip",
+  identify: "searched", verify: "compared", embed: "took embeddings", frames: "looked at a clip", "live.read": "looked at who passes",
   enrol: "enrolled", "enrol.check": "tried an enrolment", extend: "extended", remove: "erased",
   merge: "merged", expire: "erased what ended", export: "exported", import: "imported",
   review: "reviewed", "review.read": "read reviews", "audit.read": "read records",
@@ -104,3 +105,19 @@ export const moment = (iso) => iso.slice(0, 19).replace("T", " ").concat(" UTC")
 export function count(many, one, several = `${one}s`) {
   return `${many.toLocaleString("en")} ${many === 1 ? one : several}`;
 }
+
+export const LIVE = {
+  title: "Live",
+  about: "Who passes the cameras and LiDARs that capture.watch follows, the newest first. Strangers have neither name nor picture here.",
+  camera: "Camera", everyCamera: "every camera",
+  verdict: "Verdict", everyVerdict: "every verdict", found: "match or possible",
+  person: "Person, a part of the name",
+  list: "People who passed", none: "Nobody has passed, or nobody of that kind.",
+  stranger: "Somebody", undecided: "Somebody, not decided",
+  following: "Following.",
+  lost: (problem, seconds) => `${problem} Trying again in ${count(seconds, "second")}.`,
+  newest: (word, who, camera) => `${word}: ${who}, ${camera}.`,
+  seen: (seconds, windows) => `seen for ${seconds.toFixed(0)} s, ${count(windows, "search", "searches")}`,
+  picture: (who) => `Picture of ${who}`,
+  similarity: "similarity", record: "record",
+};

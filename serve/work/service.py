@@ -50,6 +50,7 @@ from serve.work.batching import Batcher, Embedder
 from serve.work.data_lock import data_lock
 from serve.work.decoding import DecodingPool, Finished
 from serve.work.health import HealthMonitor, State
+from serve.work.live import Live
 from serve.work.metrics import Metrics, Stages
 from serve.work.permissions import warn_of_open_files
 from serve.work.thread_sharing import Shared, batch_of, runs_of
@@ -110,6 +111,7 @@ class Service:
         self.decider, self.cohort = decider, cohort
         self.encoder, self.galleries, self.settings = encoder, galleries, settings
         self.audit, self.metrics, self.drain = audit, Metrics(), Drain()
+        self.live = Live(settings.live)
         self._health = HealthMonitor()
         self._lock, self._limits = lock, settings.limits
         self._batcher = Batcher(

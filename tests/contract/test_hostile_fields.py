@@ -41,6 +41,8 @@ VALID: dict[str, Any] = {
     **services.AUTHORISATION,
     **{"gallery": "site-7", "into": "p001", "audit_id": "1-0123456789abcdef"},
     **{"probe": "silhouette", "verdict": "unsure", "reviewer": "badge 311", "scopes": ["identify"]},
+    **{"source": "gate", "track": 1, "decision": None, "quality": 1.0},
+    **{"windows": 1, "seen_seconds": 2.0},
 }
 FILES = {"clip", "clips", "to", "file", "sender", "other", "recording"}
 

@@ -39,6 +39,7 @@ PATHS = {
     "/v1/models": {"get"},
     "/v1/access": {"get"},
     "/v1/audit": {"get"},
+    "/v1/live": {"get", "post"},
     "/v1/reviews": {"get", "post"},
     "/v1/keys": {"get", "post"},
     "/v1/keys/{key}": {"delete"},
@@ -125,6 +126,11 @@ FIELDS = {
     "Review": "audit_id time about caller gallery subject verdict reviewer note",
     "ReviewPage": "request_id reviews next_cursor",
     "ReviewReply": "request_id review",
+    "NewPassing": "audit_id source track decision quality windows seen_seconds picture",
+    "Passing": "number time source track decision subject similarity quality windows seen_seconds "
+    "gallery purpose audit_id picture",
+    "PassingReply": "request_id number",
+    "LiveReply": "request_id people newest",
     "Health": "status",
     "Problem": "type title status code detail request_id",
 }

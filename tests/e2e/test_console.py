@@ -292,6 +292,7 @@ def test_a_key_of_each_scope_sees_pages_that_work_for_it(opened: Browser, tmp_pa
         Scope.ENROL: ["People"],
         Scope.GALLERY_READ: ["People"],
         Scope.AUDIT_READ: ["Review", "Audit"],
+        Scope.LIVE_READ: ["Live"],
     }
     keys = KeyFile(tmp_path / "keys.json")
     tokens = {scope: keys.new(Grant(scopes=(scope,))).token for scope in Scope}
