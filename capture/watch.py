@@ -6,10 +6,11 @@ python -m capture.watch rtsp://camera/stream --service https://gait.example --pu
 import json
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import tyro
 
@@ -17,9 +18,11 @@ from capture.camera.capture import CameraCapture, CameraSettings
 from capture.camera.people import networks
 from capture.lidar.capture import LidarCapture, LidarSettings
 from capture.lidar.recording import LidarFormat, open_lidar
+from capture.live.live_page import live_page
+from capture.live.outbox import Event, Outbox
 from capture.live.tracks import Ask, LiveTracks
 from capture.live.verdict import Window
-from capture.live.webhook import Webhook
+from capture.live.webhook import webhook
 from capture.source.opening import is_live, shown
 from capture.source.video import describe
 from gait.cli import run
@@ -44,6 +47,12 @@ class Arguments:
     """Gallery to search; the service's default if not given."""
     key_file: Path | None = None
     """File with the access key."""
+    name: str | None = None
+    """What the source is called in events, such as "entrance 3"; else its address or file."""
+    live: bool = True
+    """Tell the service's live page."""
+    pictures: bool = False
+    """Also send a small picture of people who are found, to the live page and the webhook."""
     windows: int = 3
     """Windows of a track that are asked about before it is decided."""
     window: int = 40
@@ -71,24 +80,21 @@ class Arguments:
 def main() -> None:
     """Watches as the command line says."""
     arguments = tyro.cli(Arguments, prog="python -m capture.watch")
-    webhook = _webhook(arguments)
+    client = Client(arguments.service, _key(arguments))
+    with _told(arguments, client) as boxes:
 
-    def say(event: dict[str, Any]) -> None:
-        print(json.dumps(event), flush=True)
-        if webhook is not None:
-            webhook.send(event)
+        def say(event: Event) -> None:
+            print(json.dumps({k: v for k, v in event.items() if k != "picture"}), flush=True)
+            for box in boxes:
+                box.send(event)
 
-    try:
-        watch(arguments, _asker(arguments), say, _complain)
-    finally:
-        if webhook is not None:
-            webhook.close()
+        watch(arguments, _asker(arguments, client), say, _complain)
 
 
 def watch(
     arguments: Arguments,
     ask: Ask,
-    say: Callable[[dict[str, Any]], None],
+    say: Callable[[Event], None],
     complain: Callable[[str], None],
 ) -> None:
     """Follows a source to its end; a stream is opened again whenever it is lost.
@@ -99,10 +105,10 @@ def watch(
     lidar = None
     if not is_live(arguments.source):
         lidar = open_lidar(Path(arguments.source), LidarFormat())
-    name = shown(arguments.source) if is_live(arguments.source) else Path(arguments.source).name
+    address = shown(arguments.source) if is_live(arguments.source) else Path(arguments.source).name
     keep = max(2, arguments.window // 2)
     tracks = LiveTracks(
-        name,
+        arguments.name or address,
         Modality.SILHOUETTE if lidar is None else Modality.RANGE_VIEW,
         ask,
         say,
@@ -110,6 +116,7 @@ def watch(
         windows=arguments.windows,
         keep=keep,
         cooldown=arguments.cooldown,
+        pictures=arguments.pictures,
     )
     try:
         if lidar is None:
@@ -148,12 +155,13 @@ def _follow(
             wait = min(2 * wait, _LONGEST_WAIT)
 
 
-def _asker(arguments: Arguments) -> Ask:
-    key = None
-    if arguments.key_file is not None:
-        key = arguments.key_file.read_text(encoding="utf-8").strip()
-    client = Client(arguments.service, key)
+def _key(arguments: Arguments) -> str | None:
+    if arguments.key_file is None:
+        return None
+    return arguments.key_file.read_text(encoding="utf-8").strip()
 
+
+def _asker(arguments: Arguments, client: Client) -> Ask:
     def ask(clip: bytes) -> Window:
         found = client.identify(clip, arguments.purpose, gallery=arguments.gallery, top_k=1)
         best = found.candidates[0] if found.candidates else None
@@ -168,13 +176,22 @@ def _asker(arguments: Arguments) -> Ask:
     return ask
 
 
-def _webhook(arguments: Arguments) -> Webhook | None:
-    if arguments.webhook is None:
-        return None
-    if arguments.webhook_secret is None:
-        raise ConfigError("a webhook needs a secret: give the file with it by --webhook-secret")
-    secret = arguments.webhook_secret.read_text(encoding="utf-8").strip()
-    return Webhook(arguments.webhook, secret, _complain)
+@contextmanager
+def _told(arguments: Arguments, client: Client) -> Iterator[list[Outbox]]:
+    """Who is told of events beside stdout; what waits at the end is sent yet."""
+    boxes = list[Outbox]()
+    if arguments.webhook is not None:
+        if arguments.webhook_secret is None:
+            raise ConfigError("a webhook needs a secret: give the file with it by --webhook-secret")
+        secret = arguments.webhook_secret.read_text(encoding="utf-8").strip()
+        boxes.append(webhook(arguments.webhook, secret, _complain))
+    if arguments.live:
+        boxes.append(live_page(client, _complain))
+    try:
+        yield boxes
+    finally:
+        for box in boxes:
+            box.close()
 
 
 def _complain(words: str) -> None:

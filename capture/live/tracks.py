@@ -1,5 +1,6 @@
 """Tracks as they are seen: windows go to a service, decisions come out."""
 
+import base64
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -32,13 +33,14 @@ class _Track:
     done: bool = False
     first: float = 0.0
     last: float = 0.0
+    photo: bytes = b""
 
 
 class LiveTracks:
     """A sink that asks about every window of a track and says once who it is.
 
-    Of somebody who is not found nothing is kept: neither clip nor embedding; the event says that
-    somebody passed.
+    Of somebody who is not found nothing is kept: neither clip nor embedding nor picture; the event
+    says that somebody passed.
 
     Args:
         name: of the source, in events.
@@ -49,6 +51,7 @@ class LiveTracks:
         windows: of a track before it is decided; fewer when it ends.
         keep: frames that a window must have.
         cooldown: seconds for which the same person is not told of again.
+        pictures: events of people who are found hold a small JPEG of them, in base64.
         clock: seconds.
     """
 
@@ -65,11 +68,13 @@ class LiveTracks:
         windows: int = 3,
         keep: int = 20,
         cooldown: float = 60.0,
+        pictures: bool = False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._name, self._modality, self._ask = name, modality, ask
         self._say, self._complain, self._clock = say, complain, clock
         self._windows, self._keep, self._cooldown = windows, keep, cooldown
+        self._pictures = pictures
         self._told = dict[str, float]()
         self._tracks = dict[int, _Track]()
         self._before = self._numbers = 0
@@ -92,6 +97,8 @@ class LiveTracks:
             self._numbers = max(self._numbers, track + 1)
             known = self._tracks.setdefault(track, _Track(first=sightings[0].seconds))
             known.last = sightings[-1].seconds
+            if self._pictures:
+                known.photo = next((each.photo for each in whole if each.photo), known.photo)
             enough = len(whole) >= self._keep and tall >= least_size
             if known.done or known.asked >= self._windows or not enough:
                 return
@@ -156,17 +163,18 @@ class LiveTracks:
                 who: at for who, at in self._told.items() if now - at < self._cooldown
             } | {best.subject: now}
         found = best.decision in ("match", "possible")
-        self._say(
-            {
-                "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
-                "source": self._name,
-                "track": track,
-                "decision": best.decision,
-                "subject": best.subject if found else None,
-                "similarity": round(best.similarity, 4) if found else None,
-                "quality": round(best.quality, 3),
-                "windows": len(known.windows),
-                "seen_seconds": round(known.last - known.first, 2),
-                "audit_id": best.audit_id,
-            }
-        )
+        event = {
+            "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
+            "source": self._name,
+            "track": track,
+            "decision": best.decision,
+            "subject": best.subject if found else None,
+            "similarity": round(best.similarity, 4) if found else None,
+            "quality": round(best.quality, 3),
+            "windows": len(known.windows),
+            "seen_seconds": round(known.last - known.first, 2),
+            "audit_id": best.audit_id,
+        }
+        if found and known.photo:
+            event["picture"] = base64.b64encode(known.photo).decode()
+        self._say(event)

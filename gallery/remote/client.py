@@ -4,7 +4,7 @@ client = Client("https://gait.example", key=key)
 found = client.identify(Path("clip.npz").read_bytes(), purpose="entrance 3")
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import IO, Any, TypeVar
 from urllib.parse import quote, urlencode
@@ -141,6 +141,11 @@ class Client:
         )
         path = f"{_subject(gallery, subject)}/templates"
         return _as(Enrolled, self._post(path, fields, [("clips", clip) for clip in clips]))
+
+    def tell_live(self, passing: Mapping[str, Any]) -> None:
+        """Tells the service's live page of somebody who passed; see `POST /v1/live`. Told again,
+        nothing changes."""
+        self._remote.request("POST", "/v1/live", json=dict(passing), repeat=True)
 
     def galleries(self) -> Iterator[str]:
         """Names of the galleries, in order."""

@@ -78,6 +78,7 @@ class Remote:
         *,
         fields: Fields | None = None,
         files: Files = (),
+        json: Any = None,
         repeat: bool = False,
     ) -> Any:
         """The JSON of the reply.
@@ -87,6 +88,7 @@ class Remote:
             path: below the address, quoted, with the query.
             fields: of a form, beside its `files`.
             files: which are read once: no request with open ones may be repeated.
+            json: a body instead of a form.
             repeat: the call changes nothing, so that after 429 and 503 it is made again, at most
                 `ATTEMPTS` times in all, when the service says.
 
@@ -95,7 +97,7 @@ class Remote:
             RemoteUnreachableError: nothing that is such a service answered.
         """
         for left in reversed(range(ATTEMPTS if repeat else 1)):
-            with self._reply(method, path, fields, files) as reply:
+            with self._reply(method, path, fields, files, json) as reply:
                 reply.read()
             wait = _wait(reply.headers.get("Retry-After"))
             if not left or reply.status_code not in _TRY_AGAIN or wait > LONGEST_WAIT:
@@ -119,11 +121,16 @@ class Remote:
 
     @contextmanager
     def _reply(
-        self, method: str, path: str, fields: Fields | None, files: Files
+        self,
+        method: str,
+        path: str,
+        fields: Fields | None,
+        files: Files,
+        json: Any = None,
     ) -> Iterator[httpx2.Response]:
         named = [(name, ("clip", content)) for name, content in files]
         try:
-            with self._http.stream(method, path, data=fields, files=named) as reply:
+            with self._http.stream(method, path, data=fields, files=named, json=json) as reply:
                 yield reply
         except httpx2.RequestError as error:
             why = str(error) or type(error).__name__

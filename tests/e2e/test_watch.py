@@ -9,6 +9,7 @@ from typing import ClassVar
 
 import numpy as np
 import pytest
+import requests
 
 from capture import watch
 from capture.live.verdict import Window
@@ -48,19 +49,27 @@ def test_each_track_is_told_of_once_with_its_audit_record(
 ) -> None:
     data = tmp_path / "data"
     data.mkdir()
-    key = tmp_path / "key"
-    key.write_text(KeyFile(data / "keys.json").new(Grant(scopes=(Scope.IDENTIFY,))).token)
+    key, keys = tmp_path / "key", KeyFile(data / "keys.json")
+    key.write_text(keys.new(Grant(scopes=(Scope.IDENTIFY,))).token)
+    onlooker = {"Authorization": f"Bearer {keys.new(Grant(scopes=(Scope.LIVE_READ,))).token}"}
     options = ["--quality-search", "off"]
     with running("--bundle", TINY, "--data", data, *options) as (_, address):
         words = ["watch", str(clouds), "--service", address, "--purpose", "gate 3"]
         words += ["--key-file", str(key), "--window", "20", "--cooldown", "0"]
-        monkeypatch.setattr(sys, "argv", words)
+        monkeypatch.setattr(sys, "argv", [*words, "--name", "gate 3, LiDAR"])
         watch.main()
-    events = told(capsys)
+        page = requests.get(f"{address}/v1/live", headers=onlooker, timeout=60).json()["people"]
+        monkeypatch.setattr(sys, "argv", [*words, "--no-live"])
+        events = told(capsys)
+        watch.main()
+        again = requests.get(f"{address}/v1/live", headers=onlooker, timeout=60).json()["people"]
+    shown = [(each["source"], each["track"], each["decision"], each["audit_id"]) for each in page]
+    assert shown == [(e["source"], e["track"], e["decision"], e["audit_id"]) for e in events]
+    assert again == page
     tracks = [event["track"] for event in events]
     assert len(tracks) == len(set(tracks)) >= 2
     for event in events:
-        assert event["source"] == "clouds"
+        assert event["source"] == "gate 3, LiDAR"
         assert event["audit_id"]
         assert event["decision"] in ("no_match", None)  # nobody is enrolled
         assert event["subject"] is None

@@ -1,5 +1,6 @@
 """Who is there now: one decision a track, cool-down, a signed webhook, sources that are lost."""
 
+import base64
 import hashlib
 import hmac
 import json
@@ -13,13 +14,15 @@ import cv2
 import numpy as np
 import pytest
 
+from capture.live.live_page import live_page
+from capture.live.outbox import Outbox
 from capture.live.tracks import LiveTracks
 from capture.live.verdict import Window, decided
-from capture.live.webhook import SIGNATURE, Webhook
+from capture.live.webhook import SIGNATURE, webhook
 from capture.source.live import newest
 from capture.source.video import Frame
 from capture.track.sighting import Sighting
-from gait.errors import ConfigError, RemoteUnreachableError, SourceLostError
+from gait.errors import ConfigError, RemoteError, RemoteUnreachableError, SourceLostError
 from gait.modality import Modality
 
 pytestmark = pytest.mark.serving
@@ -104,6 +107,22 @@ def test_a_stranger_is_told_without_a_name_or_a_similarity() -> None:
     assert told.tracks._tracks == {}
 
 
+@pytest.mark.parametrize("pictures", [True, False])
+@pytest.mark.parametrize("decision", ["match", "possible", "no_match", None])
+def test_a_picture_is_sent_if_asked_for_and_of_people_who_are_found_only(
+    pictures: bool, decision: str | None
+) -> None:
+    told = Told([window(decision, "anna", 0.8)], windows=1, pictures=pictures)
+    seen = sightings(20)
+    seen[3].photo = b"a photo"
+    told.tracks.piece(1, seen)
+    told.tracks.ended(1)
+    told.tracks.close()
+    (event,) = told.events
+    sent = base64.b64decode(event.get("picture", ""))
+    assert sent == (b"a photo" if pictures and decision in ("match", "possible") else b"")
+
+
 def test_the_same_person_is_told_again_only_after_a_while() -> None:
     told = Told([window("match", "anna", 0.8)] * 3, windows=1, cooldown=60.0)
     for track, now in ((1, 0.0), (2, 30.0), (3, 61.0)):
@@ -165,7 +184,7 @@ def test_events_are_signed_and_tried_again(
     url, got, statuses = receiver
     statuses += [503, 500]
     complaints: list[str] = []
-    hook = Webhook(url, "s3cret", complaints.append, first_wait=0.01)
+    hook = webhook(url, "s3cret", complaints.append, first_wait=0.01)
     hook.send({"track": 1})
     hook.send({"track": 2})
     hook.close()
@@ -184,7 +203,7 @@ def test_a_refused_event_is_given_up_and_said(
     url, got, statuses = receiver
     statuses += [401]
     complaints: list[str] = []
-    hook = Webhook(url, "s3cret", complaints.append, first_wait=0.01)
+    hook = webhook(url, "s3cret", complaints.append, first_wait=0.01)
     hook.send({"track": 1})
     hook.close()
     assert len(got) == 1
@@ -194,7 +213,57 @@ def test_a_refused_event_is_given_up_and_said(
 def test_a_webhook_needs_an_address_and_a_secret() -> None:
     for url, secret in (("ftp://host", "s"), ("https://host", "")):
         with pytest.raises(ConfigError):
-            Webhook(url, secret, print)
+            webhook(url, secret, print)
+
+
+class Answers:
+    """A client whose calls end as they are told to."""
+
+    def __init__(self, *endings: Exception | None) -> None:
+        self.endings, self.told = list(endings), list[Any]()
+
+    def tell_live(self, passing: Any) -> None:
+        self.told.append(passing)
+        if (ending := self.endings.pop(0)) is not None:
+            raise ending
+
+
+def test_the_live_page_is_told_again_what_it_missed_and_not_what_it_refused() -> None:
+    away, busy = RemoteUnreachableError("no answer"), RemoteError("busy", status=503)
+    client = Answers(away, busy, None, RemoteError("not that", status=422), None)
+    complaints: list[str] = []
+    page: Any = client
+    box = live_page(page, complaints.append, first_wait=0.01)
+    for track in range(3):
+        box.send({"audit_id": "1-a", "source": "g" * 200, "track": track, "subject": "anna"})
+    box.close()
+    assert [each["track"] for each in client.told] == [0, 0, 0, 1, 2]
+    assert client.told[0] == {"audit_id": "1-a", "source": "g" * 128, "track": 0}
+    (complaint,) = complaints
+    assert complaint.startswith("an event was not delivered to the live page: not that")
+
+
+def test_of_too_many_events_the_oldest_are_lost_and_that_is_said(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("capture.live.outbox._KEPT", 2)
+    begun, go = threading.Event(), threading.Event()
+    taken: list[Any] = []
+
+    def deliver(event: dict[str, Any]) -> None:
+        begun.set()
+        go.wait(20)
+        taken.append(event["track"])
+
+    complaints: list[str] = []
+    box = Outbox("somewhere", deliver, complaints.append)
+    for track in range(5):
+        box.send({"track": track})
+        begun.wait(20)
+    go.set()
+    box.close()
+    assert taken == [0, 3, 4]
+    assert len(complaints) == 2
 
 
 def test_frames_nobody_has_time_for_are_left_out_and_the_loss_is_told() -> None:
