@@ -7,6 +7,7 @@ import { SCOPE, inWords } from "./words.js";
 const PAGES = [
   { name: "search", title: "Search", scopes: ["identify"] },
   { name: "people", title: "People", scopes: ["gallery:read", "enrol"] },
+  { name: "live", title: "Live", scopes: ["live:read"] },
   { name: "review", title: "Review", scopes: ["audit:read"] },
   { name: "audit", title: "Audit", scopes: ["audit:read"] },
   { name: "system", title: "System", scopes: [] },
