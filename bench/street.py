@@ -40,6 +40,7 @@ class Followed:
         passes: walks across the street in view, and how many of them have a clip.
         clips: how many, and how many show two people.
         fragments: clips more than passes that have one.
+        joined: people to whom the clips were joined, and how many of these are two.
         switches: how often a track goes on with another person.
         recall: of the frames in which a person can be seen, part with a box.
         wrong: boxes that show nobody.
@@ -50,6 +51,7 @@ class Followed:
     clips: int
     mixed: int
     fragments: int
+    joined: tuple[int, int]
     switches: int
     recall: float
     wrong: int
@@ -115,11 +117,31 @@ def follow(truth_file: Path, folder: Path) -> tuple[Followed, dict[str, str]]:
         clips=len(clips),
         mixed=mixed,
         fragments=len(clips) - len(with_clip),
+        joined=_joined(clips, named),
         switches=_switches(boxes, whose),
         recall=round(len(seen & got) / max(len(seen), 1), 3),
         wrong=whose.count(""),
     )
     return figures, named
+
+
+def clips_of(truth_file: Path, folder: Path) -> list[tuple[str, str, int]]:
+    """Every clip of somebody by its name, whose it is, and of which of their passes, from 0.
+
+    Raises:
+        DataError: see `follow`.
+    """
+    _, named = follow(truth_file, folder)
+    clips = json.loads((folder / "tracks.json").read_bytes())["clips"]
+    lidar = any(clip["modality"] == "range_view" for clip in clips)
+    passes = _passes(_read_truth(truth_file), lidar)
+    found = []
+    for clip in clips:
+        of = _pass_of(passes, named[clip["name"]], clip["first_frame"])
+        if of is not None:
+            own = [each for each in passes if each[0] == of[0]]
+            found.append((clip["name"], of[0], own.index(of)))
+    return found
 
 
 def _read_truth(path: Path) -> dict[int, list[_Truth]]:
@@ -151,6 +173,13 @@ def _clips(
         named[clip["name"]] = counted[0][0] if counted else ""
         mixed += len(counted) > 1 and counted[1][1] > _MIXED * len(inside)
     return named, mixed
+
+
+def _joined(clips: list[dict[str, Any]], named: dict[str, str]) -> tuple[int, int]:
+    whose = defaultdict[int, set[str]](set)
+    for clip in clips:
+        whose[clip["person"]].add(named[clip["name"]])
+    return len(whose), sum(len(each) > 1 for each in whose.values())
 
 
 def _passes(truth: dict[int, list[_Truth]], lidar: bool) -> list[tuple[str, int, int]]:

@@ -150,8 +150,8 @@ def _same_source(source: str, said: dict[str, Any]) -> dict[str, Any]:
 def _summary(found: dict[str, Any], out: Path) -> str:
     clips = found["clips"]
     lines = [
-        f"{each['name']}  track {each['track']:<4} {each['begins']:>7.1f} to {each['ends']:>7.1f} s"
-        f"  {each['frames']:>4} frames  quality {each['quality']:.2f}"
+        f"{each['name']}  person {each['person']:<4} {each['begins']:>7.1f} to "
+        f"{each['ends']:>7.1f} s  {each['frames']:>4} frames  quality {each['quality']:.2f}"
         f"  {' '.join(each['quality_reasons'])}"
         for each in clips
     ]

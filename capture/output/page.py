@@ -36,8 +36,9 @@ def page_of(
         strip_of_clip: the pictures of a clip by its name, see `strip_of`.
     """
     yield _HEAD
-    yield f"<h1>{len(clips)} clip{'' if len(clips) == 1 else 's'}</h1>"
-    for clip in clips:
+    people = len({clip["person"] for clip in clips})
+    yield f"<h1>Clips: {len(clips)}, people: {people} or fewer</h1>"
+    for clip in sorted(clips, key=lambda clip: clip["person"]):  # each one's clips together
         yield _figure(clip, strip_of_clip(clip["name"])) + "\n"
     yield "</html>\n"
 
@@ -45,7 +46,7 @@ def page_of(
 def _figure(clip: dict[str, Any], strip: bytes) -> str:
     reasons = ", ".join(clip["quality_reasons"]) or "nothing wrong"
     words = (
-        f"{clip['name']}: track {clip['track']}, {clip['begins']:.1f} to {clip['ends']:.1f} s, "
+        f"{clip['name']}: person {clip['person']}, {clip['begins']:.1f} to {clip['ends']:.1f} s, "
         f"{clip['frames']} frames, quality {clip['quality']:.2f} ({reasons})"
     )
     data = base64.b64encode(strip).decode()

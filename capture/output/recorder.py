@@ -20,7 +20,9 @@ import numpy as np
 
 from capture.output.clip_file import pack, quality_of
 from capture.output.lines import Lines
+from capture.output.looks import looks_of
 from capture.output.page import page_of, strip_of
+from capture.track.joining import joined
 from capture.track.sighting import Sighting
 from gait.errors import CaptureStateError
 from gait.modality import Modality
@@ -105,6 +107,7 @@ class Recorder:
             "ends": round(whole[-1].seconds, 3),
             "seconds": [round(each.seconds, 3) for each in whole],
             "boxes": [[round(value, 2) for value in each.box] for each in whole],
+            "looks": [looks_of(whole), looks_of(whole[::-1])],
             "quality": round(quality.score, 3),
             "quality_reasons": [str(reason) for reason in quality.reasons],
         }
@@ -133,6 +136,9 @@ class Recorder:
         self.close()
         with (self._work / _LISTED).open(encoding="utf-8") as lines:
             clips = [json.loads(line) for line in lines]
+        for clip, person in zip(clips, joined(clips), strict=True):
+            clip["person"] = person
+            del clip["looks"]
         tracks = {"source": self._source, "finished": True, "clips": clips}
         page = self._work / "people.html"
         with page.open("w", encoding="utf-8") as file:

@@ -135,17 +135,21 @@ def _apart(camera: Seen, lidar: Seen, calibration: Calibration) -> float:
 
 
 def people_of(pairs: list[Pair]) -> list[list[Pair]]:
-    """Pairs that share a clip, of either sensor, are one person."""
+    """Pairs that share a clip, or whose clips of one sensor were joined, are one person."""
     groups = list[list[Pair]]()
     for pair in pairs:
-        own = {pair.camera.clip["name"] + "c", pair.lidar.clip["name"] + "l"}
+        own = _names(pair)
         joined, others = [pair], []
         for group in groups:
-            names = {each.camera.clip["name"] + "c" for each in group}
-            names |= {each.lidar.clip["name"] + "l" for each in group}
-            if names & own:
+            if any(_names(each) & own for each in group):
                 joined = group + joined
             else:
                 others.append(group)
         groups = [*others, joined]
     return sorted(groups, key=lambda group: float(group[0].camera.seconds[0]))
+
+
+def _names(pair: Pair) -> set[tuple[str, str]]:
+    """The person of each of its clips, as far as its own recording tells."""
+    sides = (("camera", pair.camera.clip), ("lidar", pair.lidar.clip))
+    return {(side, str(clip.get("person", clip["name"]))) for side, clip in sides}
