@@ -60,7 +60,7 @@ export const SCOPE = {
 };
 
 export const ACTION = {
-  identify: "searched", verify: "compared", embed: "took embeddings", frames: "looked at a clip",
+  identify: "searched", verify: "compared", embed: "took embeddings", frames: "looked at a clip", picture: "looked at a kept picture",
   enrol: "enrolled", "enrol.check": "tried an enrolment", extend: "extended", remove: "erased",
   merge: "merged", expire: "erased what ended", export: "exported", import: "imported",
   review: "reviewed", "review.read": "read reviews", "audit.read": "read records",
@@ -71,6 +71,16 @@ export const ACTION = {
 
 export const OUTCOME = {
   intended: "about to happen", done: "done", refused: "refused", failed: "failed", unknown: "outcome unknown",
+};
+
+export const PICTURE = {
+  none: "No picture: none was kept when this person was enrolled. Compare with the person, or with a recording you may use.",
+  scope: "No picture: it needs a key with the scope gallery:read.",
+  show: "Show the picture",
+  alike: (template, sensor) => `template ${template} (${sensor}), the most alike`,
+  other: (template, sensor) => `template ${template} (${sensor}), another clip`,
+  kept: (template, sensor) => `template ${template} (${sensor})`,
+  hint: "For people who have to judge a match: a short moving picture of each clip, encrypted under the person's key and erased with the person. Ask for consent to that too.",
 };
 
 export const REVIEW = { confirmed: "Same person", rejected: "Someone else", unsure: "Cannot tell" };

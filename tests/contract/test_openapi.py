@@ -31,6 +31,7 @@ PATHS = {
     f"{S}:merge": {"post"},
     f"{S}/templates": {"get", "post"},
     f"{S}/templates/{{template}}": {"get", "delete"},
+    f"{S}/templates/{{template}}/picture": {"get"},
     f"{G}/strangers": {"get"},
     f"{G}/ending": {"get"},
     f"{S}:extend": {"post"},
@@ -59,8 +60,11 @@ FIELDS = {
     "Enrolled": "gallery subject template modality gallery_revision",
     "TracksReply": "request_id audit_id people left_out gallery gallery_revision model timings_ms",
     "TrackReport": "track begins ends frames clip rejected detail decision thresholds undecided "
-    "candidates",
-    "FramesReply": "request_id audit_id clip picture size columns frames used seconds",
+    "candidates picture",
+    "FramesReply": "picture size columns frames seconds request_id audit_id clip used",
+    "PictureReport": "picture size columns frames seconds",
+    "PictureReply": "picture size columns frames seconds request_id audit_id gallery subject "
+    "template modality",
     "StrangersReply": "request_id gallery gallery_revision probe gallery_modality thresholds "
     "undecided shares calibration",
     "StrangersShare": "share similarity",
@@ -91,7 +95,7 @@ FIELDS = {
     "SubjectReply": "request_id gallery subject templates gallery_revision",
     "TemplatePage": "request_id gallery subject templates next_cursor gallery_revision",
     "TemplateReply": "request_id gallery subject template gallery_revision",
-    "TemplateReport": "template modality frames source created authorisation expires",
+    "TemplateReport": "template modality frames source created authorisation expires picture",
     "ExtendUntil": "authorisation expires",
     "ExtendReply": "request_id audit_id gallery subject templates expires gallery_revision",
     "EnrolmentCheck": "request_id audit_id gallery subject known usable rejected alike duplicates",
@@ -116,8 +120,8 @@ FIELDS = {
     "KeyReply": "request_id key",
     "KeyList": "request_id keys",
     "Rotation": "overlap_hours days",
-    "ShownCandidate": "subject similarity template",
-    "AuditEntry": "action outcome request caller purpose gallery revision probes subject "
+    "ShownCandidate": "subject similarity template modality",
+    "AuditEntry": "action outcome request caller purpose gallery revision probes modality subject "
     "candidates templates decision reviewer about intent detail sequence time previous hash "
     "audit_id",
     "AuditPage": "request_id records next_cursor head",
@@ -137,10 +141,11 @@ BODIES = {
     "/v1/verify": "modality sensor forward up gallery purpose clip subject other other_modality "
     "gallery_modality",
     "/v1/embed": "modality sensor forward up purpose clips",
-    "/v1/tracks": "gallery purpose recording top_k gallery_modality",
+    "/v1/tracks": "gallery purpose recording top_k gallery_modality pictures",
     "/v1/frames": "modality sensor forward up clip",
     f"{S}/templates:check": "modality sensor forward up clips new_person",
-    f"{S}/templates": "modality sensor forward up authorisation expires clips new_person",
+    f"{S}/templates": "modality sensor forward up authorisation expires clips new_person "
+    "keep_pictures",
 }
 
 

@@ -57,7 +57,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         for name, stout in PEOPLE.items():
             path = f"/v1/galleries/default/subjects/{quote(name, safe='')}/templates"
             clip = {"clips": _walk(stout)}
-            sent = services.AUTHORISATION
+            sent = services.AUTHORISATION | ({"keep_pictures": "true"} if name == "Ada" else {})
             assert requests.post(address + path, data=sent, files=clip, timeout=300).ok
         yield address
 
@@ -153,6 +153,8 @@ def test_a_search_shows_verdict_pictures_scale_and_quality(page: Browser, tmp_pa
         page.run(f"(() => {{ const c = document.querySelector('canvas'); return {lit}; }})()")
         > 5000
     )
+    assert "Ada: template" in said, "the kept picture of the first candidate"
+    assert page.run("document.querySelectorAll('.side canvas').length") == 2
     _look(page, tmp_path, "search")
 
 
@@ -173,6 +175,7 @@ def test_everybody_in_a_recording_gets_a_verdict(page: Browser, tmp_path: Path) 
     assert cards >= 2
     assert page.run("document.querySelectorAll('article .verdict').length") == cards
     assert f"{cards} in the recording" in _text(page)
+    assert page.run("document.querySelectorAll('article canvas').length") >= cards
     _look(page, tmp_path, "recording")
 
 
@@ -199,6 +202,7 @@ def test_people_are_enrolled_after_a_look_extended_and_erased(
     _put(page, good=_walk(1.15, period=9), bad=b"no clip", same=_walk(0.8))
     _type(page, "input[name=authorisation]", "form 9")
     _type(page, "input[name=expires]", "2999-01-01")
+    _click(page, "input[name=keep_pictures]")
     assert page.run("document.querySelector('#store').disabled")
     _click(page, "#enrol button.main")
     page.wait("document.querySelector('[aria-label=Result]').dataset.done === 'checked'")
@@ -216,6 +220,9 @@ def test_people_are_enrolled_after_a_look_extended_and_erased(
     page.wait("document.querySelector('[aria-label=Result]').dataset.done === 'stored'")
     assert len(requests.get(known, timeout=300).json()["templates"]) == 2
     _go(page, "#/people/default/Mary")
+    _click(page, "main td button[aria-label^='Show the picture']")
+    page.wait("document.querySelector('#pictures canvas')?.dataset.frame")
+    _look(page, tmp_path, "person_with_picture")
     _type(page, "#extend input[name=authorisation]", "form 11")
     _type(page, "#extend input[name=expires]", "2998-06-06")
     _click(page, "#extend button")
