@@ -42,7 +42,6 @@ from tests.galleries import AUTHORISED, TINY, enrolment, random_embeddings, walk
 pytestmark = pytest.mark.serving
 
 PICTURE = MovingPicture.of(walk(0, 6, Modality.SILHOUETTE), [n / 8 for n in range(6)])
-KEPT = services.AUTHORISATION | {"keep_pictures": "true"}
 
 
 def _enrolment(subject: str, seed: int = 0, **fields: Any) -> Enrolment:
@@ -140,7 +139,7 @@ def stage(tmp_path: Path) -> Iterator[tuple[TestClient, KeyFile]]:
     """A service with keys, and one person with a picture and another without."""
     keys = KeyFile(tmp_path / "keys.json")
     with services.opened(tmp_path) as service, services.client(service, keys) as client:
-        for number, sent in enumerate((KEPT, services.AUTHORISATION)):
+        for number, sent in enumerate((services.KEPT, services.AUTHORISATION)):
             reply = client.post(
                 f"{services.SUBJECTS}/p{number}/templates",
                 files=[("clips", ("clip", services.probe(number, Modality.SILHOUETTE)))],

@@ -41,6 +41,8 @@ PATHS = {
     "/v1/access": {"get"},
     "/v1/audit": {"get"},
     "/v1/reviews": {"get", "post"},
+    "/v1/reviews/cases": {"get"},
+    "/v1/reviews/statistics": {"get"},
     "/v1/keys": {"get", "post"},
     "/v1/keys/{key}": {"delete"},
     "/v1/keys/{key}:rotate": {"post"},
@@ -71,8 +73,8 @@ FIELDS = {
     "CalibrationReport": "whose people simulated data sha256",
     "AccessReply": "request_id key scopes galleries gallery purposes version limits",
     "LimitsReport": "max_clip_mib max_body_mib max_clips max_frames max_templates quality_search "
-    "quality_enrol match_fpir possible_fpir match_fmr own_calibration rate_per_key "
-    "rate_per_gallery",
+    "quality_enrol match_fpir possible_fpir match_fmr own_calibration two_reviewers "
+    "rate_per_key rate_per_gallery",
     "EmbedReply": "request_id audit_id embeddings rejected dimension model timings_ms",
     "Embedding": "position clip embedding",
     "ClipReport": "modality inferred format frames_in frames_used frames_dropped points_ignored "
@@ -128,7 +130,12 @@ FIELDS = {
     "NewReview": "audit_id verdict reviewer subject note",
     "Review": "audit_id time about caller gallery subject verdict reviewer note",
     "ReviewPage": "request_id reviews next_cursor",
-    "ReviewReply": "request_id review",
+    "ReviewReply": "request_id review state",
+    "CaseReport": "record reviews state",
+    "CasePage": "request_id cases two_reviewers next_cursor",
+    "AgreementReport": "probe enrolled_by decision cases confirmed rejected open",
+    "StrangersReport": "probe decision searches rejected rate low high promised contradicted",
+    "ReviewStatisticsReply": "request_id two_reviewers pairs strangers",
     "Health": "status",
     "Problem": "type title status code detail request_id",
 }
@@ -170,6 +177,7 @@ def test_schemas_and_their_fields(document: Any) -> None:
         *FIELDS,
         "Action",
         "Axis",
+        "CaseState",
         "Finding",
         "Modality",
         "Mode",
@@ -206,7 +214,7 @@ def test_the_table_of_requests_names_each_path_once_and_all_its_fields(document:
     told = [(method.lower(), "/v1" + _full(path)) for method, path, _ in rows]
     told = [each for each in told if "healthz" not in each[1]]
     elsewhere = {"/v1/audit", "/v1/audit:verify", "/v1/reviews", "/v1/keys", "/v1/keys/{key}"}
-    elsewhere |= {"/v1/keys/{key}:rotate"}
+    elsewhere |= {"/v1/keys/{key}:rotate", "/v1/reviews/cases", "/v1/reviews/statistics"}
     shown = [path for path in PATHS if path.startswith("/v1") and path not in elsewhere]
     assert sorted(told) == sorted((each, path) for path in shown for each in PATHS[path])
     for method, path, words in rows:
