@@ -119,9 +119,7 @@ def _pictures(people: list[Person]) -> list[PictureReport | None]:
     return [
         None
         if person.decoded is None
-        else PictureReport(
-            **shown(MovingPicture.of(person.decoded.clip, person.decoded.times, SHORT))
-        )
+        else PictureReport(**shown(MovingPicture.of(person.decoded.clip, person.seconds, SHORT)))
         for person in people
     ]
 

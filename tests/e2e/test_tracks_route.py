@@ -70,6 +70,8 @@ def test_everybody_in_a_recording_gets_a_decision_and_one_record_tells_of_them(
         assert person["clip"]["modality"] == "range_view"
         assert 0 <= person["clip"]["quality"] <= 1
         assert person["begins"] < person["ends"]
+        times = person["picture"]["seconds"]
+        assert person["begins"] - 1e-3 <= times[0] < times[-1] <= person["ends"] + 1e-3
         assert person["picture"]["frames"] == min(SHORT, person["clip"]["frames_in"])
         assert person["decision"] or person["undecided"]
     (record,) = [
