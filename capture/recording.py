@@ -29,6 +29,8 @@ class Person:
         frames: of the clip.
         decoded: the clip; None if what the frames show cannot be one, or if it was not wanted.
         problem: why it cannot be one.
+        seconds: when each frame of the clip was taken, since the recording began; none if some of
+            them could not be used.
     """
 
     track: int
@@ -37,6 +39,7 @@ class Person:
     frames: int
     decoded: Decoded | None
     problem: ClipError | None = None
+    seconds: tuple[float, ...] | None = None
 
 
 def find_people(
@@ -90,7 +93,10 @@ class _People:
         wanted = self._most is None or len(self.found) < self._most
         decoded, problem = self._decoded(whole) if wanted else (None, None)
         times = whole[0].seconds, whole[-1].seconds
-        self.found.append(Person(track, *times, len(whole), decoded, problem))
+        seconds = None
+        if decoded is not None and len(decoded.clip) == len(whole):
+            seconds = tuple(each.seconds for each in whole)
+        self.found.append(Person(track, *times, len(whole), decoded, problem, seconds))
 
     def _decoded(self, whole: Sequence[Sighting]) -> tuple[Decoded | None, ClipError | None]:
         clip, modality = pack(whole, self._modality), self._modality

@@ -321,6 +321,12 @@ class TemplateNotFoundError(GalleryError):
     code = "gallery.template_not_found"
 
 
+class PictureNotFoundError(GalleryError):
+    """No picture of a template is kept: that takes `keep_pictures` when it is enrolled."""
+
+    code = "gallery.picture_not_found"
+
+
 class GalleryEmptyError(GalleryError):
     code = "gallery.empty"
 

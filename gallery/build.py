@@ -58,6 +58,9 @@ class Arguments:
     too, and those of people who seem to be enrolled under another name)."""
     new_people: bool = False
     """None of these people is enrolled under another name: only report whom their clips match."""
+    keep_pictures: bool = False
+    """Also keep a short moving picture of each clip, for people who have to judge a match. It is
+    encrypted under the person's key and erased with it."""
     cap: int | None = None
     """Templates of a person and modality to keep; beyond it those least like the others are erased.
     By default all are kept."""
@@ -125,6 +128,7 @@ def _enrol(
             cap=arguments.cap,
             quality=arguments.quality,
             new_people=arguments.new_people,
+            pictures=arguments.keep_pictures,
             advance=lambda n: bar.advance(task, n),
         )
 

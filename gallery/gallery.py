@@ -28,6 +28,7 @@ from gait.errors import (
     StorageError,
 )
 from gait.modality import Modality
+from gait.moving_picture import MovingPicture
 from gallery.decision.calibration import Calibration
 from gallery.decision.decision import USUAL, Decision, Policy, Strangers, Whose
 from gallery.decision.gallery_decisions import GalleryDecisions
@@ -509,9 +510,12 @@ class Gallery:
         """
         return self._record.embeddings(templates)
 
-    def holds(self, subject: str, digest: str, authorisation: Authorisation) -> bool:
-        """Whether the subject has the clip with this digest, under this authorisation."""
-        return self._record.holds(subject, digest, authorisation)
+    def holds(
+        self, subject: str, digest: str, authorisation: Authorisation, *, picture: bool = False
+    ) -> bool:
+        """Whether the subject has the clip with this digest, under this authorisation; if wanted,
+        with a picture of it."""
+        return self._record.holds(subject, digest, authorisation, picture=picture)
 
     def holders(self, digest: str) -> list[str]:
         """Names of the subjects who have the clip with this digest, in order."""
@@ -539,6 +543,16 @@ class Gallery:
             TemplateNotFoundError: no such template.
         """
         return self._record.template(template)
+
+    def picture(self, subject: str, template: int) -> MovingPicture:
+        """The moving picture that is kept of a subject's template.
+
+        Raises:
+            TemplateNotFoundError: the subject has no such template that has not expired.
+            PictureNotFoundError: no picture of it is kept.
+            GalleryCorruptError: it is damaged.
+        """
+        return self._record.picture(subject, template)
 
     def expiring(self, before: datetime) -> int:
         """How many templates expire before a moment."""

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from gait.cli import run
 from gait.errors import ConfigError, GaitError
+from gait.moving_picture import SHORT, MovingPicture
 from gait.progress import progress
 from gallery.command_line import options
 from gallery.command_line.network import Batch, Network, Points
@@ -58,8 +59,8 @@ def reembed(
 ) -> Remade:
     """Enrols each template's clip, found by its digest whatever its name is now.
 
-    Subject, source, authorisation and expiry are those of the old template. What the new gallery
-    has already is not embedded again; what has expired is left out.
+    Subject, source, authorisation, expiry and whether a picture is kept are those of the old
+    template. What the new gallery has already is not embedded again; what has expired is left out.
 
     Args:
         old: only read.
@@ -105,7 +106,9 @@ def _wanted(old: Gallery, new: Gallery, remade: Remade) -> Wanted:
     for template in every_template(old):
         if template.expires <= iso_time(clock.now()):
             remade.expired += 1
-        elif new.holds(template.subject, template.digest, _authorisation(template)):
+        elif new.holds(
+            *(template.subject, template.digest, _authorisation(template)), picture=template.picture
+        ):
             remade.present += 1
         else:
             wanted.setdefault(template.digest, []).append(template)
@@ -116,7 +119,10 @@ def _enrol(
     new: Gallery, encoder: Encoder, items: list[Item], wanted: Wanted, outcome: Outcome
 ) -> int:
     enrolments = [
-        Enrolment.of(t.subject, clip, embedding, t.source, _authorisation(t))
+        Enrolment.of(
+            *(t.subject, clip, embedding, t.source, _authorisation(t)),
+            MovingPicture.of(clip, most=SHORT) if t.picture else None,
+        )
         for _, clip, embedding in (embedded(encoder, items, outcome) if items else [])
         for t in wanted.pop(clip_digest(clip))
     ]

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from gait.clip import Clip
 from gait.errors import GalleryError
 from gait.modality import Modality
+from gait.moving_picture import MovingPicture
 
 NAME_LIMIT = 128
 """Characters of a subject's name."""
@@ -83,6 +84,8 @@ class Enrolment:
         frames: frames the embedding was made from.
         digest: `clip_digest` of the clip; the same clip of a subject is enrolled once.
         authorisation: that allows it.
+        picture: moving picture of the clip that is to be kept, for people to look at; None for
+            none.
 
     Raises:
         GalleryError: the subject's name cannot be used.
@@ -95,6 +98,7 @@ class Enrolment:
     frames: int
     digest: str
     authorisation: Authorisation
+    picture: MovingPicture | None = None
 
     def __post_init__(self) -> None:
         check_name(self.subject)
@@ -112,11 +116,13 @@ class Enrolment:
         embedding: Vector,
         source: str,
         authorisation: Authorisation,
+        picture: MovingPicture | None = None,
     ) -> "Enrolment":
-        """The enrolment of a clip and its embedding."""
+        """The enrolment of a clip and its embedding; with a picture only if it is to be kept."""
         digest, shown = clip_digest(clip), source[-SOURCE_LIMIT:]
         shown = "".join(c if c.isprintable() else "\ufffd" for c in shown)
-        return cls(subject, clip.modality, embedding, shown, len(clip), digest, authorisation)
+        modality, frames = clip.modality, len(clip)
+        return cls(subject, modality, embedding, shown, frames, digest, authorisation, picture)
 
 
 @dataclass(frozen=True)
@@ -124,7 +130,7 @@ class Template:
     """One enrolled embedding, described. `created` and `expires` are ISO 8601, UTC.
 
     `authorisation` is the reference of the consent or order, which holds until `expires`.
-    `digest` is the clip's, see `clip_digest`.
+    `digest` is the clip's, see `clip_digest`. `picture`: whether a moving picture of it is kept.
     """
 
     id: int
@@ -136,6 +142,7 @@ class Template:
     authorisation: str
     expires: str
     digest: str
+    picture: bool = False
 
 
 @dataclass(frozen=True)

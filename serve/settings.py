@@ -102,6 +102,8 @@ class Settings(BaseSettings):
         match_fmr: share of strangers who may be called the one person they are compared with.
         own_calibration: decide nothing by the model's calibration, only by one made for the gallery
             with `python -m gallery.calibrate`.
+        two_reviewers: two people have to say the same of a match, under different names and with
+            different keys, before it counts as confirmed or rejected. Needs keys.
         index: what proposes templates for a probe: `memory`, which None means too, or
             `milvus://host:port`.
     """
@@ -154,6 +156,7 @@ class Settings(BaseSettings):
     possible_fpir: float = Field(0.10, gt=0, lt=0.5)
     match_fmr: float = Field(0.001, gt=0, lt=0.5)
     own_calibration: bool = False
+    two_reviewers: bool = False
     index: str | None = None
 
     @model_validator(mode="after")
@@ -164,6 +167,15 @@ class Settings(BaseSettings):
                 "search, enrol and delete people; make a key file with "
                 f"`python -m serve.keys new {self.data / KEYS} --scopes admin`, "
                 "or listen on 127.0.0.1"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _two_have_keys(self) -> Self:
+        if self.two_reviewers and self.key_file is None:
+            raise ValueError(
+                "two_reviewers needs keys, by which it tells people apart: make a key file with "
+                f"`python -m serve.keys new {self.data / KEYS} --scopes admin`"
             )
         return self
 

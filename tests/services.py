@@ -46,6 +46,7 @@ def probe(person: int, modality: Modality, seed: int = 1) -> bytes:
 
 
 AUTHORISATION = {"authorisation": "consent form 17", "expires": "2999-01-01"}
+KEPT = AUTHORISATION | {"keep_pictures": "true"}
 PURPOSE = {"purpose": "test"}
 SUBJECTS = "/v1/galleries/default/subjects"
 
@@ -55,19 +56,26 @@ def enrol(
     people: int,
     modality: Modality = Modality.SILHOUETTE,
     gallery: str = "default",
+    fields: Mapping[str, str] = AUTHORISATION,
 ) -> None:
     """Enrols `people` persons called `p000`, `p001`, …"""
     for person in range(people):
-        reply = add(client, f"p{person:03}", [probe(person, modality, seed=0)], gallery)
+        reply = add(client, f"p{person:03}", [probe(person, modality, seed=0)], gallery, fields)
         assert reply.status_code == 201, reply.text
 
 
-def add(client: TestClient, subject: str, clips: Sequence[bytes], gallery: str = "default") -> Any:
+def add(
+    client: TestClient,
+    subject: str,
+    clips: Sequence[bytes],
+    gallery: str = "default",
+    fields: Mapping[str, str] = AUTHORISATION,
+) -> Any:
     """The reply to an enrolment."""
     return client.post(
         f"/v1/galleries/{gallery}/subjects/{subject}/templates",
         files=[("clips", ("clip", data)) for data in clips],
-        data=AUTHORISATION,
+        data=fields,
     )
 
 

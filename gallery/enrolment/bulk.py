@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from gait.clip import Clip
 from gait.errors import ConfigError, EncoderError, GaitError, SubjectDuplicateError
+from gait.moving_picture import SHORT, MovingPicture
 from gait.quality.quality import Mode
 from gallery.enrolment.duplicates import others_with, refuse_duplicate, resemblance
 from gallery.enrolment.sources import Source
@@ -75,6 +76,7 @@ def enrol_sources(
     cap: int | None = None,
     quality: Mode = Mode.OFF,
     new_people: bool = False,
+    pictures: bool = False,
     advance: Callable[[int], None] = lambda _: None,
 ) -> Outcome:
     """Enrols every clip that can be read and is not in the gallery yet under this authorisation.
@@ -89,6 +91,7 @@ def enrol_sources(
         quality: strict refuses a clip that is enrolled under another name, and people whose clips
             match somebody else; otherwise both are reported.
         new_people: whomever clips match, do not refuse their people.
+        pictures: keep a short moving picture of each clip, for people to look at.
         advance: called with a number of clips when they are dealt with.
 
     Raises:
@@ -105,7 +108,7 @@ def enrol_sources(
         for usable in embedded(encoder, items, outcome):
             people.setdefault(usable[0].subject, []).append(usable)
         for subject, clips in people.items():
-            _enrol(gallery, subject, clips, authorisation, outcome, cap, mode)
+            _enrol(gallery, subject, clips, authorisation, outcome, cap, mode, pictures)
         advance(len(items))
 
     for source in sources:
@@ -124,7 +127,7 @@ def enrol_sources(
             continue
         if others:
             outcome.duplicates.append(Duplicate(source.name, source.subject, others))
-        if gallery.holds(source.subject, digest, authorisation):
+        if gallery.holds(source.subject, digest, authorisation, picture=pictures):
             outcome.present += 1
             advance(1)
             continue
@@ -144,6 +147,7 @@ def _enrol(
     outcome: Outcome,
     cap: int | None,
     mode: Mode,
+    pictures: bool,
 ) -> None:
     """Enrols clips of one person, unless they match somebody who is enrolled already."""
     like = resemblance(gallery, subject, [(clip.modality, vector) for _, clip, vector in clips])
@@ -157,7 +161,10 @@ def _enrol(
         outcome.alike += [Alike(source.name, subject, c.subject, c.similarity) for c in others]
     gallery.enrol(
         [
-            Enrolment.of(subject, clip, vector, source.name, authorisation)
+            Enrolment.of(
+                *(subject, clip, vector, source.name, authorisation),
+                MovingPicture.of(clip, most=SHORT) if pictures else None,
+            )
             for source, clip, vector in clips
         ]
     )

@@ -18,6 +18,7 @@ from gallery.record.queries import WHOLE, portions
 from gallery.record.reading import RecordReader
 from gallery.record.schema import (
     EMBEDDINGS,
+    PICTURES,
     REMOVED,
     SUBJECT_KEYS,
     SUBJECTS,
@@ -158,6 +159,42 @@ class Change:
         self.connection.execute(insert(TEMPLATES), templates)
         self.connection.execute(insert(EMBEDDINGS), embeddings)
 
+    def keep_pictures(
+        self, enrolled: Mapping[int, Enrolment], people: Mapping[str, Person]
+    ) -> None:
+        """Keeps the moving pictures of templates by number, for those that come with one."""
+        rows = list[dict[str, Any]]()
+        for number, enrolment in enrolled.items():
+            if enrolment.picture is not None:
+                person = people[enrolment.subject]
+                key, picture = person.usable(), enrolment.picture
+                sealed = self.reader.sealer.seal_picture(number, person.id, key, picture)
+                rows.append({"template": number, "sealed": sealed})
+        if rows:
+            self._drop_pictures([row["template"] for row in rows])
+            self.connection.execute(insert(PICTURES), rows)
+
+    def reseal_pictures(self, templates: Sequence[int], old: Person, new: Person) -> None:
+        """Encrypts the moving pictures of templates anew, when these get another subject or key.
+
+        One that is damaged is dropped: it is no reason to keep the templates as they are.
+        """
+        sealer = self.reader.sealer
+        for some in portions(templates):
+            query = select(PICTURES).where(PICTURES.c.template.in_(some))
+            for number, sealed in self.connection.execute(query).all():
+                picture = sealer.open_picture(number, old.id, old.usable(), sealed)
+                if picture is None:
+                    log.error("the picture of template %s is damaged and was dropped", number)
+                    self._drop_pictures([number])
+                    continue
+                sealed = sealer.seal_picture(number, new.id, new.usable(), picture)
+                where = PICTURES.c.template == number
+                self.connection.execute(update(PICTURES).where(where).values(sealed=sealed))
+
+    def _drop_pictures(self, templates: Sequence[int]) -> None:
+        self.connection.execute(delete(PICTURES).where(PICTURES.c.template.in_(templates)))
+
     def authorise(self, again: Mapping[int, Authorisation]) -> None:
         """Gives templates that are there another authorisation."""
         for some in portions(list(again)):
@@ -217,6 +254,7 @@ class Change:
             rows = self.held(TEMPLATES.c.id.in_(some))
             for row, plain in self.readable(rows):
                 self.rewrite(row, key, plain)
+        self.reseal_pictures(templates, person, renewed)
         where = SUBJECT_KEYS.c.subject == person.id
         self.connection.execute(update(SUBJECT_KEYS).where(where).values(self._key_row(renewed)))
 
@@ -242,6 +280,7 @@ class Change:
         """Removes templates, and notes for indexes that they are gone."""
         for some in portions(templates):
             self.connection.execute(delete(EMBEDDINGS).where(EMBEDDINGS.c.template.in_(some)))
+            self._drop_pictures(some)
             self.connection.execute(delete(TEMPLATES).where(TEMPLATES.c.id.in_(some)))
             gone = [{"template": n, "revision": self.revision} for n in some]
             self.connection.execute(insert(REMOVED), gone)

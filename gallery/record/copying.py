@@ -12,6 +12,7 @@ from gallery.record.schema import (
     EMBEDDINGS,
     META,
     METADATA,
+    PICTURES,
     REMOVED,
     SUBJECT_KEYS,
     SUBJECTS,
@@ -20,7 +21,7 @@ from gallery.record.schema import (
 from gallery.record.sealing import Sealer
 from gallery.record.subject_key import DESTROYED
 
-PEOPLE = (META, SUBJECTS, TEMPLATES, EMBEDDINGS, REMOVED)
+PEOPLE = (META, SUBJECTS, TEMPLATES, EMBEDDINGS, PICTURES, REMOVED)
 """All but the keys: nobody can read what is in these tables."""
 KEYS = (META, SUBJECT_KEYS)
 _TOGETHER = 256
@@ -100,6 +101,7 @@ def drop_unreadable(engine: Engine, sealer: Sealer) -> None:
             key = sealer.unwrap(subject, key_id, wrapped)
             if key is None or sealer.open_code(template, subject, modality, key, code) is None:
                 connection.execute(delete(EMBEDDINGS).where(EMBEDDINGS.c.template == template))
+                connection.execute(delete(PICTURES).where(PICTURES.c.template == template))
                 connection.execute(delete(TEMPLATES).where(TEMPLATES.c.id == template))
         empty = SUBJECTS.c.id.not_in(select(TEMPLATES.c.subject))
         connection.execute(delete(SUBJECTS).where(empty))

@@ -19,7 +19,7 @@ from gallery.record.location import (
     root_of,
 )
 from gallery.record.master_key import MasterKey
-from gallery.record.schema import EMBEDDINGS, META, METADATA, VERSION
+from gallery.record.schema import EMBEDDINGS, META, METADATA, PICTURES, VERSION
 from gallery.record.sealing import Facts
 from gallery.template import iso_time
 
@@ -55,9 +55,12 @@ def create_record(location: Location, contract: str, dimension: int, master: Mas
                 connection.execute(CreateSchema(location.schema))
             METADATA.create_all(connection)
             if isinstance(location, Postgres):  # random bytes: compressing them only costs time
-                sealed = f"{engine.dialect.identifier_preparer.quote(location.schema)}.{EMBEDDINGS}"
-                storage = f"ALTER TABLE {sealed} ALTER COLUMN sealed SET STORAGE EXTERNAL"
-                connection.execute(text(storage))
+                schema = engine.dialect.identifier_preparer.quote(location.schema)
+                for table in (EMBEDDINGS, PICTURES):
+                    storage = (
+                        f"ALTER TABLE {schema}.{table} ALTER COLUMN sealed SET STORAGE EXTERNAL"
+                    )
+                    connection.execute(text(storage))
             connection.execute(insert(META).values(_meta(facts, master)))
     finally:
         engine.dispose()

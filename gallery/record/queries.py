@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 from sqlalchemy import ARRAY, BigInteger, ColumnElement, Select, any_, bindparam, func, select
 
 from gait.modality import Modality
-from gallery.record.schema import EMBEDDINGS, SUBJECT_KEYS, SUBJECTS, TEMPLATES
+from gallery.record.schema import EMBEDDINGS, PICTURES, SUBJECT_KEYS, SUBJECTS, TEMPLATES
 
 T = TypeVar("T")
 
@@ -25,6 +25,19 @@ WHOLE = select(*ROW, SUBJECT_KEYS.c.id, SUBJECT_KEYS.c.wrapped, EMBEDDINGS.c.sea
     )
 )
 """The columns of a `Held`."""
+SHOWN = select(*ROW, PICTURES.c.template.is_not(None)).select_from(
+    JOINED.outerjoin(PICTURES, PICTURES.c.template == _T.id)
+)
+"""The columns of a `Row`, and whether a picture of it is kept."""
+PICTURE = select(
+    *(SUBJECTS.c.name, _T.subject, _T.expires, SUBJECT_KEYS.c.id, SUBJECT_KEYS.c.wrapped),
+    PICTURES.c.sealed,
+).select_from(
+    JOINED.outerjoin(SUBJECT_KEYS, SUBJECT_KEYS.c.subject == _T.subject).outerjoin(
+        PICTURES, PICTURES.c.template == _T.id
+    )
+)
+"""Whose template it is, until when, and its picture with what opens it."""
 SUBJECT_COUNTS = (
     select(
         SUBJECTS.c.name,

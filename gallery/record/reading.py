@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -20,19 +21,32 @@ from gait.errors import (
     GalleryError,
     GalleryNotFoundError,
     MasterKeyError,
+    PictureNotFoundError,
 )
 from gait.modality import Modality
+from gait.moving_picture import MovingPicture
 from gallery.index.codes import code_bytes
 from gallery.index.interface import Codes, Ids
+from gallery.record import clock
 from gallery.record.checks import no_subject, no_template
 from gallery.record.engine import open_engine, translated
 from gallery.record.location import Folder, Location
 from gallery.record.master_key import MasterKey
 from gallery.record.plain_template import PlainTemplate
-from gallery.record.queries import JOINED, ROW, SUBJECT_COUNTS, WHOLE, among, codes_after, portions
+from gallery.record.queries import (
+    JOINED,
+    PICTURE,
+    SHOWN,
+    SUBJECT_COUNTS,
+    WHOLE,
+    among,
+    codes_after,
+    portions,
+)
 from gallery.record.schema import (
     INDEXES,
     META,
+    PICTURES,
     REMOVED,
     SUBJECTS,
     TEMPLATES,
@@ -204,11 +218,10 @@ class RecordReader:
             SubjectNotFoundError: no such subject.
             GalleryCorruptError: one of them is damaged so that it cannot be shown.
         """
-        query = select(*ROW).select_from(JOINED)
-        rows = self.rows(query.where(SUBJECTS.c.name == subject).order_by(_T.id))
+        rows = self.rows(SHOWN.where(SUBJECTS.c.name == subject).order_by(_T.id))
         if not rows:
             raise no_subject(subject)
-        return [self._shown(Row(*row)) for row in rows]
+        return [self._shown(row) for row in rows]
 
     def template(self, template: int) -> Template:
         """The template with this number.
@@ -217,30 +230,56 @@ class RecordReader:
             TemplateNotFoundError: no such template.
             GalleryCorruptError: it is damaged so that it cannot be shown.
         """
-        query = select(*ROW).select_from(JOINED).where(_T.id == template)
-        rows = self.rows(query) if 0 < template < 2**63 else []
+        rows = self.rows(SHOWN.where(_T.id == template)) if 0 < template < 2**63 else []
         if not rows:
             raise no_template(template)
-        return self._shown(Row(*rows[0]))
+        return self._shown(rows[0])
 
-    def _shown(self, row: Row) -> Template:
-        template = row.template
+    def _shown(self, columns: Sequence[Any]) -> Template:
+        *row, picture = columns
+        template = Row(*row).template
         if template is None:
-            raise self.damage(row.id)
-        return template
+            raise self.damage(row[0])
+        return replace(template, picture=bool(picture))
 
-    def holds(self, subject: str, digest: str, authorisation: Authorisation) -> bool:
-        """Whether the subject has the clip with this digest, under this authorisation."""
-        query = (
-            select(_T.id)
-            .select_from(JOINED)
-            .where(
-                SUBJECTS.c.name == subject,
-                _T.digest == digest,
-                _T.authorisation == authorisation.reference,
-                _T.expires == authorisation.seconds,
+    def picture(self, subject: str, template: int) -> MovingPicture:
+        """The moving picture that is kept of a subject's template.
+
+        Raises:
+            TemplateNotFoundError: the subject has no such template that has not expired.
+            PictureNotFoundError: no picture of it is kept.
+            GalleryCorruptError: it is damaged.
+        """
+        rows = self.rows(PICTURE.where(_T.id == template)) if 0 < template < 2**63 else []
+        if not rows or rows[0][0] != subject or rows[0][2] <= clock.now():
+            raise no_template(template)
+        _, number, _, key_id, wrapped, sealed = rows[0]
+        if sealed is None:
+            raise PictureNotFoundError(
+                f"no picture of template {template} is kept: enrol with keep_pictures for that"
             )
+        key = self.sealer.unwrap(number, key_id, wrapped)
+        found = key and self.sealer.open_picture(template, number, key, sealed)
+        if not found:
+            raise GalleryCorruptError(
+                f"the picture of template {template} in {self.location} is damaged: restore a "
+                "backup, or enrol the clip again"
+            )
+        return found
+
+    def holds(
+        self, subject: str, digest: str, authorisation: Authorisation, *, picture: bool = False
+    ) -> bool:
+        """Whether the subject has the clip with this digest, under this authorisation; if wanted,
+        with a picture of it."""
+        query = SHOWN.where(
+            SUBJECTS.c.name == subject,
+            _T.digest == digest,
+            _T.authorisation == authorisation.reference,
+            _T.expires == authorisation.seconds,
         )
+        if picture:
+            query = query.where(PICTURES.c.template.is_not(None))
         return bool(self.rows(query))
 
     def holders(self, digest: str) -> list[str]:

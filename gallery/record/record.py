@@ -52,7 +52,7 @@ class Record(RecordReader):
         """Stores templates, all or none, and returns their numbers in the given order.
 
         A clip that the subject has already (same digest) is not stored again: its template gets
-        the new authorisation.
+        the new authorisation, and its picture if there is one.
 
         Args:
             enrolments: to store.
@@ -79,6 +79,8 @@ class Record(RecordReader):
             numbers = there | {place: change.new_template() for place in new}
             change.add({numbers[place]: e for place, e in new.items()}, people, shares)
             change.authorise({n: each.authorisation for n, each in again.items()})
+            every = zip(places, enrolments, strict=True)
+            change.keep_pictures({numbers[place]: each for place, each in every}, people)
             return [numbers[place] for place in places]
 
     def authorise(self, name: str, authorisation: Authorisation) -> int:
@@ -187,6 +189,7 @@ class Record(RecordReader):
             for row, plain in change.readable(moved):
                 now = row._replace(subject=new.id, name=new.name)
                 change.rewrite(now, new.usable(), plain)
+            change.reseal_pictures([held.row.id for held in moved], old, new)
             change.drop_templates([held.row.id for held in rows if held.row.digest in known])
             change.drop_subject(old)
         finish_erasure(self.engine)

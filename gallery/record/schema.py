@@ -14,7 +14,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-VERSION = 5
+VERSION = 6
 """Of these tables. Galleries of another version are refused."""
 
 METADATA = MetaData()
@@ -83,6 +83,14 @@ EMBEDDINGS = Table(
     Column("template", _ID, primary_key=True, autoincrement=False),
     Column("sealed", LargeBinary, nullable=False),
 )
+
+PICTURES = Table(
+    "pictures",
+    METADATA,
+    Column("template", _ID, primary_key=True, autoincrement=False),
+    Column("sealed", LargeBinary, nullable=False),
+)
+"""Moving pictures of those clips of which one is to be kept, encrypted under the subject's key."""
 
 REMOVED = Table(
     "removed",

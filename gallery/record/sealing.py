@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from gait.errors import MasterKeyError
 from gait.modality import Modality
+from gait.moving_picture import MovingPicture
 from gallery.record.master_key import MasterKey
 from gallery.record.plain_template import PlainTemplate
 from gallery.record.subject_key import SubjectKey
@@ -157,6 +158,19 @@ class Sealer:
         """A code, or None if it is damaged."""
         return key.open(sealed, self._code_place(template, subject, modality))
 
+    def seal_picture(
+        self, template: int, subject: int, key: SubjectKey, picture: MovingPicture
+    ) -> bytes:
+        """A moving picture encrypted and bound to its template and subject."""
+        return key.seal(picture.packed, self._picture_place(template, subject))
+
+    def open_picture(
+        self, template: int, subject: int, key: SubjectKey, sealed: bytes
+    ) -> MovingPicture | None:
+        """A moving picture, or None if it is damaged."""
+        packed = key.open(sealed, self._picture_place(template, subject))
+        return None if packed is None else MovingPicture.unpack(packed)
+
     def marked(self, calibration: str) -> str:
         """A calibration with what shows that it was made with the master key, for this gallery."""
         place = f"calibration {self._facts.gallery} {self._facts.contract} {calibration}"
@@ -175,6 +189,9 @@ class Sealer:
 
     def _code_place(self, template: int, subject: int, modality: str) -> bytes:
         return f"code {self._facts.gallery} {template} {subject} {modality}".encode()
+
+    def _picture_place(self, template: int, subject: int) -> bytes:
+        return f"picture {self._facts.gallery} {template} {subject}".encode()
 
     def _key_place(self, subject: int, key: str) -> bytes:
         return f"key {self._facts.gallery} {subject} {key}".encode()

@@ -2,6 +2,7 @@
 
     python -m serve.audit verify DATA [--head HASH] [--json]
     python -m serve.audit show DATA [--since TIME] [--subject NAME] [--key ID] [--json]
+    python -m serve.audit reviews DATA [--since TIME] [--two-reviewers] [--json]
     python -m serve.audit backup DATA --out FOLDER
     python -m serve.audit retire DATA --before TIME
     python -m serve.audit rewrap DATA --new-key FILE
@@ -10,6 +11,7 @@ All of them need the master key of the galleries.
 """
 
 import sys
+from dataclasses import asdict
 from json import dumps as formatted
 from pathlib import Path
 
@@ -17,8 +19,10 @@ import tyro
 
 from gait.cli import run
 from gait.errors import AuditError
+from gallery.decision.decision import USUAL, Policy
 from gallery.record.master_key import FILE_VARIABLE, MasterKey
 from serve.audit import key as keys
+from serve.audit.agreement import statistics
 from serve.audit.key import AuditKey
 from serve.audit.log import AuditLog
 from serve.audit.record import AuditEntry
@@ -86,6 +90,43 @@ def show(
             print(text if json else _line(entry))
 
 
+def reviews(
+    data: Data,
+    since: str | None = None,
+    two_reviewers: bool = False,
+    match_fpir: float = USUAL.match_fpir,
+    possible_fpir: float = USUAL.possible_fpir,
+    json: bool = False,
+) -> None:
+    """Prints how often people agreed with the service, as evidence beside its calibration.
+
+    Args:
+        data: folder with `audit.db`.
+        since: ISO 8601 time; without an offset it is UTC.
+        two_reviewers: count only what two people said, as the setting of that name does.
+        match_fpir, possible_fpir: shares of strangers that the service allows, as in its settings.
+        json: print JSON.
+    """
+    policy = Policy(match_fpir=match_fpir, possible_fpir=possible_fpir)
+    with AuditLog(data, _key(data)) as audit:
+        found = statistics(audit, Filter(since=since), policy, two_reviewers=two_reviewers)
+    if json:
+        print(formatted(asdict(found), indent=1))
+        return
+    for each in found.pairs:
+        print(
+            f"{each.probe} searched, enrolled by {each.enrolled_by}, {each.decision}: "
+            f"{each.cases} cases, {each.confirmed} confirmed, {each.rejected} rejected, "
+            f"{each.open} open"
+        )
+    for one in found.strangers:
+        print(
+            f"{one.probe} searched, {one.decision}: {one.rejected} strangers of {one.searches} "
+            f"searches, at least {one.rate:.2%} ({one.low:.2%}..{one.high:.2%}); promised "
+            f"{one.promised:.2%}{': CONTRADICTED' if one.contradicted else ''}"
+        )
+
+
 def backup(data: Data, out: Path) -> None:
     """Copies the records, whether or not a service runs; the copy verifies by itself.
 
@@ -139,7 +180,7 @@ def _line(entry: AuditEntry) -> str:
 
 def main() -> None:
     """Runs one of the commands."""
-    commands = (verify, show, backup, retire, rewrap)
+    commands = (verify, show, reviews, backup, retire, rewrap)
     tyro.extras.subcommand_cli_from_dict(
         {command.__name__: command for command in commands}, prog="python -m serve.audit"
     )

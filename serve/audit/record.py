@@ -21,6 +21,7 @@ class Action(StrEnum):
     EMBED = "embed"
     SHOW_FRAMES = "frames"
     WATCH = "live.read"
+    SHOW_PICTURE = "picture"
     ENROL = "enrol"
     REMOVE = "remove"
     MERGE = "merge"
@@ -78,6 +79,7 @@ class ShownCandidate(BaseModel):
     subject: Text
     similarity: float
     template: int
+    modality: Text | None = Field(default=None, description="Of that template.")
 
 
 class Record(BaseModel):
@@ -96,6 +98,7 @@ class Record(BaseModel):
         default=None, description="Of the gallery searched, or after the change."
     )
     probes: tuple[str, ...] = Field(default=(), description="Keyed hashes of the clip files.")
+    modality: Text | None = Field(default=None, description="Of the clip that was searched for.")
     subject: Text | None = Field(default=None, description="Enrolled, removed, verified or merged.")
     candidates: tuple[ShownCandidate, ...] = ()
     templates: tuple[int, ...] = Field(default=(), description="Added or removed.")

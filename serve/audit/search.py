@@ -1,12 +1,16 @@
 """Which records one wants to see, as an SQL condition."""
 
-from dataclasses import dataclass
+import json
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from typing import Self
 
 from gait.errors import AuditError
+from serve.audit.record import Action, Outcome
 
 _SUBJECT = """(text ->> '$.subject' = ? OR EXISTS (
     SELECT 1 FROM json_each(text, '$.candidates') WHERE value ->> '$.subject' = ?))"""
+_AMONG = "IN (SELECT value FROM json_each(?))"
 
 
 @dataclass(frozen=True)
@@ -19,7 +23,8 @@ class Filter:
         caller: id of the key.
         action: what was done.
         outcome: how it ended.
-        about: sequence of the record that is judged.
+        decisions: one of these was decided; empty for whatever was.
+        about: sequence of the record that is judged, or of several such records.
         galleries: only records of these galleries; None for all records.
         after: sequence of the record before the first wanted.
     """
@@ -29,7 +34,8 @@ class Filter:
     caller: str | None = None
     action: str | None = None
     outcome: str | None = None
-    about: int | None = None
+    decisions: tuple[str, ...] = ()
+    about: int | tuple[int, ...] | None = None
     galleries: frozenset[str] | None = None
     after: int = 0
 
@@ -44,13 +50,26 @@ class Filter:
             conditions["text ->> '$.time' >= ?"] = (_moment(self.since),)
         if self.subject is not None:
             conditions[_SUBJECT] = (self.subject, self.subject)
-        for name in ("caller", "action", "outcome", "about"):
+        for name in ("caller", "action", "outcome"):
             if (value := getattr(self, name)) is not None:
                 conditions[f"text ->> '$.{name}' = ?"] = (value,)
+        if self.decisions:
+            conditions[f"text ->> '$.decision' {_AMONG}"] = (json.dumps(self.decisions),)
+        if self.about is not None:
+            about = self.about if isinstance(self.about, tuple) else (self.about,)
+            conditions[f"text ->> '$.about' {_AMONG}"] = (json.dumps(about),)
         if self.galleries is not None:
             marks = ", ".join("?" * len(self.galleries))
             conditions[f"text ->> '$.gallery' IN ({marks})"] = tuple(self.galleries)
         return " AND ".join(conditions), sum(conditions.values(), ())
+
+    def searches(self, decisions: tuple[str, ...]) -> Self:
+        """The same conditions for searches that were done and decided so."""
+        return replace(self, action=Action.IDENTIFY, outcome=Outcome.DONE, decisions=decisions)
+
+    def later(self, after: int) -> Self:
+        """The same conditions for records after this one."""
+        return replace(self, after=after)
 
 
 def moment(text: str) -> datetime:

@@ -6,6 +6,7 @@ import anyio
 import anyio.to_thread
 from starlette.types import Scope
 
+from gait.modality import Modality
 from gallery.decision.decision import Decision
 from gallery.template import Candidate, Receipt
 from serve.audit.log import AuditLog
@@ -39,14 +40,19 @@ class Use:
     def saw(self, candidates: list[Candidate], revision: int | None) -> None:
         """Notes who was found, and in which state of the gallery."""
         shown = tuple(
-            ShownCandidate(subject=c.subject, similarity=c.similarity, template=c.template)
+            ShownCandidate(
+                subject=c.subject,
+                similarity=c.similarity,
+                template=c.template,
+                modality=c.modality,
+            )
             for c in candidates
         )
         self.note(candidates=shown, revision=revision)
 
-    def decided(self, decision: Decision) -> None:
-        """Notes what was decided, and by which thresholds and calibration."""
-        self.note(decision=decision.verdict or "undecided")
+    def decided(self, decision: Decision, probe: Modality) -> None:
+        """Notes what was decided of a clip, and by which thresholds and calibration."""
+        self.note(decision=decision.verdict or "undecided", modality=probe)
         if decision.thresholds is not None:
             self.note(detail=decision.thresholds.short)
 

@@ -38,6 +38,7 @@ STATUS: dict[type[errors.GaitError], HTTPStatus] = {
     errors.SubjectNotFoundError: HTTPStatus.NOT_FOUND,
     errors.SubjectDuplicateError: HTTPStatus.CONFLICT,
     errors.TemplateNotFoundError: HTTPStatus.NOT_FOUND,
+    errors.PictureNotFoundError: HTTPStatus.NOT_FOUND,
     errors.TransferError: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.GalleryEmptyError: HTTPStatus.CONFLICT,
     errors.GalleryLockedError: HTTPStatus.SERVICE_UNAVAILABLE,

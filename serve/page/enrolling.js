@@ -4,7 +4,7 @@ import { access, at, may, send } from "./api.js";
 import { el, field, note, table } from "./dom.js";
 import { film } from "./film.js";
 import { chooser } from "./galleries.js";
-import { REASON, SENSOR, inWords, number } from "./words.js";
+import { PICTURE, REASON, SENSOR, inWords, number } from "./words.js";
 
 export async function enrolForm(gallery, name) {
   const who = el("input", { name: "subject", required: true, maxlength: 128, autocomplete: "off", value: name });
@@ -12,12 +12,14 @@ export async function enrolForm(gallery, name) {
   const reference = el("input", { name: "authorisation", required: true, maxlength: 256, autocomplete: "off" });
   const until = el("input", { name: "expires", type: "date", required: true, min: new Date().toISOString().slice(0, 10) });
   const fresh = el("input", { type: "checkbox", name: "new_person" });
+  const keep = el("input", { type: "checkbox", name: "keep_pictures" });
   const result = el("section", { "aria-live": "polite", "aria-label": "Result" });
   const check = el("button", { class: "main", value: "check" }, "Check the clips");
   const store = el("button", { value: "store", disabled: true, id: "store" }, "Enrol");
   const form = el("form", { class: "panel", id: "enrol" }, await chooser(gallery), field("Name or number", who),
     field("Clips", clips, `One or several, at most ${access.limits.max_clips ?? 32}; several walks, from several sides and by both sensors, are found best.`),
     el("div", { class: "row" }, field("Consent reference", reference, "Of the person's consent, or another authorisation."), field("Last day", until, "From then on no search finds them, and they are erased.")),
+    field("Keep pictures", keep, PICTURE.hint),
     el("label", {}, fresh, " This is a new person, whoever else looks alike"),
     el("p", { class: "actions" }, check, store), el("small", {}, "Nothing is stored before “Enrol”."));
   // What was checked must be what is stored.
@@ -31,12 +33,14 @@ export async function enrolForm(gallery, name) {
     if (storing) {
       sent.append("authorisation", reference.value);
       sent.append("expires", until.value);
+      if (keep.checked) sent.append("keep_pictures", "true");
     }
-    const bar = el("progress", { max: 1, "aria-label": "Progress" });
-    result.replaceChildren(bar, ` ${storing ? "Enrolling…" : "Checking…"}`);
+    const bar = el("progress", { max: 1, "aria-label": "Progress" }), stop = new AbortController();
+    result.replaceChildren(el("p", { class: "actions" }, bar, ` ${storing ? "Enrolling…" : "Checking…"}`,
+      el("button", { type: "button", onclick: () => stop.abort() }, "Cancel")));
     check.disabled = store.disabled = true;
     try {
-      const reply = await send(storing ? place : `${place}:check`, sent, { progress: (part) => part !== null && part < 1 ? (bar.value = part) : bar.removeAttribute("value") });
+      const reply = await send(storing ? place : `${place}:check`, sent, { signal: stop.signal, progress: (part) => part !== null && part < 1 ? (bar.value = part) : bar.removeAttribute("value") });
       if (storing) result.replaceChildren(...stored(reply));
       else {
         result.replaceChildren(...checked(reply, [...clips.files]));
@@ -44,7 +48,8 @@ export async function enrolForm(gallery, name) {
       }
     } catch (error) {
       const rejected = error.report?.rejected ?? [];
-      result.replaceChildren(note("error", inWords(error)), ...rejected.map((each) => el("p", {}, `Clip ${each.position + 1}: ${each.detail}`)));
+      const cancelled = error.name === "AbortError";
+      result.replaceChildren(cancelled ? note("info", storing ? "Cancelled. Look at the person: the clips may be enrolled all the same." : "Cancelled.") : note("error", inWords(error)), ...rejected.map((each) => el("p", {}, `Clip ${each.position + 1}: ${each.detail}`)));
     }
     check.disabled = false;
     result.dataset.done = storing ? "stored" : "checked";

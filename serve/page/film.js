@@ -6,14 +6,14 @@ import { number } from "./words.js";
 const ASSUMED = { silhouette: 25, range_view: 10 };
 const SPEEDS = [["0.25", "¼ speed"], ["0.5", "½ speed"], ["1", "true speed"], ["2", "double"]];
 
-// The player of a reply of `v1/frames`.
+// The player of a moving picture in a reply: of a clip that was sent, or of one that is kept.
 export async function film(reply, title) {
   const bytes = Uint8Array.from(atob(reply.picture), (letter) => letter.charCodeAt(0));
   const sheet = await createImageBitmap(new Blob([bytes], { type: "image/png" }));
   const { size, columns, frames } = reply;
-  const rate = ASSUMED[reply.clip.modality];
+  const rate = ASSUMED[reply.modality ?? reply.clip.modality];
   const times = reply.seconds ?? Array.from({ length: frames }, (_, at) => at / rate);
-  const looked = new Set(reply.used);
+  const looked = new Set(reply.used ?? times.keys());
   const whole = times.at(-1) + (frames > 1 ? (times.at(-1) - times[0]) / (frames - 1) : 1 / rate);
 
   const canvas = el("canvas", { width: size, height: size, role: "img", "aria-label": `${title}, moving picture` });
@@ -31,7 +31,7 @@ export async function film(reply, title) {
     pen.clearRect(0, 0, size, size);
     pen.drawImage(sheet, (frame % columns) * size, Math.floor(frame / columns) * size, size, size, 0, 0, size, size);
     canvas.dataset.frame = frame;
-    const told = `frame ${frame + 1} of ${frames}, ${number(times[frame])} s${looked.has(frame) ? "" : ", not compared"}`;
+    const told = `frame ${frame + 1} of ${frames}, ${number(times[frame] - times[0])} s${looked.has(frame) ? "" : ", not compared"}`;
     where.textContent = told;
     slider.setAttribute("aria-valuetext", told);
   }
@@ -70,5 +70,5 @@ export async function film(reply, title) {
     : `The file does not say how fast: shown at ${rate} frames a second.`;
   return el("figure", { class: "film" }, el("figcaption", {}, title), canvas,
     el("div", { class: "actions" }, play, speed), slider, where,
-    el("small", {}, `${rhythm} ${looked.size} of ${frames} frames are compared.`));
+    el("small", {}, reply.used ? `${rhythm} ${looked.size} of ${frames} frames are compared.` : rhythm));
 }

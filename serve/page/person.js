@@ -3,7 +3,8 @@
 import { ask, at, download, may } from "./api.js";
 import { confirmTyped, el, field, note, table } from "./dom.js";
 import { exportAbout } from "./exporting.js";
-import { SENSOR, count, day, inWords, moment } from "./words.js";
+import { keptFilm } from "./pictures.js";
+import { PICTURE, SENSOR, count, day, inWords, moment } from "./words.js";
 
 export async function person(gallery, name) {
   const head = el("h1", {}, el("bdi", {}, name));
@@ -11,14 +12,21 @@ export async function person(gallery, name) {
   const said = el("div", { "aria-live": "polite", id: "said" });
   if (!may("gallery:read")) return [head, back, said, ...actions(gallery, name, said)];
   const reply = await ask(`v1/galleries/${at(gallery)}/subjects/${at(name)}`);
-  const columns = ["Template", "Sensor", "Frames", "Enrolled", "Consent", "Ends", ...(may("gallery:delete") ? ["Erase"] : [])];
+  const columns = ["Template", "Sensor", "Frames", "Enrolled", "Consent", "Ends", "Picture", ...(may("gallery:delete") ? ["Erase"] : [])];
+  const pictures = el("div", { class: "side", id: "pictures", "aria-live": "polite" });
   const rows = reply.templates.map((each) => [
     String(each.template), SENSOR[each.modality], String(each.frames), day(each.created),
     el("bdi", {}, each.authorisation), el("time", { datetime: each.expires }, moment(each.expires)),
+    each.picture ? el("button", { type: "button", "aria-label": `Show the picture of template ${each.template}`, onclick: () => look(gallery, name, each.template, pictures, said) }, "Show") : "none",
     ...(may("gallery:delete") ? [el("button", { type: "button", "aria-label": `Erase template ${each.template}`, onclick: () => erase(gallery, name, each.template, reply.templates.length, said) }, "Erase")] : [])]);
   return [head, back, said,
-    el("p", { class: "quiet" }, "Galleries keep embeddings and no pictures: there is nothing to look at here."),
-    table(count(reply.templates.length, "template"), columns, rows), ...actions(gallery, name, said)];
+    !reply.templates.some((each) => each.picture) && el("p", { class: "quiet" }, PICTURE.none), pictures,
+    table(count(reply.templates.length, "template"), columns, rows), ...actions(gallery, name, said)].filter(Boolean);
+}
+
+async function look(gallery, name, template, pictures, said) {
+  const shown = await attempt(said, () => keptFilm(gallery, name, template, PICTURE.kept));
+  if (shown) pictures.replaceChildren(shown);
 }
 
 function actions(gallery, name, said) {

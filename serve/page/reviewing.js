@@ -2,7 +2,7 @@
 
 import { ask } from "./api.js";
 import { el, field, note, select } from "./dom.js";
-import { REVIEW, inWords } from "./words.js";
+import { REVIEW, STATE, inWords } from "./words.js";
 
 const NAME = "reviewer";
 
@@ -23,8 +23,8 @@ export function reviewForm(auditId, subjects, done = () => {}) {
     const json = { audit_id: auditId, verdict: event.submitter.value, reviewer: reviewer.value, subject: about?.querySelector("select").value ?? subjects[0] };
     if (words.value) json.note = words.value;
     try {
-      const { review } = await ask("v1/reviews", { method: "POST", json });
-      said.replaceChildren(note("info", `Recorded as ${review.audit_id}: ${REVIEW[review.verdict].toLowerCase()}.`));
+      const { review, state } = await ask("v1/reviews", { method: "POST", json });
+      said.replaceChildren(note("info", `Recorded as ${review.audit_id}: ${REVIEW[review.verdict].toLowerCase()}. ${STATE[state]}`));
       done(review);
     } catch (error) {
       said.replaceChildren(note("error", inWords(error)));

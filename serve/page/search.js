@@ -4,6 +4,7 @@ import { access, ask, at, may, send } from "./api.js";
 import { el, facts, field, note, select, table } from "./dom.js";
 import { film } from "./film.js";
 import { chooser } from "./galleries.js";
+import { candidateFilms } from "./pictures.js";
 import { reviewForm } from "./reviewing.js";
 import { scale } from "./scale.js";
 import { banner, quality, rates, simulated, standing } from "./verdict.js";
@@ -85,6 +86,7 @@ async function run(form, file, result) {
   const shared = ["purpose", "gallery", "top_k", "gallery_modality"];
   const sent = fields(form, recording ? shared : [...shared, "forward", "all_candidates"]);
   sent.append(recording ? "recording" : "clip", file);
+  if (recording) sent.append("pictures", "true");
   const stop = new AbortController(), button = form.querySelector("button.main");
   const bar = el("progress", { max: 1, "aria-label": "Progress" }), words = el("span", {}, "Sending…");
   result.replaceChildren(el("p", { class: "actions", id: "progress" }, bar, words,
@@ -126,8 +128,7 @@ async function found(reply, pictures) {
   const seen = await pictures;
   const side = el("div", { class: "side" },
     seen.film ?? note("info", `No picture of the clip: ${inWords(seen.problem)}`),
-    el("figure", { class: "film" }, el("figcaption", {}, reply.candidates[0] ? el("bdi", {}, reply.candidates[0].subject) : "Candidates"),
-      el("p", { class: "nothing" }, "No picture: galleries keep embeddings and no pictures of enrolled people. Compare with the person, or with a recording you may use.")));
+    await candidateFilms(reply.gallery, reply.candidates));
   return [banner(reply), simulated(reply), side, await measured(reply, probe.modality),
     candidates(reply), el("section", {}, el("h2", {}, "The clip"), quality(probe)),
     reply.audit_id && reply.candidates.length ? reviewForm(reply.audit_id, reply.candidates.map((each) => each.subject)) : null,
@@ -172,15 +173,16 @@ async function people(reply) {
   const cards = await Promise.all(reply.people.map((person) => card(person, reply)));
   return [head, simulated({ ...reply, thresholds: reply.people.find((each) => each.thresholds)?.thresholds }),
     reply.left_out > 0 && note("warning", `${reply.left_out} more people were left out: send a shorter recording.`), ...cards,
-    reply.people.length > 0 && el("p", { class: "quiet" }, "The service gives no pictures of people in a recording; `python -m capture.run` saves their clips, which can be searched one by one."),
     facts([["Audit record", reply.audit_id], ["Gallery", `${reply.gallery}, revision ${reply.gallery_revision}`]]),
   ].filter(Boolean);
 }
 
 async function card(person, reply) {
   const title = `Person ${person.track}, ${person.begins.toFixed(1)} to ${person.ends.toFixed(1)} s, ${person.frames} frames`;
+  const seen = person.picture && (await film({ ...person.picture, modality: person.clip.modality }, `Person ${person.track}`));
+  const side = el("div", { class: "side" }, seen, person.candidates.length > 0 && (await candidateFilms(reply.gallery, person.candidates.slice(0, 1))));
   const body = person.rejected
-    ? [note("warning", `Not searched for: ${person.detail} (${person.rejected})`)]
-    : [banner(person, "h4"), await measured({ ...reply, ...person }, person.clip.modality), candidates({ ...reply, ...person })];
+    ? [note("warning", `Not searched for: ${person.detail} (${person.rejected})`), side]
+    : [banner(person, "h4"), side, await measured({ ...reply, ...person }, person.clip.modality), candidates({ ...reply, ...person })];
   return el("article", { class: "panel" }, el("h3", {}, title), ...body, person.clip && quality(person.clip));
 }

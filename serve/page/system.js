@@ -2,11 +2,14 @@
 
 import { access, ask, at, may, text } from "./api.js";
 import { confirmTyped, el, facts, field, note, table } from "./dom.js";
+import { evidence } from "./evidence.js";
 import { names } from "./galleries.js";
-import { SCOPE, SENSOR, count, day, inWords, number, share } from "./words.js";
+import { EVIDENCE, SCOPE, SENSOR, count, day, inWords, number, share } from "./words.js";
+
+const EVIDENCE_DAYS = 90;
 
 export async function view() {
-  const cards = await Promise.all([health(), model(), calibration(), galleries(), load(), limits()].map(shown));
+  const cards = await Promise.all([health(), model(), calibration(), people(), galleries(), load(), limits()].map(shown));
   return [el("h1", {}, "System"), el("div", { class: "cards" }, cards), await shown(keys()), commands()];
 }
 
@@ -46,6 +49,13 @@ async function calibration() {
   known?.simulated && note("warning", "The rates hold for simulated people. Make the gallery's own with gallery.calibrate."),
   table(`Thresholds in ${access.gallery}`, ["Clips of", "Match from", "Possible from", "For"], rows),
   el("p", { class: "quiet" }, `Strangers called a match: ${share(access.limits.match_fpir)}; to be looked at: ${share(access.limits.possible_fpir)}; called the one person compared with: ${share(access.limits.match_fmr)}. N counts everybody once for each sensor that enrolled them.`)];
+}
+
+// What people said of searches of late: it shows whether the calibration holds here.
+async function people() {
+  if (!may("audit:read")) return [EVIDENCE.title, el("p", {}, EVIDENCE.scope)];
+  const since = new Date(Date.now() - EVIDENCE_DAYS * 86400e3).toISOString();
+  return [EVIDENCE.title, ...evidence(await ask("v1/reviews/statistics", { query: { since } }))];
 }
 
 async function galleries() {

@@ -61,7 +61,7 @@ export const SCOPE = {
 };
 
 export const ACTION = {
-  identify: "searched", verify: "compared", embed: "took embeddings", frames: "looked at a clip", "live.read": "looked at who passes",
+  identify: "searched", verify: "compared", embed: "took embeddings", frames: "looked at a clip", "live.read": "looked at who passes", picture: "looked at a kept picture",
   enrol: "enrolled", "enrol.check": "tried an enrolment", extend: "extended", remove: "erased",
   merge: "merged", expire: "erased what ended", export: "exported", import: "imported",
   review: "reviewed", "review.read": "read reviews", "audit.read": "read records",
@@ -74,7 +74,63 @@ export const OUTCOME = {
   intended: "about to happen", done: "done", refused: "refused", failed: "failed", unknown: "outcome unknown",
 };
 
+export const PICTURE = {
+  none: "No picture: none was kept when this person was enrolled. Compare with the person, or with a recording you may use.",
+  scope: "No picture: it needs a key with the scope gallery:read.",
+  show: "Show the picture",
+  alike: (template, sensor) => `template ${template} (${sensor}), the most alike`,
+  other: (template, sensor) => `template ${template} (${sensor}), another clip`,
+  kept: (template, sensor) => `template ${template} (${sensor})`,
+  hint: "For people who have to judge a match: a short moving picture of each clip, encrypted under the person's key and erased with the person. Ask for consent to that too.",
+};
+
+export const CASES = {
+  title: "Review",
+  statistics: "What people said",
+  days: [["1", "the last day"], ["7", "the last 7 days"], ["30", "the last 30 days"]],
+  period: "Searches of",
+  first: (many) => `Only the first ${many.toLocaleString("en")} cases of these days are shown.`,
+  one: "One reviewer settles a case, and a case on which reviewers disagree stays open. The service can be set to want two (two_reviewers).",
+  two: "Two reviewers settle a case: they must agree, under different names and with different keys. The service counts them. A case on which reviewers disagree stays open.",
+  nothing: "Nothing waits for a verdict.",
+  done: "Nothing waits for a verdict any more.",
+  label: "Cases that wait; keys 1, 2, 3 judge, n and p go on and back",
+  heading: (at, of, verdict) => `Case ${at} of ${of}: ${verdict.toLowerCase()}`,
+  when: "When", why: "Why", gallery: "Gallery", who: "Who", by: "Decided by", record: "Record",
+  said: "Said so far", saidColumns: ["When", "Who", "Key", "About", "Verdict", "Reason"],
+  yours: "This key has judged the case: it waits for somebody else, or until one of those who disagree says otherwise.",
+  scope: "A verdict needs a key with the scope identify.",
+  back: "Back", next: "Next", keys: "Keys in this list: ",
+  keyWords: [["1", "same person"], ["2", "someone else"], ["3", "cannot tell"], ["n", "next"], ["p", "back"]],
+  clip: "The clip, to look at",
+  clipHint: "The service has not kept it. Choose the file, from whoever searched or from the camera's recording of that time.",
+  clipTitle: "The clip",
+  same: "This is the very file that was searched for.",
+  different: "This is not the file that was searched for.",
+};
+
+export const EVIDENCE = {
+  title: "Does the calibration hold? (90 days)",
+  scope: "Shown to keys with the scope audit:read.",
+  pairs: "Matches and possible ones, by sensors",
+  pairColumns: ["Clip of", "Enrolled by", "Verdict of the service", "Cases", "Same person", "Someone else", "Open"],
+  none: "No case in this time.",
+  strangers: "Strangers who were found, against what the calibration promises",
+  strangerColumns: ["Clips of", "Found as", "Found", "At least", "Promised", "So"],
+  decision: { match: "match", possible: "match or possible" },
+  of: (some, all) => `${some} of ${all} searches`,
+  rate: (rate, low, high) => `${rate} (${low} to ${high})`,
+  more: "more than promised", within: "nothing against the promise",
+  contradicted: "People reject more of what the service finds than its calibration promises. Make the gallery's own with gallery.calibrate, from clips of people at these sensors.",
+  caution: "Cases are no random sample of walks. Searches whose person was confirmed are not counted; cases that are open, and enrolled people who were missed, make the share too low. The range (95 %) takes all searches for independent.",
+};
+
 export const REVIEW = { confirmed: "Same person", rejected: "Someone else", unsure: "Cannot tell" };
+
+// What is settled of a case.
+export const STATE = {
+  open: "The case is still open.", confirmed: "The case is settled: the same person.", rejected: "The case is settled: someone else.",
+};
 
 // What to do about refusals whose own words do not say it to somebody who looks at a page.
 const HINT = {

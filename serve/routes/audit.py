@@ -11,7 +11,7 @@ from serve.audit.record import Action
 from serve.audit.search import Filter
 from serve.audit.verify import verify
 from serve.routes.paging import AfterNumber, Limit, cursor_after
-from serve.routes.parameters import CurrentCall, problems
+from serve.routes.parameters import CurrentCall, Since, problems
 from serve.schemas.audit import AuditFinding, AuditPage, AuditVerification, HeadGiven
 from serve.schemas.fields import SubjectName
 from serve.text import ONE_LINE
@@ -62,10 +62,7 @@ async def audit(
     call: CurrentCall,
     after: AfterNumber,
     limit: Limit = 100,
-    since: Annotated[
-        Annotated[str, Field(max_length=40), ONE_LINE] | None,
-        Query(description="ISO 8601 time, UTC if it does not say; or a date."),
-    ] = None,
+    since: Since = None,
     subject: Annotated[SubjectName | None, Query(description="Person concerned.")] = None,
     key: Annotated[
         Annotated[str, Field(max_length=64), ONE_LINE] | None,

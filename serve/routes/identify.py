@@ -64,7 +64,7 @@ async def identify(
     decision = found.decision
     candidates = found.candidates if all_candidates else decision.shown(found.candidates)
     call.use.saw(candidates, revision)
-    call.use.decided(decision)
+    call.use.decided(decision, probe.clip.modality)
     with stages.stage("audit"):
         audit_id = await call.use.done()
     return IdentifyReply(

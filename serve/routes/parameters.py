@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from fastapi import Depends, Form, Path, Request, UploadFile
+from fastapi import Depends, Form, Path, Query, Request, UploadFile
 from fastapi.exceptions import RequestValidationError
 from pydantic import Field
 from starlette.exceptions import HTTPException
@@ -119,6 +119,11 @@ async def _reading(
     known = None if sensor is None else KNOWN[sensor]
     return Reading(modality, CloudSource(known, forward, up))
 
+
+Since = Annotated[
+    Annotated[str, Field(max_length=40), ONE_LINE] | None,
+    Query(description="ISO 8601 time, UTC if it does not say; or a date."),
+]
 
 HowToRead = Annotated[Reading, Depends(_reading)]
 

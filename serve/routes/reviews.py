@@ -8,12 +8,24 @@ from fastapi import APIRouter, Query
 
 from gait.errors import AuditError
 from serve.access.scopes import Caller, Guarded, Scope, needs
+from serve.audit.agreement import statistics
+from serve.audit.cases import CaseState, cases, state_of, with_reviews
 from serve.audit.log import AuditLog, no_record
 from serve.audit.record import Action, AuditEntry, Outcome
 from serve.audit.search import Filter
 from serve.routes.paging import AfterNumber, Limit, cursor_after
-from serve.routes.parameters import CurrentCall, problems
-from serve.schemas.audit import NewReview, Review, ReviewPage, ReviewReply
+from serve.routes.parameters import Call, CurrentCall, Since, problems
+from serve.schemas.audit import (
+    AgreementReport,
+    CasePage,
+    CaseReport,
+    NewReview,
+    Review,
+    ReviewPage,
+    ReviewReply,
+    ReviewStatisticsReply,
+    StrangersReport,
+)
 from serve.schemas.fields import AuditIdGiven
 
 router = APIRouter(prefix="/v1/reviews", tags=["audit"], route_class=Guarded)
@@ -32,7 +44,8 @@ async def review(call: CurrentCall, new: NewReview) -> ReviewReply:
     call.use.note(subject=subject, about=entry.sequence, gallery=entry.gallery)
     call.use.note(decision=new.verdict, reviewer=new.reviewer, detail=new.note)
     recorded = await call.use.end(Outcome.DONE)
-    return ReviewReply(request_id=call.request_id, review=Review.of(recorded))
+    state = await call.service.work(partial(_state, call, entry))
+    return ReviewReply(request_id=call.request_id, review=Review.of(recorded), state=state)
 
 
 @router.get(
@@ -68,6 +81,69 @@ async def reviews(
         reviews=[Review.of(each) for each in page],
         next_cursor=cursor_after(page[-1].sequence) if len(found) > limit else None,
     )
+
+
+@router.get(
+    "/cases",
+    dependencies=[needs(Scope.AUDIT_READ, Action.READ_REVIEWS)],
+    responses=problems(400),
+)
+async def all_cases(
+    call: CurrentCall,
+    after: AfterNumber,
+    limit: Limit = 100,
+    since: Since = None,
+    state: Annotated[
+        CaseState | None,
+        Query(description="These only; a page may then hold fewer than `limit`, or none."),
+    ] = None,
+) -> CasePage:
+    """Shows searches that found a match or a possible one, with the verdicts of people."""
+    two, log = call.service.settings.two_reviewers, call.service.audit
+    wanted = Filter(since=since, galleries=call.caller.galleries, after=after)
+    found = await call.service.work(partial(cases, log, wanted, limit + 1, two_reviewers=two))
+    page = found[:limit]
+    return CasePage(
+        request_id=call.request_id,
+        cases=[
+            CaseReport(
+                record=each.record,
+                reviews=[Review.of(review) for review in each.reviews],
+                state=each.state,
+            )
+            for each in page
+            if state in (None, each.state)
+        ],
+        two_reviewers=two,
+        next_cursor=cursor_after(page[-1].record.sequence) if len(found) > limit else None,
+    )
+
+
+@router.get(
+    "/statistics",
+    dependencies=[needs(Scope.AUDIT_READ, Action.READ_REVIEWS)],
+    responses=problems(400),
+)
+async def review_statistics(call: CurrentCall, since: Since = None) -> ReviewStatisticsReply:
+    """Counts what people said of searches, for each pair of sensors, and how many strangers were
+    found against what the calibration promises."""
+    settings = call.service.settings
+    wanted, two = Filter(since=since, galleries=call.caller.galleries), settings.two_reviewers
+    count = partial(statistics, call.service.audit, wanted, settings.policy, two_reviewers=two)
+    counted = await call.service.work(count)
+    return ReviewStatisticsReply(
+        request_id=call.request_id,
+        two_reviewers=two,
+        pairs=[AgreementReport.model_validate(each) for each in counted.pairs],
+        strangers=[StrangersReport.model_validate(each) for each in counted.strangers],
+    )
+
+
+def _state(call: Call, entry: AuditEntry) -> CaseState:
+    """What is settled of the record that was judged."""
+    log, two = call.service.audit, call.service.settings.two_reviewers
+    ((record, reviews),) = with_reviews(log, [entry])
+    return state_of(record, reviews, two_reviewers=two)
 
 
 def _known_to(log: AuditLog, audit_id: str, caller: Caller) -> AuditEntry:

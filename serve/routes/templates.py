@@ -8,6 +8,8 @@ from fastapi import APIRouter, File, Form, UploadFile
 from fastapi.responses import JSONResponse
 
 from gait.errors import TemplateNotFoundError
+from gait.modality import Modality
+from gait.moving_picture import MovingPicture
 from gallery.gallery import Gallery
 from gallery.template import Candidate, Receipt, Template
 from serve.access.scopes import Guarded, Scope, needs
@@ -26,6 +28,7 @@ from serve.routes.parameters import (
 )
 from serve.routes.rejections import none_usable, rejected_clips
 from serve.schemas.fields import ClipReport
+from serve.schemas.frames import PictureReply, shown
 from serve.schemas.subjects import (
     AlikeReport,
     ClipChecked,
@@ -70,6 +73,13 @@ async def add(
             "whomever they match."
         ),
     ] = False,
+    keep_pictures: Annotated[
+        bool,
+        Form(
+            description="Also keep a short moving picture of each clip for people to look at, "
+            "encrypted under the person's key and erased with it."
+        ),
+    ] = False,
 ) -> EnrolReply | JSONResponse:
     """Enrols clips as templates of a person, who need not be enrolled yet.
 
@@ -78,9 +88,10 @@ async def add(
     clips match somebody else is refused in the mode `strict` (`gallery.subject_duplicate`): enrol
     the clips under that name, merge the two, or send `new_person`.
     """
-    person = Person(g, subject, new_person)
+    person = Person(g, subject, new_person, keep_pictures)
     call.use.clips = await read_clips(call.service, clips)
-    call.use.note(detail=authorisation.reference)
+    reason = authorisation.reference + ("; pictures kept" if keep_pictures else "")
+    call.use.note(detail=reason)
     compare = Scope.IDENTIFY in call.caller.scopes
     service, stages = call.service, call.stages
     found = await check_clips(service, person, call.use.clips, reading, stages, compare=compare)
@@ -91,7 +102,7 @@ async def add(
     if not stored.templates:
         if others:  # whom the refusal names; records keep candidates of what was done only
             names = ", ".join(dict.fromkeys(each.subject for each in others))
-            call.use.note(detail=f"{authorisation.reference}; the clips match {names}")
+            call.use.note(detail=f"{reason}; the clips match {names}")
         return none_usable(call.request_id, found.rejected)
     call.use.note(templates=tuple(id_ for id_, _ in stored.templates.values()))
     audit_id = await call.use.done()
@@ -198,6 +209,32 @@ async def template(
     )
 
 
+@router.get(
+    "/{template}/picture",
+    dependencies=[needs(Scope.GALLERY_READ, Action.SHOW_PICTURE)],
+    responses=problems(404),
+)
+async def picture(
+    call: CurrentCall,
+    g: GalleryPath,
+    subject: SubjectPath,
+    template: TemplatePath,
+) -> PictureReply:
+    """Shows the moving picture of an enrolled clip, if one was kept. Looking at it is recorded."""
+    kept, modality, revision = await call.service.on(g, partial(_picture, subject, template))
+    call.use.note(revision=revision)
+    audit_id = await call.use.done()
+    return PictureReply(
+        request_id=call.request_id,
+        audit_id=audit_id,
+        gallery=g,
+        subject=subject,
+        template=template,
+        modality=modality,
+        **shown(kept),
+    )
+
+
 @router.delete(
     "/{template}",
     dependencies=[needs(Scope.GALLERY_DELETE, Action.REMOVE)],
@@ -239,6 +276,12 @@ def _one(templates: list[Template], wanted: int) -> Template:
         if each.id == wanted:
             return each
     raise TemplateNotFoundError(f"this person has no template {wanted}", template=wanted)
+
+
+def _picture(subject: str, template: int, gallery: Gallery) -> tuple[MovingPicture, Modality, int]:
+    revision = gallery.revision
+    picture = gallery.picture(subject, template)
+    return picture, gallery.template(template).modality, revision
 
 
 def _removed(subject: str, template: int, gallery: Gallery) -> Receipt:

@@ -1,12 +1,14 @@
 """`POST /v1/tracks`: a recording goes in, the people in it come out."""
 
 from collections import Counter
+from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, File, Form, UploadFile
 
 from capture.recording import Person
 from gait.errors import ClipQualityError, GaitError
+from gait.moving_picture import SHORT, MovingPicture
 from gait.quality.quality import require_quality
 from gallery.gallery import Found, Gallery
 from serve.access.scopes import Guarded, Scope, needs
@@ -20,6 +22,7 @@ from serve.routes.parameters import (
     problems,
 )
 from serve.schemas.fields import ClipReport, Model
+from serve.schemas.frames import PictureReport, shown
 from serve.schemas.search import CandidateReport
 from serve.schemas.tracks import TrackReport, TracksReply
 from serve.work.service import Service
@@ -45,6 +48,9 @@ async def identify_tracks(
     ],
     top_k: Annotated[int, Form(ge=1, le=100, description="Candidates of each person.")] = 5,
     gallery_modality: SearchedModality = None,
+    pictures: Annotated[
+        bool, Form(description="Send a short moving picture of each person; none is kept.")
+    ] = False,
 ) -> TracksReply:
     """Finds the people in a recording and decides of each whether they are enrolled."""
     service, stages = call.service, call.stages
@@ -74,18 +80,19 @@ async def identify_tracks(
 
     results, revision = await service.on(gallery, search)
     found = dict(zip(usable, results, strict=True))
-    shown = [each for one in results for each in one.decision.shown(one.candidates)]
-    call.use.saw(shown, revision)
+    candidates = [each for one in results for each in one.decision.shown(one.candidates)]
+    call.use.saw(candidates, revision)
     verdicts = Counter(str(one.decision.verdict or "undecided") for one in results)
     call.use.note(decision=", ".join(f"{count} {word}" for word, count in sorted(verdicts.items())))
     call.use.note(detail=f"recording of {len(people)} people")
+    seen = await service.work(partial(_pictures, people)) if pictures else [None] * len(people)
     with stages.stage("audit"):
         audit_id = await call.use.done()
     return TracksReply(
         request_id=call.request_id,
         audit_id=audit_id,
         people=[
-            _report(service, person, problem_of[row], found.get(row))
+            _report(service, person, problem_of[row], found.get(row), seen[row])
             for row, person in enumerate(people)
         ],
         left_out=left_out,
@@ -107,8 +114,22 @@ def _problem(service: Service, person: Person) -> GaitError | None:
     return None
 
 
+def _pictures(people: list[Person]) -> list[PictureReport | None]:
+    """Short moving pictures, of those people of whom there is a clip."""
+    return [
+        None
+        if person.decoded is None
+        else PictureReport(**shown(MovingPicture.of(person.decoded.clip, person.seconds, SHORT)))
+        for person in people
+    ]
+
+
 def _report(
-    service: Service, person: Person, problem: GaitError | None, found: Found | None
+    service: Service,
+    person: Person,
+    problem: GaitError | None,
+    found: Found | None,
+    picture: PictureReport | None,
 ) -> TrackReport:
     decision = None if found is None else found.decision
     candidates = [] if found is None else found.decision.shown(found.candidates)
@@ -124,4 +145,5 @@ def _report(
         thresholds=None if decision is None else decision.thresholds,
         undecided=None if decision is None else decision.undecided,
         candidates=[CandidateReport.model_validate(each) for each in candidates],
+        picture=picture,
     )

@@ -89,7 +89,7 @@ async def verify(
             modality=match.modality,
             gallery_revision=revision,
         )
-    call.use.decided(decision)
+    call.use.decided(decision, probe.clip.modality)
     with call.stages.stage("audit"):
         audit_id = await call.use.done()
     encoder = call.service.encoder

@@ -22,6 +22,7 @@ class LimitsReport(Reply):
     possible_fpir: float
     match_fmr: float
     own_calibration: bool
+    two_reviewers: bool
     rate_per_key: str
     rate_per_gallery: str
 

@@ -1,10 +1,10 @@
 """Audit records and reviews: requests and replies."""
 
-from enum import StrEnum
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
+from serve.audit.cases import CaseState, Verdict
 from serve.audit.record import AuditEntry
 from serve.schemas.fields import (
     AuditIdGiven,
@@ -47,14 +47,6 @@ class AuditVerification(Reply):
     notices: list[str] = Field(description="What is right but worth knowing.")
     head: str | None = Field(description="Hash of the newest record: keep it elsewhere.")
     time: str | None = Field(description="Of the newest record.")
-
-
-class Verdict(StrEnum):
-    """What a human says of a match."""
-
-    CONFIRMED = "confirmed"
-    REJECTED = "rejected"
-    UNSURE = "unsure"
 
 
 class NewReview(JsonBody):
@@ -105,6 +97,7 @@ class ReviewReply(Reply):
 
     request_id: RequestId
     review: Review
+    state: CaseState = Field(description="Of the record judged, after this verdict.")
 
 
 class ReviewPage(Reply):
@@ -113,3 +106,65 @@ class ReviewPage(Reply):
     request_id: RequestId
     reviews: list[Review]
     next_cursor: NextCursor
+
+
+class CaseReport(Reply):
+    """A search that found a match or a possible one."""
+
+    record: AuditEntry
+    reviews: list[Review] = Field(description="The oldest first.")
+    state: CaseState = Field(
+        description="`open` until those who were sure agree: one of them, or two with different "
+        "names and keys if the service is set to want two."
+    )
+
+
+class CasePage(Reply):
+    """Some cases, the oldest first."""
+
+    request_id: RequestId
+    cases: list[CaseReport]
+    two_reviewers: bool = Field(description="Whether it takes two people to settle a case.")
+    next_cursor: NextCursor
+
+
+class AgreementReport(Reply):
+    """What people said of the cases of one pair of sensors."""
+
+    model_config = ConfigDict(frozen=True, from_attributes=True)
+
+    probe: str = Field(description="Sensor of the clip.")
+    enrolled_by: str = Field(description="Sensor of the first candidate's template.")
+    decision: str = Field(description="Of the service: `match` or `possible`.")
+    cases: int
+    confirmed: int
+    rejected: int
+    open: int
+
+
+class StrangersReport(Reply):
+    """How many strangers were found, as people say, against what the calibration promises."""
+
+    model_config = ConfigDict(frozen=True, from_attributes=True)
+
+    probe: str = Field(description="Sensor of the clips.")
+    decision: str = Field(description="`match`; or `possible`, which counts matches too.")
+    searches: int = Field(description="Without those whose person was confirmed to be enrolled.")
+    rejected: int
+    rate: float = Field(
+        description="Rejected of searches: at least so many. Cases that are open, and enrolled "
+        "people who were missed, make it too low."
+    )
+    low: float = Field(description="Of the 95 % interval, as if all searches were independent.")
+    high: float
+    promised: float
+    contradicted: bool = Field(description="More strangers are found than chance explains.")
+
+
+class ReviewStatisticsReply(Reply):
+    """How often people agreed with the service. Cases are no random sample of walks."""
+
+    request_id: RequestId
+    two_reviewers: bool
+    pairs: list[AgreementReport]
+    strangers: list[StrangersReport]

@@ -141,6 +141,7 @@ class TemplateReport(Reply):
     created: str
     authorisation: str = Field(description="Reference of the consent or authorisation.")
     expires: str = Field(description="After this time no search finds it, and it is erased.")
+    picture: bool = Field(description="Whether a moving picture of the clip is kept.")
 
     @classmethod
     def of(cls, template: Template) -> "TemplateReport":
@@ -153,6 +154,7 @@ class TemplateReport(Reply):
             created=template.created,
             authorisation=template.authorisation,
             expires=template.expires,
+            picture=template.picture,
         )
 
 

@@ -13,6 +13,7 @@ from serve.schemas.fields import (
     Revision,
     Undecided,
 )
+from serve.schemas.frames import PictureReport
 from serve.schemas.search import CandidateReport
 
 
@@ -30,6 +31,7 @@ class TrackReport(Reply):
     thresholds: Thresholds | None
     undecided: Undecided
     candidates: list[CandidateReport]
+    picture: PictureReport | None = Field(description="Only if `pictures` were wanted.")
 
 
 class TracksReply(Reply):

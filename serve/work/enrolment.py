@@ -11,6 +11,7 @@ from gait.errors import (
     SubjectDuplicateError,
     SubjectNotFoundError,
 )
+from gait.moving_picture import SHORT, MovingPicture
 from gait.quality.quality import Mode
 from gallery.decision.decision import Policy
 from gallery.enrolment.duplicates import (
@@ -41,11 +42,13 @@ class Person:
         gallery: its name.
         subject: the person's name or number.
         new: not to be refused, whomever the clips match.
+        pictures: short moving pictures of the clips are kept.
     """
 
     gallery: str
     subject: str
     new: bool = False
+    pictures: bool = False
 
 
 @dataclass(frozen=True)
@@ -151,7 +154,10 @@ async def store(
     if not checked.embeddings:
         return Stored({}, [], 0)
     enrolments = [
-        Enrolment.of(person.subject, decoded.clip, embedding, source, authorisation)
+        Enrolment.of(
+            *(person.subject, decoded.clip, embedding, source, authorisation),
+            MovingPicture.of(decoded.clip, decoded.times, SHORT) if person.pictures else None,
+        )
         for decoded, embedding in checked.embeddings.values()
     ]
     task = partial(_stored, person, enrolments, stages, service.settings.max_templates)

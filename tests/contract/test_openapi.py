@@ -31,6 +31,7 @@ PATHS = {
     f"{S}:merge": {"post"},
     f"{S}/templates": {"get", "post"},
     f"{S}/templates/{{template}}": {"get", "delete"},
+    f"{S}/templates/{{template}}/picture": {"get"},
     f"{G}/strangers": {"get"},
     f"{G}/ending": {"get"},
     f"{S}:extend": {"post"},
@@ -41,6 +42,8 @@ PATHS = {
     "/v1/audit": {"get"},
     "/v1/live": {"get", "post"},
     "/v1/reviews": {"get", "post"},
+    "/v1/reviews/cases": {"get"},
+    "/v1/reviews/statistics": {"get"},
     "/v1/keys": {"get", "post"},
     "/v1/keys/{key}": {"delete"},
     "/v1/keys/{key}:rotate": {"post"},
@@ -60,16 +63,19 @@ FIELDS = {
     "Enrolled": "gallery subject template modality gallery_revision",
     "TracksReply": "request_id audit_id people left_out gallery gallery_revision model timings_ms",
     "TrackReport": "track begins ends frames clip rejected detail decision thresholds undecided "
-    "candidates",
-    "FramesReply": "request_id audit_id clip picture size columns frames used seconds",
+    "candidates picture",
+    "FramesReply": "picture size columns frames seconds request_id audit_id clip used",
+    "PictureReport": "picture size columns frames seconds",
+    "PictureReply": "picture size columns frames seconds request_id audit_id gallery subject "
+    "template modality",
     "StrangersReply": "request_id gallery gallery_revision probe gallery_modality thresholds "
     "undecided shares calibration",
     "StrangersShare": "share similarity",
     "CalibrationReport": "whose people simulated data sha256",
     "AccessReply": "request_id key scopes galleries gallery purposes version limits",
     "LimitsReport": "max_clip_mib max_body_mib max_clips max_frames max_templates quality_search "
-    "quality_enrol match_fpir possible_fpir match_fmr own_calibration rate_per_key "
-    "rate_per_gallery",
+    "quality_enrol match_fpir possible_fpir match_fmr own_calibration two_reviewers "
+    "rate_per_key rate_per_gallery",
     "EmbedReply": "request_id audit_id embeddings rejected dimension model timings_ms",
     "Embedding": "position clip embedding",
     "ClipReport": "modality inferred format frames_in frames_used frames_dropped points_ignored "
@@ -92,7 +98,7 @@ FIELDS = {
     "SubjectReply": "request_id gallery subject templates gallery_revision",
     "TemplatePage": "request_id gallery subject templates next_cursor gallery_revision",
     "TemplateReply": "request_id gallery subject template gallery_revision",
-    "TemplateReport": "template modality frames source created authorisation expires",
+    "TemplateReport": "template modality frames source created authorisation expires picture",
     "ExtendUntil": "authorisation expires",
     "ExtendReply": "request_id audit_id gallery subject templates expires gallery_revision",
     "EnrolmentCheck": "request_id audit_id gallery subject known usable rejected alike duplicates",
@@ -117,20 +123,25 @@ FIELDS = {
     "KeyReply": "request_id key",
     "KeyList": "request_id keys",
     "Rotation": "overlap_hours days",
-    "ShownCandidate": "subject similarity template",
-    "AuditEntry": "action outcome request caller purpose gallery revision probes subject "
+    "ShownCandidate": "subject similarity template modality",
+    "AuditEntry": "action outcome request caller purpose gallery revision probes modality subject "
     "candidates templates decision reviewer about intent detail sequence time previous hash "
     "audit_id",
     "AuditPage": "request_id records next_cursor head",
     "NewReview": "audit_id verdict reviewer subject note",
     "Review": "audit_id time about caller gallery subject verdict reviewer note",
     "ReviewPage": "request_id reviews next_cursor",
-    "ReviewReply": "request_id review",
     "NewPassing": "audit_id source track decision quality windows seen_seconds picture",
     "Passing": "number time source track decision subject similarity quality windows seen_seconds "
     "gallery purpose audit_id picture",
     "PassingReply": "request_id number",
     "LiveReply": "request_id people newest",
+    "ReviewReply": "request_id review state",
+    "CaseReport": "record reviews state",
+    "CasePage": "request_id cases two_reviewers next_cursor",
+    "AgreementReport": "probe enrolled_by decision cases confirmed rejected open",
+    "StrangersReport": "probe decision searches rejected rate low high promised contradicted",
+    "ReviewStatisticsReply": "request_id two_reviewers pairs strangers",
     "Health": "status",
     "Problem": "type title status code detail request_id",
 }
@@ -143,10 +154,11 @@ BODIES = {
     "/v1/verify": "modality sensor forward up gallery purpose clip subject other other_modality "
     "gallery_modality",
     "/v1/embed": "modality sensor forward up purpose clips",
-    "/v1/tracks": "gallery purpose recording top_k gallery_modality",
+    "/v1/tracks": "gallery purpose recording top_k gallery_modality pictures",
     "/v1/frames": "modality sensor forward up clip",
     f"{S}/templates:check": "modality sensor forward up clips new_person",
-    f"{S}/templates": "modality sensor forward up authorisation expires clips new_person",
+    f"{S}/templates": "modality sensor forward up authorisation expires clips new_person "
+    "keep_pictures",
 }
 
 
@@ -171,6 +183,7 @@ def test_schemas_and_their_fields(document: Any) -> None:
         *FIELDS,
         "Action",
         "Axis",
+        "CaseState",
         "Finding",
         "Modality",
         "Mode",
@@ -207,7 +220,7 @@ def test_the_table_of_requests_names_each_path_once_and_all_its_fields(document:
     told = [(method.lower(), "/v1" + _full(path)) for method, path, _ in rows]
     told = [each for each in told if "healthz" not in each[1]]
     elsewhere = {"/v1/audit", "/v1/audit:verify", "/v1/reviews", "/v1/keys", "/v1/keys/{key}"}
-    elsewhere |= {"/v1/keys/{key}:rotate"}
+    elsewhere |= {"/v1/keys/{key}:rotate", "/v1/reviews/cases", "/v1/reviews/statistics"}
     shown = [path for path in PATHS if path.startswith("/v1") and path not in elsewhere]
     assert sorted(told) == sorted((each, path) for path in shown for each in PATHS[path])
     for method, path, words in rows:

@@ -30,7 +30,7 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[TestClient
         local = services.client(service)
         for gallery in (OURS, SECRET):
             assert local.post("/v1/galleries", json={"gallery": gallery}).status_code == 201
-            services.enrol(local, 2, gallery=gallery)
+            services.enrol(local, 2, gallery=gallery, fields=services.KEPT)
         yield services.client(service, keys), keys
 
 

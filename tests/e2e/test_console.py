@@ -1,6 +1,6 @@
 """The console in a real browser: every page, hostile names, and a key of few scopes.
 
-Screenshots at 360 and 1280 pixels lie in the test's folder; `CONSOLE_SHOTS` names another.
+Screenshots at 360, 1280 and 3840 pixels lie in the test's folder; `CONSOLE_SHOTS` names another.
 """
 
 import base64
@@ -57,7 +57,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         for name, stout in PEOPLE.items():
             path = f"/v1/galleries/default/subjects/{quote(name, safe='')}/templates"
             clip = {"clips": _walk(stout)}
-            sent = services.AUTHORISATION
+            sent = services.AUTHORISATION | ({"keep_pictures": "true"} if name == "Ada" else {})
             assert requests.post(address + path, data=sent, files=clip, timeout=300).ok
         yield address
 
@@ -112,11 +112,11 @@ def _click(page: Browser, selector: str) -> None:
 
 
 def _look(page: Browser, folder: Path, name: str) -> None:
-    """Pictures at two widths, light and dark; nothing may be wider than the window, and axe-core
+    """Pictures at three widths, light and dark; nothing may be wider than the window, and axe-core
     finds nothing that keeps people from using it."""
     folder = Path(os.environ.get("CONSOLE_SHOTS", folder))
     page.run(f"{AXE}; 0")
-    for width, scheme in ((360, "light"), (1280, "dark")):
+    for width, scheme in ((360, "light"), (1280, "dark"), (3840, "light")):
         page.resize(width)
         page.prefer(prefers_color_scheme=scheme, prefers_reduced_motion="reduce")
         page.run("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
@@ -153,6 +153,8 @@ def test_a_search_shows_verdict_pictures_scale_and_quality(page: Browser, tmp_pa
         page.run(f"(() => {{ const c = document.querySelector('canvas'); return {lit}; }})()")
         > 5000
     )
+    assert "Ada: template" in said, "the kept picture of the first candidate"
+    assert page.run("document.querySelectorAll('.side canvas').length") == 2
     _look(page, tmp_path, "search")
 
 
@@ -173,6 +175,7 @@ def test_everybody_in_a_recording_gets_a_verdict(page: Browser, tmp_path: Path) 
     assert cards >= 2
     assert page.run("document.querySelectorAll('article .verdict').length") == cards
     assert f"{cards} in the recording" in _text(page)
+    assert page.run("document.querySelectorAll('article canvas').length") >= cards
     _look(page, tmp_path, "recording")
 
 
@@ -199,6 +202,7 @@ def test_people_are_enrolled_after_a_look_extended_and_erased(
     _put(page, good=_walk(1.15, period=9), bad=b"no clip", same=_walk(0.8))
     _type(page, "input[name=authorisation]", "form 9")
     _type(page, "input[name=expires]", "2999-01-01")
+    _click(page, "input[name=keep_pictures]")
     assert page.run("document.querySelector('#store').disabled")
     _click(page, "#enrol button.main")
     page.wait("document.querySelector('[aria-label=Result]').dataset.done === 'checked'")
@@ -216,6 +220,9 @@ def test_people_are_enrolled_after_a_look_extended_and_erased(
     page.wait("document.querySelector('[aria-label=Result]').dataset.done === 'stored'")
     assert len(requests.get(known, timeout=300).json()["templates"]) == 2
     _go(page, "#/people/default/Mary")
+    _click(page, "main td button[aria-label^='Show the picture']")
+    page.wait("document.querySelector('#pictures canvas')?.dataset.frame")
+    _look(page, tmp_path, "person_with_picture")
     _type(page, "#extend input[name=authorisation]", "form 11")
     _type(page, "#extend input[name=expires]", "2998-06-06")
     _click(page, "#extend button")
@@ -228,6 +235,41 @@ def test_people_are_enrolled_after_a_look_extended_and_erased(
     page.wait("document.querySelector('#receipt')")
     assert "was destroyed" in _text(page, "#receipt")
     assert requests.get(known, timeout=300).status_code == 404
+
+
+def test_two_names_of_one_person_are_merged(page: Browser, address: str) -> None:
+    _go(page, "#/people/default//enrol")
+    _type(page, "input[name=subject]", "Graze")
+    _put(page, clip=_walk(1.32, period=9))
+    _type(page, "input[name=authorisation]", "form 12")
+    _type(page, "input[name=expires]", "2999-01-01")
+    _click(page, "#enrol input[name=new_person]")
+    _click(page, "#enrol button.main")
+    page.wait("!document.querySelector('#store').disabled")
+    _click(page, "#store")
+    page.wait("document.querySelector('[aria-label=Result]').dataset.done === 'stored'")
+    _go(page, "#/people/default/Graze")
+    _type(page, "#merge input", "Grace")
+    _click(page, "#merge button")
+    page.wait("document.querySelector('dialog[open]')")
+    _type(page, "dialog input", "Graze")
+    _click(page, "dialog .danger")
+    page.wait("document.querySelector('h1').textContent === 'Grace'")
+    people = requests.get(f"{address}/v1/galleries/default/subjects/Grace", timeout=300).json()
+    assert len(people["templates"]) == 2
+    gone = f"{address}/v1/galleries/default/subjects/Graze"
+    assert requests.get(gone, timeout=300).status_code == 404
+
+
+def test_a_search_can_be_cancelled(page: Browser) -> None:
+    _go(page, "#/search")
+    _put(page, walk=_walk(0.8))
+    _type(page, "input[name=purpose]", "entrance 3")
+    _click(page, "#search button.main")
+    _click(page, "#progress button")
+    page.wait("document.querySelector('[aria-label=Result]').dataset.done")
+    assert "Cancelled" in _text(page, "[aria-label=Result]")
+    assert not page.run("document.querySelector('#search button.main').disabled")
 
 
 def test_the_records_are_searched_and_verified(page: Browser, tmp_path: Path) -> None:
@@ -244,7 +286,16 @@ def test_the_records_are_searched_and_verified(page: Browser, tmp_path: Path) ->
 def test_a_case_is_judged_by_keyboard(page: Browser, address: str, tmp_path: Path) -> None:
     _search(page, _walk(1.3), purpose="entrance 4")
     _go(page, "#/review")
+    page.run("document.querySelector('#queue').focus()")
+    for _ in range(20):
+        page.press("n")
     before = page.run("document.querySelector('#queue h2').textContent")
+    said = _text(page, "#statistics")
+    assert "nothing against the promise" in said
+    _put(page, walk=_walk(1.3))
+    page.wait("document.querySelector('#queue .note')")
+    assert "the very file" in _text(page, "#queue .note")
+    assert page.run("document.querySelectorAll('#queue canvas').length") >= 1
     _look(page, tmp_path, "review")
     _type(page, "#queue input[name=reviewer]", "badge 311")
     page.run("document.querySelector('#queue').focus()")
@@ -284,6 +335,38 @@ def test_a_key_shows_what_it_may_and_outlasts_a_reload(opened: Browser, tmp_path
         opened.wait("document.querySelector('[role=alert]')")
         assert token not in opened.run(kept)
         assert opened.run("document.cookie") == ""
+
+
+def test_keys_are_made_rotated_and_revoked(opened: Browser, tmp_path: Path) -> None:
+    keys = KeyFile(tmp_path / "keys.json")
+    token = keys.new(Grant(scopes=(Scope.ADMIN,))).token
+    arguments = ("--bundle", TINY, "--data", tmp_path / "data", "--keys", keys.path)
+    with running(*arguments) as (_, address):
+        opened.resize(1280)
+        _open(opened, f"{address}/")
+        opened.run(f"sessionStorage.setItem('access-key', {json.dumps(token)})")
+        _open(opened, f"{address}/#/system")
+        _click(opened, "#new-key input[value=verify]")
+        _type(opened, "#new-key input[name=note]", HOSTILE)
+        _click(opened, "#new-key button")
+        opened.wait("document.querySelectorAll('tbody tr button.danger').length === 2")
+        made = _text(opened, "section code")
+        identity = made.partition(".")[0]
+        assert HOSTILE in _text(opened)
+        held = {"Authorization": f"Bearer {made}"}
+        access = requests.get(f"{address}/v1/access", headers=held, timeout=300).json()
+        assert (access["key"], access["scopes"]) == (identity, ["verify"])
+        _click(opened, f"button[aria-label='Rotate {identity}']")
+        opened.wait(f"document.querySelector('section code').innerText !== {json.dumps(made)}")
+        _look(opened, tmp_path, "keys")
+        other = _text(opened, "section code").partition(".")[0]
+        _click(opened, f"button[aria-label='Revoke {other}']")
+        opened.wait("document.querySelector('dialog[open]')")
+        _type(opened, "dialog input", other)
+        _click(opened, "dialog .danger")
+        opened.wait(f"!document.querySelector('button[aria-label=\\'Revoke {other}\\']')")
+        assert "revoked" in _text(opened)
+        opened.run("sessionStorage.clear()")
 
 
 def test_a_key_of_each_scope_sees_pages_that_work_for_it(opened: Browser, tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from capture.weights import MASK, default_folder
 from gait.decode.limits import Limits
 from gait.errors import LimitExceededError, UnsupportedFormatError
 from gait.modality import Modality
+from gait.moving_picture import SHORT
 from tests import services
 from tests.lidar_scenes import Figure, cloud
 from tests.services import PURPOSE
@@ -60,7 +61,7 @@ def post(client: TestClient, data: bytes, **fields: str) -> Any:
 def test_everybody_in_a_recording_gets_a_decision_and_one_record_tells_of_them(
     client: TestClient, two: bytes
 ) -> None:
-    reply = post(client, two, top_k="2")
+    reply = post(client, two, top_k="2", pictures="true")
     assert reply.status_code == 200
     body = reply.json()
     assert len(body["people"]) >= 2
@@ -69,6 +70,9 @@ def test_everybody_in_a_recording_gets_a_decision_and_one_record_tells_of_them(
         assert person["clip"]["modality"] == "range_view"
         assert 0 <= person["clip"]["quality"] <= 1
         assert person["begins"] < person["ends"]
+        times = person["picture"]["seconds"]
+        assert person["begins"] - 1e-3 <= times[0] < times[-1] <= person["ends"] + 1e-3
+        assert person["picture"]["frames"] == min(SHORT, person["clip"]["frames_in"])
         assert person["decision"] or person["undecided"]
     (record,) = [
         each
