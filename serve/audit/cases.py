@@ -76,7 +76,7 @@ def state_of(
     settled when all who were sure say the same. If two reviewers are needed, two of them must have
     other names and other keys. A case is confirmed with one candidate, of whom nobody says
     otherwise and beside whom nobody confirms another; it is rejected with its first candidate, the
-    one whom the decision is about. All others stay open, until somebody changes the own verdict.
+    one whom the decision is about. All others stay open, until somebody changes their verdict.
     """
     last = defaultdict[str, dict[tuple[str, str], str]](dict)
     for each in reviews:

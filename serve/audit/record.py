@@ -20,6 +20,7 @@ class Action(StrEnum):
     VERIFY = "verify"
     EMBED = "embed"
     SHOW_FRAMES = "frames"
+    TELL = "live.tell"
     WATCH = "live.read"
     SHOW_PICTURE = "picture"
     ENROL = "enrol"

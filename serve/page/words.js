@@ -61,7 +61,7 @@ export const SCOPE = {
 };
 
 export const ACTION = {
-  identify: "searched", verify: "compared", embed: "took embeddings", frames: "looked at a clip", "live.read": "looked at who passes", picture: "looked at a kept picture",
+  identify: "searched", verify: "compared", embed: "took embeddings", frames: "looked at a clip", "live.tell": "told who passed", "live.read": "looked at who passes", picture: "looked at a kept picture",
   enrol: "enrolled", "enrol.check": "tried an enrolment", extend: "extended", remove: "erased",
   merge: "merged", expire: "erased what ended", export: "exported", import: "imported",
   review: "reviewed", "review.read": "read reviews", "audit.read": "read records",

@@ -34,12 +34,14 @@ _MAY_SAY = {
 @router.post(
     "",
     status_code=HTTPStatus.CREATED,
-    dependencies=[needs(Scope.IDENTIFY)],
+    dependencies=[needs(Scope.IDENTIFY, Action.TELL)],
     responses=problems(400, 404),
 )
 async def tell(call: CurrentCall, new: NewPassing) -> PassingReply:
-    """Takes a track that a watcher decided by its own searches. The searches were recorded."""
+    """Takes a track that a watcher decided by its own searches. That it was told is recorded."""
     entry = await call.service.work(partial(_own_search, call, new.audit_id))
+    call.use.note(about=entry.sequence, gallery=entry.gallery, purpose=entry.purpose)
+    call.use.note(decision=new.decision or "undecided", detail=new.source)
     if new.decision not in _MAY_SAY.get(str(entry.decision), ()):
         raise AuditError("that search found something else")
     found = new.decision in (Finding.MATCH, Finding.POSSIBLE)
@@ -55,6 +57,8 @@ async def tell(call: CurrentCall, new: NewPassing) -> PassingReply:
         purpose=entry.purpose,
         **new.model_dump(),
     )
+    call.use.note(subject=passing.subject)
+    await call.use.done()
     return PassingReply(request_id=call.request_id, number=call.service.live.add(passing))
 
 
@@ -78,19 +82,17 @@ async def live(
     service = call.service
     if not service.live.begins_to_look(call.caller.key_id):
         call.use.action = None
-    people = await _still_enrolled(
-        service, [each for each in service.live.all() if _may(call, each)]
-    )
-    newest = max((each.number for each in people), default=after)
+    later = [
+        each
+        for each in service.live.all()
+        if each.number > after and call.caller.reaches(each.gallery)
+    ]
+    people = await _still_enrolled(service, later)
     return LiveReply(
         request_id=call.request_id,
-        people=[each for each in people if each.number > after][-limit:],
-        newest=max(newest, after),
+        people=people[-limit:],
+        newest=max((each.number for each in later), default=after),
     )
-
-
-def _may(call: Call, passing: Passing) -> bool:
-    return call.caller.reaches(passing.gallery)
 
 
 def _own_search(call: Call, audit_id: str) -> AuditEntry:
