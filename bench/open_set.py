@@ -6,6 +6,8 @@ templates, the quality of clips. `--calibration-people N` calibrates on the firs
 dataset, and measures on the others, instead of taking the bundle's calibration.
 """
 
+import hashlib
+import io
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -46,6 +48,7 @@ from gallery.enrolment.labelled import labelled_clips
 from gallery.enrolment.sources import Selection, find_sources
 from gallery.network.encoder import Encoder
 from gallery.search.cohort import Cohort, bundle_cohort
+from train.storage import write_atomically
 
 TEMPLATES = (1, 2, 4, 8)
 WAYS: tuple[Enrolled, ...] = ("silhouette", "range_view", MIXED)
@@ -116,7 +119,8 @@ def _rows(clips: LabelledClips, calibration: Calibration, usual: int) -> Iterato
 
 
 def _clips(arguments: Arguments, encoder: Encoder) -> LabelledClips:
-    file = arguments.out / f"embeddings-{encoder.contract}.npz"
+    of = hashlib.sha256(str(arguments.dataset.resolve()).encode()).hexdigest()[:8]
+    file = arguments.out / f"embeddings-{encoder.contract}-{of}.npz"
     if file.exists():
         with np.load(file, allow_pickle=False) as kept:
             return LabelledClips(*(kept[name] for name in COLUMNS))
@@ -124,8 +128,9 @@ def _clips(arguments: Arguments, encoder: Encoder) -> LabelledClips:
     with progress() as bar:
         task = bar.add_task("embedding", total=len(sources), note="")
         clips = labelled_clips(encoder, sources, Outcome(), advance=lambda n: bar.advance(task, n))
-    arguments.out.mkdir(parents=True, exist_ok=True)
-    np.savez(file, allow_pickle=False, **{name: getattr(clips, name) for name in COLUMNS})
+    held = io.BytesIO()
+    np.savez(held, allow_pickle=False, **{name: getattr(clips, name) for name in COLUMNS})
+    write_atomically(file, held.getbuffer())
     return clips
 
 

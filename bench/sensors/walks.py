@@ -1,5 +1,6 @@
 """Walks of people whom no model was trained on, as each sensor sees them; kept between calls."""
 
+import io
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,14 +9,14 @@ from numpy.typing import NDArray
 
 from bench.sensors.variants import Variant
 from gait.clip import Clip
-from gait.errors import StorageError
 from gait.modality import Modality
 from gait.progress import progress
-from train.simulate.config import SimulateConfig
+from train.simulate.config import VERSION, SimulateConfig
 from train.simulate.identity import Build, GaitSource, Identity
 from train.simulate.sensors.scene import VIEWS as ANGLES
 from train.simulate.studio import Studio, open_studio
 from train.simulate.walk import observe
+from train.storage import write_atomically
 
 VIEWS = ("045", "090", "225", "315")
 DISTANCES = (5.0, 12.0)
@@ -43,7 +44,7 @@ def walks(
 
     Args:
         variant: the sensor.
-        name: of the variant; with number and count the name of the file.
+        name: of the variant; with number, count and the simulator's version the name of the file.
         number: which walk.
         count: of people.
         kept: folder in which walks are looked for and kept.
@@ -52,7 +53,7 @@ def walks(
         Clips, the person of each, and the view. What a sensor cannot see is left out.
     """
     words = "".join(letter if letter.isalnum() else "-" for letter in name)
-    file = kept / f"{words}-{number}-{count}.npz"
+    file = kept / f"{words}-{number}-{count}-{VERSION}.npz"
     if not file.exists():
         _make(variant, name, number, count, file)
     with np.load(file, allow_pickle=False) as held:
@@ -74,17 +75,15 @@ def _make(variant: Variant, name: str, number: int, count: int, file: Path) -> N
                     who.append(index)
                     views.append(view)
             bar.advance(task)
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        np.savez_compressed(
-            file,
-            frames=np.concatenate(frames),
-            lengths=np.array([len(each) for each in frames]),
-            people=np.array(who),
-            views=np.array(views),
-        )
-    except OSError as error:
-        raise StorageError(f"cannot write {file}: {error}") from error
+    held = io.BytesIO()
+    np.savez_compressed(
+        held,
+        frames=np.concatenate(frames),
+        lengths=np.array([len(each) for each in frames]),
+        people=np.array(who),
+        views=np.array(views),
+    )
+    write_atomically(file, held.getbuffer())
 
 
 def _seen(

@@ -10,7 +10,7 @@ from filelock import FileLock
 from gait.errors import StorageError
 from train.data.pack import INDEX, Pack
 from train.data.packing import pack_dataset
-from train.simulate.config import SimulateConfig
+from train.simulate.config import VERSION, SimulateConfig
 from train.simulate.run import PARTITION, simulate
 
 FOLDER = Path("work")
@@ -21,7 +21,8 @@ DATASET, PACK = "dataset", "pack"
 
 def walkers_folder(config: SimulateConfig) -> Path:
     """Where the walkers of a configuration lie: the same ones for every run that wants them."""
-    content = json.dumps(config.model_dump(mode="json"), sort_keys=True)
+    made_by = {"version": VERSION, "arguments": config.model_dump(mode="json")}
+    content = json.dumps(made_by, sort_keys=True)
     digest = hashlib.sha256(content.encode()).hexdigest()[:8]
     return FOLDER / f"walkers-{len(config.subject_names)}-{digest}"
 

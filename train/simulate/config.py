@@ -9,6 +9,9 @@ from train.simulate.conditions import Clothes, Condition
 from train.simulate.identity import Build, Carrier, GaitSource
 from train.simulate.sensors.scene import CLOSEST, VIEWS, Sensors
 
+VERSION = 2
+"""Of what is simulated: raised whenever the same options give other sequences than before."""
+
 CONDITIONS = tuple(condition.value for condition in Condition)
 
 

@@ -9,7 +9,6 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from importlib.metadata import version
 from multiprocessing.synchronize import Event
 from pathlib import Path
 
@@ -20,7 +19,7 @@ from threadpoolctl import threadpool_limits
 from gait.errors import DataError, LayoutError, StorageError
 from gait.progress import progress
 from gait.sustech1k import write_sequence
-from train.simulate.config import SimulateConfig
+from train.simulate.config import VERSION, SimulateConfig
 from train.simulate.movement.recorded import find_people
 from train.simulate.studio import Studio, open_studio
 
@@ -68,7 +67,7 @@ def _claim(config: SimulateConfig, out: Path) -> None:
     path = out / RECORD
     wanted = {
         "simulated": True,
-        "version": version("diffcrossgait"),
+        "version": VERSION,
         "arguments": config.model_dump(mode="json"),
     }
     if not path.exists():
