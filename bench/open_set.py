@@ -119,8 +119,7 @@ def _rows(clips: LabelledClips, calibration: Calibration, usual: int) -> Iterato
 
 
 def _clips(arguments: Arguments, encoder: Encoder) -> LabelledClips:
-    of = hashlib.sha256(str(arguments.dataset.resolve()).encode()).hexdigest()[:8]
-    file = arguments.out / f"embeddings-{encoder.contract}-{of}.npz"
+    file = arguments.out / embeddings_of(arguments.dataset, encoder.contract)
     if file.exists():
         with np.load(file, allow_pickle=False) as kept:
             return LabelledClips(*(kept[name] for name in COLUMNS))
@@ -132,6 +131,12 @@ def _clips(arguments: Arguments, encoder: Encoder) -> LabelledClips:
     np.savez(held, allow_pickle=False, **{name: getattr(clips, name) for name in COLUMNS})
     write_atomically(file, held.getbuffer())
     return clips
+
+
+def embeddings_of(dataset: Path, contract: str) -> str:
+    """Name of the file that keeps a dataset's embeddings by one network."""
+    digest = hashlib.sha256(str(dataset.resolve()).encode()).hexdigest()
+    return f"embeddings-{contract}-{digest[:8]}.npz"
 
 
 COLUMNS = ("subjects", "sessions", "modalities", "embeddings")

@@ -30,7 +30,9 @@ def test_what_a_decision_costs_is_measured_with_a_cohort(
 def test_rates_are_measured_on_people_who_did_not_calibrate(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    file = tmp_path / f"embeddings-{Manifest.load(TINY).contract}.npz"
+    contract = Manifest.load(TINY).contract
+    file = tmp_path / bench.open_set.embeddings_of(Path("none"), contract)
+    assert file.name != bench.open_set.embeddings_of(Path("others"), contract)
     clips = labelled(150, clips=2)
     np.savez(file, **{name: getattr(clips, name) for name in bench.open_set.COLUMNS})
     command = ["bench.open_set", "--bundle", str(TINY), "--dataset", "none", "--out", str(tmp_path)]
