@@ -6,8 +6,10 @@ measured (results/trials.md) by more than the intervals there, so that a failure
 
 import json
 import os
+import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -40,12 +42,13 @@ def run(folder: Path, module: str, *arguments: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A folder with a finished run of the demo preset and its bundle."""
     folder = tmp_path_factory.mktemp("main_job")
     run(folder, "train.run", "demo", "--out", "run", "--run.threads", "1")  # beside other tests
     run(folder, "export.onnx", "run/best.pt", "--out", "bundle")
-    return folder
+    yield folder
+    shutil.rmtree(folder)  # 1.5 GB
 
 
 @pytest.mark.parametrize("probe", Modality)

@@ -140,16 +140,17 @@ class Installation:
 
 
 @pytest.fixture(scope="module")
-def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder in which the service was installed, and then its next version."""
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder in which the service was installed, and then its next version: 3 GB."""
     folder = tmp_path_factory.mktemp("installed")
     shell = Shell(folder, {"bash scripts/": f"bash {ROOT}/scripts/"})
     try:
         shell.run(blocks("Install")[0])
         shell.run(blocks("Upgrade")[0])
+        yield folder
     finally:
         shell.close()
-    return folder
+        shutil.rmtree(folder)
 
 
 @pytest.fixture
