@@ -1,5 +1,7 @@
 // The service's API, the console's only door.
 
+import { FAILED } from "./words.js";
+
 const KEY = "access-key";
 
 // The access key lives in this tab only: it outlasts a reload and ends with the tab.
@@ -22,9 +24,9 @@ export async function learn() {
 // A refusal, with the words of the service.
 export class Problem extends Error {
   constructor(status, report) {
-    super(report.detail ?? `the service answered with status ${status}`);
+    super(report.detail ?? FAILED.status(status));
     this.status = status;
-    this.code = report.code ?? `status ${status}`;
+    this.code = report.code ?? FAILED.code(status);
     this.report = report;
   }
 }
@@ -66,7 +68,7 @@ async function answer(path, sent) {
   }
 }
 
-const unreachable = () => new Problem(0, { code: "unreachable", detail: "the service cannot be reached" });
+const unreachable = () => new Problem(0, { code: "unreachable", detail: FAILED.unreachable });
 
 function read({ status, body }) {
   let report;
@@ -80,12 +82,14 @@ function read({ status, body }) {
 }
 
 // Every entry of a list in pages, at most `most` of them; `rest` is true if there are more.
-export async function every(path, query, name, most = 5000, signal) {
+// `progress` is told how many there are so far.
+export async function every(path, query, name, most = 5000, { progress = () => {}, signal } = {}) {
   const found = [];
   let cursor, page;
   do {
     page = await ask(path, { query: { ...query, limit: Math.min(1000, most - found.length), cursor }, signal });
     found.push(...page[name]);
+    progress(found.length);
     cursor = page.next_cursor;
   } while (cursor && found.length < most);
   return { found, rest: Boolean(cursor), last: page };

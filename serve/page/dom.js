@@ -1,5 +1,7 @@
 // Elements made from data. Text is only ever text: nothing here, or anywhere, parses markup.
 
+import { COMMON } from "./words.js";
+
 // An element: attributes, then children. `on…` are listeners, booleans set or leave out.
 export function el(tag, attributes = {}, ...children) {
   const made = document.createElement(tag);
@@ -38,7 +40,7 @@ export function select(name, options, chosen) {
 }
 
 // A table that becomes a list of blocks where it is narrow. Cells are text or elements.
-export function table(caption, columns, rows, empty = "Nothing here.") {
+export function table(caption, columns, rows, empty = COMMON.nothing) {
   if (!rows.length) return el("p", { class: "quiet" }, empty);
   const head = el("tr", {}, columns.map((name) => el("th", { scope: "col" }, name)));
   const body = rows.map((cells) =>
@@ -54,9 +56,8 @@ export function facts(pairs) {
 
 // A note that stands out; `kind` is info, warning or error. Errors are read out at once.
 export function note(kind, ...words) {
-  const said = { info: "Note: ", warning: "Warning: ", error: "Error: " }[kind];
   return el("p", { class: `note ${kind}`, role: kind === "error" ? "alert" : "note" },
-    el("strong", {}, said), ...words);
+    el("strong", {}, COMMON.kinds[kind]), ...words);
 }
 
 // Asks before something that cannot be undone. Resolves to true if `typed` was typed.
@@ -67,9 +68,9 @@ export function confirmTyped(title, words, typed, action) {
     input.addEventListener("input", () => (go.disabled = input.value !== typed));
     const dialog = el("dialog", { "aria-label": title },
       el("form", { onsubmit: (event) => { event.preventDefault(); dialog.close("go"); } }, el("h2", {}, title), el("p", {}, words),
-        field(`Type “${typed}” to go on`, input),
+        field(COMMON.type(typed), input),
         el("p", { class: "actions" }, go,
-          el("button", { type: "button", onclick: () => dialog.close("stay") }, "Cancel"))));
+          el("button", { type: "button", onclick: () => dialog.close("stay") }, COMMON.cancel))));
     dialog.addEventListener("close", () => {
       dialog.remove();
       resolve(dialog.returnValue === "go" && input.value === typed);

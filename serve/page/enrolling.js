@@ -4,7 +4,8 @@ import { access, at, may, send } from "./api.js";
 import { el, field, note, table } from "./dom.js";
 import { film } from "./film.js";
 import { chooser } from "./galleries.js";
-import { PICTURE, REASON, SENSOR, inWords, number } from "./words.js";
+import { wasCancelled, working } from "./progress.js";
+import { COMMON, ENROL, PICTURE, SENSOR, inWords } from "./words.js";
 
 export async function enrolForm(gallery, name) {
   const who = el("input", { name: "subject", required: true, maxlength: 128, autocomplete: "off", value: name });
@@ -13,15 +14,15 @@ export async function enrolForm(gallery, name) {
   const until = el("input", { name: "expires", type: "date", required: true, min: new Date().toISOString().slice(0, 10) });
   const fresh = el("input", { type: "checkbox", name: "new_person" });
   const keep = el("input", { type: "checkbox", name: "keep_pictures" });
-  const result = el("section", { "aria-live": "polite", "aria-label": "Result" });
-  const check = el("button", { class: "main", value: "check" }, "Check the clips");
-  const store = el("button", { value: "store", disabled: true, id: "store" }, "Enrol");
-  const form = el("form", { class: "panel", id: "enrol" }, await chooser(gallery), field("Name or number", who),
-    field("Clips", clips, `One or several, at most ${access.limits.max_clips ?? 32}; several walks, from several sides and by both sensors, are found best.`),
-    el("div", { class: "row" }, field("Consent reference", reference, "Of the person's consent, or another authorisation."), field("Last day", until, "From then on no search finds them, and they are erased.")),
-    field("Keep pictures", keep, PICTURE.hint),
-    el("label", {}, fresh, " This is a new person, whoever else looks alike"),
-    el("p", { class: "actions" }, check, store), el("small", {}, "Nothing is stored before “Enrol”."));
+  const result = el("section", { "aria-live": "polite", "aria-label": COMMON.result });
+  const check = el("button", { class: "main", value: "check" }, ENROL.check);
+  const store = el("button", { value: "store", disabled: true, id: "store" }, ENROL.store);
+  const form = el("form", { class: "panel", id: "enrol" }, await chooser(gallery), field(ENROL.name, who),
+    field(ENROL.clips, clips, ENROL.clipsHint(access.limits.max_clips ?? 32)),
+    el("div", { class: "row" }, field(COMMON.consent, reference, ENROL.consentHint), field(COMMON.lastDay, until, ENROL.lastDayHint)),
+    field(ENROL.keep, keep, PICTURE.hint),
+    el("label", {}, fresh, ` ${ENROL.fresh}`),
+    el("p", { class: "actions" }, check, store), el("small", {}, ENROL.nothing));
   // What was checked must be what is stored.
   form.addEventListener("input", () => (store.disabled = true));
   form.addEventListener("submit", async (event) => {
@@ -35,12 +36,11 @@ export async function enrolForm(gallery, name) {
       sent.append("expires", until.value);
       if (keep.checked) sent.append("keep_pictures", "true");
     }
-    const bar = el("progress", { max: 1, "aria-label": "Progress" }), stop = new AbortController();
-    result.replaceChildren(el("p", { class: "actions" }, bar, ` ${storing ? "Enrolling…" : "Checking…"}`,
-      el("button", { type: "button", onclick: () => stop.abort() }, "Cancel")));
+    const words = storing ? ENROL.storing : ENROL.checking;
+    const { signal, say } = working(result, words);
     check.disabled = store.disabled = true;
     try {
-      const reply = await send(storing ? place : `${place}:check`, sent, { signal: stop.signal, progress: (part) => part !== null && part < 1 ? (bar.value = part) : bar.removeAttribute("value") });
+      const reply = await send(storing ? place : `${place}:check`, sent, { signal, progress: (part) => say(words, part) });
       if (storing) result.replaceChildren(...stored(reply));
       else {
         result.replaceChildren(...checked(reply, [...clips.files]));
@@ -48,8 +48,7 @@ export async function enrolForm(gallery, name) {
       }
     } catch (error) {
       const rejected = error.report?.rejected ?? [];
-      const cancelled = error.name === "AbortError";
-      result.replaceChildren(cancelled ? note("info", storing ? "Cancelled. Look at the person: the clips may be enrolled all the same." : "Cancelled.") : note("error", inWords(error)), ...rejected.map((each) => el("p", {}, `Clip ${each.position + 1}: ${each.detail}`)));
+      result.replaceChildren(wasCancelled(error) ? note("info", storing ? ENROL.cancelled : COMMON.cancelled) : note("error", inWords(error)), ...rejected.map((each) => el("p", {}, ENROL.clip(each.position + 1, each.detail))));
     }
     check.disabled = false;
     result.dataset.done = storing ? "stored" : "checked";
@@ -59,25 +58,25 @@ export async function enrolForm(gallery, name) {
 
 function checked(reply, files) {
   const warnings = [];
-  if (reply.known) warnings.push(note("info", "This person is enrolled already, with ", `${reply.known} templates: the clips are added.`));
+  if (reply.known) warnings.push(note("info", ENROL.known(reply.known)));
   for (const each of reply.alike) {
-    warnings.push(note("warning", `Clip ${each.position + 1} matches `, el("bdi", {}, each.subject), ` (similarity ${number(each.similarity)}), who is enrolled: is it the same person?`));
+    warnings.push(note("warning", ...ENROL.alike(each.position + 1, el("bdi", {}, each.subject), each.similarity)));
   }
   for (const each of reply.duplicates) {
-    warnings.push(note("warning", `Clip ${each.position + 1} is enrolled already under `, el("bdi", {}, each.others.join(", ")), "."));
+    warnings.push(note("warning", ...ENROL.duplicate(each.position + 1, el("bdi", {}, each.others.join(", ")))));
   }
   const rows = [
-    ...reply.usable.map(({ position, clip }) => [position, "can be enrolled", `${SENSOR[clip.modality]}, ${clip.frames_used} frames`, `${clip.quality.toFixed(2)} ${clip.quality_reasons.map((reason) => REASON[reason] ?? reason).join(" ")}`]),
-    ...reply.rejected.map((each) => [each.position, `refused (${each.code})`, "", each.detail]),
+    ...reply.usable.map(({ position, clip }) => [position, ENROL.usable, ENROL.what(SENSOR[clip.modality], clip.frames_used), ENROL.quality(clip.quality, clip.quality_reasons)]),
+    ...reply.rejected.map((each) => [each.position, ENROL.refused(each.code), "", each.detail]),
   ].sort((one, other) => one[0] - other[0])
     .map(([position, ...rest]) => [`${position + 1}: ${files[position]?.name ?? ""}`, ...rest, look(files[position])]);
-  return [el("h2", {}, reply.usable.length ? `${reply.usable.length} of ${files.length} can be enrolled` : "None of the clips can be enrolled"),
-    ...warnings, table("Clips", ["Clip", "Result", "What it is", "Quality", "Picture"], rows)];
+  return [el("h2", {}, ENROL.sum(reply.usable.length, files.length)),
+    ...warnings, table(ENROL.clips, ENROL.columns, rows)];
 }
 
 // A button that shows what the service sees in a file.
 function look(file) {
-  if (!may("identify")) return "needs a key with the scope identify";
+  if (!may("identify")) return ENROL.scope;
   const place = el("div", {});
   place.append(el("button", { type: "button", onclick: async () => {
     const sent = new FormData();
@@ -87,14 +86,14 @@ function look(file) {
     } catch (error) {
       place.replaceChildren(note("error", inWords(error)));
     }
-  } }, "Show"));
+  } }, COMMON.show));
   return place;
 }
 
 function stored(reply) {
-  return [el("h2", {}, `${reply.templates.length} enrolled`),
-    note("info", `Stored and searchable; record ${reply.audit_id}.`),
-    ...reply.rejected.map((each) => note("warning", `Clip ${each.position + 1} was refused: ${each.detail}`)),
-    reply.erased.length > 0 && note("warning", `Templates ${reply.erased.join(", ")} were erased: the person had more than are kept.`),
-    el("p", {}, el("a", { href: `#/people/${at(reply.gallery, reply.subject)}` }, "Show ", el("bdi", {}, reply.subject)))].filter(Boolean);
+  return [el("h2", {}, ENROL.stored(reply.templates.length)),
+    note("info", ENROL.searchable(reply.audit_id)),
+    ...reply.rejected.map((each) => note("warning", ENROL.clipRefused(each.position + 1, each.detail))),
+    reply.erased.length > 0 && note("warning", ENROL.erased(reply.erased)),
+    el("p", {}, el("a", { href: `#/people/${at(reply.gallery, reply.subject)}` }, ENROL.look(el("bdi", {}, reply.subject))))].filter(Boolean);
 }

@@ -1,10 +1,9 @@
 // A clip as a moving picture: frames from the service's own sheet, at the rhythm they were taken.
 
 import { el } from "./dom.js";
-import { number } from "./words.js";
+import { FILM } from "./words.js";
 
 const ASSUMED = { silhouette: 25, range_view: 10 };
-const SPEEDS = [["0.25", "¼ speed"], ["0.5", "½ speed"], ["1", "true speed"], ["2", "double"]];
 
 // The player of a moving picture in a reply: of a clip that was sent, or of one that is kept.
 export async function film(reply, title) {
@@ -16,12 +15,12 @@ export async function film(reply, title) {
   const looked = new Set(reply.used ?? times.keys());
   const whole = times.at(-1) + (frames > 1 ? (times.at(-1) - times[0]) / (frames - 1) : 1 / rate);
 
-  const canvas = el("canvas", { width: size, height: size, role: "img", "aria-label": `${title}, moving picture` });
+  const canvas = el("canvas", { width: size, height: size, role: "img", "aria-label": FILM.moving(title) });
   const pen = canvas.getContext("2d");
-  const slider = el("input", { type: "range", min: 0, max: frames - 1, value: 0, "aria-label": `Frame of ${title}` });
+  const slider = el("input", { type: "range", min: 0, max: frames - 1, value: 0, "aria-label": FILM.slider(title) });
   const play = el("button", { type: "button" });
-  const speed = el("select", { "aria-label": "Speed" });
-  for (const [value, text] of SPEEDS) speed.append(new Option(text, value, false, value === "1"));
+  const speed = el("select", { "aria-label": FILM.speed });
+  for (const [value, text] of FILM.speeds) speed.append(new Option(text, value, false, value === "1"));
   const where = el("output", { class: "quiet" });
   let playing = false, at = 0, began = 0, asked = 0;
 
@@ -31,7 +30,7 @@ export async function film(reply, title) {
     pen.clearRect(0, 0, size, size);
     pen.drawImage(sheet, (frame % columns) * size, Math.floor(frame / columns) * size, size, size, 0, 0, size, size);
     canvas.dataset.frame = frame;
-    const told = `frame ${frame + 1} of ${frames}, ${number(times[frame] - times[0])} s${looked.has(frame) ? "" : ", not compared"}`;
+    const told = FILM.frame(frame + 1, frames, times[frame] - times[0], looked.has(frame));
     where.textContent = told;
     slider.setAttribute("aria-valuetext", told);
   }
@@ -47,7 +46,7 @@ export async function film(reply, title) {
 
   function run(on) {
     playing = on && frames > 1;
-    play.textContent = playing ? "Pause" : "Play";
+    play.textContent = playing ? FILM.pause : FILM.play;
     cancelAnimationFrame(asked);
     if (!playing) return;
     began = performance.now() - (1000 * (times[at] - times[0])) / Number(speed.value);
@@ -65,10 +64,8 @@ export async function film(reply, title) {
   if (matchMedia("(prefers-reduced-motion: reduce)").matches) run(false);
   else setTimeout(() => run(true));
 
-  const rhythm = reply.seconds
-    ? "At the times that the file says."
-    : `The file does not say how fast: shown at ${rate} frames a second.`;
+  const rhythm = reply.seconds ? FILM.timed : FILM.assumed(rate);
   return el("figure", { class: "film" }, el("figcaption", {}, title), canvas,
     el("div", { class: "actions" }, play, speed), slider, where,
-    el("small", {}, reply.used ? `${rhythm} ${looked.size} of ${frames} frames are compared.` : rhythm));
+    el("small", {}, reply.used ? `${rhythm} ${FILM.compared(looked.size, frames)}` : rhythm));
 }

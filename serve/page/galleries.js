@@ -2,6 +2,7 @@
 
 import { access, ask, may } from "./api.js";
 import { el, field, select } from "./dom.js";
+import { COMMON } from "./words.js";
 
 export async function names() {
   if (!may("gallery:read")) return access.galleries ?? [];
@@ -11,9 +12,9 @@ export async function names() {
 export async function chooser(chosen = access.gallery) {
   const known = await names();
   if (!known.length) {
-    return field("Gallery", el("input", { name: "gallery", value: chosen, maxlength: 63, autocomplete: "off", required: true }),
-      "This key may not list galleries: type the name.");
+    return field(COMMON.gallery, el("input", { name: "gallery", value: chosen, maxlength: 63, autocomplete: "off", required: true }),
+      COMMON.untyped);
   }
   if (!known.includes(chosen)) known.unshift(chosen);
-  return field("Gallery", select("gallery", known.map((name) => [name, name]), chosen));
+  return field(COMMON.gallery, select("gallery", known.map((name) => [name, name]), chosen));
 }

@@ -2,21 +2,29 @@
 
 import { access, key, learn, may } from "./api.js";
 import { el, note } from "./dom.js";
-import { SCOPE, inWords } from "./words.js";
+import { FRAME, LANGUAGE, inWords } from "./words.js";
 
 const PAGES = [
-  { name: "search", title: "Search", scopes: ["identify"] },
-  { name: "people", title: "People", scopes: ["gallery:read", "enrol"] },
-  { name: "live", title: "Live", scopes: ["live:read"] },
-  { name: "review", title: "Review", scopes: ["audit:read"] },
-  { name: "audit", title: "Audit", scopes: ["audit:read"] },
-  { name: "system", title: "System", scopes: [] },
-  { name: "reference", title: "API", scopes: [] },
+  { name: "search", scopes: ["identify"] },
+  { name: "people", scopes: ["gallery:read", "enrol"] },
+  { name: "live", scopes: ["live:read"] },
+  { name: "review", scopes: ["audit:read"] },
+  { name: "audit", scopes: ["audit:read"] },
+  { name: "system", scopes: [] },
+  { name: "reference", scopes: [] },
 ];
 const main = document.getElementById("main");
 const field = document.getElementById("key");
 const forget = document.getElementById("forget");
 let shown = 0;
+
+// The words of index.html.
+function frame() {
+  document.documentElement.lang = LANGUAGE;
+  document.getElementById("nav").setAttribute("aria-label", FRAME.pages);
+  const words = { skip: FRAME.skip, brand: FRAME.brand, "key-label": FRAME.key, use: FRAME.use, forget: FRAME.forget };
+  for (const [id, text] of Object.entries(words)) document.getElementById(id).textContent = text;
+}
 
 const allowed = (page) => !page.scopes.length || page.scopes.some(may);
 
@@ -33,11 +41,11 @@ async function show() {
   const turn = ++shown;
   const [name, ...rest] = address();
   const page = PAGES.find((each) => each.name === name) ?? PAGES.find(allowed);
-  document.title = `${page.title} – gait console`;
+  const title = FRAME.titles[page.name];
+  document.title = FRAME.title(title);
   menu(page);
   if (!allowed(page)) {
-    const needed = page.scopes.map((scope) => `${scope} (${SCOPE[scope]})`).join(" or ");
-    main.replaceChildren(el("h1", {}, page.title), note("info", `This page needs a key with the scope ${needed}.`));
+    main.replaceChildren(el("h1", {}, title), note("info", FRAME.needs(page.scopes)));
     return;
   }
   try {
@@ -46,14 +54,14 @@ async function show() {
     if (turn !== shown) return; // another page was chosen meanwhile
     main.replaceChildren(...[made].flat());
   } catch (error) {
-    if (turn === shown) main.replaceChildren(el("h1", {}, page.title), note("error", inWords(error)));
+    if (turn === shown) main.replaceChildren(el("h1", {}, title), note("error", inWords(error)));
   }
   main.dataset.shown = location.hash;
 }
 
 function menu(current) {
   const links = PAGES.filter(allowed).map((page) =>
-    el("li", {}, el("a", { href: `#/${page.name}`, "aria-current": page === current && "page" }, page.title)));
+    el("li", {}, el("a", { href: `#/${page.name}`, "aria-current": page === current && "page" }, FRAME.titles[page.name])));
   document.getElementById("pages").replaceChildren(...links);
 }
 
@@ -62,13 +70,12 @@ async function begin() {
   forget.hidden = !key.get();
   try {
     await learn();
-    const local = access.key === "local";
-    who.textContent = local ? "No key is needed here." : `Key ${access.key}: ${access.scopes.join(", ") || "no scope"}`;
+    who.textContent = access.key === "local" ? FRAME.local : FRAME.known(access.key, access.scopes);
     await show();
   } catch (error) {
-    who.textContent = key.get() ? "The key was not taken." : "A key is needed.";
+    who.textContent = key.get() ? FRAME.refused : FRAME.missing;
     document.getElementById("pages").replaceChildren();
-    main.replaceChildren(el("h1", {}, "Gait console"), note("error", inWords(error)));
+    main.replaceChildren(el("h1", {}, FRAME.brand), note("error", inWords(error)));
   }
   main.dataset.ready = "yes";
 }
@@ -84,9 +91,10 @@ forget.addEventListener("click", () => {
   key.forget();
   begin();
 });
-document.querySelector(".skip").addEventListener("click", (event) => {
+document.getElementById("skip").addEventListener("click", (event) => {
   event.preventDefault(); // the address after # is the page
   main.focus();
 });
 addEventListener("hashchange", () => show().then(() => main.focus()));
+frame();
 begin();

@@ -5,46 +5,46 @@ import { el, field, note, table } from "./dom.js";
 import { chooser } from "./galleries.js";
 import { enrolForm } from "./enrolling.js";
 import { person } from "./person.js";
-import { count, day } from "./words.js";
+import { COMMON, PEOPLE, day } from "./words.js";
 
 const PAGE = 50, SOON = 30;
 
 // `#/people`, `#/people/GALLERY`, `#/people/GALLERY/NAME`, `#/people/GALLERY//enrol`.
 export async function view([gallery = access.gallery, name = "", what = ""]) {
-  if (what === "enrol") return [el("h1", {}, "Enrol somebody"), await enrolForm(gallery, name)];
+  if (what === "enrol") return [el("h1", {}, PEOPLE.enrol), await enrolForm(gallery, name)];
   if (name) return person(gallery, name);
   const choose = await chooser(gallery);
   choose.querySelector("select, input").addEventListener("change", (event) => (location.hash = `#/people/${at(event.target.value)}`));
-  const enrol = may("enrol") && el("p", { class: "actions" }, el("a", { class: "button", href: `#/people/${at(gallery)}//enrol` }, "Enrol somebody"));
-  const head = [el("h1", {}, "People"), el("div", { class: "row" }, choose)];
+  const enrol = may("enrol") && el("p", { class: "actions" }, el("a", { class: "button", href: `#/people/${at(gallery)}//enrol` }, PEOPLE.enrol));
+  const head = [el("h1", {}, PEOPLE.title), el("div", { class: "row" }, choose)];
   if (!may("gallery:read")) {
-    return [...head, note("info", "This key may enrol, and not see who is enrolled."), enrol];
+    return [...head, note("info", PEOPLE.blind), enrol];
   }
   const [facts, ending, list] = await Promise.all([
     ask(`v1/galleries/${at(gallery)}`), endsSoon(gallery), browse(gallery)]);
   const clips = Object.values(facts.templates).reduce((sum, each) => sum + each, 0);
-  return [...head, el("p", {}, `${count(facts.subjects, "person", "people")}, ${count(clips, "template")}.`), enrol, ending, list].filter(Boolean);
+  return [...head, el("p", {}, PEOPLE.sum(facts.subjects, clips)), enrol, ending, list].filter(Boolean);
 }
 
 async function endsSoon(gallery) {
   const before = new Date(Date.now() + SOON * 86400e3).toISOString().slice(0, 10);
   const reply = await ask(`v1/galleries/${at(gallery)}/ending`, { query: { before, limit: 20 } });
-  if (!reply.ending.length) return el("p", { class: "quiet" }, `Nobody's authorisation ends within ${SOON} days.`);
+  if (!reply.ending.length) return el("p", { class: "quiet" }, PEOPLE.nobodyEnds(SOON));
   const rows = reply.ending.map((each) => [link(gallery, each.subject), day(each.expires), String(each.templates)]);
-  return el("section", { class: "panel", id: "ending" }, el("h2", {}, "Ends soon"),
-    table(`Ends within ${SOON} days (${count(reply.templates, "template")}); then nobody finds them and they are erased`, ["Person", "Ends", "Templates"], rows));
+  return el("section", { class: "panel", id: "ending" }, el("h2", {}, PEOPLE.endsSoon),
+    table(PEOPLE.ending(SOON, reply.templates), PEOPLE.endingColumns, rows));
 }
 
 async function browse(gallery) {
   const find = el("input", { type: "search", maxlength: 128, autocomplete: "off" });
   const list = el("div", { "aria-live": "polite" });
-  const form = el("form", { class: "row", role: "search", id: "find" }, field("Find by name", find), el("p", { class: "actions" }, el("button", {}, "Find")));
+  const form = el("form", { class: "row", role: "search", id: "find" }, field(PEOPLE.find, find), el("p", { class: "actions" }, el("button", {}, PEOPLE.go)));
   const load = async (cursor, before = []) => {
     const page = await ask(`v1/galleries/${at(gallery)}/subjects`, { query: { limit: PAGE, contains: find.value, cursor } });
     const every = [...before, ...page.subjects];
     const rows = every.map((each) => [link(gallery, each.subject), day(each.created), String(each.templates.silhouette), String(each.templates.range_view)]);
-    const more = page.next_cursor && el("button", { type: "button", onclick: () => load(page.next_cursor, every) }, "Show more");
-    list.replaceChildren(...[table("Enrolled people", ["Person", "Since", "Camera clips", "LiDAR clips"], rows, find.value ? "No name holds that." : "Nobody is enrolled yet."), more].filter(Boolean));
+    const more = page.next_cursor && el("button", { type: "button", onclick: () => load(page.next_cursor, every) }, COMMON.more);
+    list.replaceChildren(...[table(PEOPLE.list, PEOPLE.columns, rows, find.value ? PEOPLE.noName : PEOPLE.nobody), more].filter(Boolean));
   };
   form.addEventListener("submit", (event) => {
     event.preventDefault();

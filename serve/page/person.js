@@ -4,24 +4,24 @@ import { ask, at, download, may } from "./api.js";
 import { confirmTyped, el, field, note, table } from "./dom.js";
 import { exportAbout } from "./exporting.js";
 import { keptFilm } from "./pictures.js";
-import { PICTURE, SENSOR, count, day, inWords, moment } from "./words.js";
+import { COMMON, PERSON, PICTURE, SENSOR, day, inWords, moment } from "./words.js";
 
 export async function person(gallery, name) {
   const head = el("h1", {}, el("bdi", {}, name));
-  const back = el("p", {}, el("a", { href: `#/people/${at(gallery)}` }, `All people in ${gallery}`));
+  const back = el("p", {}, el("a", { href: `#/people/${at(gallery)}` }, PERSON.back(gallery)));
   const said = el("div", { "aria-live": "polite", id: "said" });
   if (!may("gallery:read")) return [head, back, said, ...actions(gallery, name, said)];
   const reply = await ask(`v1/galleries/${at(gallery)}/subjects/${at(name)}`);
-  const columns = ["Template", "Sensor", "Frames", "Enrolled", "Consent", "Ends", "Picture", ...(may("gallery:delete") ? ["Erase"] : [])];
+  const columns = [...PERSON.columns, ...(may("gallery:delete") ? [PERSON.eraseColumn] : [])];
   const pictures = el("div", { class: "side", id: "pictures", "aria-live": "polite" });
   const rows = reply.templates.map((each) => [
     String(each.template), SENSOR[each.modality], String(each.frames), day(each.created),
     el("bdi", {}, each.authorisation), el("time", { datetime: each.expires }, moment(each.expires)),
-    each.picture ? el("button", { type: "button", "aria-label": `Show the picture of template ${each.template}`, onclick: () => look(gallery, name, each.template, pictures, said) }, "Show") : "none",
-    ...(may("gallery:delete") ? [el("button", { type: "button", "aria-label": `Erase template ${each.template}`, onclick: () => erase(gallery, name, each.template, reply.templates.length, said) }, "Erase")] : [])]);
+    each.picture ? el("button", { type: "button", "aria-label": PERSON.look(each.template), onclick: () => look(gallery, name, each.template, pictures, said) }, COMMON.show) : COMMON.none,
+    ...(may("gallery:delete") ? [el("button", { type: "button", "aria-label": PERSON.eraseTemplate(each.template), onclick: () => erase(gallery, name, each.template, reply.templates.length, said) }, PERSON.erase)] : [])]);
   return [head, back, said,
     !reply.templates.some((each) => each.picture) && el("p", { class: "quiet" }, PICTURE.none), pictures,
-    table(count(reply.templates.length, "template"), columns, rows), ...actions(gallery, name, said)].filter(Boolean);
+    table(COMMON.templates(reply.templates.length), columns, rows), ...actions(gallery, name, said)].filter(Boolean);
 }
 
 async function look(gallery, name, template, pictures, said) {
@@ -31,15 +31,15 @@ async function look(gallery, name, template, pictures, said) {
 
 function actions(gallery, name, said) {
   return [
-    may("enrol") && el("p", { class: "actions" }, el("a", { class: "button", href: `#/people/${at(gallery, name)}/enrol` }, "Add clips")),
+    may("enrol") && el("p", { class: "actions" }, el("a", { class: "button", href: `#/people/${at(gallery, name)}/enrol` }, PERSON.add)),
     may("enrol") && extend(gallery, name, said),
     may("enrol") && merge(gallery, name, said),
-    may("audit:read") && el("section", { class: "panel" }, el("h2", {}, "What is known about this person"),
-      el("p", {}, "Everything the service holds in words: templates, and every record that names this person. For a request by the person concerned."),
-      el("button", { type: "button", id: "export", onclick: () => exportAll(gallery, name, said) }, "Download")),
-    may("gallery:delete") && el("section", { class: "panel" }, el("h2", {}, "Erase"),
-      el("p", {}, "Destroys the key that reads this person's templates. No backup brings them back. Records of what was done stay."),
-      el("button", { type: "button", class: "danger", id: "erase", onclick: () => erase(gallery, name, null, 0, said) }, "Erase this person")),
+    may("audit:read") && el("section", { class: "panel" }, el("h2", {}, PERSON.known),
+      el("p", {}, PERSON.knownHint),
+      el("button", { type: "button", id: "export", onclick: (event) => exportAll(event.target, gallery, name, said) }, COMMON.download)),
+    may("gallery:delete") && el("section", { class: "panel" }, el("h2", {}, PERSON.erase),
+      el("p", {}, PERSON.eraseHint),
+      el("button", { type: "button", class: "danger", id: "erase", onclick: () => erase(gallery, name, null, 0, said) }, PERSON.erasePerson)),
   ].filter(Boolean);
 }
 
@@ -57,26 +57,26 @@ async function attempt(said, task) {
 function extend(gallery, name, said) {
   const reference = el("input", { name: "authorisation", required: true, maxlength: 256, autocomplete: "off" });
   const until = el("input", { name: "expires", type: "date", required: true, min: new Date().toISOString().slice(0, 10) });
-  const form = el("form", { class: "panel", id: "extend" }, el("h2", {}, "Extend"),
-    el("p", { class: "quiet" }, "When consent is given anew, or cut short: it counts for all templates."),
-    el("div", { class: "row" }, field("Consent reference", reference), field("Last day", until)), el("button", {}, "Extend"));
+  const form = el("form", { class: "panel", id: "extend" }, el("h2", {}, PERSON.extend),
+    el("p", { class: "quiet" }, PERSON.extendHint),
+    el("div", { class: "row" }, field(COMMON.consent, reference), field(COMMON.lastDay, until)), el("button", {}, PERSON.extend));
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
     const json = { authorisation: reference.value, expires: until.value };
     const reply = await attempt(said, () => ask(`v1/galleries/${at(gallery)}/subjects/${at(name)}:extend`, { method: "POST", json }));
-    if (reply) done(said, `${count(reply.templates, "template")} now end at ${moment(reply.expires)} (record ${reply.audit_id}).`);
+    if (reply) done(said, PERSON.extended(reply.templates, reply.expires, reply.audit_id));
   });
   return form;
 }
 
 function merge(gallery, name, said) {
   const into = el("input", { name: "into", required: true, maxlength: 128, autocomplete: "off" });
-  const form = el("form", { class: "panel", id: "merge" }, el("h2", {}, "Merge"),
-    el("p", { class: "quiet" }, "If this is somebody who is enrolled under another name: the templates move there, and this name is gone."),
-    field("Name that stays", into), el("button", {}, "Merge"));
+  const form = el("form", { class: "panel", id: "merge" }, el("h2", {}, PERSON.merge),
+    el("p", { class: "quiet" }, PERSON.mergeHint),
+    field(PERSON.into, into), el("button", {}, PERSON.merge));
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
-    if (!(await confirmTyped("Merge two people", `The templates of ${name} move to ${into.value}. They cannot be told apart again.`, name, "Merge"))) return;
+    if (!(await confirmTyped(PERSON.mergeTitle, PERSON.merging(name, into.value), name, PERSON.merge))) return;
     const reply = await attempt(said, () => ask(`v1/galleries/${at(gallery)}/subjects/${at(name)}:merge`, { method: "POST", json: { into: into.value } }));
     if (reply) location.hash = `#/people/${at(gallery, reply.subject)}`;
   });
@@ -84,28 +84,29 @@ function merge(gallery, name, said) {
 }
 
 async function erase(gallery, name, template, left, said) {
-  const what = template === null ? "this person with all templates" : `template ${template}${left === 1 ? ", the last, and with it the person" : ""}`;
-  if (!(await confirmTyped("Erase for good", `Erases ${what}. It cannot be undone.`, name, "Erase"))) return;
+  const words = template === null ? PERSON.erasingAll : PERSON.erasing(template, left === 1);
+  if (!(await confirmTyped(PERSON.eraseTitle, words, name, PERSON.erase))) return;
   const path = `v1/galleries/${at(gallery)}/subjects/${at(name)}` + (template === null ? "" : `/templates/${template}`);
   const reply = await attempt(said, () => ask(path, { method: "DELETE" }));
   if (!reply) return;
   const { receipt } = reply;
-  said.replaceChildren(el("section", { class: "panel", id: "receipt" }, el("h2", {}, "Erased"),
-    el("p", {}, `${count(receipt.templates.length, "template")} of `, el("bdi", {}, receipt.subject), ` erased at ${moment(receipt.erased)}. Key ${receipt.key} was destroyed (${receipt.destruction}). Record ${reply.audit_id}.`),
-    el("button", { type: "button", onclick: () => download(`erasure-${reply.audit_id ?? receipt.key}.json`, reply) }, "Download the receipt"),
-    el("p", {}, el("a", { href: `#/people/${at(gallery)}` }, "Back to the people"))));
+  said.replaceChildren(el("section", { class: "panel", id: "receipt" }, el("h2", {}, PERSON.erased),
+    el("p", {}, PERSON.told(receipt.templates.length, el("bdi", {}, receipt.subject), receipt, reply.audit_id)),
+    el("button", { type: "button", onclick: () => download(PERSON.receiptFile(reply.audit_id ?? receipt.key), reply) }, PERSON.receipt),
+    el("p", {}, el("a", { href: `#/people/${at(gallery)}` }, PERSON.toPeople))));
   const main = document.getElementById("main");
   for (const each of [...main.children]) if (each !== said && each.tagName !== "H1") each.remove();
   said.scrollIntoView({ block: "nearest" });
 }
 
-async function exportAll(gallery, name, said) {
-  const known = await attempt(said, () => exportAbout(gallery, name));
-  if (!known) return;
-  said.replaceChildren(note("info", `Saved ${count(known.records.length, "record")} and ${count(known.templates?.length ?? 0, "template")}. That you read them is recorded.`));
+async function exportAll(button, gallery, name, said) {
+  button.disabled = true;
+  said.scrollIntoView({ block: "nearest" });
+  await exportAbout(said, gallery, name);
+  button.disabled = false;
 }
 
 // Shows the page anew, with what was done.
 function done(said, words) {
-  said.replaceChildren(note("info", words, " ", el("a", { href: location.hash, onclick: () => location.reload() }, "Show the templates anew")));
+  said.replaceChildren(note("info", words, " ", el("a", { href: location.hash, onclick: () => location.reload() }, PERSON.again)));
 }

@@ -2,21 +2,21 @@
 
 import { ask } from "./api.js";
 import { el, field, note, select } from "./dom.js";
-import { REVIEW, STATE, inWords } from "./words.js";
+import { COMMON, OPINION, REVIEW, inWords } from "./words.js";
 
 const NAME = "reviewer";
 
 // The form for one audit record. `done` is told of the review that was recorded.
 export function reviewForm(auditId, subjects, done = () => {}) {
   const about = subjects.length > 1
-    ? field("About", select("subject", subjects.map((name) => [name, name]))) : null;
+    ? field(OPINION.about, select("subject", subjects.map((name) => [name, name]))) : null;
   const reviewer = el("input", { name: "reviewer", required: true, maxlength: 200, autocomplete: "off", value: sessionStorage.getItem(NAME) ?? "" });
   const words = el("input", { name: "note", maxlength: 1000, autocomplete: "off" });
   const said = el("div", { "aria-live": "polite" });
   const buttons = Object.entries(REVIEW).map(([value, text]) => el("button", { value }, text));
-  const form = el("form", { class: "panel review" }, el("h2", {}, "Your verdict"), about,
-    field("Who looks", reviewer, "Your name or number. It is recorded with the verdict."),
-    field("Reason", words), el("p", { class: "actions" }, buttons), said);
+  const form = el("form", { class: "panel review" }, el("h2", {}, OPINION.title), about,
+    field(OPINION.who, reviewer, OPINION.whoHint),
+    field(COMMON.reason, words), el("p", { class: "actions" }, buttons), said);
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
     sessionStorage.setItem(NAME, reviewer.value);
@@ -24,7 +24,7 @@ export function reviewForm(auditId, subjects, done = () => {}) {
     if (words.value) json.note = words.value;
     try {
       const { review, state } = await ask("v1/reviews", { method: "POST", json });
-      said.replaceChildren(note("info", `Recorded as ${review.audit_id}: ${REVIEW[review.verdict].toLowerCase()}. ${STATE[state]}`));
+      said.replaceChildren(note("info", OPINION.recorded(review.audit_id, review.verdict, state)));
       done(review);
     } catch (error) {
       said.replaceChildren(note("error", inWords(error)));

@@ -1,9 +1,10 @@
 // Similarities on a line: candidates, both thresholds, and behind them how similar strangers get.
 
 import { el, svg } from "./dom.js";
-import { number, share } from "./words.js";
+import { SCALE, number, share } from "./words.js";
 
 const HEIGHT = 166, BASE = 118, TOP = 34, SIDE = 14;
+const LINES = ["match", "possible"];
 
 // The scale; `strangers` are the shares of a reply of `v1/galleries/…/strangers`, or empty.
 export function scale(candidates, thresholds, strangers) {
@@ -16,17 +17,14 @@ export function scale(candidates, thresholds, strangers) {
     const width = Math.max(240, Math.floor(box.contentRect.width));
     drawn.replaceChildren(draw(width, (value) => SIDE + ((value - low) / (high - low)) * (width - 2 * SIDE), low, high, candidates, thresholds, strangers, label));
   }).observe(drawn);
-  return el("figure", {}, el("figcaption", {}, "Similarity, and how similar strangers get"), drawn,
-    el("p", { class: "quiet" }, "▲ candidates, by rank. Grey: the share of strangers who get as far, from half of them on the left."),
-    strangers.length ? table(strangers) : el("p", { class: "quiet" }, "There is no calibration to say how similar strangers get."));
+  return el("figure", {}, el("figcaption", {}, SCALE.title), drawn,
+    el("p", { class: "quiet" }, SCALE.reading),
+    strangers.length ? table(strangers) : el("p", { class: "quiet" }, SCALE.unknown));
 }
 
 function describe(candidates, thresholds) {
-  const said = candidates.slice(0, 5).map((each) => `${each.subject} at ${number(each.similarity)}`);
-  const lines = thresholds
-    ? `match from ${number(thresholds.match.similarity)}${thresholds.possible ? `, possible from ${number(thresholds.possible.similarity)}` : ""}`
-    : "no thresholds";
-  return `Scale of similarity: ${lines}; ${said.join(", ") || "no candidate"}.`;
+  const lines = LINES.filter((kind) => thresholds?.[kind]).map((kind) => SCALE.threshold(kind, thresholds[kind].similarity));
+  return SCALE.told(lines, candidates.slice(0, 5).map((each) => SCALE.candidate(each.subject, each.similarity)));
 }
 
 function draw(width, x, low, high, candidates, thresholds, strangers, label) {
@@ -49,7 +47,7 @@ function draw(width, x, low, high, candidates, thresholds, strangers, label) {
     const place = x(line.similarity);
     picture.append(svg("line", { class: `threshold ${word}`, x1: place, x2: place, y1: y + 4, y2: BASE }));
     const anchor = place > width - 130 ? "end" : "start";
-    picture.append(text(place + (anchor === "end" ? -4 : 4), y + 3, `${word} from ${number(line.similarity)}`, "word", anchor));
+    picture.append(text(place + (anchor === "end" ? -4 : 4), y + 3, SCALE.threshold(word, line.similarity), "word", anchor));
   }
   candidates.slice(0, 9).forEach((each, rank) => {
     const place = x(each.similarity);
@@ -66,8 +64,8 @@ function text(x, y, words, kind, anchor = "middle") {
 function table(strangers) {
   const rows = strangers.map((each) =>
     el("tr", {}, el("td", {}, share(each.share)), el("td", {}, number(each.similarity))));
-  return el("details", {}, el("summary", {}, "Strangers in numbers"),
-    el("table", { class: "small" }, el("caption", {}, "So many strangers come out of a search at least so similar to somebody"),
-      el("thead", {}, el("tr", {}, el("th", { scope: "col" }, "Strangers"), el("th", { scope: "col" }, "Similarity"))),
+  return el("details", {}, el("summary", {}, SCALE.numbers),
+    el("table", { class: "small" }, el("caption", {}, SCALE.caption),
+      el("thead", {}, el("tr", {}, SCALE.columns.map((name) => el("th", { scope: "col" }, name)))),
       el("tbody", {}, rows)));
 }

@@ -5,28 +5,28 @@ import { el, facts, field, note, select, table } from "./dom.js";
 import { film } from "./film.js";
 import { chooser } from "./galleries.js";
 import { candidateFilms } from "./pictures.js";
+import { wasCancelled, working } from "./progress.js";
 import { reviewForm } from "./reviewing.js";
 import { scale } from "./scale.js";
 import { banner, quality, rates, simulated, standing } from "./verdict.js";
-import { SENSOR, inWords, number } from "./words.js";
+import { COMMON, SEARCH, SENSOR, inWords, number } from "./words.js";
 
 const AXES = ["", "+x", "-x", "+y", "-y"];
 
 export async function view() {
-  const result = el("section", { "aria-live": "polite", "aria-label": "Result" });
-  return [el("h1", {}, "Who walks like this?"), await searchForm(result), result];
+  const result = el("section", { "aria-live": "polite", "aria-label": COMMON.result });
+  return [el("h1", {}, SEARCH.title), await searchForm(result), result];
 }
 
 async function searchForm(result) {
   const file = el("input", { type: "file", required: true });
-  const said = el("p", { class: "quiet" }, "or drop it here");
-  const zone = el("div", { class: "drop" }, field("Clip or recording", file,
-    "A clip holds one walking person: frames, masks, a mask video or point clouds. Nothing of it is stored."), said);
+  const said = el("p", { class: "quiet" }, SEARCH.drop);
+  const zone = el("div", { class: "drop" }, field(SEARCH.file, file, SEARCH.fileHint), said);
   dropInto(zone, file, said);
-  const kind = el("fieldset", {}, el("legend", {}, "What is it?"),
-    radio("kind", "clip", "A clip: one person", true), radio("kind", "recording", "A recording: everybody in it", false));
+  const kind = el("fieldset", {}, el("legend", {}, SEARCH.kind),
+    radio("kind", "clip", SEARCH.clip, true), radio("kind", "recording", SEARCH.recording, false));
   const form = el("form", { class: "panel", id: "search" }, zone, kind, purposeField(), await chooser(), options(),
-    el("p", { class: "actions" }, el("button", { class: "main" }, "Search")));
+    el("p", { class: "actions" }, el("button", { class: "main" }, SEARCH.search)));
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     run(form, file.files[0], result);
@@ -35,9 +35,10 @@ async function searchForm(result) {
 }
 
 function purposeField() {
-  const hint = "Why you search. It is recorded.";
-  if (access.purposes.length) return field("Purpose", select("purpose", access.purposes.map((each) => [each, each])), hint);
-  return field("Purpose", el("input", { name: "purpose", required: true, maxlength: 200, autocomplete: "off" }), hint);
+  const input = access.purposes.length
+    ? select("purpose", access.purposes.map((each) => [each, each]))
+    : el("input", { name: "purpose", required: true, maxlength: 200, autocomplete: "off" });
+  return field(COMMON.purpose, input, SEARCH.purposeHint);
 }
 
 function radio(name, value, words, checked) {
@@ -45,11 +46,11 @@ function radio(name, value, words, checked) {
 }
 
 function options() {
-  return el("details", {}, el("summary", {}, "More options"),
-    field("Candidates", el("input", { name: "top_k", type: "number", min: 1, max: 100, value: 5 })),
-    field("Compare with", select("gallery_modality", [["", "all templates"], ["silhouette", "silhouettes (camera)"], ["range_view", "range views (LiDAR)"]])),
-    field("Point clouds face", select("forward", AXES.map((axis) => [axis, axis || "found from the points"]))),
-    el("label", {}, el("input", { type: "checkbox", name: "all_candidates", value: "true" }), " Also list those who are too unlike"));
+  return el("details", {}, el("summary", {}, SEARCH.options),
+    field(SEARCH.candidates, el("input", { name: "top_k", type: "number", min: 1, max: 100, value: 5 })),
+    field(SEARCH.compare, select("gallery_modality", SEARCH.templates)),
+    field(SEARCH.forward, select("forward", AXES.map((axis) => [axis, axis || SEARCH.found]))),
+    el("label", {}, el("input", { type: "checkbox", name: "all_candidates", value: "true" }), ` ${SEARCH.unlike}`));
 }
 
 // Files may be dropped anywhere on the zone; the input stays for the keyboard.
@@ -66,12 +67,12 @@ function dropInto(zone, input, said) {
     if (event.dataTransfer.files.length) input.files = event.dataTransfer.files;
     input.dispatchEvent(new Event("change"));
   });
-  input.addEventListener("change", () => (said.textContent = input.files[0] ? size(input.files[0]) : "or drop it here"));
+  input.addEventListener("change", () => (said.textContent = input.files[0] ? size(input.files[0]) : SEARCH.drop));
 }
 
 function size(file) {
   const mib = file.size / 2 ** 20, most = access.limits.max_clip_mib;
-  return `${mib.toFixed(2)} MiB${most && mib > most ? `: larger than the ${most} MiB that are taken` : ""}`;
+  return most && mib > most ? SEARCH.tooLarge(mib, most) : SEARCH.size(mib);
 }
 
 // The fields of the form that the route has; empty ones are left out.
@@ -87,25 +88,19 @@ async function run(form, file, result) {
   const sent = fields(form, recording ? shared : [...shared, "forward", "all_candidates"]);
   sent.append(recording ? "recording" : "clip", file);
   if (recording) sent.append("pictures", "true");
-  const stop = new AbortController(), button = form.querySelector("button.main");
-  const bar = el("progress", { max: 1, "aria-label": "Progress" }), words = el("span", {}, "Sending…");
-  result.replaceChildren(el("p", { class: "actions", id: "progress" }, bar, words,
-    el("button", { type: "button", onclick: () => stop.abort() }, "Cancel")));
-  const progress = (part) => {
-    if (part === null || part >= 1) bar.removeAttribute("value");
-    else bar.value = part;
-    words.textContent = part < 1 ? "Sending…" : recording ? "Looking for people in it, which can take minutes…" : "Reading and searching…";
-  };
+  const { signal, say } = working(result, SEARCH.sending), button = form.querySelector("button.main");
+  const then = recording ? SEARCH.looking : SEARCH.reading;
+  const progress = (part) => say(part < 1 ? SEARCH.sending : then, part);
   button.disabled = true;
-  const pictures = recording ? null : frames(form, file, stop.signal);
+  const pictures = recording ? null : frames(form, file, signal);
   try {
-    const reply = await send(recording ? "v1/tracks" : "v1/identify", sent, { progress, signal: stop.signal });
+    const reply = await send(recording ? "v1/tracks" : "v1/identify", sent, { progress, signal });
     result.replaceChildren(...(recording ? await people(reply) : await found(reply, pictures)));
   } catch (error) {
-    const cancelled = error.name === "AbortError";
-    result.replaceChildren(cancelled ? note("info", "Cancelled. What had begun may be in the audit records.") : note("error", inWords(error)));
+    const cancelled = wasCancelled(error);
+    result.replaceChildren(cancelled ? note("info", SEARCH.cancelled) : note("error", inWords(error)));
     const seen = !cancelled && pictures && (await pictures);
-    if (seen?.film) result.append(el("h2", {}, "What the service sees in it"), seen.film, quality(seen.clip));
+    if (seen?.film) result.append(el("h2", {}, SEARCH.seen), seen.film, quality(seen.clip));
   }
   button.disabled = false;
   result.dataset.done = "yes";
@@ -117,7 +112,7 @@ async function frames(form, file, signal) {
   sent.append("clip", file);
   try {
     const reply = await send("v1/frames", sent, { signal });
-    return { clip: reply.clip, film: await film(reply, "The clip, as it is compared") };
+    return { clip: reply.clip, film: await film(reply, SEARCH.probe) };
   } catch (error) {
     return { problem: error };
   }
@@ -127,15 +122,15 @@ async function found(reply, pictures) {
   const { probe, timings_ms: took } = reply;
   const seen = await pictures;
   const side = el("div", { class: "side" },
-    seen.film ?? note("info", `No picture of the clip: ${inWords(seen.problem)}`),
+    seen.film ?? note("info", SEARCH.noPicture(inWords(seen.problem))),
     await candidateFilms(reply.gallery, reply.candidates));
   return [banner(reply), simulated(reply), side, await measured(reply, probe.modality),
-    candidates(reply), el("section", {}, el("h2", {}, "The clip"), quality(probe)),
+    candidates(reply), el("section", {}, el("h2", {}, SEARCH.about), quality(probe)),
     reply.audit_id && reply.candidates.length ? reviewForm(reply.audit_id, reply.candidates.map((each) => each.subject)) : null,
-    el("details", {}, el("summary", {}, "Record and times"),
-      facts([["Audit record", reply.audit_id], ["Gallery", `${reply.gallery}, revision ${reply.gallery_revision}`],
-        ["Decided", rates(reply.thresholds)], ["Model", reply.model.contract],
-        ["Times", Object.entries(took).map(([stage, ms]) => `${stage} ${ms.toFixed(0)} ms`).join(", ")]])),
+    el("details", {}, el("summary", {}, SEARCH.record),
+      facts([[SEARCH.audit, reply.audit_id], [COMMON.gallery, COMMON.state(reply.gallery, reply.gallery_revision)],
+        [SEARCH.decided, rates(reply.thresholds)], [SEARCH.model, reply.model.contract],
+        [SEARCH.times, Object.entries(took).map(([stage, ms]) => SEARCH.took(stage, ms)).join(", ")]])),
   ].filter(Boolean);
 }
 
@@ -161,28 +156,26 @@ function candidates(reply) {
     String(rank + 1),
     may("gallery:read") ? el("a", { href: `#/people/${at(reply.gallery, each.subject)}` }, el("bdi", {}, each.subject)) : el("bdi", {}, each.subject),
     number(each.similarity), standing(each.similarity, reply.thresholds), SENSOR[each.modality]]);
-  return table("Candidates", ["Rank", "Person", "Similarity", "Stands", "Enrolled by"], rows,
-    "No candidate is like enough to be shown.");
+  return table(SEARCH.candidates, SEARCH.columns, rows, SEARCH.nobody);
 }
 
 // Everybody in a recording, one verdict each.
 async function people(reply) {
   const found = reply.people.filter((person) => person.decision === "match" || person.decision === "possible").length;
-  const head = el("h2", {}, reply.people.length
-    ? `${reply.people.length} in the recording, ${found} to look at` : "Nobody was found in the recording");
+  const head = el("h2", {}, SEARCH.people(reply.people.length, found));
   const cards = await Promise.all(reply.people.map((person) => card(person, reply)));
   return [head, simulated({ ...reply, thresholds: reply.people.find((each) => each.thresholds)?.thresholds }),
-    reply.left_out > 0 && note("warning", `${reply.left_out} more people were left out: send a shorter recording.`), ...cards,
-    facts([["Audit record", reply.audit_id], ["Gallery", `${reply.gallery}, revision ${reply.gallery_revision}`]]),
+    reply.left_out > 0 && note("warning", SEARCH.leftOut(reply.left_out)), ...cards,
+    facts([[SEARCH.audit, reply.audit_id], [COMMON.gallery, COMMON.state(reply.gallery, reply.gallery_revision)]]),
   ].filter(Boolean);
 }
 
 async function card(person, reply) {
-  const title = `Person ${person.track}, ${person.begins.toFixed(1)} to ${person.ends.toFixed(1)} s, ${person.frames} frames`;
-  const seen = person.picture && (await film({ ...person.picture, modality: person.clip.modality }, `Person ${person.track}`));
+  const title = SEARCH.walk(person.track, person.begins, person.ends, person.frames);
+  const seen = person.picture && (await film({ ...person.picture, modality: person.clip.modality }, SEARCH.track(person.track)));
   const side = el("div", { class: "side" }, seen, person.candidates.length > 0 && (await candidateFilms(reply.gallery, person.candidates.slice(0, 1))));
   const body = person.rejected
-    ? [note("warning", `Not searched for: ${person.detail} (${person.rejected})`), side]
+    ? [note("warning", SEARCH.notSearched(person.detail, person.rejected)), side]
     : [banner(person, "h4"), side, await measured({ ...reply, ...person }, person.clip.modality), candidates({ ...reply, ...person })];
   return el("article", { class: "panel" }, el("h3", {}, title), ...body, person.clip && quality(person.clip));
 }

@@ -1,7 +1,7 @@
 // What was decided, large and in words; and what it stands on.
 
 import { el, note } from "./dom.js";
-import { DROPPED, REASON, SENSOR, VERDICT, count, share } from "./words.js";
+import { CLIP, REASON, SENSOR, STANDING, VERDICT } from "./words.js";
 
 // The banner of a reply with `decision`, `undecided` and `thresholds`.
 export function banner(reply, heading = "h2") {
@@ -21,35 +21,31 @@ export const sentence = (words) => `${words.charAt(0).toUpperCase()}${words.slic
 // Whether what was decided stands on real people.
 export function simulated(reply) {
   if (!reply.model?.simulated && !reply.thresholds?.basis.simulated) return null;
-  const what = reply.thresholds?.basis.simulated ? "The model and its thresholds come" : "The model comes";
-  return note("warning", `${what} from simulated people. How often it errs with real people here is not known.`);
+  return note("warning", STANDING.simulated(reply.thresholds?.basis.simulated));
 }
 
 // How good a clip is, and what is wrong with it.
 export function quality(clip) {
-  const word = clip.quality >= 0.8 ? "good" : clip.quality >= 0.5 ? "fair" : clip.quality >= 0.1 ? "poor" : "unusable";
+  const grade = clip.quality >= 0.8 ? "good" : clip.quality >= 0.5 ? "fair" : clip.quality >= 0.1 ? "poor" : "unusable";
   const dropped = Object.entries(clip.frames_dropped).filter(([, many]) => many);
   return el("div", { class: "quality" },
-    el("p", {}, el("strong", {}, `Quality ${clip.quality.toFixed(2)}: ${word}`), " ",
-      el("meter", { min: 0, max: 1, value: clip.quality, "aria-label": "Quality" })),
+    el("p", {}, el("strong", {}, CLIP.quality(clip.quality, CLIP.grade[grade])), " ",
+      el("meter", { min: 0, max: 1, value: clip.quality, "aria-label": CLIP.meter })),
     clip.quality_reasons.length
       ? el("ul", {}, clip.quality_reasons.map((reason) => el("li", {}, REASON[reason] ?? reason)))
-      : el("p", { class: "quiet" }, "Nothing is wrong with the clip."),
+      : el("p", { class: "quiet" }, CLIP.fine),
     el("p", { class: "quiet" },
-      `${SENSOR[clip.modality]} clip (${clip.format}), ${count(clip.frames_in, "frame")}, ${clip.frames_used} used`,
-      dropped.length ? `; left out: ${dropped.map(([why, many]) => `${many} ${DROPPED[why] ?? why}`).join(", ")}` : "", "."),
-    Object.keys(clip.assumed).length > 0 && el("p", { class: "quiet" }, "Assumed or done: ",
-      Object.entries(clip.assumed).map(([name, value]) => `${name.replaceAll("_", " ")} ${value}`).join(", "), "."));
+      CLIP.is(SENSOR[clip.modality], clip.format, clip.frames_in, clip.frames_used), dropped.length ? CLIP.leftOut(dropped) : "", "."),
+    Object.keys(clip.assumed).length > 0 && el("p", { class: "quiet" }, CLIP.assumed(Object.entries(clip.assumed))));
 }
 
 // A candidate's similarity, named by where it lies and not by its colour alone.
 export function standing(similarity, thresholds) {
-  if (!thresholds) return "ranked only";
-  if (similarity >= thresholds.match.similarity) return "match";
-  if (thresholds.possible && similarity >= thresholds.possible.similarity) return "possible";
-  return "below both thresholds";
+  if (!thresholds) return STANDING.ranked;
+  if (similarity >= thresholds.match.similarity) return STANDING.match;
+  if (thresholds.possible && similarity >= thresholds.possible.similarity) return STANDING.possible;
+  return STANDING.below;
 }
 
 export const rates = (thresholds) =>
-  thresholds && `match at a rate of ${share(thresholds.match.rate)}` +
-    (thresholds.possible ? `, possible at ${share(thresholds.possible.rate)}` : "") + " of strangers";
+  thresholds && STANDING.rates(thresholds.match.rate, thresholds.possible?.rate);

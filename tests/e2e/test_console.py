@@ -266,7 +266,7 @@ def test_a_search_can_be_cancelled(page: Browser) -> None:
     _put(page, walk=_walk(0.8))
     _type(page, "input[name=purpose]", "entrance 3")
     _click(page, "#search button.main")
-    _click(page, "#progress button")
+    _click(page, ".working button")
     page.wait("document.querySelector('[aria-label=Result]').dataset.done")
     assert "Cancelled" in _text(page, "[aria-label=Result]")
     assert not page.run("document.querySelector('#search button.main').disabled")
