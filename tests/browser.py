@@ -21,7 +21,11 @@ _QUIET = (
     "--remote-debugging-pipe",
 )
 
-_KEYS = {"Tab": 9, "Enter": 13, "Escape": 27}
+_KEYS = {
+    **{"Tab": 9, "Enter": 13, "Escape": 27, " ": 32},
+    **{"ArrowLeft": 37, "ArrowUp": 38, "ArrowRight": 39, "ArrowDown": 40},
+}
+_TEXTS = {"Enter": "\r"}
 
 
 class Browser:
@@ -85,10 +89,35 @@ class Browser:
 
     def press(self, key: str) -> None:
         """Presses a key, as a person does."""
-        text = {"text": key} if len(key) == 1 else {}
+        text = {"text": _TEXTS.get(key, key)} if len(key) == 1 or key in _TEXTS else {}
         for kind in ("keyDown", "keyUp"):
             pressed = {"key": key, "windowsVirtualKeyCode": _KEYS.get(key, ord(key[0].upper()))}
             self._ask("Input.dispatchKeyEvent", type=kind, **pressed, **text)
+
+    def type(self, text: str) -> None:
+        """Presses the keys of a text."""
+        for letter in text:
+            self.press(letter)
+
+    def choose(self, path: Path) -> None:
+        """Chooses a file in the field that has the focus."""
+        field = self._ask("Runtime.evaluate", expression="document.activeElement")["result"]
+        self._ask("DOM.setFileInputFiles", files=[str(path)], objectId=field["objectId"])
+
+    def download_to(self, folder: Path) -> None:
+        """Saves in a folder what a page gives to download."""
+        self._ask("Page.setDownloadBehavior", behavior="allow", downloadPath=str(folder))
+
+    @contextmanager
+    def slow(self, seconds: float) -> Iterator[None]:
+        """Within it every answer of a server comes so much later."""
+        self._ask("Network.enable")
+        through = {"offline": False, "downloadThroughput": -1, "uploadThroughput": -1}
+        self._ask("Network.emulateNetworkConditions", latency=1000 * seconds, **through)
+        try:
+            yield
+        finally:
+            self._ask("Network.emulateNetworkConditions", latency=0, **through)
 
     def screenshot(self, path: Path) -> None:
         """Saves what the whole page looks like, as PNG."""

@@ -90,13 +90,13 @@ async function erase(gallery, name, template, left, said) {
   const reply = await attempt(said, () => ask(path, { method: "DELETE" }));
   if (!reply) return;
   const { receipt } = reply;
-  said.replaceChildren(el("section", { class: "panel", id: "receipt" }, el("h2", {}, PERSON.erased),
+  said.replaceChildren(el("section", { class: "panel", id: "receipt", tabindex: "-1" }, el("h2", {}, PERSON.erased),
     el("p", {}, PERSON.told(receipt.templates.length, el("bdi", {}, receipt.subject), receipt, reply.audit_id)),
     el("button", { type: "button", onclick: () => download(PERSON.receiptFile(reply.audit_id ?? receipt.key), reply) }, PERSON.receipt),
     el("p", {}, el("a", { href: `#/people/${at(gallery)}` }, PERSON.toPeople))));
   const main = document.getElementById("main");
   for (const each of [...main.children]) if (each !== said && each.tagName !== "H1") each.remove();
-  said.scrollIntoView({ block: "nearest" });
+  document.getElementById("receipt").focus();
 }
 
 async function exportAll(button, gallery, name, said) {

@@ -18,7 +18,7 @@ from serve.access.keyring import Grant
 from serve.access.scopes import Scope
 from tests import services
 from tests.browser import Browser, browser
-from tests.e2e.test_console import HOSTILE, _go, _look, _open, _text, _type, _walk
+from tests.console import HOSTILE, go, look, open_page, text, type_in, walk
 from tests.processes import running
 
 pytestmark = [pytest.mark.serving, pytest.mark.slow]
@@ -49,7 +49,7 @@ class Site:
     def passes(self, stout: float, camera: str, *, picture: bool = False) -> str:
         """Somebody is searched for and told of, as `capture.watch` does it. Returns the verdict."""
         form = {"purpose": "entrance 3"}
-        found = self.ask("POST", "/v1/identify", data=form, files={"clip": _walk(stout)})
+        found = self.ask("POST", "/v1/identify", data=form, files={"clip": walk(stout)})
         self._tracks += 1
         told = {"audit_id": found["audit_id"], "decision": found["decision"], "source": camera}
         told |= {"track": self._tracks, "quality": 1, "windows": 3, "seen_seconds": 4.2}
@@ -67,7 +67,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     with running(*arguments) as (_, site.address):
         for row, name in enumerate(("Ada", HOSTILE)):
             path = f"/v1/galleries/default/subjects/{quote(name, safe='')}/templates"
-            clip = {"clips": _walk(0.8 + 0.9 * row)}
+            clip = {"clips": walk(0.8 + 0.9 * row)}
             site.ask("POST", path, data=services.AUTHORISATION, files=clip)
         assert site.passes(0.8, "gate", picture=True) == "match"
         assert site.passes(1.7, "yard <b>") == "match"
@@ -86,7 +86,7 @@ def page(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Brows
 def live(page: Browser, site: Site) -> Browser:
     """The page, opened anew."""
     page.resize(1280)
-    _open(page, f"{site.address}/#/live")
+    open_page(page, f"{site.address}/#/live")
     page.wait(f"{ROWS}.length >= 2")
     return page
 
@@ -96,32 +96,32 @@ def test_who_passes_appears_at_the_top_while_the_page_is_open(live: Browser, sit
     site.passes(1.7, "yard <b>")
     live.wait(f"{ROWS}.length === {before + 1}")
     assert HOSTILE in live.run(f"{ROWS}[0].innerText")
-    assert "yard <b>" in _text(live, "#live-status")
+    assert "yard <b>" in text(live, "#live-status")
 
 
 def test_names_are_text_and_the_picture_is_drawn(live: Browser, tmp_path: Path) -> None:
     live.wait("[...document.querySelectorAll('#passing canvas')].some((c) => c.width === 60)")
     assert live.run("document.querySelectorAll('main img').length") == 0
-    assert HOSTILE in _text(live)
+    assert HOSTILE in text(live)
     assert live.run("document.querySelectorAll('#passing a').length") == 0, "it may not list people"
-    _look(live, tmp_path, "live")
+    look(live, tmp_path, "live")
     assert live.run("document.title") != "ALARM"
 
 
 def test_filters_are_kept_by_the_address(live: Browser, site: Site) -> None:
-    _type(live, "#live-filter select[name=camera]", "gate")
+    type_in(live, "#live-filter select[name=camera]", "gate")
     assert live.run(f"{ROWS}.length") == 1
-    _type(live, "#live-filter select[name=verdict]", "found")
-    _type(live, "#live-filter input[name=person]", "AD")
+    type_in(live, "#live-filter select[name=verdict]", "found")
+    type_in(live, "#live-filter input[name=person]", "AD")
     for _ in range(2):
         assert live.run(f"{ROWS}.map((row) => row.innerText).join()").count("Ada") == 1
         assert live.run("location.hash") == "#/live/gate/found/AD"
         live.run("location.reload()")
         live.wait("document.querySelector('main')?.dataset.ready")
         live.wait(f"{ROWS}.length === 1")
-    _type(live, "#live-filter select[name=verdict]", "no_match")
+    type_in(live, "#live-filter select[name=verdict]", "no_match")
     assert live.run(f"{ROWS}.length") == 0
-    assert "Nobody has passed" in _text(live)
+    assert "Nobody has passed" in text(live)
 
 
 def test_a_lost_connection_is_said_and_taken_up_again(live: Browser, site: Site) -> None:
@@ -134,7 +134,7 @@ def test_a_lost_connection_is_said_and_taken_up_again(live: Browser, site: Site)
 
 
 def test_it_asks_no_more_once_another_page_is_shown(live: Browser) -> None:
-    _go(live, "#/system")
+    go(live, "#/system")
     live.run("window.asked = 0; window.kept = fetch; 0")
     live.run("window.fetch = (...a) => { asked += a[0].includes('live'); return kept(...a); }; 0")
     live.run("new Promise((done) => setTimeout(done, 4500))")
@@ -143,8 +143,8 @@ def test_it_asks_no_more_once_another_page_is_shown(live: Browser) -> None:
 
 def test_whoever_is_erased_is_not_shown_again(live: Browser, site: Site) -> None:
     site.ask("DELETE", "/v1/galleries/default/subjects/Ada")
-    _open(live, f"{site.address}/#/live")
+    open_page(live, f"{site.address}/#/live")
     live.run("location.reload()")
     live.wait("document.querySelector('main')?.dataset.ready")
     live.wait(f"{ROWS}.length >= 1")
-    assert "Ada" not in _text(live)
+    assert "Ada" not in text(live)

@@ -1,0 +1,96 @@
+"""The console in a real browser: what a key may do, and keys that are made and revoked."""
+
+import json
+from pathlib import Path
+
+import pytest
+import requests
+
+from serve.access.key_file import KeyFile
+from serve.access.keyring import Grant
+from serve.access.scopes import Scope
+from tests.browser import Browser
+from tests.console import HOSTILE, click, go, look, open_page, text, type_in
+from tests.galleries import TINY
+from tests.processes import running
+
+pytestmark = [pytest.mark.serving, pytest.mark.slow]
+
+
+def test_a_key_shows_what_it_may_and_outlasts_a_reload(window: Browser, tmp_path: Path) -> None:
+    keys = KeyFile(tmp_path / "keys.json")
+    token = keys.new(Grant(scopes=(Scope.IDENTIFY,))).token
+    arguments = ("--bundle", TINY, "--data", tmp_path / "data", "--keys", keys.path)
+    with running(*arguments) as (_, address):
+        open_page(window, f"{address}/")
+        assert "access.key" in text(window)
+        type_in(window, "#key", token)
+        click(window, "#key-form button")
+        window.wait("document.querySelector('#search')")
+        for _ in range(2):
+            pages = window.run("[...document.querySelectorAll('nav a')].map((a) => a.textContent)")
+            assert pages == ["Search", "System", "API"]
+            open_page(window, f"{address}/#/audit")  # the key is still there
+            assert "audit:read" in text(window)
+        kept = "Object.values(sessionStorage).join() + Object.values(localStorage).join()"
+        assert token in window.run(kept)
+        click(window, "#forget")
+        window.wait("document.querySelector('[role=alert]')")
+        assert token not in window.run(kept)
+        assert window.run("document.cookie") == ""
+
+
+def test_keys_are_made_rotated_and_revoked(window: Browser, tmp_path: Path) -> None:
+    keys = KeyFile(tmp_path / "keys.json")
+    token = keys.new(Grant(scopes=(Scope.ADMIN,))).token
+    arguments = ("--bundle", TINY, "--data", tmp_path / "data", "--keys", keys.path)
+    with running(*arguments) as (_, address):
+        window.resize(1280)
+        open_page(window, f"{address}/")
+        window.run(f"sessionStorage.setItem('access-key', {json.dumps(token)})")
+        open_page(window, f"{address}/#/system")
+        click(window, "#new-key input[value=verify]")
+        type_in(window, "#new-key input[name=note]", HOSTILE)
+        click(window, "#new-key button")
+        window.wait("document.querySelectorAll('tbody tr button.danger').length === 2")
+        made = text(window, "section code")
+        identity = made.partition(".")[0]
+        assert HOSTILE in text(window)
+        held = {"Authorization": f"Bearer {made}"}
+        access = requests.get(f"{address}/v1/access", headers=held, timeout=300).json()
+        assert (access["key"], access["scopes"]) == (identity, ["verify"])
+        click(window, f"button[aria-label='Rotate {identity}']")
+        window.wait(f"document.querySelector('section code').innerText !== {json.dumps(made)}")
+        look(window, tmp_path, "keys")
+        other = text(window, "section code").partition(".")[0]
+        click(window, f"button[aria-label='Revoke {other}']")
+        window.wait("document.querySelector('dialog[open]')")
+        type_in(window, "dialog input", other)
+        click(window, "dialog .danger")
+        window.wait(f"!document.querySelector('button[aria-label=\\'Revoke {other}\\']')")
+        assert "revoked" in text(window)
+        window.run("sessionStorage.clear()")
+
+
+def test_a_key_of_each_scope_sees_pages_that_work_for_it(window: Browser, tmp_path: Path) -> None:
+    seen = {
+        Scope.IDENTIFY: ["Search"],
+        Scope.ENROL: ["People"],
+        Scope.GALLERY_READ: ["People"],
+        Scope.AUDIT_READ: ["Review", "Audit"],
+        Scope.LIVE_READ: ["Live"],
+    }
+    keys = KeyFile(tmp_path / "keys.json")
+    tokens = {scope: keys.new(Grant(scopes=(scope,))).token for scope in Scope}
+    arguments = ("--bundle", TINY, "--data", tmp_path / "data", "--keys", keys.path)
+    with running(*arguments) as (_, address):
+        open_page(window, f"{address}/")
+        for scope, token in tokens.items():
+            window.run(f"sessionStorage.setItem('access-key', {json.dumps(token)})")
+            open_page(window, f"{address}/")
+            pages = window.run("[...document.querySelectorAll('nav a')].map((a) => a.textContent)")
+            assert pages == [*seen.get(scope, []), "System", "API"], scope
+            for link in window.run("[...document.querySelectorAll('nav a')].map((a) => a.hash)"):
+                go(window, link)
+                assert not window.run("document.querySelector('[role=alert]')"), text(window)
+        window.run("sessionStorage.clear()")
