@@ -284,6 +284,20 @@ class Gallery:
         self._catch_up()
         return receipt
 
+    def remove_picture(self, subject: str, template: int) -> Receipt:
+        """Erases the moving picture that is kept of a subject's template; the template stays, and
+        all that stays of the subject gets a new key.
+
+        Raises:
+            TemplateNotFoundError: the subject has no such template.
+            PictureNotFoundError: no picture of it is kept.
+            GalleryCorruptError: a template of the subject is damaged; remove that first.
+            StorageError: it cannot be erased.
+        """
+        receipt = self._record.remove_picture(subject, template)
+        self._catch_up()
+        return receipt
+
     def erase_expired(self, *, trust_clock: bool = False) -> list[Receipt]:
         """Erases every template whose authorisation has expired by now, one receipt a subject.
 

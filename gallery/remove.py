@@ -1,4 +1,4 @@
-"""Command: erase a subject with all templates, or one template.
+"""Command: erase a subject with all templates, one template, or only its kept picture.
 
 python -m gallery.remove --gallery gallery --receipt receipt.json SUBJECT
 """
@@ -20,13 +20,15 @@ from gallery.template import Receipt
 
 @dataclass(frozen=True)
 class Arguments:
-    """Erases a subject from a gallery, with all templates, or one template, and says so."""
+    """Erases a subject with all templates, one template, or only its picture, and says so."""
 
     gallery: options.Location
     subject: Annotated[str | None, tyro.conf.Positional] = None
     """Name."""
     template: int | None = None
     """Erase the template with this id only, instead of a subject."""
+    picture: int | None = None
+    """Erase only the moving picture that is kept of the subject's template with this id."""
     receipt: options.NewReceipt = None
     json: options.AsJson = False
 
@@ -36,6 +38,8 @@ def main() -> None:
     arguments = options.parse(Arguments, "gallery.remove")
     if (arguments.subject is None) == (arguments.template is None):
         raise ConfigError("need either the name of a subject or --template ID")
+    if arguments.subject is None and arguments.picture is not None:
+        raise ConfigError("need the name of a subject with --picture ID, got --template")
     with closing(open_gallery(arguments.gallery)) as gallery, kept_in(arguments.receipt) as kept:
         kept.append(_erased(gallery, arguments))
     print(as_json(kept) if arguments.json else as_text(kept[0]))
@@ -45,6 +49,8 @@ def _erased(gallery: Gallery, arguments: Arguments) -> Receipt:
     if arguments.template is not None:
         return gallery.remove_template(arguments.template)
     assert arguments.subject is not None
+    if arguments.picture is not None:
+        return gallery.remove_picture(arguments.subject, arguments.picture)
     return gallery.remove_subject(arguments.subject)
 
 

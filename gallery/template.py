@@ -201,7 +201,7 @@ class Receipt:
     Attributes:
         gallery: id of the gallery, as `gallery.info` shows it.
         subject: whose templates they were.
-        templates: ids of the erased templates.
+        templates: ids of the erased templates; none if only a picture was.
         key: fingerprint of the destroyed key; nothing encrypted with it can be read again,
             wherever a copy of it lies.
         revision: of the gallery after the erasure.
@@ -210,6 +210,7 @@ class Receipt:
             database's log that held it was emptied (SQLite). `deleted`: from the database, which
             may keep copies in its log until that is recycled; they are wrapped by the master key
             (PostgreSQL).
+        pictures: ids of templates that stay and whose kept moving picture was erased.
     """
 
     gallery: str
@@ -219,6 +220,7 @@ class Receipt:
     revision: int
     erased: str
     destruction: Literal["overwritten", "deleted"]
+    pictures: tuple[int, ...] = ()
 
 
 def iso_time(seconds: float) -> str:

@@ -12,14 +12,16 @@ from gallery.template import Receipt
 
 def as_text(receipt: Receipt) -> str:
     """A receipt in a few lines."""
-    ids = ", ".join(map(str, receipt.templates))
+    ids = ", ".join(map(str, receipt.templates + receipt.pictures))
+    many = f"{len(receipt.templates)} templates ({ids})"
+    what = f"the picture of template {ids}" if receipt.pictures else many
     how = {
         "overwritten": "destroyed: overwritten in the record and its log",
         "deleted": "destroyed: deleted from the record; the database's log may keep it, wrapped by "
         "the master key, until that is recycled",
     }[receipt.destruction]
     return (
-        f"removed   {receipt.subject}: {len(receipt.templates)} templates ({ids})\n"
+        f"removed   {receipt.subject}: {what}\n"
         f"key       {receipt.key} {how}\n"
         f"gallery   {receipt.gallery}, revision {receipt.revision}\n"
         f"erased    {receipt.erased}"

@@ -216,14 +216,26 @@ class Change:
         self.drop_templates(templates)
         if not rest:
             self.drop_subject(person)
+        return self._receipt(person, templates=tuple(templates))
+
+    def erase_picture(self, person: Person, template: int) -> Receipt:
+        """Erases the moving picture of a template, and gives all that stays a new key."""
+        self._drop_pictures([template])
+        self._renew(person, self.numbers(person))
+        return self._receipt(person, pictures=(template,))
+
+    def _receipt(
+        self, person: Person, templates: tuple[int, ...] = (), pictures: tuple[int, ...] = ()
+    ) -> Receipt:
         return Receipt(
             self.reader.facts.gallery,
             person.name,
-            tuple(templates),
+            templates,
             person.fingerprint,
             self.revision,
             iso_time(clock.now()),
             "overwritten" if self.reader.engine.dialect.name == "sqlite" else "deleted",
+            pictures,
         )
 
     def erase_expired(self, name: str, now: int) -> list[Receipt]:

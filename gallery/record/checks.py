@@ -2,7 +2,12 @@
 
 import numpy as np
 
-from gait.errors import GalleryError, SubjectNotFoundError, TemplateNotFoundError
+from gait.errors import (
+    GalleryError,
+    PictureNotFoundError,
+    SubjectNotFoundError,
+    TemplateNotFoundError,
+)
 from gallery.record import clock
 from gallery.template import Authorisation, Enrolment, Vector
 
@@ -61,3 +66,10 @@ def no_subject(subject: str) -> SubjectNotFoundError:
 def no_template(template: int) -> TemplateNotFoundError:
     """The error that says so."""
     return TemplateNotFoundError(f"the gallery has no template {template}")
+
+
+def no_picture(template: int) -> PictureNotFoundError:
+    """The error that says so."""
+    return PictureNotFoundError(
+        f"no picture of template {template} is kept: enrol with keep_pictures for that"
+    )

@@ -21,14 +21,13 @@ from gait.errors import (
     GalleryError,
     GalleryNotFoundError,
     MasterKeyError,
-    PictureNotFoundError,
 )
 from gait.modality import Modality
 from gait.moving_picture import MovingPicture
 from gallery.index.codes import code_bytes
 from gallery.index.interface import Codes, Ids
 from gallery.record import clock
-from gallery.record.checks import no_subject, no_template
+from gallery.record.checks import no_picture, no_subject, no_template
 from gallery.record.engine import open_engine, translated
 from gallery.record.location import Folder, Location
 from gallery.record.master_key import MasterKey
@@ -255,9 +254,7 @@ class RecordReader:
             raise no_template(template)
         _, number, _, key_id, wrapped, sealed = rows[0]
         if sealed is None:
-            raise PictureNotFoundError(
-                f"no picture of template {template} is kept: enrol with keep_pictures for that"
-            )
+            raise no_picture(template)
         key = self.sealer.unwrap(number, key_id, wrapped)
         found = key and self.sealer.open_picture(template, number, key, sealed)
         if not found:

@@ -16,10 +16,11 @@ from sqlalchemy.dialects import postgresql, sqlite
 from gait.errors import GalleryError, StorageError
 from gallery.record import clock
 from gallery.record.change import Change, SharesOf, lost_key
-from gallery.record.checks import check_authorisation, check_enrolment, no_template
+from gallery.record.checks import check_authorisation, check_enrolment, no_picture, no_template
 from gallery.record.engine import finish_erasure, transaction
 from gallery.record.location import Folder, Location
 from gallery.record.master_key import MasterKey
+from gallery.record.queries import PICTURE
 from gallery.record.reading import RecordReader
 from gallery.record.schema import (
     INDEXES,
@@ -125,6 +126,29 @@ class Record(RecordReader):
             if not found:
                 raise no_template(template)
             receipt = change.erase(change.person(found[0][0]), [template])
+        finish_erasure(self.engine)
+        return receipt
+
+    def remove_picture(self, subject: str, template: int) -> Receipt:
+        """Erases the moving picture that is kept of a subject's template; the template stays.
+
+        What stays of the subject is encrypted under a new key, and the old one is destroyed: no
+        copy of the picture can be read any more.
+
+        Raises:
+            TemplateNotFoundError: the subject has no such template.
+            PictureNotFoundError: no picture of it is kept.
+            GalleryCorruptError: a template of the subject is damaged; remove that first.
+            StorageError: it cannot be erased, or the database's log not emptied.
+        """
+        with self._change() as change:
+            kept = PICTURE.where(TEMPLATES.c.id == template, SUBJECTS.c.name == subject)
+            found = change.connection.execute(kept).all() if 0 < template < 2**63 else []
+            if not found:
+                raise no_template(template)
+            if found[0].sealed is None:
+                raise no_picture(template)
+            receipt = change.erase_picture(change.person(subject), template)
         finish_erasure(self.engine)
         return receipt
 

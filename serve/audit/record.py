@@ -28,6 +28,7 @@ class Action(StrEnum):
     MERGE = "merge"
     EXTEND = "extend"
     CHECK_ENROLMENT = "enrol.check"
+    REMOVE_PICTURE = "picture.remove"
     EXPIRE = "expire"
     EXPORT = "export"
     IMPORT = "import"
@@ -47,6 +48,7 @@ class Action(StrEnum):
 CHANGES = frozenset(
     {
         *(Action.ENROL, Action.REMOVE, Action.MERGE, Action.EXTEND, Action.IMPORT),
+        Action.REMOVE_PICTURE,
         *(Action.CREATE_GALLERY, Action.DELETE_GALLERY),
         *(Action.CREATE_KEY, Action.ROTATE_KEY, Action.REVOKE_KEY),
     }

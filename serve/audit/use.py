@@ -58,7 +58,8 @@ class Use:
 
     async def erased(self, receipt: Receipt) -> str:
         """Records an erasure, and returns the audit id for the reply."""
-        self.note(subject=receipt.subject, templates=receipt.templates, revision=receipt.revision)
+        templates = receipt.templates + receipt.pictures
+        self.note(subject=receipt.subject, templates=templates, revision=receipt.revision)
         self.note(detail=f"key {receipt.key} destroyed")
         return await self.done()
 

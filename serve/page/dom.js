@@ -32,6 +32,13 @@ export function field(label, control, hint) {
   return el("div", { class: "field" }, el("label", { for: control.id }, label), control, said);
 }
 
+// A box to tick, with its words beside it and a hint below.
+export function tick(words, box, hint) {
+  const made = field(words, box, hint), label = made.querySelector("label");
+  label.prepend(box, " ");
+  return made;
+}
+
 // A select with options given as [value, text].
 export function select(name, options, chosen) {
   const made = el("select", { name });

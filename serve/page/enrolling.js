@@ -1,7 +1,7 @@
 // Enrolling: clips are tried first, and what is wrong with them is said before anything is stored.
 
 import { access, at, may, send } from "./api.js";
-import { el, field, note, table } from "./dom.js";
+import { el, field, note, table, tick } from "./dom.js";
 import { film } from "./film.js";
 import { chooser } from "./galleries.js";
 import { wasCancelled, working } from "./progress.js";
@@ -20,8 +20,8 @@ export async function enrolForm(gallery, name) {
   const form = el("form", { class: "panel", id: "enrol" }, await chooser(gallery), field(ENROL.name, who),
     field(ENROL.clips, clips, ENROL.clipsHint(access.limits.max_clips ?? 32)),
     el("div", { class: "row" }, field(COMMON.consent, reference, ENROL.consentHint), field(COMMON.lastDay, until, ENROL.lastDayHint)),
-    field(ENROL.keep, keep, PICTURE.hint),
-    el("label", {}, fresh, ` ${ENROL.fresh}`),
+    tick(ENROL.keep, keep, PICTURE.hint),
+    tick(ENROL.fresh, fresh),
     el("p", { class: "actions" }, check, store), el("small", {}, ENROL.nothing));
   // What was checked must be what is stored.
   form.addEventListener("input", () => (store.disabled = true));

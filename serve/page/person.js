@@ -1,7 +1,8 @@
 // One person: templates, consent, and what can be done about them.
 
-import { ask, at, download, may } from "./api.js";
+import { ask, at, may } from "./api.js";
 import { confirmTyped, el, field, note, table } from "./dom.js";
+import { erase, erasePicture } from "./erasing.js";
 import { exportAbout } from "./exporting.js";
 import { keptFilm } from "./pictures.js";
 import { COMMON, PERSON, PICTURE, SENSOR, day, inWords, moment } from "./words.js";
@@ -17,11 +18,24 @@ export async function person(gallery, name) {
   const rows = reply.templates.map((each) => [
     String(each.template), SENSOR[each.modality], String(each.frames), day(each.created),
     el("bdi", {}, each.authorisation), el("time", { datetime: each.expires }, moment(each.expires)),
-    each.picture ? el("button", { type: "button", "aria-label": PERSON.look(each.template), onclick: () => look(gallery, name, each.template, pictures, said) }, COMMON.show) : COMMON.none,
-    ...(may("gallery:delete") ? [el("button", { type: "button", "aria-label": PERSON.eraseTemplate(each.template), onclick: () => erase(gallery, name, each.template, reply.templates.length, said) }, PERSON.erase)] : [])]);
+    each.picture ? kept(gallery, name, each.template, pictures, said) : COMMON.none,
+    ...(may("gallery:delete") ? [el("button", { type: "button", "aria-label": PERSON.eraseTemplate(each.template), onclick: () => erase(said, gallery, name, each.template, reply.templates.length) }, PERSON.erase)] : [])]);
   return [head, back, said,
     !reply.templates.some((each) => each.picture) && el("p", { class: "quiet" }, PICTURE.none), pictures,
     table(COMMON.templates(reply.templates.length), columns, rows), ...actions(gallery, name, said)].filter(Boolean);
+}
+
+// What can be done about a kept picture.
+function kept(gallery, name, template, pictures, said) {
+  const forget = async () => {
+    if (!(await erasePicture(said, gallery, name, template))) return;
+    place.replaceChildren(COMMON.none);
+    pictures.replaceChildren();
+  };
+  const place = el("span", { class: "actions" },
+    el("button", { type: "button", "aria-label": PERSON.look(template), onclick: () => look(gallery, name, template, pictures, said) }, COMMON.show),
+    may("gallery:delete") && el("button", { type: "button", "aria-label": PERSON.erasePicture(template), onclick: forget }, PERSON.erase));
+  return place;
 }
 
 async function look(gallery, name, template, pictures, said) {
@@ -39,7 +53,7 @@ function actions(gallery, name, said) {
       el("button", { type: "button", id: "export", onclick: (event) => exportAll(event.target, gallery, name, said) }, COMMON.download)),
     may("gallery:delete") && el("section", { class: "panel" }, el("h2", {}, PERSON.erase),
       el("p", {}, PERSON.eraseHint),
-      el("button", { type: "button", class: "danger", id: "erase", onclick: () => erase(gallery, name, null, 0, said) }, PERSON.erasePerson)),
+      el("button", { type: "button", class: "danger", id: "erase", onclick: () => erase(said, gallery, name) }, PERSON.erasePerson)),
   ].filter(Boolean);
 }
 
@@ -81,22 +95,6 @@ function merge(gallery, name, said) {
     if (reply) location.hash = `#/people/${at(gallery, reply.subject)}`;
   });
   return form;
-}
-
-async function erase(gallery, name, template, left, said) {
-  const words = template === null ? PERSON.erasingAll : PERSON.erasing(template, left === 1);
-  if (!(await confirmTyped(PERSON.eraseTitle, words, name, PERSON.erase))) return;
-  const path = `v1/galleries/${at(gallery)}/subjects/${at(name)}` + (template === null ? "" : `/templates/${template}`);
-  const reply = await attempt(said, () => ask(path, { method: "DELETE" }));
-  if (!reply) return;
-  const { receipt } = reply;
-  said.replaceChildren(el("section", { class: "panel", id: "receipt", tabindex: "-1" }, el("h2", {}, PERSON.erased),
-    el("p", {}, PERSON.told(receipt.templates.length, el("bdi", {}, receipt.subject), receipt, reply.audit_id)),
-    el("button", { type: "button", onclick: () => download(PERSON.receiptFile(reply.audit_id ?? receipt.key), reply) }, PERSON.receipt),
-    el("p", {}, el("a", { href: `#/people/${at(gallery)}` }, PERSON.toPeople))));
-  const main = document.getElementById("main");
-  for (const each of [...main.children]) if (each !== said && each.tagName !== "H1") each.remove();
-  document.getElementById("receipt").focus();
 }
 
 async function exportAll(button, gallery, name, said) {

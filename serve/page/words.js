@@ -10,7 +10,7 @@
 
 export const LANGUAGE = "en";
 
-export const share = (value) => `${+(100 * value).toPrecision(3)} %`;
+export const share = (value) => `${+Number((100 * value).toPrecision(3)).toFixed(6)} %`; // never 5.55e-15
 
 export const number = (value) => value.toFixed(3).replace("-", "−");
 
@@ -204,7 +204,7 @@ export const PEOPLE = {
 export const PERSON = {
   back: (gallery) => `All people in ${gallery}`,
   columns: ["Template", "Sensor", "Frames", "Enrolled", "Consent", "Ends", "Picture"], eraseColumn: "Erase",
-  look: (template) => `Show the picture of template ${template}`, eraseTemplate: (template) => `Erase template ${template}`,
+  look: (template) => `Show the picture of template ${template}`, eraseTemplate: (template) => `Erase template ${template}`, erasePicture: (template) => `Erase the picture of template ${template}`,
   add: "Add clips",
   known: "What is known about this person", knownHint: "Everything the service holds in words: templates, and every record that names this person. For a request by the person concerned.",
   erase: "Erase", eraseHint: "Destroys the key that reads this person's templates. No backup brings them back. Records of what was done stay.", erasePerson: "Erase this person",
@@ -214,9 +214,13 @@ export const PERSON = {
   mergeTitle: "Merge two people", merging: (name, into) => `The templates of ${name} move to ${into}. They cannot be told apart again.`,
   eraseTitle: "Erase for good", erasingAll: "Erases this person with all templates. It cannot be undone.",
   erasing: (template, last) => `Erases template ${template}${last ? ", the last, and with it the person" : ""}. It cannot be undone.`,
+  pictureTitle: "Erase a picture", erasingPicture: (template) => `Erases the picture that is kept of template ${template}. The template stays, and searches find the person as before.`,
   erased: "Erased", receipt: "Download the receipt", toPeople: "Back to the people",
   receiptFile: (id) => `erasure-${id}.json`,
-  told: (many, who, receipt, record) => [`${templates(many)} of `, who, ` erased at ${moment(receipt.erased)}. Key ${receipt.key} was destroyed (${receipt.destruction}). Record ${record}.`],
+  told: (who, receipt, record) => [
+    receipt.pictures.length ? `The picture of template ${receipt.pictures.join(", ")} of ` : `${templates(receipt.templates.length)} of `, who,
+    ` erased at ${moment(receipt.erased)}. Key ${receipt.key} was destroyed (${receipt.destruction}). Record ${record}.`,
+  ],
 };
 
 // All that is known about a person, as a file.
@@ -340,7 +344,7 @@ export const AUDIT = {
 };
 
 export const ACTION = {
-  identify: "searched", verify: "compared", embed: "took embeddings", frames: "looked at a clip", "live.tell": "told who passed", "live.read": "looked at who passes", picture: "looked at a kept picture",
+  identify: "searched", verify: "compared", embed: "took embeddings", frames: "looked at a clip", "live.tell": "told who passed", "live.read": "looked at who passes", picture: "looked at a kept picture", "picture.remove": "erased a kept picture",
   enrol: "enrolled", "enrol.check": "tried an enrolment", extend: "extended", remove: "erased",
   merge: "merged", expire: "erased what ended", export: "exported", import: "imported",
   review: "reviewed", "review.read": "read reviews", "audit.read": "read records",

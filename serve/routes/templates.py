@@ -236,6 +236,28 @@ async def picture(
 
 
 @router.delete(
+    "/{template}/picture",
+    dependencies=[needs(Scope.GALLERY_DELETE, Action.REMOVE_PICTURE)],
+    responses=problems(404),
+)
+async def remove_picture(
+    call: CurrentCall,
+    g: GalleryPath,
+    subject: SubjectPath,
+    template: TemplatePath,
+) -> ErasureReply:
+    """Erases the moving picture that was kept of an enrolled clip; its template stays.
+
+    As when consent to the picture alone is withdrawn. Searches find the person as before.
+    """
+    receipt = await call.service.on(g, partial(_picture_removed, subject, template))
+    audit_id = await call.use.erased(receipt)
+    return ErasureReply(
+        request_id=call.request_id, audit_id=audit_id, receipt=ReceiptReport.of(g, receipt)
+    )
+
+
+@router.delete(
     "/{template}",
     dependencies=[needs(Scope.GALLERY_DELETE, Action.REMOVE)],
     responses=problems(404),
@@ -282,6 +304,10 @@ def _picture(subject: str, template: int, gallery: Gallery) -> tuple[MovingPictu
     revision = gallery.revision
     picture = gallery.picture(subject, template)
     return picture, gallery.template(template).modality, revision
+
+
+def _picture_removed(subject: str, template: int, gallery: Gallery) -> Receipt:
+    return gallery.remove_picture(subject, template)
 
 
 def _removed(subject: str, template: int, gallery: Gallery) -> Receipt:

@@ -267,14 +267,19 @@ class EndingReply(Reply):
 class ReceiptReport(Reply):
     """Proof of an erasure, without biometric data.
 
-    The templates were encrypted under a key of the subject's own; that key was destroyed, so no
-    copy of the templates, in a backup or anywhere, can be read any more.
+    What was erased was encrypted under a key of the subject's own; that key was destroyed, so no
+    copy of it, in a backup or anywhere, can be read any more.
     """
 
     gallery: GalleryName
     gallery_id: str = Field(description="Of the gallery: given when it was made, never again.")
     subject: str
-    templates: list[int] = Field(description="Ids of the templates erased.")
+    templates: list[int] = Field(
+        description="Ids of the templates erased; none if only a picture was."
+    )
+    pictures: list[int] = Field(
+        description="Ids of templates that stay and whose kept moving picture was erased."
+    )
     key: str = Field(description="Fingerprint of the key that was destroyed.")
     destruction: Literal["overwritten", "deleted"] = Field(
         description="`overwritten`: where the key lay, and the database's log was emptied. "
@@ -292,6 +297,7 @@ class ReceiptReport(Reply):
             gallery_id=receipt.gallery,
             subject=receipt.subject,
             templates=list(receipt.templates),
+            pictures=list(receipt.pictures),
             key=receipt.key,
             destruction=receipt.destruction,
             gallery_revision=receipt.revision,

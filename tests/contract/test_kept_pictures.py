@@ -86,6 +86,42 @@ def test_a_picture_is_gone_with_its_template_and_person(gallery: Gallery) -> Non
 
 
 @on_each_record
+def test_a_picture_alone_is_erased_and_the_rest_gets_a_new_key(gallery: Gallery) -> None:
+    gallery.enrol([_enrolment("a"), _enrolment("a", 1), _enrolment("b", 2)])
+    before, revision = _rows(gallery), gallery.revision
+    receipt = gallery.remove_picture("a", 1)
+    assert (receipt.subject, receipt.templates, receipt.pictures) == ("a", (), (1,))
+    assert receipt.revision == gallery.revision > revision
+    with pytest.raises(PictureNotFoundError):
+        gallery.picture("a", 1)
+    assert [t.picture for t in gallery.templates("a")] == [False, True]
+    assert gallery.picture("a", 2) == gallery.picture("b", 3) == PICTURE
+    assert set(before) & set(_rows(gallery)) == {before[2]}, "no old key opens what stays"
+    found = gallery.identify(random_embeddings(1, 0)[0])
+    assert (found[0].subject, found[0].template) == ("a", 1), "it is found as before"
+    assert gallery.remove_picture("a", 2).key != receipt.key
+    for subject, template, error in (
+        ("a", 1, PictureNotFoundError),
+        ("b", 1, TemplateNotFoundError),
+        ("b", 2**70, TemplateNotFoundError),
+        ("c", 3, TemplateNotFoundError),
+    ):
+        with pytest.raises(error):
+            gallery.remove_picture(subject, template)
+    assert gallery.picture("b", 3) == PICTURE
+
+
+@on_each_record
+def test_a_damaged_picture_can_be_erased(gallery: Gallery) -> None:
+    gallery.enrol([_enrolment("a"), _enrolment("a", 1)])
+    with transaction(gallery._record.engine) as connection:
+        damaged = update(PICTURES).where(PICTURES.c.template == 1)
+        connection.execute(damaged.values(sealed=b"damaged"))
+    gallery.remove_picture("a", 1)
+    assert gallery.picture("a", 2) == PICTURE
+
+
+@on_each_record
 def test_a_picture_is_not_shown_once_expired_and_then_erased(gallery: Gallery, at: Any) -> None:
     gallery.enrol([_enrolment("a", authorisation=BRIEF), _enrolment("b", 1)])
     at(SOON)
@@ -185,9 +221,34 @@ def test_a_picture_over_http_is_scoped_recorded_and_erased(
     assert client.get(path, headers=headers).status_code == 404
 
 
-def test_a_key_without_the_scope_sees_no_picture(stage: tuple[TestClient, KeyFile]) -> None:
+def test_a_picture_alone_is_erased_over_http(stage: tuple[TestClient, KeyFile]) -> None:
     client, keys = stage
-    for scope in set(Scope) - {Scope.GALLERY_READ, Scope.ADMIN}:
-        path = f"{services.SUBJECTS}/p0/templates/1/picture"
-        reply = client.get(path, headers=_with(keys, scope))
-        assert (reply.status_code, reply.json()["code"]) == (403, "access.scope"), scope
+    headers, path = _with(keys, *Scope), f"{services.SUBJECTS}/p0/templates/1"
+    reply = client.delete(f"{path}/picture", headers=headers)
+    assert reply.status_code == 200, reply.text
+    told, receipt = reply.json(), reply.json()["receipt"]
+    assert (receipt["subject"], receipt["templates"], receipt["pictures"]) == ("p0", [], [1])
+    assert client.get(path, headers=headers).json()["template"]["picture"] is False
+    listed = client.get("/v1/audit", params={"action": "picture.remove"}, headers=headers).json()
+    intended, record = listed["records"]
+    assert (intended["outcome"], record["outcome"]) == ("intended", "done")
+    assert record["audit_id"] == told["audit_id"]
+    assert (record["subject"], record["templates"]) == ("p0", [1])
+    assert record["detail"] == f"key {receipt['key']} destroyed"
+    for again in (f"{path}/picture", f"{services.SUBJECTS}/p1/templates/2/picture"):
+        refused = client.delete(again, headers=headers)
+        assert (refused.status_code, refused.json()["code"]) == (404, "gallery.picture_not_found")
+
+
+@pytest.mark.parametrize(
+    ("method", "scope"), [("GET", Scope.GALLERY_READ), ("DELETE", Scope.GALLERY_DELETE)]
+)
+def test_a_key_without_the_scope_sees_and_erases_no_picture(
+    stage: tuple[TestClient, KeyFile], method: str, scope: Scope
+) -> None:
+    client, keys = stage
+    path = f"{services.SUBJECTS}/p0/templates/1/picture"
+    for other in set(Scope) - {scope, Scope.ADMIN}:
+        reply = client.request(method, path, headers=_with(keys, other))
+        assert (reply.status_code, reply.json()["code"]) == (403, "access.scope"), other
+    assert client.get(path, headers=_with(keys, Scope.GALLERY_READ)).status_code == 200

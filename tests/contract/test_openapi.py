@@ -31,7 +31,7 @@ PATHS = {
     f"{S}:merge": {"post"},
     f"{S}/templates": {"get", "post"},
     f"{S}/templates/{{template}}": {"get", "delete"},
-    f"{S}/templates/{{template}}/picture": {"get"},
+    f"{S}/templates/{{template}}/picture": {"get", "delete"},
     f"{G}/strangers": {"get"},
     f"{G}/ending": {"get"},
     f"{S}:extend": {"post"},
@@ -110,7 +110,8 @@ FIELDS = {
     "MergeInto": "into",
     "MergeReply": "request_id audit_id gallery subject templates_moved gallery_revision",
     "ErasureReply": "request_id audit_id receipt",
-    "ReceiptReport": "gallery gallery_id subject templates key destruction gallery_revision erased",
+    "ReceiptReport": "gallery gallery_id subject templates pictures key destruction "
+    "gallery_revision erased",
     "Model": "contract simulated",
     "ModelsReply": "request_id models",
     "ModelReport": "contract simulated dimension modalities provider variant variant_reason "

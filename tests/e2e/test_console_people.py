@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 import requests
 
+from tests import services
 from tests.browser import Browser
-from tests.console import click, go, look, put, text, type_in, walk
+from tests.console import click, enrol, go, look, put, text, type_in, walk
 
 pytestmark = [pytest.mark.serving, pytest.mark.slow]
 
@@ -52,6 +53,24 @@ def test_people_are_enrolled_after_a_look_extended_and_erased(
     page.wait("document.querySelector('#receipt')")
     assert "was destroyed" in text(page, "#receipt")
     assert requests.get(known, timeout=300).status_code == 404
+
+
+def test_a_kept_picture_alone_is_erased(page: Browser, console_address: str) -> None:
+    enrol(console_address, "Kate", 1.05, services.KEPT)
+    go(page, "#/people/default/Kate")
+    click(page, "main td button[aria-label^='Show the picture']")
+    page.wait("document.querySelector('#pictures canvas')")
+    click(page, "main td button[aria-label^='Erase the picture']")
+    page.wait("document.querySelector('dialog[open]')")
+    assert "searches find the person as before" in text(page, "dialog")
+    type_in(page, "dialog input", "Kate")
+    click(page, "dialog .danger")
+    page.wait("document.querySelector('#receipt')")
+    assert "The picture of template" in text(page, "#receipt")
+    assert not page.run("document.querySelector('#pictures canvas')")
+    assert not page.run("document.querySelector('main td button[aria-label*=picture]')")
+    known = requests.get(f"{console_address}/v1/galleries/default/subjects/Kate", timeout=300)
+    assert [each["picture"] for each in known.json()["templates"]] == [False]
 
 
 def test_two_names_of_one_person_are_merged(page: Browser, console_address: str) -> None:

@@ -34,7 +34,7 @@ _NAMED_BY = re.compile(
 )
 # Where it is a list of classes, or a selector.
 _CLASSES = re.compile(r"(?:\b(?:querySelector(?:All)?|matches)\(|[{ ]class:)$")
-_PATH = re.compile(r"(?:v1|\.|#)?/[\w{}/:.]+")
+_PATH = re.compile(r"(?:v1|\.|#|{})?/[\w{}/:.]+")
 # Elsewhere these do, and nothing that a person reads is called so.
 _NAMES = """
     +x -x +y -y \\n 2d abort alert all_candidates application/json article aria-current aria-hidden
