@@ -1,17 +1,18 @@
 // The audit records: search, verification, the head to keep elsewhere, and what concerns one person.
 
-import { access, ask, download, every } from "./api.js";
+import { access, ask, at, download, every } from "./api.js";
 import { el, facts, field, note, select, table } from "./dom.js";
 import { exportAbout } from "./exporting.js";
 import { wasCancelled, working } from "./progress.js";
-import { ACTION, AUDIT, COMMON, SCALE, inWords, moment } from "./words.js";
+import { ACTION, AUDIT, COMMON, SCALE, day, inWords, moment } from "./words.js";
 
 const MOST = 2000, PAGE = 50;
 
-export async function view() {
+// `#/audit/SINCE/PERSON/KEY/ACTION`; each part may be empty, and without any it is the last week.
+export async function view(parts) {
   return [el("h1", {}, AUDIT.title),
     el("p", {}, AUDIT.about),
-    verification(), await search(), about()];
+    verification(), await search(parts), about()];
 }
 
 function verification() {
@@ -60,12 +61,11 @@ function keep(head, { time, records }) {
     el("button", { type: "button", id: "save-head", onclick: () => download(AUDIT.headFile(time), { head: head.value, time, records }) }, AUDIT.save), said);
 }
 
-async function search() {
-  const week = new Date(Date.now() - 7 * 86400e3).toISOString().slice(0, 10);
-  const since = el("input", { name: "since", type: "date", value: week });
-  const subject = el("input", { name: "subject", maxlength: 128, autocomplete: "off" });
-  const caller = el("input", { name: "key", maxlength: 64, autocomplete: "off" });
-  const action = select("action", [["", AUDIT.everything], ...Object.entries(ACTION)]);
+async function search([from = day(new Date(Date.now() - 7 * 86400e3).toISOString()), person = "", key = "", what = ""]) {
+  const since = el("input", { name: "since", type: "date", value: from });
+  const subject = el("input", { name: "subject", maxlength: 128, autocomplete: "off", value: person });
+  const caller = el("input", { name: "key", maxlength: 64, autocomplete: "off", value: key });
+  const action = select("action", [["", AUDIT.everything], ...Object.entries(ACTION)], what);
   const list = el("div", { "aria-live": "polite", id: "records" });
   const form = el("form", { class: "panel", role: "search", id: "records-search" }, el("h2", {}, AUDIT.records),
     el("div", { class: "row" }, field(AUDIT.since, since), field(COMMON.person, subject), field(COMMON.key, caller), field(AUDIT.what, action)),
@@ -81,6 +81,7 @@ async function search() {
   };
   form.addEventListener("submit", (event) => {
     event.preventDefault();
+    history.replaceState(null, "", `#/audit/${at(since.value, subject.value, caller.value, action.value)}`); // a reload keeps it
     load();
   });
   await load();

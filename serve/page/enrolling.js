@@ -79,12 +79,12 @@ function look(file) {
   if (!may("identify")) return ENROL.scope;
   const place = el("div", {});
   place.append(el("button", { type: "button", onclick: async () => {
-    const sent = new FormData();
+    const sent = new FormData(), { signal } = working(place, COMMON.reading);
     sent.append("clip", file);
     try {
-      place.replaceChildren(await film(await send("v1/frames", sent), file.name));
+      place.replaceChildren(await film(await send("v1/frames", sent, { signal }), file.name));
     } catch (error) {
-      place.replaceChildren(note("error", inWords(error)));
+      place.replaceChildren(wasCancelled(error) ? note("info", COMMON.cancelled) : note("error", inWords(error)));
     }
   } }, COMMON.show));
   return place;

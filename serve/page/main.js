@@ -48,6 +48,9 @@ async function show() {
     main.replaceChildren(el("h1", {}, title), note("info", FRAME.needs(page.scopes)));
     return;
   }
+  const late = setTimeout(() => {
+    if (turn === shown) main.replaceChildren(el("h1", {}, title), el("p", { class: "quiet", role: "status" }, FRAME.loading));
+  }, 500);
   try {
     const { view } = await import(`./${page.name}.js`);
     const made = await view(rest);
@@ -55,6 +58,8 @@ async function show() {
     main.replaceChildren(...[made].flat());
   } catch (error) {
     if (turn === shown) main.replaceChildren(el("h1", {}, title), note("error", inWords(error)));
+  } finally {
+    clearTimeout(late);
   }
   main.dataset.shown = location.hash;
 }

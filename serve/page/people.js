@@ -9,8 +9,8 @@ import { COMMON, PEOPLE, day } from "./words.js";
 
 const PAGE = 50, SOON = 30;
 
-// `#/people`, `#/people/GALLERY`, `#/people/GALLERY/NAME`, `#/people/GALLERY//enrol`.
-export async function view([gallery = access.gallery, name = "", what = ""]) {
+// `#/people`, `#/people/GALLERY`, `#/people/GALLERY/NAME`, `…/GALLERY//enrol`, `…/GALLERY//find/PART`.
+export async function view([gallery = access.gallery, name = "", what = "", part = ""]) {
   if (what === "enrol") return [el("h1", {}, PEOPLE.enrol), await enrolForm(gallery, name)];
   if (name) return person(gallery, name);
   const choose = await chooser(gallery);
@@ -21,7 +21,7 @@ export async function view([gallery = access.gallery, name = "", what = ""]) {
     return [...head, note("info", PEOPLE.blind), enrol];
   }
   const [facts, ending, list] = await Promise.all([
-    ask(`v1/galleries/${at(gallery)}`), endsSoon(gallery), browse(gallery)]);
+    ask(`v1/galleries/${at(gallery)}`), endsSoon(gallery), browse(gallery, part)]);
   const clips = Object.values(facts.templates).reduce((sum, each) => sum + each, 0);
   return [...head, el("p", {}, PEOPLE.sum(facts.subjects, clips)), enrol, ending, list].filter(Boolean);
 }
@@ -35,8 +35,8 @@ async function endsSoon(gallery) {
     table(PEOPLE.ending(SOON, reply.templates), PEOPLE.endingColumns, rows));
 }
 
-async function browse(gallery) {
-  const find = el("input", { type: "search", maxlength: 128, autocomplete: "off" });
+async function browse(gallery, part) {
+  const find = el("input", { type: "search", maxlength: 128, autocomplete: "off", value: part });
   const list = el("div", { "aria-live": "polite" });
   const form = el("form", { class: "row", role: "search", id: "find" }, field(PEOPLE.find, find), el("p", { class: "actions" }, el("button", {}, PEOPLE.go)));
   const load = async (cursor, before = []) => {
@@ -48,6 +48,7 @@ async function browse(gallery) {
   };
   form.addEventListener("submit", (event) => {
     event.preventDefault();
+    history.replaceState(null, "", `#/people/${at(gallery)}//find/${at(find.value)}`); // a reload keeps it
     load();
   });
   await load();

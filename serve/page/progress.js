@@ -1,4 +1,4 @@
-// Long work while it goes on: how far it is, and a button that stops it.
+// Long work while it goes on: how far it is, for how long, and a button that stops it.
 
 import { el } from "./dom.js";
 import { COMMON } from "./words.js";
@@ -8,8 +8,13 @@ import { COMMON } from "./words.js";
 export function working(place, words) {
   const stop = new AbortController();
   const bar = el("progress", { max: 1, "aria-label": COMMON.progress }), said = el("span", {}, words);
-  place.replaceChildren(el("p", { class: "actions working" }, bar, said,
+  const took = el("span", { class: "quiet", "aria-hidden": "true" });
+  place.replaceChildren(el("p", { class: "actions working" }, bar, said, took,
     el("button", { type: "button", onclick: () => stop.abort() }, COMMON.cancel)));
+  const began = performance.now(), clock = setInterval(() => {
+    if (bar.isConnected) took.textContent = COMMON.seconds((performance.now() - began) / 1000);
+    else clearInterval(clock);
+  }, 1000);
   const say = (now, part = null) => {
     said.textContent = now;
     if (part === null || part >= 1) bar.removeAttribute("value");

@@ -5,8 +5,9 @@ import { el, facts, field, note, select, table } from "./dom.js";
 import { evidence } from "./evidence.js";
 import { film } from "./film.js";
 import { candidateFilms } from "./pictures.js";
+import { wasCancelled, working } from "./progress.js";
 import { reviewForm } from "./reviewing.js";
-import { CASES, REVIEW, VERDICT, inWords, moment, number } from "./words.js";
+import { CASES, COMMON, REVIEW, VERDICT, inWords, moment, number } from "./words.js";
 
 const DAYS = "review-days", MOST = 5000, HOUR = 3600e3;
 const KEYS = { 1: "confirmed", 2: "rejected", 3: "unsure" };
@@ -90,14 +91,15 @@ function probe(record) {
   const file = el("input", { type: "file" }), said = el("div", { "aria-live": "polite" });
   const place = el("div", { class: "film" }, field(CASES.clip, file, CASES.clipHint), said);
   file.addEventListener("change", async () => {
-    const sent = new FormData();
+    if (!file.files[0]) return;
+    const sent = new FormData(), { signal } = working(said, COMMON.reading);
     sent.append("clip", file.files[0]);
     try {
-      const reply = await send("v1/frames", sent);
+      const reply = await send("v1/frames", sent, { signal });
       const [shown, same] = await Promise.all([film(reply, CASES.clipTitle), isSame(reply.audit_id, record)]);
       said.replaceChildren(shown, same === null ? "" : note(same ? "info" : "warning", same ? CASES.same : CASES.different));
     } catch (error) {
-      said.replaceChildren(note("error", inWords(error)));
+      said.replaceChildren(wasCancelled(error) ? note("info", COMMON.cancelled) : note("error", inWords(error)));
     }
   });
   return place;

@@ -29,7 +29,7 @@ const templates = (many) => count(many, "template");
 // What stands on more than one page.
 export const COMMON = {
   kinds: { info: "Note: ", warning: "Warning: ", error: "Error: " },
-  nothing: "Nothing here.", none: "none", all: "all", cancel: "Cancel", cancelled: "Cancelled.", progress: "Progress", result: "Result",
+  nothing: "Nothing here.", none: "none", all: "all", cancel: "Cancel", cancelled: "Cancelled.", progress: "Progress", seconds: (many) => `${many.toFixed(0)} s`, reading: "Reading the clip…", result: "Result",
   gallery: "Gallery", person: "Person", record: "Record", key: "Key", purpose: "Purpose", reason: "Reason", show: "Show", more: "Show more", download: "Download",
   consent: "Consent reference", lastDay: "Last day",
   untyped: "This key may not list galleries: type the name.",
@@ -44,7 +44,7 @@ export const FRAME = {
   titles: { search: "Search", people: "People", live: "Live", review: "Review", audit: "Audit", system: "System", reference: "API" },
   title: (page) => `${page} – gait console`,
   needs: (scopes) => `This page needs a key with the scope ${scopes.map((scope) => `${scope} (${SCOPE[scope]})`).join(" or ")}.`,
-  local: "No key is needed here.",
+  loading: "Loading…", local: "No key is needed here.",
   known: (key, scopes) => `Key ${key}: ${scopes.join(", ") || "no scope"}`,
   refused: "The key was not taken.", missing: "A key is needed.",
 };
@@ -206,7 +206,7 @@ export const PERSON = {
   columns: ["Template", "Sensor", "Frames", "Enrolled", "Consent", "Ends", "Picture"], eraseColumn: "Erase",
   look: (template) => `Show the picture of template ${template}`, eraseTemplate: (template) => `Erase template ${template}`, erasePicture: (template) => `Erase the picture of template ${template}`,
   add: "Add clips",
-  known: "What is known about this person", knownHint: "Everything the service holds in words: templates, and every record that names this person. For a request by the person concerned.",
+  records: "Show the records", known: "What is known about this person", knownHint: "Everything the service holds in words: templates, and every record that names this person. For a request by the person concerned.",
   erase: "Erase", eraseHint: "Destroys the key that reads this person's templates. No backup brings them back. Records of what was done stay.", erasePerson: "Erase this person",
   extend: "Extend", extendHint: "When consent is given anew, or cut short: it counts for all templates.",
   extended: (many, until, record) => `${templates(many)} now ${many === 1 ? "ends" : "end"} at ${moment(until)} (record ${record}).`, again: "Show the templates anew",

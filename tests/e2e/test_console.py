@@ -89,6 +89,14 @@ def test_the_other_pages(page: Browser, tmp_path: Path, name: str) -> None:
     look(page, tmp_path, name)
 
 
+def test_a_page_that_takes_long_says_that_it_loads(page: Browser) -> None:
+    with page.slow(2):
+        page.run("location.hash = '#/system'")
+        page.wait("document.querySelector('main').innerText.includes('Loading…')")
+    page.wait("document.querySelector('main').dataset.shown === '#/system'")
+    assert "Loading…" not in text(page)
+
+
 def test_nothing_but_its_own_files_may_run(console_address: str) -> None:
     reply = requests.get(f"{console_address}/", timeout=300)
     policy = reply.headers["Content-Security-Policy"]
