@@ -4,7 +4,7 @@ import { access, ask, at, download, every } from "./api.js";
 import { el, facts, field, note, select, table } from "./dom.js";
 import { exportAbout } from "./exporting.js";
 import { wasCancelled, working } from "./progress.js";
-import { ACTION, AUDIT, COMMON, SCALE, day, inWords, moment } from "./words.js";
+import { ACTION, AUDIT, COMMON, REVIEW, SCALE, VERDICT, day, inWords, moment } from "./words.js";
 
 const MOST = 2000, PAGE = 50;
 
@@ -105,7 +105,7 @@ const people = (record) => [...new Set([record.subject, ...record.candidates.map
 function whole(record) {
   const { fields } = AUDIT;
   return facts([[COMMON.record, record.audit_id], [COMMON.gallery, record.gallery && COMMON.state(record.gallery, record.revision)],
-    [COMMON.purpose, record.purpose], [COMMON.person, record.subject], [fields.decision, record.decision],
+    [COMMON.purpose, record.purpose], [COMMON.person, record.subject], [fields.decision, VERDICT[record.decision]?.word ?? REVIEW[record.decision] ?? record.decision],
     [fields.candidates, record.candidates.map((each) => SCALE.candidate(each.subject, each.similarity)).join(", ")],
     [fields.templates, record.templates.join(", ")], [fields.reviewer, record.reviewer], [fields.about, record.about],
     [fields.intent, record.intent], [fields.detail, record.detail], [fields.clips, record.probes.map((each) => each.slice(0, 16)).join(", ")],

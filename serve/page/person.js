@@ -34,7 +34,7 @@ function kept(gallery, name, template, pictures, said) {
   };
   const place = el("span", { class: "actions" },
     el("button", { type: "button", "aria-label": PERSON.look(template), onclick: () => look(gallery, name, template, pictures, said) }, COMMON.show),
-    may("gallery:delete") && el("button", { type: "button", "aria-label": PERSON.erasePicture(template), onclick: forget }, PERSON.erase));
+    may("gallery:delete") && el("button", { type: "button", "aria-label": PERSON.erasePicture(template), onclick: forget }, PERSON.eraseKept));
   return place;
 }
 

@@ -2,11 +2,11 @@
 //
 // A function gets values, or elements that stand between words, and gives text or a list of texts and
 // elements. Words that the service sends are not here, and are English: what a refusal, a rejected
-// clip, a finding or a notice of the records says (`detail`, `problem`, `notices`), what thresholds
-// mean or why there are none (`meaning`, `undecided`), how a key was destroyed (`destruction`), from
-// what a calibration was made (`data`), why a variant of the network runs (`variant_reason`), the
-// API's description, and codes that this file does not know. `index.html` has a title and a sentence
-// for browsers without JavaScript.
+// clip, a record, or a finding or notice about the records says (`detail`, `problem`, `notices`), what
+// thresholds mean or why there are none (`meaning`, `undecided`), how a key was destroyed
+// (`destruction`), from what a calibration was made (`data`), why a variant of the network runs
+// (`variant_reason`), the API's description, and codes that this file does not know. `index.html` has a
+// title and a sentence for browsers without JavaScript.
 
 export const LANGUAGE = "en";
 
@@ -204,7 +204,7 @@ export const PEOPLE = {
 export const PERSON = {
   back: (gallery) => `All people in ${gallery}`,
   columns: ["Template", "Sensor", "Frames", "Enrolled", "Consent", "Ends", "Picture"], eraseColumn: "Erase",
-  look: (template) => `Show the picture of template ${template}`, eraseTemplate: (template) => `Erase template ${template}`, erasePicture: (template) => `Erase the picture of template ${template}`,
+  look: (template) => `Show the picture of template ${template}`, eraseTemplate: (template) => `Erase template ${template}`, erasePicture: (template) => `Erase picture of template ${template}`, eraseKept: "Erase picture",
   add: "Add clips",
   records: "Show the records", known: "What is known about this person", knownHint: "Everything the service holds in words: templates, and every record that names this person. For a request by the person concerned.",
   erase: "Erase", eraseHint: "Destroys the key that reads this person's templates. No backup brings them back. Records of what was done stay.", erasePerson: "Erase this person",

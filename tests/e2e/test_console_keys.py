@@ -24,6 +24,7 @@ def test_a_key_shows_what_it_may_and_outlasts_a_reload(window: Browser, tmp_path
     with running(*arguments) as (_, address):
         open_page(window, f"{address}/")
         assert "access.key" in text(window)
+        look(window, tmp_path, "no_key")
         type_in(window, "#key", token)
         click(window, "#key-form button")
         window.wait("document.querySelector('#search')")

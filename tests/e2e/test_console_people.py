@@ -48,6 +48,7 @@ def test_people_are_enrolled_after_a_look_extended_and_erased(
     click(page, "#erase")
     page.wait("document.querySelector('dialog[open]')")
     assert page.run("document.querySelector('dialog .danger').disabled"), "the name is typed first"
+    look(page, tmp_path, "dialog")
     type_in(page, "dialog input", "Mary")
     click(page, "dialog .danger")
     page.wait("document.querySelector('#receipt')")
@@ -60,7 +61,7 @@ def test_a_kept_picture_alone_is_erased(page: Browser, console_address: str) -> 
     go(page, "#/people/default/Kate")
     click(page, "main td button[aria-label^='Show the picture']")
     page.wait("document.querySelector('#pictures canvas')")
-    click(page, "main td button[aria-label^='Erase the picture']")
+    click(page, "main td button[aria-label^='Erase picture']")
     page.wait("document.querySelector('dialog[open]')")
     assert "searches find the person as before" in text(page, "dialog")
     type_in(page, "dialog input", "Kate")

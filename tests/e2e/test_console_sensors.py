@@ -27,6 +27,7 @@ def _clips(walk: str, modality: Modality) -> list[bytes]:
 
 
 def _enrol(page: Browser, name: str, clip: bytes) -> None:
+    go(page, "#/people")
     go(page, "#/people/default//enrol")
     type_in(page, "input[name=subject]", name)
     put(page, walk=clip)
