@@ -251,7 +251,23 @@ def test_a_template_is_removed_and_its_receipt_kept(
     assert "p2" in command(listing, "--gallery", built)[1], "erased without a receipt"
 
 
-@pytest.mark.parametrize("arguments", [(), ("p0", "--template", 1)])
+def test_only_the_picture_of_a_template_is_removed(
+    tmp_path: Path, files: Path, command: Run
+) -> None:
+    made = tmp_path / "pictures"
+    pictured = ("--bundle", TINY, "--out", made, "--keep-pictures", files)
+    assert command(build, *AUTHORISED, *pictured, "--subjects", "p1")[0] == 0
+    code, out, _ = command(remove, "--gallery", made, "p1", "--picture", 2)
+    assert (code, out.splitlines()[0]) == (0, "removed   p1: the picture of template 2")
+    with open_gallery(made) as left:
+        assert [(each.id, each.picture) for each in left.templates("p1")] == [(1, True), (2, False)]
+    code, _, err = command(remove, "--gallery", made, "p1", "--picture", 2)
+    assert (code, err.startswith("error [gallery.picture_not_found]")) == (1, True)
+
+
+@pytest.mark.parametrize(
+    "arguments", [(), ("p0", "--template", 1), ("--template", 1, "--picture", 1)]
+)
 def test_remove_needs_a_subject_or_a_template(
     built: Path, command: Run, arguments: tuple[object, ...]
 ) -> None:
