@@ -67,6 +67,7 @@ def test_whoever_a_lidar_enrolled_is_shown_beside_the_camera_clip(
     page.wait("document.querySelector('[aria-label=Result]').dataset.done")
     assert page.run("document.querySelectorAll('.side canvas').length") == 1 + WALKERS
     assert [_colours(page, each) for each in range(1 + WALKERS)] == [False] + WALKERS * [True]
+    assert text(page, ".verdict h2") == "Match: Walker 0"
     said = text(page)
     assert said.count("(LiDAR), the most alike") == WALKERS
     assert "camera clip (npz), 30 frames" in said
