@@ -6,9 +6,11 @@ from pathlib import Path
 import pytest
 import requests
 
+from gait.modality import Modality
 from serve.access.key_file import KeyFile
 from serve.access.keyring import Grant
 from serve.access.scopes import Scope
+from tests import services
 from tests.browser import Browser
 from tests.console import HOSTILE, click, go, look, open_page, text, type_in
 from tests.galleries import TINY
@@ -70,6 +72,33 @@ def test_keys_are_made_rotated_and_revoked(window: Browser, tmp_path: Path) -> N
         click(window, "dialog .danger")
         window.wait(f"!document.querySelector('button[aria-label=\\'Revoke {other}\\']')")
         assert "revoked" in text(window)
+        window.run("sessionStorage.clear()")
+
+
+def test_a_person_is_shown_with_what_the_key_may_do(window: Browser, tmp_path: Path) -> None:
+    offered = {
+        (Scope.GALLERY_READ,): {"Show"},
+        (Scope.GALLERY_READ, Scope.AUDIT_READ): {"Show", "Download"},
+        (Scope.GALLERY_READ, Scope.GALLERY_DELETE): {
+            *("Show", "Erase picture", "Erase", "Erase this person"),
+        },
+        (Scope.ENROL,): {"Extend", "Merge"},
+    }
+    keys = KeyFile(tmp_path / "keys.json")
+    tokens = {scopes: keys.new(Grant(scopes=scopes)).token for scopes in offered}
+    arguments = ("--bundle", TINY, "--data", tmp_path / "data", "--keys", keys.path)
+    with running(*arguments) as (_, address):
+        held = {"Authorization": f"Bearer {tokens[Scope.ENROL,]}"}
+        path = f"{address}{services.SUBJECTS}/Ada/templates"
+        clip = {"clips": services.probe(0, Modality.SILHOUETTE)}
+        reply = requests.post(path, data=services.KEPT, files=clip, headers=held, timeout=300)
+        assert reply.ok, reply.text
+        open_page(window, f"{address}/")
+        for scopes, token in tokens.items():
+            window.run(f"sessionStorage.setItem('access-key', {json.dumps(token)})")
+            open_page(window, f"{address}/#/people/default/Ada")
+            buttons = "[...document.querySelectorAll('main button')].map((b) => b.innerText)"
+            assert set(window.run(buttons)) == offered[scopes], scopes
         window.run("sessionStorage.clear()")
 
 
