@@ -80,7 +80,9 @@ async function begin() {
   } catch (error) {
     who.textContent = key.get() ? FRAME.refused : FRAME.missing;
     document.getElementById("pages").replaceChildren();
-    main.replaceChildren(el("h1", {}, FRAME.brand), note("error", inWords(error)));
+    const told = error.code === "access.key" && !key.get()
+      ? note("info", ...FRAME.welcome((text) => el("code", {}, text))) : note("error", inWords(error));
+    main.replaceChildren(el("h1", {}, FRAME.brand), told);
   }
   main.dataset.ready = "yes";
 }

@@ -47,6 +47,7 @@ export const FRAME = {
   loading: "Loading…", local: "No key is needed here.",
   known: (key, scopes) => `Key ${key}: ${scopes.join(", ") || "no scope"}`,
   refused: "The key was not taken.", missing: "A key is needed.",
+  welcome: (code) => ["Give your access key above. Whoever runs the service makes keys, with ", code("python -m serve.keys new"), "."],
 };
 
 // What to do about refusals whose own words do not say it to somebody who looks at a page.

@@ -25,8 +25,12 @@ def test_a_key_shows_what_it_may_and_outlasts_a_reload(window: Browser, tmp_path
     arguments = ("--bundle", TINY, "--data", tmp_path / "data", "--keys", keys.path)
     with running(*arguments) as (_, address):
         open_page(window, f"{address}/")
-        assert "access.key" in text(window)
+        assert "Give your access key above" in text(window)
         look(window, tmp_path, "no_key")
+        type_in(window, "#key", "no.key")
+        click(window, "#key-form button")
+        window.wait("document.querySelector('[role=alert]')")
+        assert "access.key" in text(window)
         type_in(window, "#key", token)
         click(window, "#key-form button")
         window.wait("document.querySelector('#search')")
@@ -38,7 +42,7 @@ def test_a_key_shows_what_it_may_and_outlasts_a_reload(window: Browser, tmp_path
         kept = "Object.values(sessionStorage).join() + Object.values(localStorage).join()"
         assert token in window.run(kept)
         click(window, "#forget")
-        window.wait("document.querySelector('[role=alert]')")
+        window.wait("document.querySelector('main').innerText.includes('Give your access key')")
         assert token not in window.run(kept)
         assert window.run("document.cookie") == ""
 
