@@ -7,12 +7,13 @@ import pytest
 import requests
 
 from gait.modality import Modality
+from gait.own_bundle import own_bundle
 from serve.access.key_file import KeyFile
 from serve.access.keyring import Grant
 from serve.access.scopes import Scope
 from tests import services
 from tests.browser import Browser
-from tests.console import HOSTILE, click, go, look, open_page, text, type_in
+from tests.console import HOSTILE, click, go, look, open_page, text, type_in, walk
 from tests.galleries import TINY
 from tests.processes import running
 
@@ -127,4 +128,36 @@ def test_a_key_of_each_scope_sees_pages_that_work_for_it(window: Browser, tmp_pa
             for link in window.run("[...document.querySelectorAll('nav a')].map((a) => a.hash)"):
                 go(window, link)
                 assert not window.run("document.querySelector('[role=alert]')"), text(window)
+        window.run("sessionStorage.clear()")
+
+
+def test_two_reviewers_settle_a_case(window: Browser, tmp_path: Path) -> None:
+    keys = KeyFile(tmp_path / "keys.json")
+    may = (Scope.IDENTIFY, Scope.ENROL, Scope.AUDIT_READ)
+    tokens = [keys.new(Grant(scopes=may)).token for _ in range(2)]
+    held = {"Authorization": f"Bearer {tokens[0]}"}
+    arguments = ("--bundle", own_bundle(), "--data", tmp_path / "data", "--keys", keys.path)
+    with running(*arguments, "--two-reviewers", "True") as (_, address):
+        for path, files, sent in (
+            (f"{services.SUBJECTS}/Ada/templates", {"clips": walk(0.8)}, services.AUTHORISATION),
+            ("/v1/identify", {"clip": walk(0.8, period=11)}, services.PURPOSE),
+        ):
+            whole = address + path
+            reply = requests.post(whole, data=sent, files=files, headers=held, timeout=300)
+            assert reply.ok, reply.text
+        open_page(window, f"{address}/")
+        for name, token, state in (("Ann", tokens[0], "open"), ("Bob", tokens[1], "confirmed")):
+            window.run("sessionStorage.clear()")
+            window.run(f"sessionStorage.setItem('access-key', {json.dumps(token)})")
+            open_page(window, f"{address}/#/review")
+            assert "Two reviewers settle a case" in text(window)
+            type_in(window, "#queue input[name=reviewer]", name)
+            click(window, "#queue form button[value=confirmed]")
+            window.wait("document.querySelector('#queue').innerText.includes('any more')")
+            listed = requests.get(f"{address}/v1/reviews/cases", headers=held, timeout=300).json()
+            assert [each["state"] for each in listed["cases"]] == [state]
+            open_page(window, f"{address}/#/review")
+            waits = "it waits for somebody else" in text(window)
+            assert waits == (state == "open")
+        assert "Nothing waits for a verdict." in text(window)
         window.run("sessionStorage.clear()")
