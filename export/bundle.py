@@ -218,6 +218,7 @@ def _save(
         files |= each.files
     variants = {each.variant: each.build for each in kept}
     config = trained.config
+    parts, dim = config.model.found_shape
     records = {name: FileRecord.of(data) for name, data in files.items()}
     contract = contract_id(variants[Variant.FP32].models, records)
     made = None if reference is None else cohort_of(reference)
@@ -233,7 +234,7 @@ def _save(
         contract=contract,
         created=datetime.now(UTC),
         simulated=trained.simulated,
-        embedding=Shape(parts=config.model.embedding_parts, dim=config.model.embedding),
+        embedding=Shape(parts=parts, dim=dim),
         variants=variants,
         calibration=None if calibration is None else CALIBRATION,
         cohort=None if cohort is None else COHORT,

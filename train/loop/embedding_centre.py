@@ -39,6 +39,7 @@ def centre_embeddings(
     some = [records[row] for row in rows]
     for modality in network.modalities:
         network.branch(modality).centre.zero_()
-    found = embed_modalities(network, pack, some, device, precision, title="centring")
+    with network.unprojected():
+        found = embed_modalities(network, pack, some, device, precision, title="centring")
     for modality, embeddings in found.items():
         network.branch(modality).centre.copy_(torch.from_numpy(embeddings.mean(axis=0)))
