@@ -13,8 +13,11 @@ from gallery.decision.fitting import LabelledClips, calibrate
 from gallery.search.cohort import NEAREST, Cohort
 from train.data.pack import Record
 
+COHORT_NUMBERS = 128_000
+"""Numbers of a cohort at most, for one modality: 250 people of 512 numbers, 3,200 of 40. The more
+people, the fewer are missed (results/trials.md)."""
 COHORT_PEOPLE = 250
-"""People of a cohort at most."""
+"""People of a cohort at most, where that is more."""
 COHORT_WALKS = 4
 """Walks of each of them at most, whose mean embedding is kept."""
 
@@ -60,7 +63,9 @@ def cohort_of(reference: Reference) -> tuple[Cohort, bytes] | None:
     Returns:
         The cohort and its file; None where the pack has too few such people.
     """
-    walks = reference.walks.of_trained(COHORT_PEOPLE, COHORT_WALKS)
+    dimension = reference.fp32[0][0].size
+    people_at_most = max(COHORT_PEOPLE, COHORT_NUMBERS // dimension)
+    walks = reference.walks.of_trained(people_at_most, COHORT_WALKS)
     people = sorted({record.subject for record in walks.records})
     if len(people) < 2 * NEAREST:
         return None

@@ -21,7 +21,7 @@ from train.model.projection import Projection
 
 
 def main(
-    checkpoint: tyro.conf.Positional[Path], out: Path, packs: tuple[Path, ...], dimensions: int = 48
+    checkpoint: tyro.conf.Positional[Path], out: Path, packs: tuple[Path, ...], dimensions: int = 40
 ) -> None:
     """Writes the same checkpoint with a projection, or with another one.
 

@@ -8,10 +8,11 @@ import torch
 from gait.errors import ConfigError
 from train.data.pack import Pack, Record
 from train.embed import embed_modalities
+from train.loop.embedding_centre import spread
 from train.model.network import GaitNetwork
 
-WALKS = 6144
-"""Walks that it is fitted to, at most."""
+WALKS = 8192
+"""Walks of a pack that it is fitted to, at most."""
 
 
 def fit_projection(
@@ -24,8 +25,8 @@ def fit_projection(
 
     Args:
         network: on `device`; its projection is replaced.
-        people: packs and walks of theirs; of more than `WALKS` as many are taken, evenly spaced.
-            People of different packs are different people.
+        people: packs and walks of theirs; of more than `WALKS` of a pack as many are taken, evenly
+            spaced. People of different packs are different people.
         device: where to compute.
         precision: dtype of autocast.
 
@@ -35,17 +36,11 @@ def fit_projection(
     projection = network.projection
     if projection is None:
         raise ConfigError("got a network without a projection: set model.projection")
-    every = [(pack, record) for pack, records in people for record in records]
-    rows = np.linspace(0, len(every) - 1, min(WALKS, len(every))).astype(int)
-    some = [every[row] for row in rows]
+    some = [(pack, spread(records, WALKS)) for pack, records in people]
     with network.unprojected():
         found = [
-            embed_modalities(
-                network, pack, [r for p, r in some if p is pack], device, precision, "projecting"
-            )
-            for pack, _ in people
+            embed_modalities(network, pack, records, device, precision, title="projecting")
+            for pack, records in some
         ]
-    whose = [f"{place} {r.subject}" for place, (pack, _) in enumerate(people)
-             for p, r in some if p is pack]  # fmt: skip
-    embeddings = {m: np.concatenate([each[m] for each in found]) for m in found[0]}
-    projection.fit(embeddings, whose)
+    whose = [f"{place} {each.subject}" for place, (_, own) in enumerate(some) for each in own]
+    projection.fit({m: np.concatenate([each[m] for each in found]) for m in found[0]}, whose)
