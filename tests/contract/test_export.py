@@ -128,7 +128,7 @@ def test_the_encoder_gives_what_the_network_gives(
         np.testing.assert_allclose(got, want, atol=1e-5)
 
 
-def test_a_projection_ships(tmp_path: Path) -> None:
+def test_a_projection_ships_and_other_people_may_decide(tmp_path: Path) -> None:
     model = CONFIG.model.model_copy(update={"projection": 12})
     config = CONFIG.model_copy(update={"model": model})
     save_tiny_checkpoint(tmp_path / "ckpt.pt", config=config)
@@ -139,9 +139,13 @@ def test_a_projection_ships(tmp_path: Path) -> None:
     found = load_checkpoint(tmp_path / "ckpt.pt")
     save_checkpoint(tmp_path / "ckpt.pt", replace(found, model=network.state_dict()))
     pack = write_pack(tmp_path / "pack", train=34, test=6)
-    order = Order(variants=(Variant.INT8,), pack=pack, max_loss=100.0)
+    people = write_pack(tmp_path / "people", train=0, test=45)
+    order = Order(variants=(Variant.INT8,), pack=pack, people=people, max_loss=100.0)
     manifest = exporting.export_bundle(tmp_path / "ckpt.pt", tmp_path / "bundle", order)
     assert (manifest.embedding.parts, manifest.embedding.dim) == (1, 12)
+    calibration = bundle_calibration(tmp_path / "bundle")
+    assert calibration is not None
+    assert (calibration.people, calibration.data) == (45, "people, test people")
     for variant, tolerance in ((Variant.FP32, 1e-5), (Variant.INT8, 0.3)):
         encoder = Encoder.load(tmp_path / "bundle", variant=variant, device=Device.CPU, threads=1)
         for modality in Modality:
