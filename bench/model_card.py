@@ -36,29 +36,33 @@ class Arguments:
     """Folder of the training run: its configuration and losses go into the training record."""
     began_with: str = "random weights"
     """What the run's weights were before it, in words."""
+    projected_by: str = "the people of its training"
+    """By whose walks its projection was fitted, in words; not told where it has none."""
 
 
 def main() -> None:
     """Writes as the command line says."""
     arguments = tyro.cli(Arguments, prog="python -m bench.model_card")
     manifest = Manifest.load(arguments.bundle)
-    record = training_record(manifest, arguments.run, arguments.began_with)
+    record = training_record(manifest, arguments)
     write_atomically(arguments.bundle / RECORD, f"{json.dumps(record, indent=1)}\n".encode())
     found = json.loads(arguments.sensors.read_text())
     tracks = None if arguments.tracks is None else json.loads(arguments.tracks.read_text())
-    text = card(manifest, found, tracks, arguments.bundle, arguments.began_with)
+    text = card(manifest, found, tracks, arguments)
     write_atomically(arguments.bundle / CARD, text.encode())
     print(arguments.bundle / CARD)
 
 
-def training_record(manifest: Manifest, folder: Path | None, began_with: str) -> dict[str, Any]:
+def training_record(manifest: Manifest, arguments: Arguments) -> dict[str, Any]:
     """Configuration, versions and every fiftieth line of losses."""
     lines: list[Any] = []
-    if folder is not None:
-        every = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    if arguments.run is not None:
+        text = (arguments.run / "metrics.jsonl").read_text()
+        every = [json.loads(line) for line in text.splitlines()]
         lines = [row for row in every if row["iteration"] % 50 == 0]
     return {
-        "began_with": began_with,
+        "began_with": arguments.began_with,
+        "projected_by": arguments.projected_by,
         "iterations": manifest.checkpoint.iteration,
         "checkpoint_sha256": manifest.checkpoint.sha256,
         "config": manifest.training,
@@ -71,14 +75,13 @@ def card(
     manifest: Manifest,
     sensors: Mapping[str, Any],
     tracks: Mapping[str, Any] | None,
-    bundle: Path,
-    began_with: str,
+    arguments: Arguments,
 ) -> str:
     """The model card as Markdown."""
     walkers: Any = manifest.training["walkers"]
     data: Any = manifest.training["data"]
     held_out = data["validation_subjects"]
-    calibration = bundle_calibration(bundle)
+    calibration = bundle_calibration(arguments.bundle)
     people = "nobody"
     if calibration is not None:
         kind = "simulated people" if calibration.simulated else "people"
@@ -95,12 +98,20 @@ def card(
         clothes=walkers["clothes"],
         gait=walkers["gait"],
         iterations=manifest.checkpoint.iteration,
-        began_with=began_with,
+        began_with=arguments.began_with,
+        projection=_projection(manifest, arguments.projected_by),
         decisions=people,
         accuracy="\n".join(_accuracy(manifest)),
         sensors=tables(dict(sensors)),
         tracks=_tracks(tracks),
     )
+
+
+def _projection(manifest: Manifest, fitted_by: str) -> str:
+    model: Any = manifest.training["model"]
+    if model["projection"] is None:
+        return "What it finds is not projected"
+    return f"What it finds is projected to {model['projection']} numbers, fitted to {fitted_by}"
 
 
 def _tracks(found: Mapping[str, Any] | None) -> str:

@@ -2,6 +2,7 @@
 
 import hashlib
 import platform
+import sys
 import tempfile
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
@@ -38,6 +39,7 @@ from gait.variant import Variant
 from train.checkpoint import Checkpoint, build_network, load_checkpoint
 from train.data.pack import INDEX
 from train.data.walkers import PACK, walkers_folder
+from train.embed import Embeddings as TrainedEmbeddings
 
 PARITY = "parity.json"
 CALIBRATION = "calibration.json"
@@ -55,6 +57,7 @@ class Order:
         passing: leave out a variant that is refused, and write the others; else write nothing.
         pack: dataset whose test subjects rankings and accuracy are compared on; None for the
             simulated walkers of the run if they are still there.
+        people: pack whose test subjects calibrate decisions; None for `pack`.
         calibration: pack, tree or folder of clips for int8; None for `pack`.
         max_loss: points of Rank-1 that a variant may lose.
     """
@@ -62,6 +65,7 @@ class Order:
     variants: Collection[Variant] = ()
     passing: bool = False
     pack: Path | None = None
+    people: Path | None = None
     calibration: Path | None = None
     max_loss: float = MAX_LOSS
 
@@ -69,7 +73,11 @@ class Order:
     def steps(self) -> int:
         """How often `export_bundle` says what it begins."""
         own = {Variant.FP16: 2, Variant.INT8: 4 * len(Method)}
-        return 8 + sum(own.get(variant, 0) for variant in self.variants)
+        return (
+            8
+            + 2 * (self.people is not None)
+            + sum(own.get(variant, 0) for variant in self.variants)
+        )
 
 
 def export_bundle(
@@ -128,9 +136,12 @@ def export_bundle(
     refused = [each for each in candidates if each.loss > order.max_loss]
     if refused and (not order.passing or refused[0].variant is Variant.FP32):
         raise _refusal(refused, order, "nothing was written")
+    known = None if reference is None else (reference.walks, reference.fp32)
+    if order.people is not None:
+        known = _embedded_people(order.people, graphs, advance)
     advance("writing")
     kept = [each for each in candidates if each not in refused]
-    manifest = _save(out, trained, checkpoint, kept, report, reference)
+    manifest = _save(out, trained, checkpoint, kept, report, reference, known)
     if refused:
         raise _refusal(refused, order, f"{out} was written without it")
     return manifest
@@ -205,6 +216,17 @@ def _embedded(
     return np.stack(probes), np.stack(enrolled)
 
 
+def _embedded_people(
+    pack: Path, graphs: Graphs, advance: Advance
+) -> tuple[TestWalks, TrainedEmbeddings]:
+    """Everybody who is to calibrate decisions, by the fp32 graphs."""
+    walks, found = TestWalks.of(pack, most=sys.maxsize), list[Embeddings]()
+    for modality, graph in graphs.items():
+        advance(f"{len(walks.records)} walks for decisions, {modality}")
+        found.append(walks.by_graph(graph.SerializeToString(), modality))
+    return walks, TrainedEmbeddings(*found)
+
+
 def _save(
     out: Path,
     trained: Checkpoint,
@@ -212,12 +234,14 @@ def _save(
     kept: Sequence[Candidate],
     report: Report,
     reference: Reference | None,
+    known: tuple[TestWalks, TrainedEmbeddings] | None,
 ) -> Manifest:
     files = {PARITY: report.model_dump_json(indent=1).encode()}
     for each in kept:
         files |= each.files
     variants = {each.variant: each.build for each in kept}
     config = trained.config
+    parts, dim = config.model.found_shape
     records = {name: FileRecord.of(data) for name, data in files.items()}
     contract = contract_id(variants[Variant.FP32].models, records)
     made = None if reference is None else cohort_of(reference)
@@ -225,7 +249,7 @@ def _save(
         files[COHORT] = made[1]
         records[COHORT] = FileRecord.of(made[1])
     cohort = None if made is None else made[0]
-    calibration = None if reference is None else calibrated(reference, contract, cohort)
+    calibration = None if known is None else calibrated(*known, contract, cohort)
     if calibration is not None:
         files[CALIBRATION] = calibration.text.encode()
         records[CALIBRATION] = FileRecord.of(files[CALIBRATION])
@@ -233,7 +257,7 @@ def _save(
         contract=contract,
         created=datetime.now(UTC),
         simulated=trained.simulated,
-        embedding=Shape(parts=config.model.embedding_parts, dim=config.model.embedding),
+        embedding=Shape(parts=parts, dim=dim),
         variants=variants,
         calibration=None if calibration is None else CALIBRATION,
         cohort=None if cohort is None else COHORT,

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from export.checks.accuracy import TestWalks
 from export.variants.candidates import Reference
 from gait.errors import CalibrationError
 from gait.modality import Modality
@@ -12,32 +13,37 @@ from gallery.decision.calibration import Calibration
 from gallery.decision.fitting import LabelledClips, calibrate
 from gallery.search.cohort import NEAREST, Cohort
 from train.data.pack import Record
+from train.embed import Embeddings
 
+COHORT_NUMBERS = 128_000
+"""Numbers of a cohort at most, for one modality: 250 people of 512 numbers, 3,200 of 40. The more
+people, the fewer are missed (results/trials.md)."""
 COHORT_PEOPLE = 250
-"""People of a cohort at most."""
+"""People of a cohort at most, where that is more."""
 COHORT_WALKS = 4
 """Walks of each of them at most, whose mean embedding is kept."""
 
 
 def calibrated(
-    reference: Reference, contract: str, cohort: Cohort | None = None
+    walks: TestWalks, fp32: Embeddings, contract: str, cohort: Cohort | None = None
 ) -> Calibration | None:
-    """The calibration of a bundle, from the walks on which its variants were measured.
+    """The calibration of a bundle, from walks of people whom the network was not trained on.
 
     Args:
-        reference: with embeddings by the fp32 graphs, `(n, p, d)` of unit norm in each part.
+        walks: of the people.
+        fp32: their embeddings by the fp32 graphs, `(n, p, d)` of unit norm in each part.
         contract: of the bundle.
         cohort: of the bundle, that normalises similarities.
 
     Returns:
         None where the people are too few, or have one walk each.
     """
-    records, pack = reference.walks.records, reference.walks.pack
+    records, pack = walks.records, walks.pack
     clips = LabelledClips(
         np.array(2 * [record.subject for record in records]),
         np.array(2 * [record.type for record in records]),
         np.repeat([str(modality) for modality in Modality], len(records)),
-        np.concatenate([_flat(each) for each in reference.fp32]),
+        np.concatenate([_flat(each) for each in fp32]),
     )
     try:
         return calibrate(
@@ -60,7 +66,9 @@ def cohort_of(reference: Reference) -> tuple[Cohort, bytes] | None:
     Returns:
         The cohort and its file; None where the pack has too few such people.
     """
-    walks = reference.walks.of_trained(COHORT_PEOPLE, COHORT_WALKS)
+    dimension = reference.fp32[0][0].size
+    people_at_most = max(COHORT_PEOPLE, COHORT_NUMBERS // dimension)
+    walks = reference.walks.of_trained(people_at_most, COHORT_WALKS)
     people = sorted({record.subject for record in walks.records})
     if len(people) < 2 * NEAREST:
         return None

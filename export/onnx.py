@@ -38,6 +38,9 @@ class Arguments:
     """Packed dataset whose test subjects must rank the same, by which a variant is measured, and by
     which decisions are calibrated; by default the simulated walkers of the run if there, else drawn
     figures."""
+    people: Path | None = None
+    """Pack whose test subjects calibrate decisions, best seen from where probes will be; by default
+    --pack."""
     calibration: Path | None = None
     """Pack, tree or folder of clip files that int8 is calibrated with, 200 of each modality or
     more; by default the training subjects of the pack."""
@@ -54,6 +57,7 @@ class Arguments:
             variants=tuple(Variant) if every else (Variant(self.variant),),
             passing=every,
             pack=self.pack,
+            people=self.people,
             calibration=self.calibration,
             max_loss=self.max_loss,
         )

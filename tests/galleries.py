@@ -28,9 +28,9 @@ AUTHORISED = ("--authorisation", "consent 17", "--expires", "2999-01-01", "--qua
 """The same as arguments of `gallery.build`; the clips of most tests show nobody."""
 
 
-def random_embeddings(count: int, seed: int = 0) -> NDArray[np.float32]:
-    """`(count, DIMENSION)` of norm 1."""
-    vectors = np.random.default_rng(seed).standard_normal((count, DIMENSION), np.float32)
+def random_embeddings(count: int, seed: int = 0, dimension: int = DIMENSION) -> NDArray[np.float32]:
+    """`(count, dimension)` of norm 1."""
+    vectors = np.random.default_rng(seed).standard_normal((count, dimension), np.float32)
     unit: NDArray[np.float32] = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
     return unit
 

@@ -91,6 +91,9 @@ class ModelConfig(Config):
     centred: bool = True
     """Take each modality's mean over training walks away from its embeddings, once trained. Not in
     the paper."""
+    projection: PositiveInt | None = None
+    """Dimensions of a linear discriminant of the embedding, fitted to training walks once trained
+    (`train/model/projection.py`); none if null. Not in the paper."""
 
     @property
     def strips(self) -> tuple[int, ...]:
@@ -105,6 +108,13 @@ class ModelConfig(Config):
     def embedding_parts(self) -> int:
         """Parts of an embedding: the strips of all scales."""
         return sum(self.strips)
+
+    @property
+    def found_shape(self) -> tuple[int, int]:
+        """`(p, d)` of what a trained network finds: the embedding, or its projection."""
+        if self.projection is not None:
+            return 1, self.projection
+        return self.embedding_parts, self.embedding
 
     @property
     def downsampling(self) -> int:

@@ -38,8 +38,8 @@ class TestWalks:
     records: Sequence[Record]
 
     @classmethod
-    def of(cls, path: Path) -> "TestWalks":
-        """All walks of as many test people as have at most `WALKS`, and of one at least.
+    def of(cls, path: Path, most: int = WALKS) -> "TestWalks":
+        """All walks of as many test people as have at most so many, and of one at least.
 
         Raises:
             PackError: it is not a whole pack.
@@ -53,7 +53,7 @@ class TestWalks:
         walks = {person: [r for r in test if r.subject == person] for person in people}
         chosen: list[Record] = []
         for person in people:
-            if chosen and len(chosen) + len(walks[person]) > WALKS:
+            if chosen and len(chosen) + len(walks[person]) > most:
                 break
             chosen += [replace(r, length=min(r.length, FRAMES)) for r in walks[person]]
         return cls(pack, sorted(chosen, key=lambda record: record.start))

@@ -63,7 +63,9 @@ def check(graph: onnx.ModelProto, backbone: Backbone, modality: Modality) -> Non
         raise ExportError(f"the {modality} graph has axes {axes}, need {want} and a batch of n")
     if any(node.op_type == "BatchNormalization" for node in graph.graph.node):
         raise ExportError(f"the {modality} graph has a batch norm that was not folded")
-    shipped = [*backbone.parameters(), backbone.encoder.branch.centre]
+    projection = backbone.encoder.projection
+    fitted = [] if projection is None else projection.buffers()
+    shipped = [*backbone.parameters(), backbone.encoder.branch.centre, *fitted]
     weights = sum(tensor.numel() for tensor in shipped)
     if (held := _weights(graph)) > weights:
         raise ExportError(

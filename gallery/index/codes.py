@@ -3,21 +3,27 @@
 Two unit vectors at angle θ differ in the share θ/π of such signs (Charikar, "Similarity estimation
 techniques from rounding algorithms", 2002), so the number of different bits says how alike they
 are. The rotation is x ↦ H D x (Ailon and Chazelle, "The fast Johnson–Lindenstrauss transform",
-2009): D flips signs at random, H is the Hadamard matrix. It is the same for every gallery.
+2009): D flips signs at random and spreads the numbers over as many places as there are bits, H is
+the Hadamard matrix. It is the same for every gallery.
 """
 
 from functools import cache
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gallery.index.interface import CodeMatrix
 from gallery.template import Matrix
 
 _SEED = 4096
+_LEAST = 1024
+"""Bits of a code at least: of 10⁵ templates of 40 numbers, 64 bits put the most alike one among the
+first 64 in 96 of 100 searches, 1,024 in all."""
 
 
 def code_bytes(dimension: int) -> int:
-    """Length of the code of an embedding: its dimension as the next power of two, in bits."""
+    """Length of the code of an embedding: its dimension as the next power of two in bits, and at
+    least 1,024."""
     return _size(dimension) // 8
 
 
@@ -27,10 +33,10 @@ def codes_of(embeddings: Matrix) -> CodeMatrix:
 
 
 def _rotated(vectors: Matrix) -> Matrix:
-    signs, left, right = _factors(vectors.shape[1])
+    signs, places, left, right = _factors(vectors.shape[1])
     count, rows, columns = len(vectors), len(left), len(right)
     padded = np.zeros((count, rows * columns), np.float32)
-    np.multiply(vectors, signs, out=padded[:, : vectors.shape[1]])
+    padded[:, places] = vectors * signs
     # H of size rows · columns is the Kronecker product of two small ones, so it is applied along
     # the columns and then along the rows; the numbers end in another order, which is no matter
     half = (padded.reshape(-1, columns) @ right).reshape(count, rows, columns)
@@ -40,14 +46,17 @@ def _rotated(vectors: Matrix) -> Matrix:
 
 
 def _size(dimension: int) -> int:
-    return max(64, 1 << (dimension - 1).bit_length())
+    return max(_LEAST, 1 << (dimension - 1).bit_length())
 
 
 @cache
-def _factors(dimension: int) -> tuple[Matrix, Matrix, Matrix]:
-    signs = np.random.default_rng(_SEED).choice([-1, 1], dimension).astype(np.float32)
+def _factors(dimension: int) -> tuple[Matrix, NDArray[np.intp], Matrix, Matrix]:
+    rng = np.random.default_rng(_SEED)
+    signs = rng.choice([-1, 1], dimension).astype(np.float32)
+    # the first columns of H alone have few different rows
+    places = np.sort(rng.permutation(_size(dimension))[:dimension])
     bits = _size(dimension).bit_length() - 1
-    return signs, _hadamard(1 << bits // 2), _hadamard(1 << bits - bits // 2)
+    return signs, places, _hadamard(1 << bits // 2), _hadamard(1 << bits - bits // 2)
 
 
 def _hadamard(order: int) -> Matrix:

@@ -14,7 +14,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-VERSION = 6
+VERSION = 7
 """Of these tables. Galleries of another version are refused."""
 
 METADATA = MetaData()

@@ -4,6 +4,7 @@ import json
 import re
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -125,6 +126,34 @@ def test_the_encoder_gives_what_the_network_gives(
             raw = network.embed(torch.from_numpy(clip.frames.copy())[None], modality)
         want = F.normalize(raw[0], dim=1).flatten() / 4  # √16 parts
         np.testing.assert_allclose(got, want, atol=1e-5)
+
+
+def test_a_projection_ships_and_other_people_may_decide(tmp_path: Path) -> None:
+    model = CONFIG.model.model_copy(update={"projection": 12})
+    config = CONFIG.model_copy(update={"model": model})
+    save_tiny_checkpoint(tmp_path / "ckpt.pt", config=config)
+    network = build_network(load_checkpoint(tmp_path / "ckpt.pt"))
+    assert network.projection is not None
+    torch.nn.init.normal_(network.projection.weight)
+    torch.nn.init.normal_(network.projection.offsets)
+    found = load_checkpoint(tmp_path / "ckpt.pt")
+    save_checkpoint(tmp_path / "ckpt.pt", replace(found, model=network.state_dict()))
+    pack = write_pack(tmp_path / "pack", train=34, test=6)
+    people = write_pack(tmp_path / "people", train=0, test=45)
+    order = Order(variants=(Variant.INT8,), pack=pack, people=people, max_loss=100.0)
+    manifest = exporting.export_bundle(tmp_path / "ckpt.pt", tmp_path / "bundle", order)
+    assert (manifest.embedding.parts, manifest.embedding.dim) == (1, 12)
+    calibration = bundle_calibration(tmp_path / "bundle")
+    assert calibration is not None
+    assert (calibration.people, calibration.data) == (45, "people, test people")
+    for variant, tolerance in ((Variant.FP32, 1e-5), (Variant.INT8, 0.3)):
+        encoder = Encoder.load(tmp_path / "bundle", variant=variant, device=Device.CPU, threads=1)
+        for modality in Modality:
+            clip = walk(1, 5, modality)
+            raw = network.embed(torch.from_numpy(clip.frames.copy())[None], modality)
+            want = F.normalize(raw[0, 0].detach(), dim=0)
+            (got,) = encoder.embed([clip])
+            np.testing.assert_allclose(got, want, atol=tolerance)
 
 
 def test_the_centre_ships(checkpoint: Path) -> None:

@@ -108,13 +108,23 @@ def test_searches_go_on_while_it_follows() -> None:
     assert not wrong
 
 
-def test_codes_differ_by_the_angle_between_embeddings() -> None:
-    one, other = random_embeddings(2, seed=3)
+@pytest.mark.parametrize("dimension", [40, 256, 1024])
+def test_codes_differ_by_the_angle_between_embeddings(dimension: int) -> None:
+    one, other = random_embeddings(2, seed=3, dimension=dimension)
     for share in (0.0, 0.1, 0.5, 1.0):
         mixed = (1 - share) * one + share * other
         mixed /= np.linalg.norm(mixed)
         codes = codes_of(np.stack([one, mixed.astype(np.float32)]))
-        assert codes.shape == (2, code_bytes(256)) == (2, 32)
-        different = int(np.bitwise_count(codes[0] ^ codes[1]).sum()) / 256
+        assert codes.shape == (2, code_bytes(dimension)) == (2, 128)
+        different = int(np.bitwise_count(codes[0] ^ codes[1]).sum()) / 1024
         angle = np.arccos(np.clip(one @ mixed, -1, 1)) / np.pi
-        assert abs(different - angle) < 0.12  # four deviations of 256 coins
+        assert abs(different - angle) < 0.0625  # four deviations of 1,024 coins
+
+
+def test_codes_of_few_numbers_still_find_the_most_alike() -> None:
+    templates = random_embeddings(5000, seed=4, dimension=40)
+    codes = codes_of(templates)
+    for probe in random_embeddings(50, seed=5, dimension=40):
+        best = int((templates @ probe).argmax())
+        differ = np.bitwise_count(codes ^ codes_of(probe[np.newaxis])).sum(axis=1, dtype=int)
+        assert int((differ < differ[best]).sum()) < 64

@@ -35,10 +35,16 @@ def centre_embeddings(
         device: where to compute.
         precision: dtype of autocast.
     """
-    rows = np.linspace(0, len(records) - 1, min(WALKS, len(records))).astype(int)
-    some = [records[row] for row in rows]
+    some = spread(records, WALKS)
     for modality in network.modalities:
         network.branch(modality).centre.zero_()
-    found = embed_modalities(network, pack, some, device, precision, title="centring")
+    with network.unprojected():
+        found = embed_modalities(network, pack, some, device, precision, title="centring")
     for modality, embeddings in found.items():
         network.branch(modality).centre.copy_(torch.from_numpy(embeddings.mean(axis=0)))
+
+
+def spread(records: Sequence[Record], most: int) -> list[Record]:
+    """At most so many of some walks, from first to last."""
+    rows = np.linspace(0, len(records) - 1, min(most, len(records))).astype(int)
+    return [records[row] for row in rows]

@@ -158,8 +158,8 @@ class Learner:
     def take_over(self, other: Checkpoint) -> tuple[int, int]:
         """Begins with another network's weights, where name and shape are the same.
 
-        The centre is not taken, since it belongs to a finished network, nor is the classifier,
-        since it belongs to that network's people.
+        Centre and projection are not taken, since they belong to a finished network, nor is the
+        classifier, since it belongs to that network's people.
 
         Returns:
             How many numbers were taken, and how many there are.
@@ -171,7 +171,7 @@ class Learner:
             if name in own
             and own[name].shape == tensor.shape
             and not name.endswith(".centre")
-            and not name.startswith("neck.")
+            and not name.startswith(("neck.", "projection."))
         }
         self.network.load_state_dict(fitting, strict=False)
         taken = sum(tensor.numel() for tensor in fitting.values())

@@ -13,6 +13,7 @@ from train.data.pack import Pack
 from train.data.sampler import PKSampler
 from train.data.split import Split
 from train.loop.embedding_centre import centre_embeddings
+from train.loop.embedding_projection import fit_projection
 from train.loop.interrupt import StopRequest
 from train.loop.learner import Learner, Machine, memory_explained
 from train.loop.ledger import Ledger
@@ -159,15 +160,20 @@ class TrainingRun:
         return (due.look or alone) and agree(signalled, self._machine.device)
 
     def _judge(self, iteration: int, due: Due, reporter: Reporter) -> bool:
-        """Centres and validates where that is due; whether this is the best network so far."""
-        if self._config.model.centred and (due.validate or due.last):
-            self._centre()
+        """Centres, projects and validates where that is due; whether this is the best network so
+        far."""
+        if due.validate or due.last:
+            self._finish()
         return self._validate(iteration, reporter) if due.validate else due.last
 
-    def _centre(self) -> None:
+    def _finish(self) -> None:
+        """What is fitted to training walks once trained."""
         device, precision, _ = self._machine
         network, records = self._learner.network, self._split.train
-        centre_embeddings(network, self._pack, records, device, precision)
+        if self._config.model.centred:
+            centre_embeddings(network, self._pack, records, device, precision)
+        if self._config.model.projection:
+            fit_projection(network, [(self._pack, records)], device, precision)
 
     def _validate(self, iteration: int, reporter: Reporter) -> bool:
         """Scores the held-out people; whether none before was better (of equals, the later)."""

@@ -1,5 +1,7 @@
 """The whole network: two branches, shared heads, and in training the diffusion branch."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import cast
 
 import torch
@@ -20,6 +22,7 @@ from train.losses import (
 )
 from train.model.heads import BNNeck, SeparateFCs
 from train.model.pooling import horizontal_pooling, temporal_pooling
+from train.model.projection import Projection
 from train.model.resnet9 import ResNet9
 
 
@@ -34,6 +37,7 @@ class Branch(nn.Module):
     def __init__(self, modality: Modality, config: ModelConfig) -> None:
         super().__init__()
         width = config.channels[-1]
+        self.modality = modality
         self.backbone = ResNet9(modality.channels, config)
         self.frame_pooling = config.frame_pooling
         self.head = nn.Conv2d(width, width, 1)
@@ -63,21 +67,26 @@ class Encoder(nn.Module):
     Args:
         branch: what the modality has for itself.
         fcs: the part embedding both modalities share.
-        strips: how many strips a map is cut into, at each scale.
-        columns: how many cells a strip is cut into.
+        config: how maps are cut.
+        projection: of the embedding, if there is one.
     """
 
     def __init__(
-        self, branch: Branch, fcs: SeparateFCs, strips: tuple[int, ...], columns: int = 1
+        self,
+        branch: Branch,
+        fcs: SeparateFCs,
+        config: ModelConfig,
+        projection: Projection | None = None,
     ) -> None:
         super().__init__()
         self.branch = branch
         self.fcs = fcs
-        self.strips = strips
-        self.columns = columns
+        self.strips = config.strips
+        self.columns = config.columns
+        self.projection = projection
 
     def forward(self, frames: Tensor, lengths: Tensor | None = None) -> Tensor:
-        """Eq. 1 to 3, less the centre.
+        """Eq. 1 to 3, less the centre, projected.
 
         Args:
             frames: `(n, s, c, 64, 64)` uint8, 0..255.
@@ -89,10 +98,14 @@ class Encoder(nn.Module):
         return self.embedding(self.branch.features(frames, lengths))
 
     def embedding(self, features: Tensor) -> Tensor:
-        """Eq. 2 and 3, less the centre: the `(n, c, h, w)` map of Eq. 1 → `(n, p, d)`."""
+        """Eq. 2 and 3, less the centre: the `(n, c, h, w)` map of Eq. 1 → `(n, p, d)`; with a
+        projection p is 1."""
         maps = self.branch.head(features)
         strips = horizontal_pooling(maps, *self.strips, columns=self.columns)
-        return cast(Tensor, self.fcs(strips)) - self.branch.centre
+        embeddings = cast(Tensor, self.fcs(strips)) - self.branch.centre
+        if self.projection is None:
+            return embeddings
+        return cast(Tensor, self.projection(embeddings, self.branch.modality))
 
 
 def _without_centre(branch: Branch, state: dict[str, Tensor], prefix: str, *_: object) -> None:
@@ -125,6 +138,9 @@ class GaitNetwork(nn.Module):
         parts, start = model.embedding_parts, model.initialisation
         self.fcs = SeparateFCs(parts, width * model.columns, model.embedding, start)
         self.neck = BNNeck(parts, model.embedding, subjects, start)
+        self.projection = (
+            Projection(parts, model.embedding, model.projection) if model.projection else None
+        )
         self.decoupled = diffusion.decoupled_heads
         self.regularizer = TrajectoryRegularizer(width, diffusion) if diffusion.phases else None
 
@@ -143,10 +159,12 @@ class GaitNetwork(nn.Module):
 
     def encoder(self, modality: Modality) -> Encoder:
         """What ships for a modality, on this network's own weights."""
-        return Encoder(self.branch(modality), self.fcs, self.config.strips, self.config.columns)
+        return Encoder(self.branch(modality), self.fcs, self.config, self.projection)
 
     def embed(self, frames: Tensor, modality: Modality, lengths: Tensor | None = None) -> Tensor:
-        """The retrieval embedding (Eq. 1 to 3), centred. Neither BNNeck nor diffusion is touched.
+        """The retrieval embedding (Eq. 1 to 3), centred and projected, where the network is.
+
+        Neither BNNeck nor diffusion is touched.
 
         Args:
             frames: `(n, s, c, 64, 64)` uint8, 0..255.
@@ -157,6 +175,15 @@ class GaitNetwork(nn.Module):
             `(n, p, d)` float32, not normalised.
         """
         return cast(Tensor, self.encoder(modality)(frames, lengths)).float()
+
+    @contextmanager
+    def unprojected(self) -> Iterator[None]:
+        """Within it, `embed` returns what a projection would be given."""
+        projection, self.projection = self.projection, None
+        try:
+            yield
+        finally:
+            self.projection = projection
 
     def forward(
         self,

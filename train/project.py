@@ -1,0 +1,60 @@
+"""Projects a trained checkpoint: `python -m train.project CHECKPOINT --packs PACK --out FILE`.
+
+`train.run` does it itself, on the people it trained on, where `model.projection` is set. People
+whom the network has not seen show better what differs between the walks of one person.
+"""
+
+from dataclasses import replace
+from pathlib import Path
+
+import tyro
+
+from gait.cli import run
+from gait.errors import PackError
+from train.checkpoint import build_network, load_checkpoint, save_checkpoint
+from train.config import TrainConfig
+from train.data.pack import Pack
+from train.loop.embedding_projection import fit_projection
+from train.machine.device import pick_device, pick_precision
+from train.machine.distributed import Ranks
+from train.model.projection import Projection
+
+
+def main(
+    checkpoint: tyro.conf.Positional[Path], out: Path, packs: tuple[Path, ...], dimensions: int = 40
+) -> None:
+    """Writes the same checkpoint with a projection, or with another one.
+
+    Args:
+        checkpoint: of train.run.
+        out: the new checkpoint.
+        packs: by whose training people it is fitted, two walks or more of each.
+        dimensions: numbers of an embedding, fewer than there are people.
+    """
+    found = load_checkpoint(checkpoint)
+    weights = {n: x for n, x in found.model.items() if not n.startswith("projection.")}
+    config = _with(found.config, None)
+    network = build_network(replace(found, config=config, model=weights))
+    network.projection = Projection(*config.model.found_shape, dimensions)
+    device = pick_device(config.run, Ranks())
+    network.to(device)
+    people = [
+        (pack, [record for record in pack.records if record.split == "train"])
+        for pack in map(Pack.open, packs)
+    ]
+    for pack, records in people:
+        if not records:
+            raise PackError(f"{pack.path} has no training people: a partition names them")
+    fit_projection(network, people, device, pick_precision(config.run, device))
+    weights = {name: tensor.cpu() for name, tensor in network.state_dict().items()}
+    save_checkpoint(out, replace(found, config=_with(config, dimensions), model=weights))
+    print(out)
+
+
+def _with(config: TrainConfig, dimensions: int | None) -> TrainConfig:
+    model = config.model.model_copy(update={"projection": dimensions})
+    return config.model_copy(update={"model": model})
+
+
+if __name__ == "__main__":
+    run(lambda: tyro.cli(main, prog="python -m train.project", description=__doc__))
