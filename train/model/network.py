@@ -68,7 +68,12 @@ class Branch(nn.Module):
         Returns:
             `(n, c, h, w)`.
         """
-        maps = self.maps(frames.flatten(0, 1)).unflatten(0, frames.shape[:2])
+        maps = self.maps(frames.flatten(0, 1))
+        return self.pooled(maps, frames.shape[:2], lengths)
+
+    def pooled(self, maps: Tensor, clips: torch.Size, lengths: Tensor | None = None) -> Tensor:
+        """TP of Eq. 1: maps `(n · s, c, h, w)` of `clips`, `(n, s)` → `(n, c, h, w)`."""
+        maps = maps.reshape(*clips, *maps.shape[1:])
         return temporal_pooling(maps, lengths, self.frame_pooling)
 
     def maps(self, frames: Tensor) -> Tensor:
@@ -257,13 +262,10 @@ class GaitNetwork(nn.Module):
         """Eq. 1 of both modalities, in training: shared layers see both as one batch."""
         if self.own_layers is None:
             return self.silhouette.features(silhouettes), self.range_view.features(range_views)
-        clips, branches = (silhouettes, range_views), (self.silhouette, self.range_view)
-        one, two = (b.pixels(x.flatten(0, 1)) for b, x in zip(branches, clips, strict=True))
-        backbones = (branch.backbone for branch in branches)
-        maps = joint_maps(*backbones, (one, two), self.own_layers)
-        length, pooling = silhouettes.shape[:2], self.config.frame_pooling
-        first, second = (temporal_pooling(m.unflatten(0, length), None, pooling) for m in maps)
-        return first, second
+        one, two, clips = self.silhouette, self.range_view, silhouettes.shape[:2]
+        pixels = one.pixels(silhouettes.flatten(0, 1)), two.pixels(range_views.flatten(0, 1))
+        maps = joint_maps(one.backbone, two.backbone, pixels, self.own_layers)
+        return one.pooled(maps[0], clips), two.pooled(maps[1], clips)
 
     def identity_terms(
         self, first: Tensor, second: Tensor, labels: Tensor, gather: Gather | None = None
@@ -289,6 +291,7 @@ class GaitNetwork(nn.Module):
         with torch.autocast(labels.device.type, enabled=False):
             pair, cosines = self._embedded(*heads)
             terms = identity_losses(pair, cosines, labels, self.config, gather)
+            cosines = cosines.view(*pair.shape[:3], -1)
             seen = Seen(torch.stack(maps).float(), pair, cosines, labels, gather)
             own: dict[str, Tensor] = rival(seen)
             return Losses(terms | own, _sum(terms) + self.rival_weight * _sum(own))

@@ -50,7 +50,7 @@ class SpecialHead(nn.Module):
         """Instance norm, and of what it took away as much as the gate lets through."""
         plain = F.instance_norm(maps)
         style = maps - plain
-        kept = self.gate(style.mean(dim=(2, 3))).sigmoid()
+        kept: Tensor = self.gate(style.mean(dim=(2, 3))).sigmoid()
         return plain + kept[:, :, None, None] * style
 
 
@@ -73,7 +73,8 @@ class ImplicitKnowledge(Rival):
         special = torch.stack([head(x) for head, x in zip(self.heads, seen.maps, strict=True)])
         cosines = self.neck(special.flatten(0, 1))
         scale, smoothing = self.model.scale, self.model.label_smoothing
-        shares = [class_shares(x, scale).unflatten(0, (2, -1)) for x in (seen.cosines, cosines)]
+        whole = seen.cosines, cosines.view_as(seen.cosines)
+        shares = [class_shares(x, scale) for x in whole]
         graphs = [
             torch.stack([relations(x) for x in seen.of_all(pair)[0]])
             for pair in (seen.embeddings, special)

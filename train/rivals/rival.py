@@ -13,7 +13,7 @@ class Seen(NamedTuple):
     Args:
         maps: `(2, n, c, h, w)` of Eq. 1.
         embeddings: `(2, n, p, d)` of Eq. 3.
-        cosines: `(2n, p, N)` of Eq. 4.
+        cosines: `(2, n, p, N)` of Eq. 4.
         labels: `(n,)` int64 subjects; row i of both modalities is the same walk.
         gather: joins rows of all processes; None for a single one.
     """

@@ -46,7 +46,8 @@ class SemanticParts(Rival):
         """Both modalities pass the neck as one batch."""
         masks, parts = self.parts(seen.maps.flatten(0, 1))
         scale, smoothing = self.model.scale, self.model.label_smoothing
-        pair, labels = seen.of_all(F.normalize(parts, dim=2).unflatten(0, (2, -1)))
+        units = F.normalize(parts, dim=2)
+        pair, labels = seen.of_all(units.view(2, -1, *units.shape[1:]))
         return {
             "parts_ce": part_cross_entropy(
                 self.neck(parts), seen.labels.repeat(2), scale, smoothing
@@ -83,5 +84,5 @@ def centre_separation(units: Tensor, labels: Tensor) -> Tensor:
 def sameness(masks: Tensor) -> Tensor:
     """1 less the root mean square difference of the masks `(m, k, cells)` of two parts; mean."""
     one, two = torch.triu_indices(masks.shape[1], masks.shape[1], 1, device=masks.device)
-    apart = torch.linalg.vector_norm(masks[:, one] - masks[:, two], dim=2)
-    return 1 - apart.mean() / masks.shape[2] ** 0.5
+    apart: Tensor = torch.linalg.vector_norm(masks[:, one] - masks[:, two], dim=2)
+    return 1 - apart.mean() / float(masks.shape[2] ** 0.5)

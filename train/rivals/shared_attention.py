@@ -9,6 +9,8 @@ as the parts of Eq. 3 and 4 are.
 # method. Layers and sizes of adapter and attention are ours, and the losses are those of Eq. 5.
 """
 
+from typing import cast
+
 import torch
 from torch import Tensor, nn
 
@@ -30,7 +32,7 @@ class Adapter(nn.Module):
 
     def forward(self, maps: Tensor) -> Tensor:
         """`(n, c, h, w)` → the same shape."""
-        return maps + self.layers(maps)
+        return maps + cast(Tensor, self.layers(maps))
 
 
 class SharedAttention(Rival):

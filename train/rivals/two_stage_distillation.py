@@ -55,7 +55,7 @@ class TwoStageDistillation(Rival):
         cosines = self.neck(teacher)
         (pair, labels), (both, _) = seen.of_all(seen.embeddings), seen.of_all(teacher[None])
         said = class_shares(cosines, model.scale).detach()
-        heard = class_shares(seen.cosines, model.scale).unflatten(0, (2, -1))
+        heard = class_shares(seen.cosines, model.scale)
         alike = relations(both[0]).detach()
         second = 1 - self.first
         return {
