@@ -35,7 +35,8 @@ class Backbone(nn.Module):
             index = torch.where(index < 0, index[:, :1], index)
         else:
             index, real = index.clamp(min=0), index >= 0
-        own = maps.index_select(0, index.flatten()).reshape(*index.shape, *maps.shape[1:])
+        own = maps.index_select(0, index.flatten())
+        own = own.unflatten(0, index.shape)  # type: ignore[no-untyped-call]
         pooled = over_frames(own, real, kind)
         return F.normalize(self.encoder.embedding(pooled), dim=2)
 
