@@ -267,8 +267,8 @@ def test_shared_layers_learn_statistics_of_both_modalities_at_once() -> None:
 def test_a_mask_is_what_is_lit() -> None:
     net = network(None, model=MODEL.model_copy(update={"range_input": "mask"})).eval()
     assert net.range_view.backbone.stem[0].in_channels == 1
-    views = batch()[1] * (batch()[1] > 200)
-    lit = (views.amax(dim=2, keepdim=True) > 0).expand(-1, -1, 3, -1, -1)
+    views = batch()[1] * (batch()[1] > 220) + 63 * (batch()[1] <= 220)
+    lit = (views.amax(dim=2, keepdim=True) > 63).expand(-1, -1, 3, -1, -1)
     white = 255 * lit.to(torch.uint8)
     assert not torch.equal(views, white)
     embedded = [net.embed(x, Modality.RANGE_VIEW) for x in (views, white, views * 0)]

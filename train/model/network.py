@@ -25,6 +25,8 @@ from train.rivals.rival import Rival, Seen
 from train.rivals.shared_layers import OWN_LAYERS, joint_maps, share_layers
 
 NO_RIVAL = RivalConfig()
+HALF_LIT = 64 / 255
+"""Half of the strongest channel of JET's darkest colour: where a resized mask has its edge."""
 
 Pair = tuple[Tensor, Tensor]
 """Of silhouettes and of range views."""
@@ -84,7 +86,7 @@ class Branch(nn.Module):
         """Frames `(N, c, 64, 64)` uint8 as the backbone takes them: 0..1, in its channels."""
         x = frames.float() / 255
         if self.masked:
-            x = (x.amax(dim=1, keepdim=True) > 0).to(x.dtype)
+            x = (x.amax(dim=1, keepdim=True) >= HALF_LIT).to(x.dtype)
         return x if x.shape[1] == self.channels else x.expand(-1, self.channels, -1, -1)
 
 
