@@ -2,6 +2,7 @@
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -20,8 +21,10 @@ CPU = torch.device("cpu")
 def save_step(pack: Pack, out: Path, ranks: Ranks, rival: RivalMethod | None = None) -> None:
     """One forward and backward pass on this rank's share of a global batch of 4 × 2 clips."""
     torch.set_num_threads(1)
-    method = {"rival": {"method": rival}, "diffusion": {"phases": ()}} if rival else {}
-    config = tiny_config(batch={"subjects": 4}, **method)
+    changes: dict[str, dict[str, Any]] = {"batch": {"subjects": 4}}
+    if rival is not None:
+        changes |= {"rival": {"method": rival}, "diffusion": {"phases": ()}}
+    config = tiny_config(**changes)
     records = pack.records
     sampler = PKSampler([r.subject for r in records], [r.length for r in records], 4, 2, 3)
     learner = Learner(config, list(sampler.classes), Machine(CPU, ranks=ranks))

@@ -16,11 +16,14 @@ from tests.packs import write_pack
 from tests.training_setup import tiny_config
 from tests.unit.test_network import MODEL, SUBJECTS, batch, noise
 from train.augment.draws import Draws
+from train.checkpoint import load_network
 from train.config import DiffusionConfig, ModelConfig, RivalConfig, RivalMethod
 from train.data.batches import MappedFrames, TrainBatch, batches
 from train.data.pack import Pack
 from train.data.sampler import PKSampler
+from train.data.split import split_people
 from train.loop.learner import Learner, Machine
+from train.loop.training_run import TrainingRun
 from train.losses import Losses
 from train.machine.distributed import Ranks
 from train.model.network import GaitNetwork
@@ -98,7 +101,7 @@ def test_the_network_that_ships_is_the_bases(method: RivalMethod) -> None:
 def test_every_loss_reaches_both_branches(method: RivalMethod, term: str) -> None:
     net = network(method)
     losses = run(net, progress=0.1 if term.startswith("teacher") else 1.0)
-    stems = [net.branch(modality).backbone.stem[0].weight for modality in Modality]
+    stems = [net.get_parameter(f"{modality}.backbone.stem.0.weight") for modality in Modality]
     for gradient in torch.autograd.grad(losses.terms[term], stems):
         assert gradient.isfinite().all()
         assert gradient.any()
@@ -119,8 +122,8 @@ def test_a_step_reads_nothing_back(method: RivalMethod) -> None:
     """Tensors without values can be neither read nor chosen from by what they hold."""
     net = network(method)
     with FakeTensorMode(allow_non_fake_inputs=True) as mode:
-        given = [mode.from_tensor(x) for x in batch()]
-        losses = net.losses(*given, noise(phases=()))
+        silhouettes, range_views, labels = (mode.from_tensor(x) for x in batch())
+        losses = net.losses(silhouettes, range_views, labels, noise(phases=()))
         assert losses.total.shape == ()
         with pytest.raises(DataDependentOutputException):
             losses.total.item()
@@ -205,7 +208,7 @@ def test_a_teacher_teaches_in_the_second_stage_alone() -> None:
     for name in ("taught_classes", "taught_relations"):
         assert first[name] == 0
         assert second[name] > 0
-    stem = net.silhouette.backbone.stem[0].weight
+    stem = net.get_parameter("silhouette.backbone.stem.0.weight")
     (gradient,) = torch.autograd.grad(second["teacher_ce"], stem)
     assert not gradient.any(), "the network learns from the teacher's own loss no more"
 
@@ -342,6 +345,43 @@ def test_a_resumed_run_is_the_same_to_the_bit(method: RivalMethod, tmp_path: Pat
     train(resumed, pack, 5, 6)
     for name, weight in whole.network.state_dict().items():
         assert torch.equal(resumed.network.state_dict()[name], weight), name
+
+
+def test_a_rival_is_told_how_far_the_run_is(tmp_path: Path) -> None:
+    config = tiny_config(
+        rival={"method": "two_stage_distillation"},
+        diffusion={"phases": ()},
+        optim={"iterations": 6},
+    )
+    pack = Pack.open(write_pack(tmp_path / "pack", train=3, test=0))
+    learner = Learner(config, ["0000", "0001", "0002"], Machine(CPU))
+    assert learner.network.rival is not None
+    stages = []
+    for iteration in (3, 4):
+        train(learner, pack, iteration, iteration)
+        stages.append(float(learner.network.rival.get_buffer("first")))
+    assert stages == [1, 0]
+
+
+@pytest.mark.parametrize("method", ["channel_augmentation", "info_nce"])
+def test_a_run_changes_the_pictures_of_channel_augmentation_alone(
+    method: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    changed: list[int] = []
+
+    def watched(batch: TrainBatch, seed: int, iteration: int, ranks: Ranks) -> TrainBatch:
+        changed.append(iteration)
+        return channel_augmented(batch, seed, iteration, ranks)
+
+    monkeypatch.setattr("train.loop.training_run.channel_augmented", watched)
+    config = tiny_config(
+        rival={"method": method}, diffusion={"phases": ()}, optim={"iterations": 3}
+    )
+    pack = Pack.open(write_pack(tmp_path / "pack"))
+    split = split_people(pack.records, config)
+    TrainingRun(config, pack, split, tmp_path / "run", Machine(CPU)).run()
+    assert changed == ([1, 2, 3] if method == "channel_augmentation" else [])
+    assert load_network(tmp_path / "run" / "last.pt", CPU).rival is not None
 
 
 def test_a_rival_takes_the_place_of_the_branch() -> None:
