@@ -120,7 +120,7 @@ def _walk(
     for modality in Modality:
         encoder = network.encoder(modality)
         frames = torch.from_numpy(pack.frames(record, modality).copy())
-        maps = encoder.branch.backbone(frames.float() / 255)
+        maps = encoder.branch.maps(frames)
         chosen = [RULES[rule](record.length, most) for rule, most in plans]
         pooled = torch.stack([maps[torch.from_numpy(rows)].amax(dim=0) for rows in chosen])
         found[modality] = F.normalize(encoder.embedding(pooled), dim=2)

@@ -29,13 +29,14 @@ class Backbone(nn.Module):
 
     def forward(self, frames: Tensor, index: Tensor) -> Tensor:
         """Frames `(f, c, 64, 64)` uint8 and `(n, s)` rows of them for each clip → `(n, p, d)`."""
-        maps = self.encoder.branch.backbone(frames.float() / 255)
+        maps = self.encoder.branch.maps(frames)
         kind, real = self.encoder.branch.frame_pooling, None
         if kind is FramePooling.MAX:  # which does not mind a frame that comes again
             index = torch.where(index < 0, index[:, :1], index)
         else:
             index, real = index.clamp(min=0), index >= 0
-        own = maps.index_select(0, index.flatten()).unflatten(0, index.shape)
+        own = maps.index_select(0, index.flatten())
+        own = own.unflatten(0, index.shape)  # type: ignore[no-untyped-call]
         pooled = over_frames(own, real, kind)
         return F.normalize(self.encoder.embedding(pooled), dim=2)
 

@@ -2,10 +2,12 @@
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from tests.training_setup import tiny_config
+from train.config import RivalMethod
 from train.data.batches import MappedFrames, batches
 from train.data.pack import Pack
 from train.data.sampler import PKSampler
@@ -16,14 +18,19 @@ from train.machine.distributed import Ranks, process_group
 CPU = torch.device("cpu")
 
 
-def save_step(pack: Pack, out: Path, ranks: Ranks) -> None:
+def save_step(pack: Pack, out: Path, ranks: Ranks, rival: RivalMethod | None = None) -> None:
     """One forward and backward pass on this rank's share of a global batch of 4 × 2 clips."""
     torch.set_num_threads(1)
-    config = tiny_config(batch={"subjects": 4})
+    changes: dict[str, dict[str, Any]] = {"batch": {"subjects": 4}}
+    if rival is not None:
+        changes |= {"rival": {"method": rival}, "diffusion": {"phases": ()}}
+    config = tiny_config(**changes)
     records = pack.records
     sampler = PKSampler([r.subject for r in records], [r.length for r in records], 4, 2, 3)
     learner = Learner(config, list(sampler.classes), Machine(CPU, ranks=ranks))
     batch = next(batches(MappedFrames(pack, records), sampler, ranks, CPU, 5, 5))
+    if learner.network.rival is not None:
+        learner.network.rival.at(1.0)
     losses, ledger = learner.losses(batch, learner.noise(5)), Ledger()
     losses.total.backward()  # type: ignore[no-untyped-call]
     ledger.add(5, 0.0, losses)
@@ -46,4 +53,6 @@ if __name__ == "__main__":
     everyone, pack, out = Ranks.from_environment(), *map(Path, sys.argv[1:])
     with process_group(everyone, CPU):
         save_step(Pack.open(pack), out, everyone)
+        for method in RivalMethod:
+            save_step(Pack.open(pack), out.with_name(f"two-{method}.pt"), everyone, method)
     out.with_suffix(f".threads{everyone.rank}").write_text(" ".join(native_threads()))

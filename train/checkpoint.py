@@ -183,7 +183,7 @@ def build_network(checkpoint: Checkpoint) -> GaitNetwork:
         CheckpointError: the weights do not fit the configuration saved with them.
     """
     config = checkpoint.config
-    network = GaitNetwork(config.model, config.diffusion, len(checkpoint.classes))
+    network = GaitNetwork(config.model, config.diffusion, len(checkpoint.classes), config.rival)
     try:
         network.load_state_dict(dict(checkpoint.model))
     except RuntimeError as error:

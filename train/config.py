@@ -59,6 +59,9 @@ class ModelConfig(Config):
     """Width of each stage of a branch; the stem has the first."""
     modalities: tuple[Modality, ...] = Field(default=tuple(Modality), min_length=1)
     """What is trained on: both modalities, or one alone (then without a diffusion branch)."""
+    range_input: Literal["colours", "mask"] = "colours"
+    """What the network sees of a range view: its colours, or only which pixels are lit, as if it
+    were a silhouette (paper A.3)."""
     strides: tuple[PositiveInt, ...] = (1, 2, 2, 1)
     """Stride of each stage's first block."""
     blocks: tuple[PositiveInt, ...] = (1, 1, 1, 1)
@@ -242,6 +245,43 @@ class DiffusionConfig(Config):
         return self
 
 
+class RivalMethod(StrEnum):
+    """Another way to align both modalities, after a method of the paper's Tables 1 to 3.
+
+    Each is a file of `train/rivals`, which says how it differs from what was published.
+    """
+
+    SHARED_BACKBONE = "shared_backbone"
+    """One network for both modalities, after LidarGait (`shared_layers.py`)."""
+    LATE_LAYERS = "late_layers"
+    """First layers of each modality's own, the others shared, after MMGait (`shared_layers.py`)."""
+    INFO_NCE = "info_nce"
+    """Contrast of pairs, after CL-Gait."""
+    SHARED_ATTENTION = "shared_attention"
+    """Prototypes that look at both modalities, after CrossGait."""
+    CHANNEL_AUGMENTATION = "channel_augmentation"
+    """Single channels and erased pieces of pictures, after CAJ."""
+    SEMANTIC_PARTS = "semantic_parts"
+    """Parts found by prototypes, drawn to their person's centre, after SAAI."""
+    IMPLICIT_KNOWLEDGE = "implicit_knowledge"
+    """What is special to a modality teaches what is shared, after IDKL."""
+    TWO_STAGE_DISTILLATION = "two_stage_distillation"
+    """A teacher that sees both modalities teaches each of them, after TSKD."""
+
+
+class RivalConfig(Config):
+    """A rival of the diffusion branch. Nothing of it ships but the sharing of layers."""
+
+    method: RivalMethod | None = None
+    """Which one; None: none. It replaces the diffusion branch: give `diffusion.phases` no value."""
+    weight: float = Field(default=1.0, ge=0)
+    """Factor on the rival's own losses, beside those of Eq. 5."""
+    temperature: PositiveFloat = 0.07
+    """By which `info_nce` divides cosines at the start; it is learned."""
+    prototypes: int = Field(default=8, ge=2)
+    """Prototypes of `shared_attention` and `semantic_parts`."""
+
+
 class BatchConfig(Config):
     """What one optimisation step sees (paper A.2)."""
 
@@ -346,6 +386,7 @@ class TrainConfig(Config):
     """With the iteration number, it fixes every random draw."""
     model: ModelConfig = ModelConfig()
     diffusion: DiffusionConfig = DiffusionConfig()
+    rival: RivalConfig = RivalConfig()
     data: DataConfig = DataConfig()
     walkers: SimulateConfig = SimulateConfig.model_validate({"points": False})
     batch: BatchConfig = BatchConfig()
@@ -383,5 +424,21 @@ class TrainConfig(Config):
             raise ConfigError(
                 f"got diffusion phases {self.diffusion.phases} and {self.model.modalities[0]} "
                 "alone, need both modalities to align: give --diffusion.phases without a number"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _one_method(self) -> Self:
+        if self.rival.method is None:
+            return self
+        if self.diffusion.phases:
+            raise ConfigError(
+                f"got rival {self.rival.method} and diffusion phases {self.diffusion.phases}, need "
+                "one of the two: give --diffusion.phases without a number"
+            )
+        if len(self.model.modalities) == 1:
+            raise ConfigError(
+                f"got rival {self.rival.method} and {self.model.modalities[0]} alone, need both "
+                "modalities to align"
             )
         return self

@@ -11,6 +11,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from train.config import ModelConfig
+
 Gather = Callable[[Tensor], Tensor]
 """Joins the rows `(n, …)` of all processes in rank order; differentiable."""
 
@@ -126,3 +128,32 @@ def part_cross_entropy(cosines: Tensor, labels: Tensor, scale: float, smoothing:
     logits = scale * cosines.flatten(0, 1)
     targets = labels.repeat_interleave(cosines.shape[1])
     return F.cross_entropy(logits, targets, label_smoothing=smoothing)
+
+
+def gather_pair(pair: Tensor, labels: Tensor, gather: Gather | None) -> tuple[Tensor, Tensor]:
+    """A pair `(2, n, …)` and labels `(n,)` with the rows of all processes; None: of this one."""
+    if gather is None:
+        return pair, labels
+    return gather(pair.transpose(0, 1)).transpose(0, 1), gather(labels)
+
+
+def identity_losses(
+    pair: Tensor, cosines: Tensor, labels: Tensor, config: ModelConfig, gather: Gather | None
+) -> dict[str, Tensor]:
+    """L_tri and L_ce of Eq. 5 by name, unweighted.
+
+    Args:
+        pair: `(2, n, p, d)` embeddings of both modalities; row i is the same walk.
+        cosines: `(2n, p, N)` from the BNNeck, in the same order.
+        labels: `(n,)` int64 subjects.
+        config: margin, scale and smoothing, and whether triplets within a modality count too.
+        gather: joins rows of all processes for the triplets; None for a single one.
+    """
+    terms = {
+        "ce": part_cross_entropy(cosines, labels.repeat(2), config.scale, config.label_smoothing)
+    }
+    (first, second), labels = gather_pair(pair, labels, gather)
+    terms["triplet"] = cross_modal_triplet(first, second, labels, config.margin)
+    if config.within_modality_triplets:
+        terms["triplet_within"] = within_modality_triplet(first, second, labels, config.margin)
+    return terms

@@ -80,13 +80,14 @@ def against_text(command: Command, name: str) -> str:
 def rows_text(command: Command) -> str:
     """The rows by group, and which seeds are done."""
     runs = read_runs(load_config(command.preset), command.results)
+    names = max(map(len, ROWS)) + 2
     width = max(len(row.what) for row in ROWS.values()) + 2
     lines = []
     for group, rows in GROUPS.items():
         lines.append(f"{group}:")
         for row in rows:
             done = " ".join(map(str, runs.get(row.name, {}))) or "none"
-            lines.append(f"  {row.name:<18}{row.what:<{width}}seeds done: {done}")
+            lines.append(f"  {row.name:<{names}}{row.what:<{width}}seeds done: {done}")
     return "\n".join(lines)
 
 

@@ -60,7 +60,9 @@ of the two directions.
 
 \\* As the paper reports, on real people (SUSTech1K) with another network and training. Compare
 directions and sizes of effects, not numbers. It is of one direction, in which the paper's full
-method has 63.8; "58.2 of 58.7" is of the other direction, in which it has 58.7."""
+method has 63.8; "58.2 of 58.7" is of the other direction, in which it has 58.7.
+Rivals are our versions of the methods that the paper compares with:
+[what differs](../docs/rivals.md)."""
 
 
 def read_runs(preset: TrainConfig, results: Path) -> Runs:

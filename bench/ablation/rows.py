@@ -21,8 +21,9 @@ class Row:
         name: on the command line and in file names.
         what: in a table.
         changes: from the preset, which is the full method.
-        paper: Rank-1 in percent that the paper reports on SUSTech1K, if it has this row. Its tables
-            of T, τ1 and τ2 are of the other direction, in which its full method has 58.7.
+        paper: Rank-1 in percent that the paper reports on SUSTech1K, if it has this row, from
+            LiDAR to camera. Its tables of T, τ1 and τ2 are of the other direction, in which its
+            full method has 58.7.
         base, full: the rows it is compared with; their people must be the same.
     """
 
@@ -110,15 +111,43 @@ WITHIN: Changes = {"model": {"within_modality_triplets": True}}
 _BASE_WITHIN, _FULL_WITHIN = _pair("within", "triplets within modalities", WITHIN)
 TRIPLETS = (replace(_BASE_WITHIN, full=_FULL_WITHIN.name), _FULL_WITHIN)
 SHORTER: Changes = {"optim": {"iterations": 3000}}
-RIVALS = (
+HALF_RATE: Changes = {"optim": {"lr": 1.5e-3}}
+TUNING = (
     *_pair("2000", "2000 iterations", {"optim": {"iterations": 2000}}),
     *_pair("3000", "3000 iterations", SHORTER),
     Row("no-denoiser-3000", "no denoiser, 3000 iterations",
         {"diffusion": {"denoiser": "none"}, **SHORTER}, base="base-3000", full="full-3000"),
     Row("base-decay-002", "no diffusion, weight decay 0.002",
         {**NO_DIFFUSION, "optim": {"weight_decay": 2e-3}}),
-    *_pair("lr-0015", "learning rate 0.0015", {"optim": {"lr": 1.5e-3}}),
+    *_pair("lr-0015", "learning rate 0.0015", HALF_RATE),
 )  # fmt: skip
+
+
+def _rival(method: str, what: str, paper: str | None = None) -> Row:
+    """A row of another way to align, with the paper's figure for it from its Table 2."""
+    changes = {**NO_DIFFUSION, "rival": {"method": method}}
+    return Row(method.replace("_", "-"), what, changes, paper)
+
+
+RIVALS = (
+    _rival("shared_backbone", "one backbone, after LidarGait", "18.3"),
+    _rival("late_layers", "later layers shared, after MMGait"),
+    _rival("info_nce", "contrast of pairs, after CL-Gait", "53.3"),
+    _rival("shared_attention", "prototypes' attention, after CrossGait", "56.4"),
+    _rival("channel_augmentation", "channel augmentation, after CAJ", "12.3"),
+    _rival("semantic_parts", "parts by prototypes, after SAAI", "26.1"),
+    _rival("implicit_knowledge", "implicit knowledge, after IDKL", "54.8"),
+    _rival("two_stage_distillation", "two-stage distillation, after TSKD", "47.2"),
+)
+RIVALS_TUNED = tuple(
+    Row(f"{row.name}-{suffix}", f"{row.what}; {what}", {**row.changes, **changes},
+        base=f"base-{suffix}", full=f"full-{suffix}")
+    for suffix, what, changes in (("3000", "3000 iterations", SHORTER),
+                                  ("lr-0015", "learning rate 0.0015", HALF_RATE))
+    for row in RIVALS
+)  # fmt: skip
+_BASE_MASK, _FULL_MASK = _pair("mask", "range views as masks", {"model": {"range_input": "mask"}})
+INPUTS = (replace(_BASE_MASK, paper="28.2"), _FULL_MASK)
 OTHERS = _pair("others", "other people", {"walkers": {"seed": 7}}, apart=True)
 CONTROLS = tuple(
     row
@@ -133,7 +162,10 @@ GROUPS: Mapping[str, Sequence[Row]] = {
     "settings": SETTINGS,
     "undecayed": UNDECAYED,
     "triplets": TRIPLETS,
+    "tuning": TUNING,
     "rivals": RIVALS,
+    "rivals-tuned": RIVALS_TUNED,
+    "inputs": INPUTS,
     "others": OTHERS,
     "controls": CONTROLS,
 }

@@ -7,7 +7,7 @@ import numpy as np
 
 from bench.ablation.bootstrap import Estimate, Values, estimate
 from bench.ablation.record import RunRecord
-from bench.ablation.rows import FULL, GROUPS, PHASES, ROWS, Row
+from bench.ablation.rows import BASE, FULL, GROUPS, PHASES, ROWS, Row
 from gait.errors import ConfigError
 from gait.metrics import Distance
 from gait.modality import Modality
@@ -21,6 +21,8 @@ SENSORS = {CAMERA: "camera", LIDAR: "LiDAR"}
 ACROSS = [pair for pair in DIRECTIONS if pair[0] is not pair[1]]
 """Both directions across sensors: probe and gallery modality."""
 OVERALL = "Overall"
+BY_CONDITION = ("rivals", "rivals-tuned", "inputs")
+"""Groups whose rows are also shown condition by condition."""
 
 Pairs = Sequence[tuple[Modality, Modality]]
 
@@ -76,7 +78,8 @@ def tables(runs: Runs, *, missing: bool = True) -> str:
         if done:
             without = [row.name for row in rows if row.name not in runs]
             note = [f"Not run yet: {', '.join(without)}."] if without and missing else []
-            found.append("\n\n".join([f"### {group}", *_group(runs, done), *note]))
+            where = by_condition_tables(runs, done) if group in BY_CONDITION else []
+            found.append("\n\n".join([f"### {group}", *_group(runs, done), *where, *note]))
     return "\n\n".join(found)
 
 
@@ -155,6 +158,40 @@ def conditions_table(runs: Runs) -> str:
     return markdown(lines)
 
 
+def by_condition_tables(runs: Runs, rows: Sequence[Row]) -> list[str]:
+    """Rank-1 by condition and Rank-5 of base, full and some rows, as the paper's Tables 1 and 2.
+
+    Args:
+        runs: of one preset.
+        rows: with runs.
+
+    Returns:
+        A table for each direction, and one of paired differences to each row's base.
+    """
+    shown = [ROWS[name] for name in (BASE, FULL) if name in runs]
+    shown += [row for row in rows if row not in shown]
+    first = next(iter(runs[shown[0].name].values()))
+    conditions = tuple(dict.fromkeys(s.condition for s in first.people_scores))
+    scores = [_scores_by_condition(runs, shown, pair, conditions) for pair in ACROSS]
+    gains = [["both directions, to base", "base", *conditions]]
+    for row in shown:
+        found = (_gain(runs, row.base, row, ACROSS, condition) for condition in conditions)
+        gains.append([row.name, row.base, *found])
+    return [*scores, markdown(gains)]
+
+
+def _scores_by_condition(
+    runs: Runs, rows: Sequence[Row], pair: tuple[Modality, Modality], conditions: tuple[str, ...]
+) -> str:
+    lines = [[f"{direction(*pair)}, Rank-1", "seeds", *conditions, "Rank-5"]]
+    for row in rows:
+        own = runs[row.name]
+        found = [f"{score(own, [pair], condition).value:.1f}" for condition in conditions]
+        five = np.mean([r.score(*pair, OVERALL, Distance.COSINE).rank5 for r in own.values()])
+        lines.append([row.name, _seeds(own), *found, f"{five:.1f}"])
+    return markdown(lines)
+
+
 def single_table(runs: Runs) -> str:
     """Within one sensor, a reference for every row, and what it gains there on its base."""
     within = [pair for pair in DIRECTIONS if pair[0] is pair[1]]
@@ -208,10 +245,10 @@ def _score(found: Estimate) -> str:
     return f"{found.value:.1f} [{found.low:.1f}, {found.high:.1f}]"
 
 
-def _gain(runs: Runs, other: str, row: Row, pairs: Pairs) -> str:
+def _gain(runs: Runs, other: str, row: Row, pairs: Pairs, condition: str = OVERALL) -> str:
     if other == row.name or other not in runs or row.name not in runs:
         return "–"
-    return _signed(gain(runs[other], runs[row.name], pairs))
+    return _signed(gain(runs[other], runs[row.name], pairs, condition))
 
 
 def _signed(found: Estimate | None) -> str:

@@ -45,11 +45,11 @@ from tests.data.make_tiny_bundle import CONFIG, every_variant, save_tiny_checkpo
 from tests.galleries import TINY, random_embeddings, walk
 from tests.packs import write_pack
 from train.checkpoint import Checkpoint, build_network, load_checkpoint, save_checkpoint
-from train.config import FramePooling, ModelConfig
+from train.config import FramePooling, ModelConfig, TrainConfig
 from train.data.pack import Pack
 from train.model.network import GaitNetwork
 
-TRAINING_ONLY = re.compile(r"regularizer|denois|token|neck|generative|attention|noise", re.I)
+TRAINING_ONLY = re.compile(r"regularizer|rival|denois|token|neck|generative|attention|noise", re.I)
 
 
 @pytest.fixture(scope="module")
@@ -196,6 +196,35 @@ def test_any_pooling_over_frames_ships(kind: FramePooling) -> None:
     clips = [clip, clip[[0, 0, 1, 2, 1]], clip[:1]]  # frames that come again count again
     want = np.stack([path.embed(each) for each in clips])
     np.testing.assert_allclose(graph.embed(clips), want, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"rival": {"method": "shared_backbone"}},
+        {"rival": {"method": "late_layers"}},
+        {"rival": {"method": "implicit_knowledge"}},
+        {"model": {"range_input": "mask"}},
+    ],
+    ids=str,
+)
+def test_what_a_rival_trained_ships_without_its_heads(
+    tmp_path: Path, changes: dict[str, dict[str, str]]
+) -> None:
+    values = CONFIG.model_dump(mode="json")
+    for section, fields in {"diffusion": {"phases": []}, **changes}.items():
+        values[section] |= fields
+    path = tmp_path / "rival.pt"
+    save_tiny_checkpoint(path, config=TrainConfig.model_validate(values))
+    network = build_network(load_checkpoint(path))
+    for modality in Modality:
+        model = trace(backbone(network, modality), modality)
+        check(model, backbone(network, modality), modality)
+        assert not [t.name for t in model.graph.initializer if TRAINING_ONLY.search(t.name)]
+        clips = [walk(1, 3, modality).frames, walk(2, 5, modality).frames]
+        want = np.stack([backbone(network, modality).embed(clip) for clip in clips])
+        got = Graph(model.SerializeToString()).embed(clips)
+        np.testing.assert_allclose(got, want, atol=1e-5)
 
 
 def test_a_network_of_one_sensor_is_refused(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ CLASSES = ["0000", "0001", "0002"]
 def save_tiny_checkpoint(path: Path, seed: int = 0, config: TrainConfig = CONFIG) -> None:
     """Writes a checkpoint of a small network that was never trained."""
     torch.manual_seed(seed)
-    network = GaitNetwork(config.model, config.diffusion, len(CLASSES))
+    network = GaitNetwork(config.model, config.diffusion, len(CLASSES), config.rival)
     weights = network.state_dict()
     save_checkpoint(path, Checkpoint(config, weights, CLASSES, iteration=0, simulated=True))
 

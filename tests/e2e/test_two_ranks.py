@@ -15,6 +15,7 @@ from tests.ddp_gradients import save_step
 from tests.packs import write_pack
 from tests.training_setup import write_tiny_yaml
 from train.checkpoint import load_checkpoint
+from train.config import RivalMethod
 from train.data.pack import Pack
 from train.machine.distributed import AllRanksBatchNorm, Ranks
 from train.report.metrics_log import read_metrics
@@ -60,8 +61,19 @@ def test_no_thread_of_the_group_outlives_it(folder: Path, rank: int) -> None:
     assert "gloo" not in threads
 
 
+@pytest.mark.parametrize("rival", RivalMethod)
+def test_a_rival_learns_the_same(folder: Path, pack: Path, rival: RivalMethod) -> None:
+    save_step(Pack.open(pack), folder / f"one-{rival}.pt", Ranks(), rival)
+    steps = [torch.load(folder / f"{name}-{rival}.pt") for name in ("one", "two")]
+    same_gradients(*(step["gradients"] for step in steps))
+    assert steps[1]["losses"] == pytest.approx(steps[0]["losses"], rel=1e-4, abs=1e-5)
+
+
 def test_gradients_are_equal(steps: list[dict[str, Any]]) -> None:
-    one, two = (step["gradients"] for step in steps)
+    same_gradients(*(step["gradients"] for step in steps))
+
+
+def same_gradients(one: dict[str, torch.Tensor], two: dict[str, torch.Tensor]) -> None:
     assert one.keys() == two.keys()
     for name, gradient in one.items():
         assert gradient is not None, name

@@ -16,7 +16,9 @@ def test_every_row_differs_from_the_preset_in_what_it_says(name: str, row: objec
     changed = {text.partition(" ")[0] for text in differences(preset, configured(preset, row, 0))}
     said = {f"{section}.{field}" for section, fields in row.changes.items() for field in fields}
     assert changed <= said
-    assert {field.partition(".")[0] for field in said} <= {"diffusion", "model", "optim", "walkers"}
+    assert {field.partition(".")[0] for field in said} <= {
+        *("diffusion", "rival", "model", "optim", "walkers")
+    }
     assert changed or row.name == "full" or not row.changes
 
 

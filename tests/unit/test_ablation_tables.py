@@ -21,6 +21,7 @@ from bench.ablation.rows import ROWS
 from bench.ablation.table import (
     ACROSS,
     against_table,
+    by_condition_tables,
     by_row,
     conditions_table,
     euclidean_table,
@@ -92,6 +93,29 @@ def test_the_tables_text() -> None:
     assert "### parts" not in text
     assert "| Overall |" in conditions_table(by_row(records()))
     assert conditions_table(by_row(records()[:3])) == ""
+
+
+def test_rivals_are_shown_condition_by_condition() -> None:
+    found = [*records(), write_record(PRESET, "info-nce", 0, PEOPLE.round(2) + 2)]
+    found[-1] = found[-1].model_copy(
+        update={"scores": tuple(s.model_copy(update={"rank5": 90.0}) for s in found[-1].scores)}
+    )
+    runs = by_row(found)
+    camera, lidar, gains = by_condition_tables(runs, [ROWS["info-nce"]])
+    assert camera.splitlines()[0] == "| camera → LiDAR, Rank-1 | seeds | Overall | Rank-5 |"
+    assert lidar.splitlines()[0] == "| LiDAR → camera, Rank-1 | seeds | Overall | Rank-5 |"
+    value = score(runs["info-nce"], ACROSS).value
+    assert camera.splitlines()[-1] == f"| info-nce | 0 | {value:.1f} | 90.0 |"
+    assert [line.split(" | ")[0] for line in lidar.splitlines()[2:]] == [
+        *("| base", "| full", "| info-nce")
+    ]
+    expected = gain(runs["base"], runs["info-nce"], ACROSS)
+    assert expected is not None
+    assert gains.splitlines()[-1].startswith(f"| info-nce | base | {expected.value:+.1f} [")
+    text = tables(runs)
+    assert camera in text
+    assert "| info-nce | contrast of pairs, after CL-Gait | 0 |" in text
+    assert by_condition_tables(by_row(records()), [])[0] not in tables(by_row(records()))
 
 
 def test_any_row_can_be_set_against_another() -> None:

@@ -53,7 +53,7 @@ def test_both_recipes_have_the_papers_sizes_and_schedule(layout: str, recipe: st
 @pytest.mark.parametrize("name", recipe_names())
 def test_a_recipe_names_every_field_so_that_no_default_changes_it(name: str) -> None:
     recipe = read_recipe(name)
-    sections = {"model", "diffusion", "batch", "augment", "optim", "evaluation"}
+    sections = {"model", "diffusion", "rival", "batch", "augment", "optim", "evaluation"}
     assert set(recipe) == sections
     for section, fields in recipe.items():
         assert set(fields) == set(type(getattr(TrainConfig(), section)).model_fields), section

@@ -48,7 +48,8 @@ class Learner:
         if config.run.graph:
             refuse_graph(*machine[:2], machine.ranks.world)
         torch.manual_seed(config.seed)
-        network = GaitNetwork(config.model, config.diffusion, len(classes)).to(machine.device)
+        network = GaitNetwork(config.model, config.diffusion, len(classes), config.rival)
+        network = network.to(machine.device)
         if config.run.channels_last:
             network = lay_channels_last(network, machine.device)
         if network.regularizer is not None:
@@ -93,6 +94,8 @@ class Learner:
         """
         rate = learning_rate(self.config.optim, iteration)
         set_learning_rate(self.optimiser, rate)
+        if self.network.rival is not None:
+            self.network.rival.at(iteration / self.config.optim.iterations)
         return rate, self._step(batch, self.noise(iteration))
 
     def _parts(self, batch: TrainBatch, noise: Noise) -> Losses:

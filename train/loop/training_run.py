@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from train.augment.batch import augmented
 from train.checkpoint import Checkpoint, save_checkpoint
-from train.config import TrainConfig
+from train.config import RivalMethod, TrainConfig
 from train.data.batches import TrainBatch, batches, place_frames
 from train.data.pack import Pack
 from train.data.sampler import PKSampler
@@ -21,6 +21,7 @@ from train.loop.trace import no_trace, traced
 from train.loop.validate import validate
 from train.machine.distributed import agree
 from train.report.reporter import Reporter
+from train.rivals.channel_augmentation import channel_augmented
 
 LAST, BEST = "last.pt", "best.pt"
 
@@ -136,10 +137,14 @@ class TrainingRun:
         total = self._config.optim.iterations
         frames = place_frames(self._pack, records, self._config.run.frames, device)
         stream = batches(frames, sampler, ranks, device, first, last)
-        return (
-            augmented(part, self._config.augment, self._config.seed, iteration, total, ranks)
-            for iteration, part in enumerate(stream, first)
-        )
+        return (self._augmented(part, i, total) for i, part in enumerate(stream, first))
+
+    def _augmented(self, batch: TrainBatch, iteration: int, iterations: int) -> TrainBatch:
+        config, ranks = self._config, self._machine.ranks
+        batch = augmented(batch, config.augment, config.seed, iteration, iterations, ranks)
+        if config.rival.method is RivalMethod.CHANNEL_AUGMENTATION:
+            return channel_augmented(batch, config.seed, iteration, ranks)
+        return batch
 
     def _after(self, iteration: int, signalled: bool, reporter: Reporter | None) -> bool:
         """Does what is due after a step; returns whether to stop before the last one."""

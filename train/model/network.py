@@ -9,36 +9,54 @@ from torch import Tensor, nn
 
 from gait.errors import ConfigError
 from gait.modality import Modality
-from train.config import DiffusionConfig, ModelConfig
+from train.config import DiffusionConfig, ModelConfig, RivalConfig
 from train.diffusion.regularizer import TrajectoryRegularizer
 from train.diffusion.trajectory import Noise
 from train.losses import (
     Gather,
     Losses,
-    cross_modal_triplet,
+    identity_losses,
     one_modality_triplet,
     part_cross_entropy,
-    within_modality_triplet,
 )
 from train.model.heads import BNNeck, SeparateFCs
 from train.model.pooling import horizontal_pooling, temporal_pooling
 from train.model.projection import Projection
 from train.model.resnet9 import ResNet9
+from train.rivals.choice import make_rival
+from train.rivals.rival import Rival, Seen
+from train.rivals.shared_layers import OWN_LAYERS, joint_maps, share_layers
+
+NO_RIVAL = RivalConfig()
+HALF_LIT = 64 / 255
+"""Half of the strongest channel of JET's darkest colour: where a resized mask has its edge."""
+
+Pair = tuple[Tensor, Tensor]
+"""Of silhouettes and of range views."""
 
 
 class Branch(nn.Module):
     """What one modality has for itself: its ResNet9, its discriminative 1×1 head, its centre.
 
     The centre `(p, d)` is 0 until `train.loop.embedding_centre` has found it.
+
+    Args:
+        modality: whose.
+        config: of the network.
+        channels: what the backbone takes; None: as many as the network sees of a frame.
     """
 
     centre: Tensor
 
-    def __init__(self, modality: Modality, config: ModelConfig) -> None:
+    def __init__(
+        self, modality: Modality, config: ModelConfig, channels: int | None = None
+    ) -> None:
         super().__init__()
         width = config.channels[-1]
         self.modality = modality
-        self.backbone = ResNet9(modality.channels, config)
+        self.masked = modality is Modality.RANGE_VIEW and config.range_input == "mask"
+        self.channels = channels or (1 if self.masked else modality.channels)
+        self.backbone = ResNet9(self.channels, config)
         self.frame_pooling = config.frame_pooling
         self.head = nn.Conv2d(width, width, 1)
         self.register_buffer("centre", torch.zeros(config.embedding_parts, config.embedding))
@@ -56,9 +74,24 @@ class Branch(nn.Module):
         Returns:
             `(n, c, h, w)`.
         """
-        maps = self.backbone(frames.flatten(0, 1).float() / 255)
-        maps = maps.unflatten(0, frames.shape[:2])
+        maps = self.maps(frames.flatten(0, 1))
+        return self.pooled(maps, frames.shape[:2], lengths)
+
+    def pooled(self, maps: Tensor, clips: torch.Size, lengths: Tensor | None = None) -> Tensor:
+        """TP of Eq. 1: maps `(n · s, c, h, w)` of `clips`, `(n, s)` → `(n, c, h, w)`."""
+        maps = maps.reshape(*clips, *maps.shape[1:])
         return temporal_pooling(maps, lengths, self.frame_pooling)
+
+    def maps(self, frames: Tensor) -> Tensor:
+        """E of Eq. 1: frames `(N, c, 64, 64)` uint8 → `(N, c, h, w)`."""
+        return cast(Tensor, self.backbone(self.pixels(frames)))
+
+    def pixels(self, frames: Tensor) -> Tensor:
+        """Frames `(N, c, 64, 64)` uint8 as the backbone takes them: 0..1, in its channels."""
+        x = frames.float() / 255
+        if self.masked:
+            x = (x.amax(dim=1, keepdim=True) >= HALF_LIT).to(x.dtype)
+        return x if x.shape[1] == self.channels else x.expand(-1, self.channels, -1, -1)
 
 
 class Encoder(nn.Module):
@@ -120,6 +153,7 @@ class GaitNetwork(nn.Module):
         model: branches, heads and Eq. 5.
         diffusion: the diffusion branch; without phases there is none, and no parameter of it.
         subjects: number of training subjects N.
+        rival: another way to align both modalities, in place of the diffusion branch.
 
     Raises:
         ConfigError: the width of the feature map does not fit the denoiser.
@@ -128,13 +162,24 @@ class GaitNetwork(nn.Module):
     silhouette: Branch
     range_view: Branch
 
-    def __init__(self, model: ModelConfig, diffusion: DiffusionConfig, subjects: int) -> None:
+    def __init__(
+        self,
+        model: ModelConfig,
+        diffusion: DiffusionConfig,
+        subjects: int,
+        rival: RivalConfig = NO_RIVAL,
+    ) -> None:
         super().__init__()
         width = model.channels[-1]
         self.config = model
         self.modalities = tuple(m for m in Modality if m in model.modalities)
+        self.own_layers = OWN_LAYERS.get(rival.method) if rival.method else None
         for modality in self.modalities:
-            setattr(self, modality, Branch(modality, model))
+            channels = Modality.RANGE_VIEW.channels if self.own_layers == 0 else None
+            setattr(self, modality, Branch(modality, model, channels))
+        if self.own_layers is not None:
+            share_layers(self.silhouette.backbone, self.range_view.backbone, self.own_layers)
+            self.range_view.head = self.silhouette.head
         parts, start = model.embedding_parts, model.initialisation
         self.fcs = SeparateFCs(parts, width * model.columns, model.embedding, start)
         self.neck = BNNeck(parts, model.embedding, subjects, start)
@@ -143,6 +188,7 @@ class GaitNetwork(nn.Module):
         )
         self.decoupled = diffusion.decoupled_heads
         self.regularizer = TrajectoryRegularizer(width, diffusion) if diffusion.phases else None
+        self.rival, self.rival_weight = make_rival(rival, model, subjects), rival.weight
 
     def branch(self, modality: Modality) -> Branch:
         """The branch of a modality.
@@ -216,7 +262,7 @@ class GaitNetwork(nn.Module):
 
         Returns:
             Terms `triplet`, `ce`, perhaps `triplet_within`, those of the diffusion branch
-            (`p1_identity`, …), and the total.
+            (`p1_identity`, …) or of a rival, and the total.
         """
         if len(self.modalities) == 1:
             (modality,) = self.modalities
@@ -224,9 +270,11 @@ class GaitNetwork(nn.Module):
             branch = self.branch(modality)
             terms = self.one_modality_terms(branch.head(branch.features(frames)), labels, gather)
             return Losses(terms, _sum(terms))
-        first = self.silhouette.features(silhouettes)
-        second = self.range_view.features(range_views)
+        first, second = self.features(silhouettes, range_views)
         first_dis, second_dis = self.silhouette.head(first), self.range_view.head(second)
+        if self.rival is not None:
+            maps, heads = (first, second), (first_dis, second_dis)
+            return self._rival_losses(maps, heads, labels, gather, self.rival)
         terms = self.identity_terms(first_dis, second_dis, labels, gather)
         total = _sum(terms)
         if self.regularizer is None:
@@ -239,6 +287,15 @@ class GaitNetwork(nn.Module):
         diffusion = self.regularizer(*maps, noise, identity_loss)
         return Losses(terms | diffusion.terms, total + diffusion.total)
 
+    def features(self, silhouettes: Tensor, range_views: Tensor) -> Pair:
+        """Eq. 1 of both modalities, in training: shared layers see both as one batch."""
+        if self.own_layers is None:
+            return self.silhouette.features(silhouettes), self.range_view.features(range_views)
+        one, two, clips = self.silhouette, self.range_view, silhouettes.shape[:2]
+        pixels = one.pixels(silhouettes.flatten(0, 1)), two.pixels(range_views.flatten(0, 1))
+        maps = joint_maps(one.backbone, two.backbone, pixels, self.own_layers)
+        return one.pooled(maps[0], clips), two.pooled(maps[1], clips)
+
     def identity_terms(
         self, first: Tensor, second: Tensor, labels: Tensor, gather: Gather | None = None
     ) -> dict[str, Tensor]:
@@ -247,26 +304,26 @@ class GaitNetwork(nn.Module):
         Both modalities pass the BNNeck as one batch, so they share its batch statistics. Triplets
         within a modality, if configured, belong to both uses.
         """
-        config = self.config
         with torch.autocast(first.device.type, enabled=False):
-            strips = [self._strips(x) for x in (first, second)]
-            embeddings = self.fcs(torch.cat(strips))
-            cosines = self.neck(embeddings)
-            terms = {
-                "ce": part_cross_entropy(
-                    cosines, labels.repeat(2), config.scale, config.label_smoothing
-                )
-            }
-            pair = embeddings.reshape(2, -1, *embeddings.shape[1:]).transpose(0, 1)
-            if gather is not None:
-                pair, labels = gather(pair), gather(labels)
-            first, second = pair.unbind(1)
-            terms["triplet"] = cross_modal_triplet(first, second, labels, config.margin)
-            if config.within_modality_triplets:
-                terms["triplet_within"] = within_modality_triplet(
-                    first, second, labels, config.margin
-                )
-        return terms
+            pair, cosines = self._embedded(first, second)
+            return identity_losses(pair, cosines, labels, self.config, gather)
+
+    def _embedded(self, first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
+        """Eq. 2 to 4 of both modalities as one batch: `(2, n, p, d)` and cosines `(2n, p, N)`."""
+        embeddings = self.fcs(torch.cat([self._strips(x) for x in (first, second)]))
+        return embeddings.reshape(2, -1, *embeddings.shape[1:]), self.neck(embeddings)
+
+    def _rival_losses(
+        self, maps: Pair, heads: Pair, labels: Tensor, gather: Gather | None, rival: Rival
+    ) -> Losses:
+        """Eq. 5, and the losses of the rival on the maps and embeddings that it came from."""
+        with torch.autocast(labels.device.type, enabled=False):
+            pair, cosines = self._embedded(*heads)
+            terms = identity_losses(pair, cosines, labels, self.config, gather)
+            cosines = cosines.view(*pair.shape[:3], -1)
+            seen = Seen(torch.stack(maps).float(), pair, cosines, labels, gather)
+            own: dict[str, Tensor] = rival(seen)
+            return Losses(terms | own, _sum(terms) + self.rival_weight * _sum(own))
 
     def _strips(self, maps: Tensor) -> Tensor:
         return horizontal_pooling(maps.float(), *self.config.strips, columns=self.config.columns)
