@@ -12,7 +12,7 @@ import pytest
 import requests
 
 from capture import watch
-from capture.live.verdict import Window
+from gait.verdict import Window
 from gait.errors import RemoteUnreachableError, SourceLostError
 from serve.access.key_file import KeyFile
 from serve.access.keyring import Grant
