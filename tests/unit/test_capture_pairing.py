@@ -1,6 +1,8 @@
 """Tracks of a camera and of a LiDAR: which are the same person, and the dataset made of them."""
 
+import json
 import shutil
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,6 +10,7 @@ import numpy as np
 import pytest
 import yaml
 
+from capture import pair
 from capture.pairing.calibration import Calibration, read_calibration
 from capture.pairing.pack import same_moments, view_of
 from capture.pairing.pairing import Pair, Seen, pair_clips, people_of
@@ -212,3 +215,36 @@ def test_people_of_other_recordings_or_torn_apart_are_said(tmp_path: Path) -> No
         read_people(pairs[1:], out)
     with pytest.raises(LayoutError, match="no pair"):
         read_people([], out)
+
+
+def captured(folder: Path, clip: Seen, modality: str) -> Path:
+    """A folder of capture.run with one clip."""
+    (folder / "0001").mkdir(parents=True)
+    frames = np.zeros((len(TIMES), 2, 3)) + np.array([[6.0, 0, -1.8], [6.0, 0, -0.1]])
+    np.savez(folder / "0001" / "walk.npz", frames=frames)
+    told = {
+        "name": "0001", "person": 1, "file": "0001/walk.npz", "modality": modality,
+        "seconds": clip.seconds.tolist(), "boxes": clip.boxes.tolist(),
+    }  # fmt: skip
+    (folder / "tracks.json").write_text(json.dumps({"clips": [told]}))
+    return folder
+
+
+def test_by_a_wrong_calibration_the_command_writes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    camera = captured(tmp_path / "camera", camera_clip("0001", WALKERS[0]), "silhouette")
+    lidar = captured(tmp_path / "lidar", WALKERS[0], "range_view")
+    out, file = tmp_path / "people", tmp_path / "calibration.yaml"
+    arguments = ["--camera", camera, "--lidar", lidar, "--calibration", file, "--out", out]
+    monkeypatch.setattr(sys, "argv", ["pair", *map(str, arguments)])
+    turned = np.eye(4)
+    turned[:3, :3] = [[0, 1, 0], [0, 0, -1], [-1, 0, 0]]  # the camera looks the other way
+    for wrong in (own(lidar_to_camera=turned.tolist()), own(camera_later=2.0)):
+        file.write_text(wrong)
+        with pytest.raises(SensorPlacementError, match="check the calibration"):
+            pair.main()
+        assert not out.exists()
+    file.write_text(own())
+    pair.main()
+    assert (out / "0000" / "camera-0001.npz").is_file()
