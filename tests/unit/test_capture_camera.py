@@ -2,6 +2,10 @@
 
 import csv
 import json
+import os
+import subprocess
+import sys
+import time
 import tracemalloc
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -308,3 +312,54 @@ def test_memory_stays_flat_for_somebody_who_never_leaves() -> None:
     assert len(track.pieces.waiting) <= 17
     assert len(track.pieces.open) <= LONGEST
     assert written == 3 * LONGEST
+
+
+DRAWN = """
+import runpy, sys
+from capture.camera import people
+from tests.street_videos import ColourDetector, ColourMasks, Walker
+walkers = {walkers!r}
+people.networks = lambda *_: (ColourDetector(walkers), ColourMasks(walkers))
+sys.argv = ["run", {video!r}, "--out", {out!r}, "--keep", "10", "--threads", "2"]
+runpy.run_module("capture.run", run_name="__main__")
+"""
+
+
+@pytest.mark.slow
+def test_a_command_that_is_killed_goes_on_to_the_same_files(tmp_path: Path) -> None:
+    """People cross again and again; the process is killed after it has saved, and begun anew."""
+    walkers = tuple(
+        Walker((40 * n + 20, 255 - 40 * n, 90), 20 + 280 * (n % 2), 4.0 - 8 * (n % 2),
+               first=begin, last=begin + 68, back=3 * (n % 2))
+        for n, begin in enumerate((0, 5, 100, 110, 180, 240))
+    )  # fmt: skip
+    video = write_video(tmp_path / "street.mkv", walkers, 330)
+
+    def begin(out: str) -> subprocess.Popen[bytes]:
+        script = DRAWN.format(walkers=walkers, video=str(video), out=str(tmp_path / out))
+        root = Path(__file__).parents[2]
+        return subprocess.Popen(
+            [sys.executable, "-c", script], env=os.environ | {"PYTHONPATH": str(root)},
+            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+        )  # fmt: skip
+
+    with begin("whole") as whole:
+        assert whole.wait(300) == 0
+    with begin("cut") as process:
+        saved = tmp_path / "cut" / ".work" / "state.json"
+        while not saved.exists():
+            assert process.poll() is None
+            time.sleep(0.02)
+        process.kill()
+    assert not (tmp_path / "cut" / "tracks.json").exists()
+    with begin("cut") as again:
+        assert again.wait(300) == 0
+    names = [p.relative_to(tmp_path / "whole") for p in sorted((tmp_path / "whole").rglob("*.*"))]
+    assert len([name for name in names if name.name == "walk.npz"]) >= 6
+    for name in names:
+        first, second = (tmp_path / each / name for each in ("whole", "cut"))
+        if name.suffix == ".npz":
+            assert np.array_equal(np.load(first)["frames"], np.load(second)["frames"]), name
+        else:
+            assert first.read_bytes() == second.read_bytes(), name
+    assert not (tmp_path / "cut" / ".work").exists()
