@@ -17,15 +17,15 @@ _SAME_MOMENT = 0.06
 PARTITION = "partition.json"
 """Who is for training and who for testing, in the dataset's folder, for `train.pack`."""
 
-_TRAIN = 0.75
-"""Share of the people who are for training."""
+_TRAIN, _TEST = 0.75, 2
+"""Share of the people who are for training, and people who should be left for testing."""
 
 
 def write_people(people: dict[str, list[Pair]], later: float, out: Path, least: int) -> int:
     """Writes every pair as a sequence: `<name>/00-nm/<view>`, `<name>/01-nm/<view>`, …
 
-    `partition.json` beside them puts three quarters of the people into TRAIN_SET; the others, who
-    are those seen from most sides, are for testing.
+    `partition.json` beside them puts three quarters of the people into TRAIN_SET; the others, two
+    at least, are for testing: those seen from most sides.
 
     Args:
         people: pairs of each person, by name.
@@ -44,7 +44,7 @@ def write_people(people: dict[str, list[Pair]], later: float, out: Path, least: 
             if _write(pair, (name, f"{len(own):02d}-nm", view), later, out, least):
                 views[name] = [*own, view]
     names = sorted(views, key=lambda name: (len({*views[name]}), name))
-    train = round(_TRAIN * len(names))
+    train = max(1, min(round(_TRAIN * len(names)), len(names) - _TEST))
     out.mkdir(parents=True, exist_ok=True)
     partition = {"TRAIN_SET": sorted(names[:train]), "TEST_SET": sorted(names[train:])}
     (out / PARTITION).write_text(json.dumps(partition, indent=1))

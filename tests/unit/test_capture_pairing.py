@@ -11,8 +11,9 @@ import pytest
 import yaml
 
 from capture import pair
+from capture.pairing import pack
 from capture.pairing.calibration import Calibration, read_calibration
-from capture.pairing.pack import same_moments, view_of
+from capture.pairing.pack import same_moments, view_of, write_people
 from capture.pairing.pairing import Pair, Seen, pair_clips, people_of
 from capture.pairing.people import copy_people, read_people
 from gait.errors import LayoutError, SensorPlacementError
@@ -248,3 +249,17 @@ def test_by_a_wrong_calibration_the_command_writes_nothing(
     file.write_text(own())
     pair.main()
     assert (out / "0000" / "camera-0001.npz").is_file()
+
+
+@pytest.mark.parametrize(("people", "tested"), [(1, 0), (2, 1), (3, 2), (5, 2), (12, 3)])
+def test_a_quarter_of_the_people_is_for_testing_those_seen_from_most_sides(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, people: int, tested: int
+) -> None:
+    back = replace(WALKERS[0], boxes=WALKERS[0].boxes[::-1])
+    there, again = (Pair(camera_clip("c", one), one, 0.0) for one in (WALKERS[0], back))
+    monkeypatch.setattr(pack, "_write", lambda *_: True)
+    both = {f"{number:04d}": [there, again] for number in range(tested)}
+    once = {f"{number:04d}": [there] for number in range(tested, people)}
+    assert write_people(both | once, 0.0, tmp_path, 10) == people + tested
+    partition = json.loads((tmp_path / "partition.json").read_text())
+    assert partition == {"TRAIN_SET": [*once], "TEST_SET": [*both]}
