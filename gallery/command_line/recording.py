@@ -94,7 +94,7 @@ def _asked(file: Path, ask: Ask) -> dict[str, Any]:
 
 
 def _code(error: GaitError) -> str:
-    return error.problem or "" if isinstance(error, RemoteError) else error.code
+    return error.problem if isinstance(error, RemoteError) else error.code
 
 
 def _window(clip: dict[str, Any]) -> Window:
