@@ -3,8 +3,8 @@
 Without arguments: the preset `simulated` where there is a CUDA device, `demo` otherwise. The run
 folder gets `config.yaml`, `metrics.jsonl`, `tensorboard/`, `last.pt`, `best.pt` and, at the end,
 `results.json`, `cmc.png` and `report.html`. The same command again goes on where it stopped, also
-with more `--optim.iterations` after a finished run of the schedule `steps`. A pack whose test people
-walked once each, or were seen from one side, is trained on but not evaluated.
+with more `--optim.iterations` after a finished run of the schedule `steps`. A pack whose test
+people walked once each, or were seen from one side, is trained on but not evaluated.
 """
 
 import shutil
