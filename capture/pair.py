@@ -5,7 +5,6 @@ python -m capture.pair --camera camera-clips --lidar lidar-clips --calibration c
 """
 
 import json
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +13,7 @@ import tyro
 from capture.pairing.calibration import read_calibration
 from capture.pairing.pack import write_people
 from capture.pairing.pairing import Pair, pair_clips, people_of, read_clips
+from capture.pairing.people import PAIRS, copy_people, read_people
 from gait.cli import run
 from gait.errors import LayoutError
 
@@ -29,9 +29,11 @@ class Arguments:
     calibration: Path
     """A YAML file with camera_matrix, lidar_to_camera and camera_later, or KITTI's calib.txt."""
     out: Path
-    """A new folder: <person>/ with the clips of both, and pairs.json."""
+    """A new folder: <person>/ with the clips of both, and pairs.json. Or that of an earlier run, in
+    which you renamed the folders, put those of one person together and deleted others."""
     dataset: Path | None = None
-    """Also write the pairs as a dataset in SUSTech1K's layout, for train.pack."""
+    """Also write the pairs as a dataset in SUSTech1K's layout, with a partition.json, for
+    train.pack."""
     least: int = 10
     """Frames that a sequence of the dataset must have in both modalities."""
     json: bool = False
@@ -41,38 +43,34 @@ class Arguments:
 def main() -> None:
     """Pairs as the command line says."""
     arguments = tyro.cli(Arguments, prog="python -m capture.pair")
-    for folder in filter(None, (arguments.out, arguments.dataset)):
+    out, dataset = arguments.out, arguments.dataset
+    for folder in filter(None, (None if (out / PAIRS).is_file() else out, dataset)):
         if folder.exists() and any(folder.iterdir()):
             raise LayoutError(f"{folder} is not empty; give another folder")
     calibration = read_calibration(arguments.calibration)
     camera = read_clips(arguments.camera, "silhouette")
     lidar = read_clips(arguments.lidar, "range_view")
-    people = people_of(pair_clips(camera, lidar, calibration))
-    found = [_copied(number, pairs, arguments.out) for number, pairs in enumerate(people)]
-    sequences = 0
-    if arguments.dataset is not None:
-        sequences = write_people(
-            people, calibration.camera_later, arguments.dataset, arguments.least
-        )
+    pairs = pair_clips(camera, lidar, calibration)
+    if (out / PAIRS).is_file():
+        people = read_people(pairs, out)
+    else:
+        people = copy_people(people_of(pairs), out)
     facts = {
         "camera_clips": len(camera),
         "lidar_clips": len(lidar),
-        "pairs": sum(map(len, people)),
-        "people": found,
-        "sequences": sequences,
+        "pairs": sum(map(len, people.values())),
+        "people": [_facts(name, own) for name, own in people.items()],
+        "sequences": 0,
     }
-    (arguments.out / "pairs.json").write_text(json.dumps(facts, indent=1))
+    if dataset is not None:
+        later = calibration.camera_later
+        facts["sequences"] = write_people(people, later, dataset, arguments.least)
+    out.mkdir(parents=True, exist_ok=True)
+    (out / PAIRS).write_text(json.dumps(facts, indent=1))
     print(json.dumps(facts) if arguments.json else _summary(facts, arguments))
 
 
-def _copied(number: int, pairs: list[Pair], out: Path) -> dict[str, object]:
-    """Puts the clips of one person into a folder, as `gallery.build` takes it."""
-    name = f"{number:04d}"
-    (out / name).mkdir(parents=True)
-    clips = {f"camera-{pair.camera.clip['name']}": pair.camera.file for pair in pairs}
-    clips |= {f"lidar-{pair.lidar.clip['name']}": pair.lidar.file for pair in pairs}
-    for clip, file in clips.items():
-        shutil.copyfile(file, out / name / f"{clip}.npz")
+def _facts(name: str, pairs: list[Pair]) -> dict[str, object]:
     return {
         "name": name,
         "camera": sorted({pair.camera.clip["name"] for pair in pairs}),

@@ -21,13 +21,13 @@ from capture.lidar.recording import LidarFormat, open_lidar
 from capture.live.live_page import live_page
 from capture.live.outbox import Event, Outbox
 from capture.live.tracks import Ask, LiveTracks
-from capture.live.verdict import Window
 from capture.live.webhook import webhook
 from capture.source.opening import is_live, shown
 from capture.source.video import describe
 from gait.cli import run
 from gait.errors import ConfigError, SourceLostError
 from gait.modality import Modality
+from gait.verdict import Window
 from gallery.remote.client import Client
 
 _FIRST_WAIT, _LONGEST_WAIT = 1.0, 30.0

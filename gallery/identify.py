@@ -1,13 +1,15 @@
-"""Command: who walks in this clip?
+"""Command: who walks in this clip, and who in this recording?
 
 python -m gallery.identify --gallery gallery clip.npz
+python -m gallery.identify --gallery gallery clips      # a folder of capture.run
 python -m gallery.identify --gallery https://host/GALLERY --key-file key --purpose WHY clip.npz
 """
 
 import json
-from collections.abc import Mapping
-from contextlib import closing
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import unquote
@@ -22,9 +24,18 @@ from gait.quality.quality import Mode, require_quality
 from gait.sampling import passed_over
 from gallery.command_line import options
 from gallery.command_line.network import Network, Points
+from gallery.command_line.recording import (
+    Ask,
+    identify_people,
+    is_recording,
+    people_in,
+    recording_table,
+)
 from gallery.command_line.table import table
 from gallery.decision.decision import USUAL, Policy
 from gallery.enrolment.sources import decode_file, read_file
+from gallery.gallery import Gallery
+from gallery.network.encoder import Encoder
 from gallery.opening import open_gallery
 from gallery.remote.client import Client
 from gallery.remote.requests import is_url
@@ -35,7 +46,8 @@ class Arguments:
     """Decides whether the person in a clip is enrolled, and lists who it may be."""
 
     clip: Annotated[Path, tyro.conf.Positional]
-    """A clip file: arrays, zip of pictures or point clouds, or a silhouette video."""
+    """A clip file: arrays, zip of pictures or point clouds, or a silhouette video. Or a folder of
+    capture.run: then each person in it gets one decision, from all of their clips."""
     gallery: str
     """Folder or URL of the gallery, or https://host/GALLERY at a service; without a GALLERY, the
     service's default one."""
@@ -70,56 +82,74 @@ class Arguments:
 def main() -> None:
     """Identifies as the command line says."""
     arguments = options.parse(Arguments, "gallery.identify")
-    facts = _asked(arguments) if is_url(arguments.gallery) else _searched(arguments)
-    print(json.dumps(facts) if arguments.json else _table(facts))
+    with _asking(arguments) as ask:
+        if is_recording(arguments.clip):
+            people = identify_people(people_in(arguments.clip), ask)
+            facts = {"gallery": arguments.gallery, "people": people}
+            shown = recording_table(people)
+        else:
+            facts = ask(arguments.clip)
+            shown = _table(facts)
+    print(json.dumps(facts) if arguments.json else shown)
 
 
-def _searched(arguments: Arguments) -> dict[str, Any]:
-    decoded = decode_file(arguments.clip, arguments.modality, arguments.points.source)
-    require_quality(decoded.quality, arguments.quality)
+@contextmanager
+def _asking(arguments: Arguments) -> Iterator[Ask]:
+    """What tells who walks in a clip file: the gallery, opened once, or a service."""
+    if is_url(arguments.gallery):
+        yield partial(_asked, arguments)
+        return
     with closing(
         open_gallery(arguments.gallery, bundle=arguments.bundle, readonly=True)
     ) as gallery:
         encoder = arguments.network.encoder(gallery.bundle)
-        (embedding,) = encoder.embed([decoded.clip])
-        left = passed_over(decoded.clip, encoder.frames)
-        found = gallery.search(
-            embedding,
-            decoded.clip.modality,
-            _policy(arguments),
-            top_k=arguments.top_k,
-            modality=arguments.gallery_modality,
-        )
-        decision = found.decision
-        shown = found.candidates if arguments.all_candidates else decision.shown(found.candidates)
-        return {
-            "gallery": arguments.gallery,
-            "contract": gallery.contract,
-            "revision": gallery.revision,
-            "provider": encoder.provider,
-            "variant": encoder.choice.variant,
-            "modality": decoded.clip.modality,
-            "format": decoded.format,
-            "frames_in": decoded.frames_in,
-            "frames_used": decoded.frames_used - sum(left.values()),
-            "dropped": decoded.dropped | left,
-            "assumed": decoded.assumed,
-            "quality": round(decoded.quality.score, 3),
-            "quality_reasons": decoded.quality.reasons,
-            "decision": decision.verdict,
-            "thresholds": decision.thresholds and decision.thresholds.model_dump(mode="json"),
-            "undecided": decision.undecided,
-            "candidates": [asdict(each) for each in shown],
-        }
+        yield partial(_searched, arguments, gallery, encoder)
 
 
-def _asked(arguments: Arguments) -> dict[str, Any]:
+def _searched(
+    arguments: Arguments, gallery: Gallery, encoder: Encoder, clip: Path
+) -> dict[str, Any]:
+    decoded = decode_file(clip, arguments.modality, arguments.points.source)
+    require_quality(decoded.quality, arguments.quality)
+    (embedding,) = encoder.embed([decoded.clip])
+    left = passed_over(decoded.clip, encoder.frames)
+    found = gallery.search(
+        embedding,
+        decoded.clip.modality,
+        _policy(arguments),
+        top_k=arguments.top_k,
+        modality=arguments.gallery_modality,
+    )
+    decision = found.decision
+    shown = found.candidates if arguments.all_candidates else decision.shown(found.candidates)
+    return {
+        "gallery": arguments.gallery,
+        "contract": gallery.contract,
+        "revision": gallery.revision,
+        "provider": encoder.provider,
+        "variant": encoder.choice.variant,
+        "modality": decoded.clip.modality,
+        "format": decoded.format,
+        "frames_in": decoded.frames_in,
+        "frames_used": decoded.frames_used - sum(left.values()),
+        "dropped": decoded.dropped | left,
+        "assumed": decoded.assumed,
+        "quality": round(decoded.quality.score, 3),
+        "quality_reasons": decoded.quality.reasons,
+        "decision": decision.verdict,
+        "thresholds": decision.thresholds and decision.thresholds.model_dump(mode="json"),
+        "undecided": decision.undecided,
+        "candidates": [asdict(each) for each in shown],
+    }
+
+
+def _asked(arguments: Arguments, clip: Path) -> dict[str, Any]:
     if arguments.purpose is None:
         raise ConfigError("a service wants to know why: give --purpose")
     url, gallery = _service_and_gallery(arguments.gallery)
     client = Client(url, _key(arguments.key_file))
     found = client.identify(
-        read_file(arguments.clip),
+        read_file(clip),
         arguments.purpose,
         gallery=gallery,
         top_k=arguments.top_k,

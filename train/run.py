@@ -3,7 +3,8 @@
 Without arguments: the preset `simulated` where there is a CUDA device, `demo` otherwise. The run
 folder gets `config.yaml`, `metrics.jsonl`, `tensorboard/`, `last.pt`, `best.pt` and, at the end,
 `results.json`, `cmc.png` and `report.html`. The same command again goes on where it stopped, also
-with more `--optim.iterations` after a finished run of the schedule `steps`.
+with more `--optim.iterations` after a finished run of the schedule `steps`. A pack whose test
+people walked once each, or were seen from one side, is trained on but not evaluated.
 """
 
 import shutil
@@ -18,7 +19,7 @@ import yaml
 from pydantic import ValidationError
 
 from gait.cli import run
-from gait.errors import ConfigError, PackError, StorageError
+from gait.errors import ConfigError, EvaluationError, PackError, StorageError
 from train.checkpoint import Checkpoint, load_checkpoint
 from train.config import TrainConfig
 from train.data.pack import Pack
@@ -125,7 +126,11 @@ def main() -> None:
         say(ranks, f"go on with the same command: {PROGRAM} {' '.join(sys.argv[1:])}")
         sys.exit(128 + outcome.stopped_by)
     if ranks.main:
-        result = evaluate_run(command.folder, pack, machine)
+        try:
+            result = evaluate_run(command.folder, pack, machine)
+        except EvaluationError as error:
+            say(ranks, f"trained {command.folder / BEST}; its people give no test: {error}")
+            return
         print(result.to_json() if command.json else summary_text(result))
         say(ranks, f"report: {command.folder / 'report.html'}")
 

@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from capture.live.verdict import Window, decided
 from capture.output.clip_file import pack
 from capture.track.sighting import Sighting
 from gait.errors import GaitError
 from gait.modality import Modality
+from gait.verdict import Window, decided
 
 Ask = Callable[[bytes], Window]
 """Asks a service about a clip."""

@@ -138,9 +138,13 @@ def test_nobody_there_is_said() -> None:
         list(Client(f"http://127.0.0.1:{free_port()}").galleries())
 
 
-def _identify(keyed: Keyed, folder: Path, *more: str) -> subprocess.CompletedProcess[str]:
-    clip, key = folder / "clip.npz", folder / "key"
-    clip.write_bytes(probe(1, Modality.SILHOUETTE))
+def _identify(
+    keyed: Keyed, folder: Path, *more: str, clip: Path | None = None
+) -> subprocess.CompletedProcess[str]:
+    key = folder / "key"
+    if clip is None:
+        clip = folder / "clip.npz"
+        clip.write_bytes(probe(1, Modality.SILHOUETTE))
     key.write_text(keyed.token + "\n", encoding="ascii")
     command = [sys.executable, "-m", "gallery.identify", "--gallery", f"{keyed.address}/default"]
     command += ["--key-file", str(key), str(clip), *more]
@@ -155,6 +159,25 @@ def test_the_command_asks_a_service(keyed: Keyed, tmp_path: Path) -> None:
     table = _identify(keyed, tmp_path, "--purpose", "test").stdout.splitlines()
     assert table[0].startswith("silhouette clip, 6 of 6 frames, npz, quality 0.")
     assert len(table) >= 5
+
+
+def test_the_command_asks_a_service_about_each_person_of_a_recording(
+    keyed: Keyed, tmp_path: Path
+) -> None:
+    street, clips = tmp_path / "street", []
+    for number, data in enumerate([probe(1, Modality.SILHOUETTE), b"no clip"]):
+        (street / f"000{number}").mkdir(parents=True)
+        (street / f"000{number}" / "walk.npz").write_bytes(data)
+        told = {"person": number, "file": f"000{number}/walk.npz", "begins": 0.0, "ends": 1.0}
+        clips.append(told)
+    (street / "tracks.json").write_text(json.dumps({"clips": clips}))
+    done = _identify(keyed, tmp_path, "--purpose", "test", "--json", clip=street)
+    assert done.returncode == 0, done.stderr
+    found, broken = json.loads(done.stdout)["people"]
+    assert found["subject"] in {"p 0 ä+%", "p 1 ä+%", "p 2 ä+%"}
+    assert found["clips"][0]["audit_id"]
+    assert (broken["decision"], broken["subject"]) == ("rejected", None)
+    assert broken["clips"][0]["rejected"].startswith("decode.")
 
 
 @pytest.mark.parametrize("end", ["", "/"])

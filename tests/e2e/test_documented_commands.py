@@ -1,5 +1,6 @@
 """The gallery's commands, run as the documents show them, one after the other in one folder."""
 
+import json
 import os
 import re
 import shutil
@@ -31,7 +32,7 @@ def commands(document: str) -> list[str]:
 
 @pytest.mark.parametrize(
     ("document", "before", "least"),
-    [("README.md", [], 3), ("docs/gallery.md", [], 8), ("docs/moving.md", [BUILD], 5)],
+    [("README.md", [], 4), ("docs/gallery.md", [], 8), ("docs/moving.md", [BUILD], 5)],
 )
 def test_commands_run_as_shown(
     tmp_path: Path, document: str, before: list[str], least: int
@@ -45,6 +46,10 @@ def test_commands_run_as_shown(
         clip = files.walker(stout=seed)
         (tmp_path / "clips" / person / "walk.npz").write_bytes(files.npz(frames=clip))
     (tmp_path / "clip.npz").write_bytes(files.npz(frames=files.coloured(files.walker())))
+    (tmp_path / "street").mkdir()  # as capture.run leaves it
+    shutil.copytree(tmp_path / "clips" / "0043", tmp_path / "street" / "0001")
+    seen = {"person": 1, "file": "0001/walk.npz", "begins": 0.0, "ends": 2.0}
+    (tmp_path / "street" / "tracks.json").write_text(json.dumps({"clips": [seen]}))
     script = "\n".join(["set -eux", f'python() {{ "{sys.executable}" "$@"; }}', *before, *shown])
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     done = subprocess.run(

@@ -1,4 +1,4 @@
-"""A simulated street, a camera and a LiDAR: tracks, pairs, and a dataset made of them.
+"""A simulated street, a camera and a LiDAR: the documented commands from recordings to a model.
 
 The networks that find people are not in the repository. Here a detector that was told where people
 are, and masks by the difference from the empty street, take their place.
@@ -6,8 +6,13 @@ are, and masks by the difference from the empty street, take their place.
 
 import csv
 import json
+import re
+import runpy
+import shlex
+import shutil
 import sys
 from collections import defaultdict
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -15,34 +20,37 @@ import pytest
 from numpy.typing import NDArray
 
 from bench.street import follow
-from capture import pair, run
+from capture.camera import people
 from capture.camera.blazepose import MASK_SIZE, Body, colours_of
-from capture.camera.capture import CameraCapture, CameraSettings
+from capture.camera.capture import CameraSettings
 from capture.camera.ssdlite import Found, Picture
-from capture.output.recorder import Recorder
-from capture.source.video import describe
 from capture.track.boxes import Box
 from gait.modality import Modality
 from gait.sustech1k import find_sequences, load_clip
+from gallery.opening import open_gallery
+from train.checkpoint import build_network, load_checkpoint
+from train.data.pack import Pack
 from train.simulate.config import SimulateConfig
 from train.simulate.street.write import StreetConfig, write_street
 from train.simulate.studio import open_studio
 
-FRAMES = 150
+PEOPLE, FRAMES = 4, 310
+DOCUMENT = Path(__file__).parents[2] / "docs" / "capture.md"
+SMALL = ("--optim.iterations", "2", "--batch.subjects", "2", "--run.threads", "1")
 
 
 @pytest.fixture(scope="module")
 def street(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two stick figures who each cross the street once."""
-    out = tmp_path_factory.mktemp("street") / "street"
-    studio = open_studio(SimulateConfig(body="capsules", subjects=2))
-    people = [studio.person(index) for index in range(2)]
-    write_street(StreetConfig(passes=1, frames=FRAMES, seed=3), people, out)
+    """Stick figures who each cross the street twice."""
+    out = tmp_path_factory.mktemp("work") / "street"
+    studio = open_studio(SimulateConfig(body="capsules", subjects=PEOPLE))
+    walkers = [studio.person(index) for index in range(PEOPLE)]
+    write_street(StreetConfig(passes=2, frames=FRAMES, seed=2), walkers, out)
     return out
 
 
 class TruthDetector:
-    """Boxes of those of whom half is seen, one frame after the other."""
+    """Boxes of those of whom half is seen, in every second frame."""
 
     def __init__(self, truth: Path) -> None:
         self._boxes: dict[int, list[list[float]]] = defaultdict(list)
@@ -54,9 +62,9 @@ class TruthDetector:
         self._next = 0
 
     def find(self, picture: Picture) -> Found:  # noqa: ARG002
-        """The next frame's boxes."""
+        """The boxes of the next frame in which people are detected."""
         boxes = np.array(self._boxes[self._next]).reshape(-1, 4)
-        self._next += 1
+        self._next += CameraSettings().detect
         return boxes, np.full(len(boxes), 0.9)
 
 
@@ -96,59 +104,91 @@ def empty_picture(street: Path) -> NDArray[np.uint8]:
 
 
 @pytest.fixture(scope="module")
-def by_camera(street: Path) -> Path:
-    """What the camera's video shows."""
-    out = street / "by-camera"
-    settings = CameraSettings(every=1, detect=1, threads=1)
-    recorder = Recorder(out, Modality.SILHOUETTE, {}, settings.keep)
-    recording = describe(str(street / "camera.mp4"))
-    detector = TruthDetector(street / "truth.csv")
-    masks = DifferenceMasks(empty_picture(street))
-    CameraCapture(recording, settings, detector, masks, recorder).run()
-    recorder.finish()
-    return out
+def shown() -> list[str]:
+    """The lines of the block in the documents that leads from recordings to a trained model."""
+    blocks = re.findall(r"^```sh\n(.*?)^```", DOCUMENT.read_text(), re.DOTALL | re.MULTILINE)
+    (block,) = [each for each in blocks if "train.pack" in each]
+    return [str(line) for line in block.replace("\\\n", " ").splitlines()]
 
 
 @pytest.fixture(scope="module")
-def by_lidar(street: Path) -> Path:
-    """What the LiDAR's clouds show, by the command."""
-    out = street / "by-lidar"
+def captured(street: Path, shown: list[str]) -> Path:
+    """The folder in which the commands have captured both recordings, beside the street."""
+    for line in shown:
+        if "capture.run" in line:
+            work(street, line)
+    return street.parent
+
+
+def work(street: Path, line: str, *more: str) -> None:
+    """Runs a line of the block beside the street's folder, with more options."""
+    words = [*shlex.split(line, comments=True), *more]
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(sys, "argv", ["run", str(street / "lidar"), "--out", str(out)])
-        run.main()
-    return out
+        patched.chdir(street.parent)
+        patched.setattr(people, "networks", lambda *_: networks(street))
+        if words[:1] == ["cp"]:
+            shutil.copy(*words[1:])
+            return
+        assert words[:2] == ["python", "-m"]
+        patched.setattr(sys, "argv", words[2:])
+        with pytest.raises(SystemExit) as ended:
+            runpy.run_module(words[2], run_name="__main__", alter_sys=True)
+        assert not ended.value.code, line
+
+
+def networks(street: Path) -> tuple[TruthDetector, DifferenceMasks]:
+    """Those that take the real ones' place."""
+    return TruthDetector(street / "truth.csv"), DifferenceMasks(empty_picture(street))
+
+
+def name_people(work: Path) -> None:
+    """Puts the folders of one person together, as somebody would who knows them."""
+    truth = work / "street" / "truth.csv"
+    whose = {side: follow(truth, work / f"by-{side}")[1] for side in ("camera", "lidar")}
+    folder = work / "people"
+    for person in json.loads((folder / "pairs.json").read_text())["people"]:
+        (who,) = {whose[side][clip] for side in whose for clip in person[side]}
+        named = folder / f"walker-{who}"
+        named.mkdir(exist_ok=True)
+        for clip in (folder / person["name"]).iterdir():
+            clip.rename(named / clip.name)
+        (folder / person["name"]).rmdir()
 
 
 @pytest.mark.slow
-def test_the_lidar_follows_everybody_without_a_switch(street: Path, by_lidar: Path) -> None:
-    found, _ = follow(street / "truth.csv", by_lidar)
-    assert found.people == (2, 2)
+def test_the_lidar_follows_everybody_without_a_switch(captured: Path) -> None:
+    found, _ = follow(captured / "street" / "truth.csv", captured / "by-lidar")
+    assert found.people == (PEOPLE, PEOPLE)
     assert (found.mixed, found.switches, found.wrong) == (0, 0, 0)
     assert found.recall > 0.9
 
 
 @pytest.mark.slow
-def test_pairs_are_the_same_people_and_make_a_dataset(
-    street: Path, by_camera: Path, by_lidar: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    out, dataset = street / "people", street / "dataset"
-    options = {
-        "--camera": by_camera, "--lidar": by_lidar, "--out": out, "--dataset": dataset,
-        "--calibration": street / "calibration.yaml",
-    }  # fmt: skip
-    words = [str(word) for option in options.items() for word in option]
-    monkeypatch.setattr(sys, "argv", ["pair", *words])
-    pair.main()
-    facts = json.loads((out / "pairs.json").read_text())
-    assert facts["pairs"] >= 2
-    _, camera = follow(street / "truth.csv", by_camera)
-    _, lidar = follow(street / "truth.csv", by_lidar)
-    for person in facts["people"]:
-        shown = {camera[name] for name in person["camera"]}
-        shown |= {lidar[name] for name in person["lidar"]}
-        assert len(shown) == 1
-    sequences = find_sequences(dataset)
-    assert len(sequences) == facts["sequences"] >= 2
+def test_pairs_become_a_dataset_a_model_and_a_gallery(captured: Path, shown: list[str]) -> None:
+    street = captured / "street"
+    first, *rest = shown[shown.index(next(line for line in shown if "capture.pair" in line)) :]
+    work(street, first)
+    for line in rest:
+        if line.startswith("#"):
+            name_people(captured)
+        elif "train.run" in line:
+            work(street, line, *SMALL)
+        else:
+            work(street, line)
+    facts = json.loads((captured / "people" / "pairs.json").read_text())
+    assert {each["name"] for each in facts["people"]} == {f"walker-{n}" for n in range(PEOPLE)}
+    sequences = find_sequences(captured / "dataset")
+    assert len(sequences) == facts["sequences"] >= 2 * PEOPLE
     for sequence in sequences:
         clips = [load_clip(sequence, modality) for modality in Modality]
         assert len(clips[0]) == len(clips[1]) >= 10
+    pack = Pack.open(captured / "packs" / "street")
+    assert pack.simulated
+    assert len(pack.records) == len(sequences)
+    checkpoint = load_checkpoint(captured / "runs" / "street" / "best.pt")
+    assert (checkpoint.iteration, len(checkpoint.classes)) == (2, 2)
+    assert build_network(checkpoint)
+    results = json.loads((captured / "runs" / "street" / "results.json").read_text())
+    assert results["simulated"]
+    with closing(open_gallery(str(captured / "data/galleries/street"))) as gallery:
+        assert gallery.counts().subjects == PEOPLE

@@ -12,8 +12,8 @@ import pytest
 import requests
 
 from capture import watch
-from capture.live.verdict import Window
 from gait.errors import RemoteUnreachableError, SourceLostError
+from gait.verdict import Window
 from serve.access.key_file import KeyFile
 from serve.access.keyring import Grant
 from serve.access.scopes import Scope

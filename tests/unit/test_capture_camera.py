@@ -2,8 +2,13 @@
 
 import csv
 import json
+import os
+import subprocess
+import sys
+import time
 import tracemalloc
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -135,6 +140,59 @@ def test_an_interrupted_capture_goes_on_to_the_same_result(
             assert first.read_text() == second.read_text()
 
 
+@dataclass(frozen=True)
+class Panned(Walker):
+    """A walker in the picture of a camera that turns evenly and trembles."""
+
+    turn: float = 0.0
+    tremble: float = 0.0
+
+    def at(self, frame: int) -> float:
+        """Where its middle is in the picture."""
+        shaken = self.tremble * np.sin(frame * 2.1)
+        return super().at(frame) - self.turn * frame + float(shaken)
+
+
+@pytest.mark.parametrize(("turn", "tremble"), [(0.0, 8.0), (7.0, 0.0), (-1.0, 5.0), (4.0, 6.0)])
+def test_people_are_followed_by_a_camera_that_moves(
+    tmp_path: Path, turn: float, tremble: float
+) -> None:
+    start = 20.0 if turn < 4 else 280.0 - 4 * 40 + (turn - 4) * 40
+    moved = (Panned((30, 40, 220), start, 4.0, turn=turn, tremble=tremble),)
+    video = write_video(tmp_path / "moved.mkv", moved, 40)
+    (clip,) = capture(video, tmp_path / "out", moved)["clips"]
+    assert clip["frames"] >= 38
+
+
+def test_people_who_cross_before_a_camera_that_moves_are_never_mixed(tmp_path: Path) -> None:
+    moved = tuple(
+        Panned(each.colour, each.start, each.speed, back=each.back, turn=1.5, tremble=5.0)
+        for each in CROSSING
+    )
+    video = write_video(tmp_path / "moved.mkv", moved, 56)
+    found = capture(video, tmp_path / "out", moved)
+    assert len(found["clips"]) >= 3
+    for clip in found["clips"]:
+        seconds = np.array(clip["seconds"])
+        middles = np.array(clip["boxes"])[:, [0, 2]].mean(axis=1)
+        speed = np.polyfit(seconds * 10, middles, 1)[0] + 1.5
+        assert min(abs(speed - 4), abs(speed + 4)) < 1.5
+
+
+@pytest.mark.parametrize("frame", [25, 26])
+def test_after_a_jerk_of_the_camera_people_are_found_again(tmp_path: Path, frame: int) -> None:
+    class Jerked(Walker):
+        def at(self, now: int) -> float:
+            return super().at(now) + (50.0 if now >= frame else 0.0)
+
+    jerked = (Jerked((30, 40, 220), 20, 4.0),)
+    video = write_video(tmp_path / "jerked.mkv", jerked, 56)
+    clips = capture(video, tmp_path / "out", jerked)["clips"]
+    assert 1 <= len(clips) <= 2
+    assert sum(clip["frames"] for clip in clips) >= 40
+    assert clips[-1]["last_frame"] == 55
+
+
 def test_another_recording_does_not_go_on_in_the_same_folder(
     crossing: Path, tmp_path: Path
 ) -> None:
@@ -254,3 +312,54 @@ def test_memory_stays_flat_for_somebody_who_never_leaves() -> None:
     assert len(track.pieces.waiting) <= 17
     assert len(track.pieces.open) <= LONGEST
     assert written == 3 * LONGEST
+
+
+DRAWN = """
+import runpy, sys
+from capture.camera import people
+from tests.street_videos import ColourDetector, ColourMasks, Walker
+walkers = {walkers!r}
+people.networks = lambda *_: (ColourDetector(walkers), ColourMasks(walkers))
+sys.argv = ["run", {video!r}, "--out", {out!r}, "--keep", "10", "--threads", "2"]
+runpy.run_module("capture.run", run_name="__main__")
+"""
+
+
+@pytest.mark.slow
+def test_a_command_that_is_killed_goes_on_to_the_same_files(tmp_path: Path) -> None:
+    """People cross again and again; the process is killed after it has saved, and begun anew."""
+    walkers = tuple(
+        Walker((40 * n + 20, 255 - 40 * n, 90), 20 + 280 * (n % 2), 4.0 - 8 * (n % 2),
+               first=begin, last=begin + 68, back=3 * (n % 2))
+        for n, begin in enumerate((0, 5, 100, 110, 180, 240))
+    )  # fmt: skip
+    video = write_video(tmp_path / "street.mkv", walkers, 330)
+
+    def begin(out: str) -> subprocess.Popen[bytes]:
+        script = DRAWN.format(walkers=walkers, video=str(video), out=str(tmp_path / out))
+        root = Path(__file__).parents[2]
+        return subprocess.Popen(
+            [sys.executable, "-c", script], env=os.environ | {"PYTHONPATH": str(root)},
+            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+        )  # fmt: skip
+
+    with begin("whole") as whole:
+        assert whole.wait(300) == 0
+    with begin("cut") as process:
+        saved = tmp_path / "cut" / ".work" / "state.json"
+        while not saved.exists():
+            assert process.poll() is None
+            time.sleep(0.02)
+        process.kill()
+    assert not (tmp_path / "cut" / "tracks.json").exists()
+    with begin("cut") as again:
+        assert again.wait(300) == 0
+    names = [p.relative_to(tmp_path / "whole") for p in sorted((tmp_path / "whole").rglob("*.*"))]
+    assert len([name for name in names if name.name == "walk.npz"]) >= 6
+    for name in names:
+        first, second = (tmp_path / each / name for each in ("whole", "cut"))
+        if name.suffix == ".npz":
+            assert np.array_equal(np.load(first)["frames"], np.load(second)["frames"]), name
+        else:
+            assert first.read_bytes() == second.read_bytes(), name
+    assert not (tmp_path / "cut" / ".work").exists()

@@ -17,13 +17,13 @@ import pytest
 from capture.live.live_page import live_page
 from capture.live.outbox import Outbox
 from capture.live.tracks import LiveTracks
-from capture.live.verdict import Window, decided
 from capture.live.webhook import SIGNATURE, webhook
 from capture.source.live import newest
 from capture.source.video import Frame
 from capture.track.sighting import Sighting
 from gait.errors import ConfigError, RemoteError, RemoteUnreachableError, SourceLostError
 from gait.modality import Modality
+from gait.verdict import Window, decided
 
 pytestmark = pytest.mark.serving
 

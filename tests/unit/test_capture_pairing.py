@@ -1,15 +1,22 @@
 """Tracks of a camera and of a LiDAR: which are the same person, and the dataset made of them."""
 
+import json
+import shutil
+import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import yaml
 
+from capture import pair
+from capture.pairing import pack
 from capture.pairing.calibration import Calibration, read_calibration
-from capture.pairing.pack import same_moments
-from capture.pairing.pairing import Seen, pair_clips, people_of
-from gait.errors import SensorPlacementError
+from capture.pairing.pack import same_moments, view_of, write_people
+from capture.pairing.pairing import Pair, Seen, pair_clips, people_of
+from capture.pairing.people import copy_people, read_people
+from gait.errors import LayoutError, SensorPlacementError
 
 AHEAD = np.array([[0.0, -1, 0], [0, 0, -1], [1, 0, 0]])
 MATRIX = np.array([[500.0, 0, 320], [0, 500, 240], [0, 0, 1]])
@@ -149,3 +156,110 @@ def test_moments_are_the_same_within_a_tenth_of_a_second() -> None:
     rows, columns = same_moments(camera, lidar)
     assert rows.tolist() == [0, 2, 3]
     assert columns.tolist() == [0, 1, 3]
+
+
+@pytest.mark.parametrize(
+    ("at", "ahead", "view"),
+    [
+        ((8, 0), (-1, 0), "000"),
+        ((8, 0), (0, 1), "090"),
+        ((8, 0), (1, 0), "180"),
+        ((8, 0), (0, -1), "270"),
+        ((0, 8), (0, -1), "000"),
+        ((-6, 6), (1, 1), "270"),
+        ((8, 0), (-1, -0.9), "315"),
+        ((8, 0), (-1, -0.1), "000"),
+    ],
+)
+def test_views_are_the_sides_from_which_walkers_are_seen(
+    at: tuple[float, float], ahead: tuple[float, float], view: str
+) -> None:
+    middles = np.array(at) + np.linspace(-1, 1, 9)[:, None] * np.array(ahead)
+    assert view_of(np.column_stack([middles - 0.3, middles + 0.3])) == view
+
+
+def some_pairs(folder: Path) -> list[Pair]:
+    """Three pairs with files of their own."""
+    pairs = []
+    for number, walker in enumerate([*WALKERS, WALKERS[0]]):
+        camera = camera_clip(f"c{number}", walker)
+        sides = [
+            replace(each, clip={"name": f"{side}{number}"}, file=folder / f"{side}{number}.npz")
+            for side, each in (("c", camera), ("l", walker))
+        ]
+        for each in sides:
+            each.file.write_text(each.file.name)
+        pairs.append(Pair(sides[0], sides[1], 0.0))
+    return pairs
+
+
+def test_people_may_be_named_put_together_and_deleted(tmp_path: Path) -> None:
+    out, pairs = tmp_path / "people", some_pairs(tmp_path)
+    copied = copy_people([[pair] for pair in pairs], out)
+    assert copied == read_people(pairs, out) == {f"000{n}": [pairs[n]] for n in range(3)}
+    (out / "0000").rename(out / "anna")
+    for clip in (out / "0002").iterdir():
+        clip.rename(out / "anna" / clip.name)
+    shutil.rmtree(out / "0001")
+    assert read_people(pairs, out) == {"anna": [pairs[0], pairs[2]]}
+
+
+def test_people_of_other_recordings_or_torn_apart_are_said(tmp_path: Path) -> None:
+    out, pairs = tmp_path / "people", some_pairs(tmp_path)
+    copy_people([[pair] for pair in pairs], out)
+    clip = out / "0000" / "camera-c0.npz"
+    clip.rename(out / "0001" / clip.name)
+    with pytest.raises(LayoutError, match="into one folder"):
+        read_people(pairs, out)
+    pairs[1].lidar.file.write_text("another")
+    with pytest.raises(LayoutError, match="of other recordings"):
+        read_people(pairs[1:], out)
+    with pytest.raises(LayoutError, match="no pair"):
+        read_people([], out)
+
+
+def captured(folder: Path, clip: Seen, modality: str) -> Path:
+    """A folder of capture.run with one clip."""
+    (folder / "0001").mkdir(parents=True)
+    frames = np.zeros((len(TIMES), 2, 3)) + np.array([[6.0, 0, -1.8], [6.0, 0, -0.1]])
+    np.savez(folder / "0001" / "walk.npz", frames=frames)
+    told = {
+        "name": "0001", "person": 1, "file": "0001/walk.npz", "modality": modality,
+        "seconds": clip.seconds.tolist(), "boxes": clip.boxes.tolist(),
+    }  # fmt: skip
+    (folder / "tracks.json").write_text(json.dumps({"clips": [told]}))
+    return folder
+
+
+def test_by_a_wrong_calibration_the_command_writes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    camera = captured(tmp_path / "camera", camera_clip("0001", WALKERS[0]), "silhouette")
+    lidar = captured(tmp_path / "lidar", WALKERS[0], "range_view")
+    out, file = tmp_path / "people", tmp_path / "calibration.yaml"
+    arguments = ["--camera", camera, "--lidar", lidar, "--calibration", file, "--out", out]
+    monkeypatch.setattr(sys, "argv", ["pair", *map(str, arguments)])
+    turned = np.eye(4)
+    turned[:3, :3] = [[0, 1, 0], [0, 0, -1], [-1, 0, 0]]  # the camera looks the other way
+    for wrong in (own(lidar_to_camera=turned.tolist()), own(camera_later=2.0)):
+        file.write_text(wrong)
+        with pytest.raises(SensorPlacementError, match="check the calibration"):
+            pair.main()
+        assert not out.exists()
+    file.write_text(own())
+    pair.main()
+    assert (out / "0000" / "camera-0001.npz").is_file()
+
+
+@pytest.mark.parametrize(("people", "tested"), [(1, 0), (2, 1), (3, 2), (5, 2), (12, 3)])
+def test_a_quarter_of_the_people_is_for_testing_those_seen_from_most_sides(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, people: int, tested: int
+) -> None:
+    back = replace(WALKERS[0], boxes=WALKERS[0].boxes[::-1])
+    there, again = (Pair(camera_clip("c", one), one, 0.0) for one in (WALKERS[0], back))
+    monkeypatch.setattr(pack, "_write", lambda *_: True)
+    both = {f"{number:04d}": [there, again] for number in range(tested)}
+    once = {f"{number:04d}": [there] for number in range(tested, people)}
+    assert write_people(both | once, 0.0, tmp_path, 10) == people + tested
+    partition = json.loads((tmp_path / "partition.json").read_text())
+    assert partition == {"TRAIN_SET": [*once], "TEST_SET": [*both]}

@@ -318,3 +318,62 @@ def test_an_authorisation_needs_a_day_to_come(
     code, _, err = command(build, *arguments, "--out", tmp_path / "gallery", files)
     assert code == 1
     assert "expir" in err
+
+
+@pytest.fixture
+def recording(tmp_path: Path, files: Path) -> Path:
+    """A folder as capture.run leaves it: p1 in two clips, somebody else, and what shows nobody."""
+    out = tmp_path / "recording"
+    shown = [(2, "p1", 0), (1, "p3", 0), (2, "p1", 1), (3, "", 0)]
+    clips = []
+    for row, (person, who, seed) in enumerate(shown):
+        file = out / f"000{row}" / "walk.npz"
+        file.parent.mkdir(parents=True)
+        if who:
+            np.savez(file, walk(int(who[1]), 5, Modality.SILHOUETTE, seed=seed).frames)
+        else:
+            file.write_bytes(b"?")
+        times = {"begins": 10.0 - row, "ends": 20.0 + row}
+        clips.append({"person": person, "file": f"000{row}/walk.npz", **times})
+    (out / "tracks.json").write_text(json.dumps({"clips": clips}))
+    return out
+
+
+def test_identify_decides_of_each_person_of_a_recording(
+    built: Path, recording: Path, command: Run
+) -> None:
+    arguments = (identify, "--quality", "off", "--gallery", built, recording)
+    code, out, err = command(*arguments)
+    assert (code, err) == (0, "")
+    head, *lines = out.splitlines()
+    assert head.split() == [
+        "person",
+        "decision",
+        "subject",
+        "similarity",
+        "begins",
+        "ends",
+        "clips",
+    ]
+    assert [line.split()[0] for line in lines] == ["3", "2", "1"]  # as they came
+    assert "rejected" in lines[0]
+    assert "0003: decode.format" in lines[0]
+    assert lines[1].split()[2:9] == ["p1", "1.0000", "8.0", "s", "22.0", "s", "0000"]
+    assert lines[2].split()[2] == "p3"
+    people = json.loads(command(*arguments, "--json")[1])["people"]
+    assert [len(each["clips"]) for each in people] == [1, 2, 1]
+    assert people[1]["clips"][0]["candidates"][0]["subject"] == "p1"
+
+
+def test_deleted_clips_of_a_recording_are_left_out_and_a_damaged_list_is_named(
+    built: Path, recording: Path, command: Run
+) -> None:
+    arguments = (identify, "--quality", "off", "--gallery", built, recording)
+    for row in (0, 1, 3):
+        (recording / f"000{row}" / "walk.npz").unlink()
+    assert [line.split()[0] for line in command(*arguments)[1].splitlines()] == ["person", "2"]
+    (recording / "0002" / "walk.npz").unlink()
+    assert "holds none of the clips" in command(*arguments)[2]
+    (recording / "tracks.json").write_text('{"clips": [{}]}')
+    code, _, err = command(*arguments)
+    assert (code, err.startswith("error [data.layout]")) == (1, True)

@@ -169,3 +169,15 @@ def test_a_run_is_not_lengthened_where_the_rate_would_have_been_another(
         trained(monkeypatch, *words, "--optim.iterations", "4")
     with pytest.raises(ConfigError, match=r"optim.iterations \(2 → 1\)"):
         trained(monkeypatch, *words, "--optim.iterations", "1")
+
+
+def test_people_who_give_no_test_are_trained_on_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pack, out = write_pack(tmp_path / "pack", views=("000",)), tmp_path / "out"
+    words = (str(write_tiny_yaml(tmp_path)), "--pack", str(pack), "--out", str(out))
+    trained(monkeypatch, *words, "--optim.iterations", "1")
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert "its people give no test: got 4 gallery clips" in said.err
+    assert load_checkpoint(out / "best.pt").iteration == 1

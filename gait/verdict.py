@@ -1,4 +1,4 @@
-"""One decision for a track, from what was decided of several windows of it."""
+"""One decision for a person, from what was decided of several clips of them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Window:
-    """What a service decided of a part of a track.
+    """What was decided of one clip, such as a part of a track.
 
     Args:
-        decision: `match`, `possible`, `no_match`, or None if the service cannot decide.
+        decision: `match`, `possible`, `no_match`, or None if nothing can be decided.
         subject: who it may be; None of a stranger.
         similarity: −1..1.
         quality: 0..1 of the clip.
@@ -30,7 +30,7 @@ def decided(windows: Sequence[Window]) -> Window:
     Without a match the best possible one counts, then no match, then that nothing can be decided.
 
     Args:
-        windows: one or more of a track.
+        windows: one or more of the person.
     """
     for decision in ("match", "possible", "no_match", None):
         of_kind = [each for each in windows if each.decision == decision]
