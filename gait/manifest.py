@@ -75,6 +75,8 @@ class Manifest(Frozen):
             model was exported without people to learn it from.
         cohort: file of people by whom similarities are normalised (`gallery.search.cohort`); None
             where they are not.
+        centre: file of what is taken off embeddings at a site (`gallery.network.site_centre`); None
+            where nothing is.
         files: every other file of the bundle by name.
         training: the resolved training configuration.
         versions: packages the bundle was made with.
@@ -90,6 +92,7 @@ class Manifest(Frozen):
     variants: dict[Variant, Build]
     calibration: FileName | None = None
     cohort: FileName | None = None
+    centre: FileName | None = None
     files: dict[FileName, FileRecord]
     checkpoint: Origin
     training: dict[str, JsonValue]
@@ -99,7 +102,7 @@ class Manifest(Frozen):
     def _consistent(self) -> "Manifest":
         if Variant.FP32 not in self.variants:
             raise ValueError("no fp32 variant, which every bundle has")
-        for name in (self.calibration, self.cohort):
+        for name in (self.calibration, self.cohort, self.centre):
             if name is not None and name not in self.files:
                 raise ValueError(f"{name} has no hash")
         for variant, build in self.variants.items():
@@ -109,7 +112,7 @@ class Manifest(Frozen):
                 self._check(modality, model)
             if variant is not Variant.FP32 and build.accuracy is None:
                 raise ValueError(f"nothing shows that {variant} may stand in for fp32")
-        if self.contract != (want := contract_id(self.models, self.files)):
+        if self.contract != (want := contract_id(self.models, self.files, self.centre)):
             raise BundleTamperedError(
                 f"the manifest's contract is {self.contract}, but its hashes give {want}: "
                 "it was edited after the export; export the bundle again"
@@ -193,15 +196,19 @@ class Manifest(Frozen):
         return {name: self.read(bundle, name) for name in self.files}
 
 
-def contract_id(models: dict[Modality, Model], files: dict[str, FileRecord]) -> str:
+def contract_id(
+    models: dict[Modality, Model], files: dict[str, FileRecord], centre: str | None = None
+) -> str:
     """Identity of an embedding space: embeddings may be compared if and only if it is equal.
 
-    The first 32 hex digits of the SHA-256 over both fp32 graphs' hashes and the metric, as sorted
-    JSON. The other variants of a bundle share it: none is let in whose embeddings are not found
-    among those of fp32, and the other way round, as well as the trained network's are.
+    The first 32 hex digits of the SHA-256 over both fp32 graphs' hashes, that of a site's centre if
+    there is one, and the metric, as sorted JSON. The other variants of a bundle share it: none is
+    let in whose embeddings are not found among those of fp32, and the other way round, as well as
+    the trained network's are.
     """
     hashes = {str(modality): files[model.file].sha256 for modality, model in models.items()}
-    text = json.dumps({"metric": METRIC, "models": hashes}, sort_keys=True)
+    own = {} if centre is None else {"centre": files[centre].sha256}
+    text = json.dumps({"metric": METRIC, "models": hashes, **own}, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 

@@ -14,6 +14,7 @@ from gait.ragged import ragged
 from gait.sampling import sampled
 from gait.variant import Variant
 from gallery.network.session import CPU, CUDA, Device, Session, checked_threads, expected_provider
+from gallery.network.site_centre import Centre, centred, parse_centre
 from gallery.network.variant_choice import Choice, choose, integer_instructions
 from gallery.template import Matrix
 
@@ -48,8 +49,10 @@ class Encoder:
         threads: int,
         batch_frames: int,
         frames: int,
+        centre: Centre | None = None,
     ) -> None:
         self.manifest, self.choice, self._sessions = manifest, choice, sessions
+        self._centre = centre
         self.threads, self.batch_frames, self.frames = threads, batch_frames, frames
         self.provider = ", ".join(sorted({session.provider for session in sessions.values()}))
 
@@ -104,6 +107,7 @@ class Encoder:
             threads=threads,
             batch_frames=batch_frames,
             frames=frames,
+            centre=None if manifest.centre is None else parse_centre(files[manifest.centre]),
         )
 
     @property
@@ -124,7 +128,10 @@ class Encoder:
         embeddings = np.empty((len(clips), self.manifest.dimension), np.float32)
         for modality, rows in batches(clips, self.batch_frames):
             parts = self._sessions[modality].run(*ragged([clips[row].frames for row in rows]))
-            embeddings[rows] = parts.reshape(len(rows), -1) / np.sqrt(parts.shape[1])
+            flat = parts.reshape(len(rows), -1) / np.sqrt(parts.shape[1])
+            embeddings[rows] = (
+                flat if self._centre is None else centred(flat, self._centre[modality])
+            )
         return embeddings
 
     def sampled(self, clip: Clip) -> Clip:

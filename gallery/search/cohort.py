@@ -66,7 +66,7 @@ class Cohort:
         """
         try:
             stacked = np.load(io.BytesIO(file), allow_pickle=False)
-        except ValueError as error:
+        except (ValueError, EOFError) as error:
             raise BundleError(f"not a cohort: {error}") from error
         if stacked.ndim != 3 or len(stacked) != len(Modality) or stacked.shape[1] < NEAREST:
             raise BundleError(f"got a cohort of shape {stacked.shape}: export the bundle again")
