@@ -9,7 +9,7 @@ people walked once each, or were seen from one side, is trained on but not evalu
 
 import shutil
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -110,6 +110,8 @@ def main() -> None:
     say(ranks, f"results will lie in {command.folder}")
     pack = open_pack(command)
     split = split_people(pack.records, config)
+    command = fitting(command, split, ranks)
+    config = command.config
     checkpoint = resume_point(command, split, ranks)
     start = None if command.start is None or checkpoint else load_checkpoint(command.start)
     with process_group(ranks, device):
@@ -173,6 +175,20 @@ def open_pack(command: Command) -> Pack:
     for modality in config.model.modalities:
         pack.store(modality)
     return pack
+
+
+def fitting(command: Command, split: Split, ranks: Ranks) -> Command:
+    """The command without a projection that its people are too few for."""
+    config, people = command.config, len(split.classes)
+    if config.model.projection is None or people > config.model.projection:
+        return command
+    say(
+        ranks,
+        f"embeddings are not projected to {config.model.projection} numbers: that needs more "
+        f"people to train on than the {people} here",
+    )
+    model = config.model.model_copy(update={"projection": None})
+    return replace(command, config=config.model_copy(update={"model": model}))
 
 
 def resume_point(command: Command, split: Split, ranks: Ranks) -> Checkpoint | None:

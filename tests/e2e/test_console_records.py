@@ -29,12 +29,12 @@ def test_what_was_searched_for_is_kept_by_the_address(page: Browser) -> None:
     go(page, "#/people/default/Ada")
     click(page, "a[href='#/audit//Ada']")
     page.wait("document.querySelector('#records-search')")
-    assert "enrolled, done" in text(page, "#records")
+    page.wait("document.querySelector('#records')?.innerText.includes('enrolled, done')")
     type_in(page, "#records-search select[name=action]", "identify")
     click(page, "#records-search button")
     for _ in range(2):
+        page.wait("document.querySelector('#records').innerText.includes('seen by the address')")
         page.wait("!document.querySelector('#records').innerText.includes('enrolled')")
-        assert "seen by the address" in text(page, "#records")
         assert page.run("location.hash") == "#/audit//Ada//identify"
         page.run("location.reload()")
         page.wait("document.querySelector('main')?.dataset.ready")
@@ -44,6 +44,7 @@ def test_what_was_searched_for_is_kept_by_the_address(page: Browser) -> None:
     page.wait("document.querySelectorAll('#find ~ div tbody tr').length === 1")
     page.run("location.reload()")
     page.wait("document.querySelector('main')?.dataset.ready")
+    page.wait("document.querySelectorAll('#find ~ div tbody tr').length === 1")
     assert text(page, "#find ~ div tbody a") == "Grace"
 
 

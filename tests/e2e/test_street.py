@@ -11,6 +11,7 @@ import runpy
 import shlex
 import shutil
 import sys
+import warnings
 from collections import defaultdict
 from contextlib import closing
 from pathlib import Path
@@ -131,8 +132,11 @@ def work(street: Path, line: str, *more: str) -> None:
             return
         assert words[:2] == ["python", "-m"]
         patched.setattr(sys, "argv", words[2:])
-        with pytest.raises(SystemExit) as ended:
-            runpy.run_module(words[2], run_name="__main__", alter_sys=True)
+        with warnings.catch_warnings():
+            # another test has imported the command; it is run anew all the same
+            warnings.filterwarnings("ignore", ".* found in sys.modules", RuntimeWarning)
+            with pytest.raises(SystemExit) as ended:
+                runpy.run_module(words[2], run_name="__main__", alter_sys=True)
         assert not ended.value.code, line
 
 

@@ -181,3 +181,15 @@ def test_people_who_give_no_test_are_trained_on_all_the_same(
     assert said.out == ""
     assert "its people give no test: got 4 gallery clips" in said.err
     assert load_checkpoint(out / "best.pt").iteration == 1
+
+
+def test_too_few_people_for_a_projection_are_trained_on_without_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pack, out = write_pack(tmp_path / "pack"), tmp_path / "out"
+    words = [str(write_tiny_yaml(tmp_path)), "--pack", str(pack), "--out", str(out)]
+    words += ["--optim.iterations", "1", "--model.projection", "40"]
+    for _ in range(2):  # the second time it goes on from the end
+        trained(monkeypatch, *words)
+        assert "not projected to 40 numbers: that needs more people" in capsys.readouterr().err
+    assert load_checkpoint(out / "best.pt").config.model.projection is None
