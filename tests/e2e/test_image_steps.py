@@ -1,6 +1,7 @@
 """The image's install and start scripts, run in a fresh environment without an engine."""
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -55,6 +56,7 @@ def test_installed_and_started_as_the_image_does(tmp_path: Path) -> None:
     wheels, environment, data = tmp_path / "wheels", tmp_path / "venv", tmp_path / "data"
     _script("build-wheels", wheels)
     _script("install-service", wheels, environment)
+    shutil.rmtree(wheels)
     data.mkdir()
     secret = KeyFile(data / "keys.json").new(Grant(scopes=(Scope.ENROL, Scope.IDENTIFY))).token
     with socket.socket() as free:

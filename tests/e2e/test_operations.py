@@ -141,12 +141,14 @@ class Installation:
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A folder in which the service was installed, and then its next version: 3 GB."""
+    """A folder in which the service was installed, and then its next version: 2 GB."""
     folder = tmp_path_factory.mktemp("installed")
     shell = Shell(folder, {"bash scripts/": f"bash {ROOT}/scripts/"})
     try:
         shell.run(blocks("Install")[0])
+        shutil.rmtree(folder / "wheels-1")
         shell.run(blocks("Upgrade")[0])
+        shutil.rmtree(folder / "wheels-2")
         yield folder
     finally:
         shell.close()
