@@ -14,7 +14,7 @@ import numpy as np
 import tyro
 
 from gait.cli import run
-from gait.errors import BundleError, CalibrationError
+from gait.errors import BundleError, CalibrationError, StorageError
 from gait.manifest import FileRecord, Manifest, contract_id
 from gait.modality import Modality
 from gait.own_bundle import own_bundle
@@ -106,27 +106,33 @@ def site_centre(clips: LabelledClips) -> tuple[Centre, dict[str, int]]:
 
 
 def save_centred(bundle: Path, manifest: Manifest, centre: Centre, out: Path) -> Manifest:
-    """Writes a copy of a bundle with a site's centre; its own calibration still decides."""
+    """Writes a copy of a bundle with a site's centre; its own calibration still decides.
+
+    Raises:
+        StorageError: the disk is full or the folder cannot be written; nothing is left.
+    """
     files = dict(manifest.files)
     new = {FILE: centre_file(centre)}
     files[FILE] = FileRecord.of(new[FILE])
     contract = contract_id(manifest.models, files, FILE)
     calibration = bundle_calibration(bundle)
     if calibration is not None and manifest.calibration is not None:
-        moved = calibration.model_copy(update={"contract": contract})
+        told = f"{calibration.data}; moved to a site's own mean"
+        moved = calibration.model_copy(update={"contract": contract, "data": told})
         new[manifest.calibration] = moved.text.encode()
         files[manifest.calibration] = FileRecord.of(new[manifest.calibration])
     changes = {"contract": contract, "centre": FILE, "files": files}
     made = Manifest.model_validate(manifest.model_dump() | changes)
-    out.parent.mkdir(parents=True, exist_ok=True)
     part = out.with_name(f".{out.name}.part")
     shutil.rmtree(part, ignore_errors=True)
     try:
-        part.mkdir()
+        part.mkdir(parents=True)
         for name, data in (manifest.contents(bundle) | new).items():
             (part / name).write_bytes(data)
         made.save(part)
         part.rename(out)
+    except OSError as error:
+        raise StorageError(f"cannot write {out}: {error}; no bundle was left") from error
     finally:
         shutil.rmtree(part, ignore_errors=True)
     return made

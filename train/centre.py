@@ -9,7 +9,7 @@ from pathlib import Path
 import tyro
 
 from gait.cli import run
-from gait.errors import PackError
+from gait.errors import ConfigError, PackError
 from train.checkpoint import build_network, load_checkpoint, save_checkpoint
 from train.loop.embedding_centre import centre_embeddings
 from train.machine.device import pick_device, pick_precision
@@ -26,6 +26,11 @@ def main(checkpoint: tyro.conf.Positional[Path], out: Path, pack: Path | None = 
         pack: what it was trained on; not needed where that is the simulated walkers of its preset.
     """
     found = load_checkpoint(checkpoint)
+    if found.config.model.projection is not None:
+        raise ConfigError(
+            f"{checkpoint} is projected, which was fitted to embeddings as they are: centre first, "
+            "then train.project"
+        )
     people = open_pack(Command(found.config, pack=pack))
     records = [r for r in people.records if r.split == "train" and r.subject in found.classes]
     if {r.subject for r in records} != set(found.classes):

@@ -12,6 +12,7 @@ from gait.errors import ConfigError, PackError
 from gait.modality import Modality
 from tests.packs import write_pack
 from tests.training_setup import tiny_config
+from train.centre import main as centre
 from train.checkpoint import build_network, load_checkpoint
 from train.data.pack import Pack
 from train.data.split import split_people
@@ -78,6 +79,12 @@ def test_more_dimensions_than_there_can_be_are_refused(dimensions: int) -> None:
         discriminant(drawn(), PEOPLE, dimensions)
 
 
+def test_one_walk_of_each_person_tells_nothing() -> None:
+    walks = {Modality.SILHOUETTE: drawn()[Modality.SILHOUETTE][::8]}
+    with pytest.raises(ConfigError, match="one walk of each person"):
+        discriminant(walks, PEOPLE[::8], 2)
+
+
 def test_a_finished_run_is_projected_on_those_it_trained_on(pack: Pack, tmp_path: Path) -> None:
     config = tiny_config(optim={"iterations": 2}, model={"projection": 3})
     split = split_people(pack.records, config)
@@ -135,6 +142,14 @@ def test_a_checkpoint_is_projected_afterwards_by_people_of_several_packs(
     assert found.optimiser, "training can go on"
     for embeddings in embed_sequences(build_network(found), pack, split.train[:2], CPU):
         assert embeddings.shape == (2, 1, 12)
+
+
+def test_what_is_projected_is_not_centred_afterwards(pack: Pack, tmp_path: Path) -> None:
+    config = tiny_config(optim={"iterations": 1}, model={"projection": 3})
+    TrainingRun(config, pack, split_people(pack.records, config), tmp_path, Machine(CPU)).run()
+    with pytest.raises(ConfigError, match="centre first"):
+        centre(tmp_path / BEST, tmp_path / "out.pt", pack.path)
+    assert not (tmp_path / "out.pt").exists()
 
 
 def test_a_pack_of_test_people_alone_is_refused(tmp_path: Path, pack: Pack) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from gait.decode import decode_clip
-from gait.errors import BundleError, BundleTamperedError, CalibrationError, GaitError
+from gait.errors import BundleError, BundleTamperedError, CalibrationError, GaitError, StorageError
 from gait.manifest import FileRecord, Manifest
 from gait.modality import Modality
 from gallery import centre as command
@@ -98,7 +98,8 @@ def test_its_embeddings_are_another_models(tmp_path: Path, clips: Path, run: Run
     old, new = bundle_calibration(bundle), bundle_calibration(site)
     assert old is not None
     assert new is not None
-    assert new == old.model_copy(update={"contract": after.contract})
+    assert new.data == "b; moved to a site's own mean"
+    assert new == old.model_copy(update={"contract": after.contract, "data": new.data})
     create_gallery(tmp_path / "gallery", bundle).close()
     with pytest.raises(GaitError, match="gallery"):
         open_gallery(tmp_path / "gallery", bundle=site)
@@ -129,6 +130,18 @@ def test_neither_a_sites_bundle_nor_one_that_is_there_is_taken(
         run(clips, "--bundle", TINY, "--out", site)
     with pytest.raises(BundleError, match="of a site already"):
         run(clips, "--bundle", site, "--out", tmp_path / "twice")
+
+
+def test_a_full_disk_leaves_nothing(
+    tmp_path: Path, clips: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Manifest, "save", full)
+    with pytest.raises(StorageError, match="No space left"):
+        run(clips, "--bundle", TINY, "--out", tmp_path / "site")
+    assert not list(tmp_path.glob("*site*"))
 
 
 @pytest.mark.parametrize("file", [b"", b"no array", b"\x93NUMPY"])

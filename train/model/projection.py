@@ -81,7 +81,7 @@ def discriminant(walks: Mapping[Modality, Matrix], people: list[str], dimensions
         `(d, k)`, the most telling direction first; within people, what comes out is white.
 
     Raises:
-        ConfigError: they are too few people for so many dimensions.
+        ConfigError: they are too few people for so many dimensions, or nobody has two walks.
     """
     _, whose = np.unique(people, return_inverse=True)
     count = int(whose.max()) + 1
@@ -96,6 +96,8 @@ def discriminant(walks: Mapping[Modality, Matrix], people: list[str], dimensions
     np.add.at(means, whose, centred)
     means /= np.bincount(whose)[:, np.newaxis]
     within = centred - means[whose]
+    if not np.abs(within).max() > 1e-9 * np.abs(centred).max():
+        raise ConfigError("got one walk of each person to fit a projection to, need two or more")
     scatter = _shrunk(within.T @ within / len(within))
     spread, axes = np.linalg.eigh(scatter)
     white = axes / np.sqrt(spread)
