@@ -58,6 +58,12 @@ class Browser:
         while (loader, "load") not in self._reached:
             self._next()
 
+    def reload(self) -> None:
+        """Loads the page anew, as a person does; what the old one showed is gone after it."""
+        self.run("window.old = true")
+        self._ask("Page.reload")
+        self.wait("!window.old && document.readyState === 'complete'")
+
     def run(self, script: str) -> Any:
         """What an expression gives, once its promise is kept."""
         answer = self._ask(
@@ -67,14 +73,20 @@ class Browser:
         return answer["result"].get("value")
 
     def wait(self, condition: str, seconds: float = 240) -> None:
-        """Waits until an expression is true; the page may be loaded anew meanwhile.
+        """Waits until an expression is true; what it asks about may come, or load anew, meanwhile.
 
         Raises:
             AssertionError: it is not, in time; with what the page shows.
         """
         end = time.monotonic() + seconds
-        while not self.run(f"Boolean({condition})"):
-            assert time.monotonic() < end, (condition, self.run("document.body.innerText"))
+        while True:
+            try:  # an element that is not there yet, or a page that was left, is no answer
+                held, why = self.run(f"Boolean({condition})"), None
+            except AssertionError as error:
+                held, why = False, error
+            if held:
+                return
+            assert time.monotonic() < end, (condition, why, self.run("document.body?.innerText"))
             time.sleep(0.05)
 
     def resize(self, width: int, height: int = 900) -> None:

@@ -3,15 +3,26 @@
 import { ask, at, may } from "./api.js";
 import { el } from "./dom.js";
 import { film } from "./film.js";
-import { PICTURE, SENSOR, inWords } from "./words.js";
+import { FRAME, PICTURE, SENSOR, inWords } from "./words.js";
 
 const MOST = 4; // candidates whose pictures are loaded unasked
 
 // A picture of each candidate, the first ones at once and the others on request.
 export function candidateFilms(gallery, candidates) {
-  const people = candidates.filter((each, rank) => candidates.findIndex((other) => other.subject === each.subject) === rank);
-  return Promise.all(people.map((each, rank) => (rank < MOST ? candidateFilm(gallery, each) : later(gallery, each))));
+  return Promise.all(people(candidates).map((each, rank) => (rank < MOST ? candidateFilm(gallery, each) : later(gallery, each))));
 }
+
+// The same at once: each has its place, which its picture takes as it comes.
+export function candidatePlaces(gallery, candidates) {
+  return people(candidates).map((each, rank) => {
+    if (rank >= MOST) return later(gallery, each);
+    const place = nothing(each.subject, FRAME.loading);
+    candidateFilm(gallery, each).then((made) => place.replaceWith(made));
+    return place;
+  });
+}
+
+const people = (candidates) => candidates.filter((each, rank) => candidates.findIndex((other) => other.subject === each.subject) === rank);
 
 async function candidateFilm(gallery, { subject, template }) {
   if (!may("gallery:read")) return nothing(subject, PICTURE.scope);

@@ -4,7 +4,7 @@ import { access, ask, every, may, send } from "./api.js";
 import { el, facts, field, note, select, table } from "./dom.js";
 import { evidence } from "./evidence.js";
 import { film } from "./film.js";
-import { candidateFilms } from "./pictures.js";
+import { candidatePlaces } from "./pictures.js";
 import { wasCancelled, working } from "./progress.js";
 import { reviewForm } from "./reviewing.js";
 import { CASES, COMMON, REVIEW, VERDICT, inWords, moment, number } from "./words.js";
@@ -83,7 +83,7 @@ function one(waiting, at, go, done) {
 function pictures(record) {
   const side = el("div", { class: "side" }), clip = may("identify") ? probe(record) : null;
   if (clip) side.append(clip);
-  candidateFilms(record.gallery, record.candidates).then((films) => side.append(...films));
+  side.append(...candidatePlaces(record.gallery, record.candidates));
   return side;
 }
 

@@ -107,3 +107,19 @@ def test_the_queue_is_gone_through(page: Browser, console_address: str) -> None:
         page.wait(f"document.querySelector('#queue h2')?.textContent !== {waiting!r}")
         reviews = requests.get(f"{console_address}/v1/reviews", timeout=300).json()["reviews"]
         assert reviews[-1]["verdict"] == verdict
+
+
+def test_late_pictures_move_no_button(page: Browser, console_address: str) -> None:
+    path, sent = f"{console_address}/v1/identify", {"purpose": "gate 3"}
+    assert requests.post(path, data=sent, files={"clip": walk(1.3)}, timeout=300).ok
+    page.run("window.held = []; window.kept = fetch; 0")
+    page.run(
+        "window.fetch = (...sent) => sent[0].includes('/subjects/')"
+        " ? new Promise((go) => held.push(() => go(kept(...sent)))) : kept(...sent); 0"
+    )
+    go(page, "#/review")
+    reach(page, "#queue")
+    reach(page, "#queue input[name=reviewer]")
+    before = page.run("document.activeElement.getBoundingClientRect().top")
+    page.wait("held.splice(0).forEach((go) => go()) ?? document.querySelector('#queue canvas')")
+    assert page.run("document.activeElement.getBoundingClientRect().top") == before

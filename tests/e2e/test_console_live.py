@@ -116,7 +116,7 @@ def test_filters_are_kept_by_the_address(live: Browser, site: Site) -> None:
     for _ in range(2):
         assert live.run(f"{ROWS}.map((row) => row.innerText).join()").count("Ada") == 1
         assert live.run("location.hash") == "#/live/gate/found/AD"
-        live.run("location.reload()")
+        live.reload()
         live.wait("document.querySelector('main')?.dataset.ready")
         live.wait(f"{ROWS}.length === 1")
     type_in(live, "#live-filter select[name=verdict]", "no_match")
@@ -144,7 +144,7 @@ def test_it_asks_no_more_once_another_page_is_shown(live: Browser) -> None:
 def test_whoever_is_erased_is_not_shown_again(live: Browser, site: Site) -> None:
     site.ask("DELETE", "/v1/galleries/default/subjects/Ada")
     open_page(live, f"{site.address}/#/live")
-    live.run("location.reload()")
+    live.reload()
     live.wait("document.querySelector('main')?.dataset.ready")
     live.wait(f"{ROWS}.length >= 1")
     assert "Ada" not in text(live)

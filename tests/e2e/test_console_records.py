@@ -36,13 +36,13 @@ def test_what_was_searched_for_is_kept_by_the_address(page: Browser) -> None:
         page.wait("document.querySelector('#records').innerText.includes('seen by the address')")
         page.wait("!document.querySelector('#records').innerText.includes('enrolled')")
         assert page.run("location.hash") == "#/audit//Ada//identify"
-        page.run("location.reload()")
+        page.reload()
         page.wait("document.querySelector('main')?.dataset.ready")
     go(page, "#/people")
     type_in(page, "#find input", "gra")
     click(page, "#find button")
     page.wait("document.querySelectorAll('#find ~ div tbody tr').length === 1")
-    page.run("location.reload()")
+    page.reload()
     page.wait("document.querySelector('main')?.dataset.ready")
     page.wait("document.querySelectorAll('#find ~ div tbody tr').length === 1")
     assert text(page, "#find ~ div tbody a") == "Grace"
