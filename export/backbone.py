@@ -11,6 +11,7 @@ from gait.modality import Modality
 from train.config import FramePooling
 from train.model.network import Encoder, GaitNetwork
 from train.model.pooling import over_frames
+from train.model.projection import description
 
 
 class Backbone(nn.Module):
@@ -29,16 +30,12 @@ class Backbone(nn.Module):
 
     def forward(self, frames: Tensor, index: Tensor) -> Tensor:
         """Frames `(f, c, 64, 64)` uint8 and `(n, s)` rows of them for each clip → `(n, p, d)`."""
-        maps = self.encoder.branch.maps(frames)
-        kind, real = self.encoder.branch.frame_pooling, None
-        if kind is FramePooling.MAX:  # which does not mind a frame that comes again
-            index = torch.where(index < 0, index[:, :1], index)
-        else:
-            index, real = index.clamp(min=0), index >= 0
-        own = maps.index_select(0, index.flatten())
-        own = own.unflatten(0, index.shape)  # type: ignore[no-untyped-call]
-        pooled = over_frames(own, real, kind)
-        return F.normalize(self.encoder.embedding(pooled), dim=2)
+        branch, projection = self.encoder.branch, self.encoder.projection
+        features = _over_clips(branch.maps(frames), index, branch.frame_pooling)
+        if projection is None:
+            return F.normalize(self.encoder.embedding(features), dim=2)
+        pictures = _over_clips(branch.small_pictures(frames), index, FramePooling.MEAN)
+        return F.normalize(self.encoder.projected(description(features, pictures)), dim=2)
 
     def embed(self, clip: Frames) -> NDArray[np.float32]:
         """The embedding `(p, d)` of one clip `(s, c, 64, 64)` as training computes it."""
@@ -46,6 +43,18 @@ class Backbone(nn.Module):
             frames = torch.from_numpy(clip[None].copy())
             embedding: NDArray[np.float32] = F.normalize(self.encoder(frames)[0], dim=1).numpy()
         return embedding
+
+
+def _over_clips(frames: Tensor, index: Tensor, kind: FramePooling) -> Tensor:
+    """What is known of each frame, `(f, c, h, w)`, taken together for each clip of the index."""
+    real = None
+    if kind is FramePooling.MAX:  # which does not mind a frame that comes again
+        index = torch.where(index < 0, index[:, :1], index)
+    else:
+        index, real = index.clamp(min=0), index >= 0
+    own = frames.index_select(0, index.flatten())
+    own = own.unflatten(0, index.shape)  # type: ignore[no-untyped-call]
+    return over_frames(own, real, kind)
 
 
 def backbone(network: GaitNetwork, modality: Modality) -> Backbone:

@@ -95,8 +95,9 @@ class ModelConfig(Config):
     """Take each modality's mean over training walks away from its embeddings, once trained. Not in
     the paper."""
     projection: PositiveInt | None = None
-    """Dimensions of a linear discriminant of the embedding, fitted to training walks once trained
-    (`train/model/projection.py`); none if null. Not in the paper."""
+    """Numbers of an embedding that is a linear discriminant of feature maps and mean pictures,
+    fitted to training walks once trained (`train/model/projection.py`), in place of Eq. 2 and 3; if
+    null it is that of the equations. Not in the paper."""
 
     @property
     def strips(self) -> tuple[int, ...]:
@@ -114,7 +115,7 @@ class ModelConfig(Config):
 
     @property
     def found_shape(self) -> tuple[int, int]:
-        """`(p, d)` of what a trained network finds: the embedding, or its projection."""
+        """`(p, d)` of what a trained network finds: that of Eq. 3, or its projection."""
         if self.projection is not None:
             return 1, self.projection
         return self.embedding_parts, self.embedding

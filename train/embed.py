@@ -1,11 +1,12 @@
 """The embeddings of a pack's sequences: batched by length, every frame used."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from gait.modality import Modality
 from gait.progress import progress
@@ -16,6 +17,10 @@ from train.model.network import GaitNetwork
 
 FRAMES_PER_BATCH = 512
 """Frames that go through a branch at once: at full size the stem makes 1 MiB of each."""
+
+
+Embed = Callable[[Tensor, Modality, Tensor], Tensor]
+"""Clips `(n, s, c, 64, 64)` uint8, what they show and their lengths → `(n, p, d)`."""
 
 
 class Embeddings(NamedTuple):
@@ -51,6 +56,7 @@ def embed_modalities(
     device: torch.device,
     precision: torch.dtype = torch.float32,
     title: str = "embedding",
+    embed: Embed | None = None,
 ) -> Embedded:
     """Embeds sequences of a pack with the network as it is now, in evaluation mode.
 
@@ -64,12 +70,13 @@ def embed_modalities(
         device: where the network is.
         precision: dtype of autocast; float32 for none.
         title: what the progress bar says.
+        embed: what to take of the clips; None: `network.embed`.
 
     Returns:
         For each modality that the network and the pack have, one embedding a sequence, float32
         `(n, p, d)`, in the order of `records`.
     """
-    training = network.training
+    training, embed = network.training, embed or network.embed
     network.eval()
     frames = MappedFrames(pack, records)
     lengths = np.array([r.length for r in records])
@@ -83,8 +90,7 @@ def embed_modalities(
             clips = dict(zip(Modality, frames.fetch(group, offsets), strict=True))
             for modality, out in found.items():
                 own = torch.from_numpy(lengths[group]).to(device)
-                embedding = network.embed(clips[modality].to(device), modality, own)
-                out.append(embedding.cpu().numpy())
+                out.append(embed(clips[modality].to(device), modality, own).cpu().numpy())
             bar.advance(task, len(group))
     network.train(training)
     back = np.argsort(np.concatenate(groups))

@@ -35,7 +35,7 @@ def main(
     weights = {n: x for n, x in found.model.items() if not n.startswith("projection.")}
     config = _with(found.config, None)
     network = build_network(replace(found, config=config, model=weights))
-    network.projection = Projection(*config.model.found_shape, dimensions)
+    network.projection = Projection(config.model.latent_shape, dimensions)
     device = pick_device(config.run, Ranks())
     network.to(device)
     people = [

@@ -22,7 +22,7 @@ from train.loop.learner import Machine
 from train.loop.training_run import BEST, TrainingRun
 from train.model import projection as module
 from train.model.network import GaitNetwork
-from train.model.projection import discriminant
+from train.model.projection import Projection, description, discriminant
 from train.project import main
 
 CPU = torch.device("cpu")
@@ -83,6 +83,58 @@ def test_one_walk_of_each_person_tells_nothing() -> None:
     walks = {Modality.SILHOUETTE: drawn()[Modality.SILHOUETTE][::8]}
     with pytest.raises(ConfigError, match="one walk of each person"):
         discriminant(walks, PEOPLE[::8], 2)
+
+
+def test_a_description_is_roots_of_cells_beside_a_mean_picture() -> None:
+    features, pictures = torch.rand(2, 3, 8, 8) - 0.2, torch.rand(2, 1, 32, 32)
+    found = description(features, pictures)
+    for clip in range(2):
+        cells = [
+            features[clip, c, y : y + 2, x : x + 2].clamp(min=0).mean().item() ** 0.5
+            for c in range(3)
+            for y in range(0, 8, 2)
+            for x in range(0, 8, 2)
+        ]
+        picture = pictures[clip].flatten().numpy()
+        own = np.array(cells)
+        wanted = np.concatenate(
+            [own / np.linalg.norm(own), 0.7 * picture / np.linalg.norm(picture)]
+        )
+        np.testing.assert_allclose(found[clip].numpy(), wanted, atol=1e-6)
+
+
+def test_a_mean_picture_shows_where_somebody_is_in_the_frames_that_count() -> None:
+    config = tiny_config(model={"projection": 3})
+    network = GaitNetwork(config.model, config.diffusion, 4).eval()
+    frames = torch.zeros(1, 3, 3, 64, 64, dtype=torch.uint8)
+    frames[0, 0, 2, :32] = 128  # the farthest of JET's colours: half of blue
+    frames[0, 1, 0, :32] = 255
+    frames[0, 2] = 255  # padding
+    found = network.description(frames, Modality.RANGE_VIEW, torch.tensor([2]))[0, 0, -1024:]
+    picture = found.detach().view(32, 32)
+    assert not picture[16:].any()
+    np.testing.assert_allclose(picture[:16].numpy(), 0.7 / np.sqrt(16 * 32), rtol=1e-5)
+
+
+def test_it_is_fitted_to_walks_as_other_sensors_see_them_too(
+    pack: Pack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = tiny_config(model={"projection": 3})
+    network = GaitNetwork(config.model, config.diffusion, 4)
+    told: dict[str, Any] = {}
+
+    def fit(_: Projection, walks: Any, people: list[str], untouched: NDArray[np.bool_]) -> None:
+        told.update(walks=walks, people=people, untouched=untouched)
+
+    monkeypatch.setattr(Projection, "fit", fit)
+    records = pack.records[:20]
+    fit_projection(network, [(pack, records)], CPU, torch.float32)
+    names = [f"0 {each.subject}" for each in records]
+    assert told["people"] == names + names[::9]
+    assert told["untouched"].tolist() == [True] * 20 + [False] * 3
+    for walks in told["walks"].values():
+        assert walks.shape[0] == 23
+        assert (np.abs(walks[20:] - walks[:20][::9]).max(axis=1) > 1e-3).all()
 
 
 def test_a_finished_run_is_projected_on_those_it_trained_on(pack: Pack, tmp_path: Path) -> None:

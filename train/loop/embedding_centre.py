@@ -38,8 +38,9 @@ def centre_embeddings(
     some = spread(records, WALKS)
     for modality in network.modalities:
         network.branch(modality).centre.zero_()
-    with network.unprojected():
-        found = embed_modalities(network, pack, some, device, precision, title="centring")
+    found = embed_modalities(
+        network, pack, some, device, precision, "centring", network.unprojected
+    )
     for modality, embeddings in found.items():
         network.branch(modality).centre.copy_(torch.from_numpy(embeddings.mean(axis=0)))
 

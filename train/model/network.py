@@ -1,15 +1,14 @@
 """The whole network: two branches, shared heads, and in training the diffusion branch."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import cast
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from gait.errors import ConfigError
 from gait.modality import Modality
-from train.config import DiffusionConfig, ModelConfig, RivalConfig
+from train.config import DiffusionConfig, FramePooling, ModelConfig, RivalConfig
 from train.diffusion.regularizer import TrajectoryRegularizer
 from train.diffusion.trajectory import Noise
 from train.losses import (
@@ -21,7 +20,7 @@ from train.losses import (
 )
 from train.model.heads import BNNeck, SeparateFCs
 from train.model.pooling import horizontal_pooling, temporal_pooling
-from train.model.projection import Projection
+from train.model.projection import PICTURE, Projection, description
 from train.model.resnet9 import ResNet9
 from train.rivals.choice import make_rival
 from train.rivals.rival import Rival, Seen
@@ -90,8 +89,21 @@ class Branch(nn.Module):
         """Frames `(N, c, 64, 64)` uint8 as the backbone takes them: 0..1, in its channels."""
         x = frames.float() / 255
         if self.masked:
-            x = (x.amax(dim=1, keepdim=True) >= HALF_LIT).to(x.dtype)
+            x = _lit(x)
         return x if x.shape[1] == self.channels else x.expand(-1, self.channels, -1, -1)
+
+    def small_pictures(self, frames: Tensor) -> Tensor:
+        """Where somebody is: frames `(N, c, 64, 64)` uint8 → `(N, 1, 32, 32)`, 0..1."""
+        x = frames.float() / 255
+        if self.modality is Modality.RANGE_VIEW:
+            x = _lit(x)
+        small: Tensor = F.avg_pool2d(x, x.shape[-1] // PICTURE)
+        return small
+
+
+def _lit(x: Tensor) -> Tensor:
+    """Which pixels of range views `(N, 3, 64, 64)`, 0..1, hold something: `(N, 1, 64, 64)`."""
+    return (x.amax(dim=1, keepdim=True) >= HALF_LIT).to(x.dtype)
 
 
 class Encoder(nn.Module):
@@ -101,7 +113,7 @@ class Encoder(nn.Module):
         branch: what the modality has for itself.
         fcs: the part embedding both modalities share.
         config: how maps are cut.
-        projection: of the embedding, if there is one.
+        projection: in place of head and part embedding, if there is one.
     """
 
     def __init__(
@@ -119,26 +131,36 @@ class Encoder(nn.Module):
         self.projection = projection
 
     def forward(self, frames: Tensor, lengths: Tensor | None = None) -> Tensor:
-        """Eq. 1 to 3, less the centre, projected.
+        """Eq. 1 to 3, less the centre; or the projection of Eq. 1.
 
         Args:
             frames: `(n, s, c, 64, 64)` uint8, 0..255.
             lengths: `(n,)` int64 real frames of each clip, each 1..s; None: all of them.
 
         Returns:
-            `(n, p, d)`, not normalised.
+            `(n, p, d)`, not normalised; with a projection p is 1.
         """
-        return self.embedding(self.branch.features(frames, lengths))
+        if self.projection is None:
+            return self.embedding(self.branch.features(frames, lengths))
+        return self.projected(self.description(frames, lengths))
 
     def embedding(self, features: Tensor) -> Tensor:
-        """Eq. 2 and 3, less the centre: the `(n, c, h, w)` map of Eq. 1 → `(n, p, d)`; with a
-        projection p is 1."""
+        """Eq. 2 and 3, less the centre: the `(n, c, h, w)` map of Eq. 1 → `(n, p, d)`."""
         maps = self.branch.head(features)
         strips = horizontal_pooling(maps, *self.strips, columns=self.columns)
-        embeddings = cast(Tensor, self.fcs(strips)) - self.branch.centre
-        if self.projection is None:
-            return embeddings
-        return cast(Tensor, self.projection(embeddings, self.branch.modality))
+        return cast(Tensor, self.fcs(strips)) - self.branch.centre
+
+    def description(self, frames: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """What a projection sees of clips: `(n, numbers)`. Arguments as of `forward`."""
+        pictures = self.branch.small_pictures(frames.flatten(0, 1))
+        pictures = pictures.unflatten(0, frames.shape[:2])  # type: ignore[no-untyped-call]
+        means = temporal_pooling(pictures, lengths, FramePooling.MEAN)
+        return description(self.branch.features(frames, lengths), means)
+
+    def projected(self, descriptions: Tensor) -> Tensor:
+        """Descriptions `(n, numbers)` → `(n, 1, k)`, by the projection, which there must be."""
+        assert self.projection is not None
+        return cast(Tensor, self.projection(descriptions, self.branch.modality))
 
 
 def _without_centre(branch: Branch, state: dict[str, Tensor], prefix: str, *_: object) -> None:
@@ -184,7 +206,7 @@ class GaitNetwork(nn.Module):
         self.fcs = SeparateFCs(parts, width * model.columns, model.embedding, start)
         self.neck = BNNeck(parts, model.embedding, subjects, start)
         self.projection = (
-            Projection(parts, model.embedding, model.projection) if model.projection else None
+            Projection(model.latent_shape, model.projection) if model.projection else None
         )
         self.decoupled = diffusion.decoupled_heads
         self.regularizer = TrajectoryRegularizer(width, diffusion) if diffusion.phases else None
@@ -208,7 +230,7 @@ class GaitNetwork(nn.Module):
         return Encoder(self.branch(modality), self.fcs, self.config, self.projection)
 
     def embed(self, frames: Tensor, modality: Modality, lengths: Tensor | None = None) -> Tensor:
-        """The retrieval embedding (Eq. 1 to 3), centred and projected, where the network is.
+        """The retrieval embedding: Eq. 1 to 3, centred where the network is, or its projection.
 
         Neither BNNeck nor diffusion is touched.
 
@@ -222,14 +244,18 @@ class GaitNetwork(nn.Module):
         """
         return cast(Tensor, self.encoder(modality)(frames, lengths)).float()
 
-    @contextmanager
-    def unprojected(self) -> Iterator[None]:
-        """Within it, `embed` returns what a projection would be given."""
-        projection, self.projection = self.projection, None
-        try:
-            yield
-        finally:
-            self.projection = projection
+    def unprojected(
+        self, frames: Tensor, modality: Modality, lengths: Tensor | None = None
+    ) -> Tensor:
+        """The embedding of Eq. 1 to 3, whether there is a projection or not: as `embed`."""
+        encoder = self.encoder(modality)
+        return encoder.embedding(encoder.branch.features(frames, lengths)).float()
+
+    def description(
+        self, frames: Tensor, modality: Modality, lengths: Tensor | None = None
+    ) -> Tensor:
+        """What a projection sees: `(n, 1, numbers)` float32. Arguments as of `embed`."""
+        return self.encoder(modality).description(frames, lengths).unsqueeze(1)
 
     def forward(
         self,

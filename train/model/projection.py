@@ -1,4 +1,4 @@
-"""From an embedding to the directions in which people differ more than one person's walks do."""
+"""From what a clip shows to the directions in which people differ more than one's walks do."""
 
 from collections.abc import Mapping
 
@@ -11,57 +11,88 @@ from torch.nn import functional as F
 from gait.errors import ConfigError
 from gait.modality import Modality
 
-SHRINKAGE = 0.5
+SHRINKAGE = 0.1
 """Share of the scatter within people that is taken to be alike in all directions."""
+
+CELLS = 4
+"""Cells of a feature map along each axis, at most; a finer map is averaged."""
+
+PICTURE = 32
+"""Pixels of a mean picture along each axis."""
+
+PICTURE_WEIGHT = 0.7
+"""Length of a mean picture beside that of a feature map, which is 1."""
 
 Matrix = NDArray[np.float64]
 
 
 class Projection(nn.Module):
-    """A linear map of the parts, each of unit norm, less where a modality's embeddings lie.
+    """A linear map of a clip's description, less where a modality's descriptions lie.
 
     All zero until it is fitted. Not in the paper.
 
     Args:
-        parts: number of parts p.
-        embedding: size d of a part's embedding.
+        latent_shape: `(c, h, w)` of the feature map.
         dimensions: size k of what comes out.
     """
 
     weight: Tensor
     offsets: Tensor
 
-    def __init__(self, parts: int, embedding: int, dimensions: int) -> None:
+    def __init__(self, latent_shape: tuple[int, int, int], dimensions: int) -> None:
         super().__init__()
-        self.register_buffer("weight", torch.zeros(parts * embedding, dimensions))
+        channels, height, width = latent_shape
+        numbers = channels * min(height, CELLS) * min(width, CELLS) + PICTURE**2
+        self.register_buffer("weight", torch.zeros(numbers, dimensions))
         self.register_buffer("offsets", torch.zeros(len(Modality), dimensions))
 
-    def forward(self, embeddings: Tensor, modality: Modality) -> Tensor:
-        """`(n, p, d)` → `(n, 1, k)`, not normalised."""
-        flat = F.normalize(embeddings.float(), dim=2).reshape(-1, len(self.weight))
+    def forward(self, descriptions: Tensor, modality: Modality) -> Tensor:
+        """`(n, numbers)` → `(n, 1, k)`, not normalised."""
         place = list(Modality).index(modality)
-        return (flat @ self.weight - self.offsets[place]).unsqueeze(1)
+        # in float32, since what all descriptions have in common is taken away again
+        with torch.autocast(descriptions.device.type, enabled=False):
+            return (descriptions @ self.weight - self.offsets[place]).unsqueeze(1)
 
-    def fit(self, embeddings: Mapping[Modality, NDArray[np.float32]], people: list[str]) -> None:
-        """Takes the discriminant of some walks.
+    def fit(
+        self,
+        descriptions: Mapping[Modality, NDArray[np.float32]],
+        people: list[str],
+        untouched: NDArray[np.bool_],
+    ) -> None:
+        """Takes the discriminant of some walks, less the mean of those that nobody has changed.
 
         Args:
-            embeddings: `(n, p, d)` of each modality.
+            descriptions: `(n, numbers)` of each modality.
             people: whose the n walks are.
+            untouched: `(n,)`; the others are copies as another sensor would have seen them.
 
         Raises:
             ConfigError: they are too few people for so many dimensions.
         """
-        units = {
-            modality: F.normalize(torch.from_numpy(some), dim=2).flatten(1).double().numpy()
-            for modality, some in embeddings.items()
-        }
-        weight = discriminant(units, people, self.weight.shape[1])
+        walks = {modality: some.astype(np.float64) for modality, some in descriptions.items()}
+        weight = discriminant(walks, people, self.weight.shape[1])
         self.weight.copy_(torch.from_numpy(weight))
         for place, modality in enumerate(Modality):
-            if modality in units:
-                offset = units[modality].mean(axis=0) @ weight
+            if modality in walks:
+                offset = walks[modality][untouched].mean(axis=0) @ weight
                 self.offsets[place].copy_(torch.from_numpy(offset))
+
+
+def description(features: Tensor, pictures: Tensor) -> Tensor:
+    """What a projection sees of clips: the square roots of their feature maps, so that a few strong
+    cells do not outweigh all others, and their mean pictures.
+
+    Args:
+        features: `(n, c, h, w)`, Eq. 1.
+        pictures: `(n, 1, 32, 32)`, means over a clip's frames of `small_pictures`.
+
+    Returns:
+        `(n, numbers)` float32.
+    """
+    height, width = (max(1, size // CELLS) for size in features.shape[2:])
+    cells = F.avg_pool2d(features.float().clamp(min=0), (height, width))
+    maps = F.normalize(cells.sqrt().flatten(1), dim=1)
+    return torch.cat([maps, PICTURE_WEIGHT * F.normalize(pictures.flatten(1), dim=1)], dim=1)
 
 
 def discriminant(walks: Mapping[Modality, Matrix], people: list[str], dimensions: int) -> Matrix:
@@ -88,7 +119,7 @@ def discriminant(walks: Mapping[Modality, Matrix], people: list[str], dimensions
     centred = np.concatenate([some - some.mean(axis=0) for some in walks.values()])
     if not dimensions < count or dimensions > centred.shape[1]:
         raise ConfigError(
-            f"got a projection to {dimensions} dimensions for {count} people and embeddings of "
+            f"got a projection to {dimensions} dimensions for {count} people and descriptions of "
             f"{centred.shape[1]} numbers, need fewer than people and at most as many as numbers"
         )
     whose = np.tile(whose, len(walks))
@@ -98,12 +129,9 @@ def discriminant(walks: Mapping[Modality, Matrix], people: list[str], dimensions
     within = centred - means[whose]
     if not np.abs(within).max() > 1e-9 * np.abs(centred).max():
         raise ConfigError("got one walk of each person to fit a projection to, need two or more")
-    scatter = _shrunk(within.T @ within / len(within))
-    spread, axes = np.linalg.eigh(scatter)
-    white = axes / np.sqrt(spread)
-    between = means @ white
-    _, directions = np.linalg.eigh(between.T @ between)
-    found: Matrix = white @ directions[:, ::-1][:, :dimensions]
+    root = np.linalg.cholesky(_shrunk(within.T @ within / len(within)))
+    directions, _, _ = np.linalg.svd(np.linalg.solve(root, means.T), full_matrices=False)
+    found: Matrix = np.linalg.solve(root.T, directions[:, :dimensions])
     return found
 
 
