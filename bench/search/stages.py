@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 
 from bench.accuracy.embedded_walks import embedded_walks
 from bench.measuring.process_memory import ProcessMemory
-from bench.search.sampled_people import NUMBERS, PARTS, Lift, Matrix, Population, Sample
-from gait.errors import GaitError, GalleryNotFoundError
+from bench.search.sampled_people import FULL, Lift, Matrix, Population, Sample
+from gait.errors import DataError, GaitError, GalleryNotFoundError
 from gait.modality import Modality
 from gallery.gallery import Gallery
 from gallery.opening import open_gallery
@@ -51,6 +51,7 @@ class Trial:
 
     Args:
         folder: of the exact answers, and of a gallery that is a folder.
+        numbers: of an embedding; `FULL`, or fewer.
         size: templates, a multiple of `BLOCK`.
         queries: probes.
         source: model bundle, and the simulated people whose embeddings by it are fitted; None for
@@ -60,6 +61,7 @@ class Trial:
     """
 
     folder: Path
+    numbers: int
     size: int
     queries: int
     source: tuple[Path, Path] | None
@@ -70,19 +72,37 @@ class Trial:
     def gallery(self) -> str:
         """Where the gallery is."""
         if self.record is None:
-            return str(self.folder / f"gallery-{self.size}")
-        return f"{self.record}{'&' if '?' in self.record else '?'}gallery=bench-{self.size}"
+            return str(self.folder / f"gallery-{self.numbers}-{self.size}")
+        separator = "&" if "?" in self.record else "?"
+        return f"{self.record}{separator}gallery=bench-{self.numbers}-{self.size}"
 
     def open(self) -> Gallery:
         """The gallery, open."""
         return open_gallery(self.gallery, contract=CONTRACT, index=self.index)
 
     def population(self) -> Population:
-        """Whose clips are enrolled."""
+        """Whose clips are enrolled.
+
+        Raises:
+            DataError: the model's embeddings have more or other numbers.
+        """
         if self.source is None:
-            return Population.assumed()
+            full = self.numbers == FULL
+            return Population.assumed() if full else Population.projected(self.numbers)
         bundle, dataset = self.source
-        return Population.of(embedded_walks(dataset, bundle, self.folder))
+        population = Population.of(embedded_walks(dataset, bundle, self.folder))
+        if self.numbers not in (FULL, population.dimension):
+            raise DataError(
+                f"got a model of {population.dimension} numbers, need --numbers to be as many or "
+                f"{FULL}"
+            )
+        return population
+
+    def lift(self, population: Population) -> Lift:
+        """What brings its embeddings to the numbers of the gallery's."""
+        if population.dimension == self.numbers:
+            return Lift.none()
+        return Lift.of(population.parts, population.dimension // population.parts)
 
     def block(self, population: Population, number: int) -> tuple[Matrix, Sample]:
         """People of a block, and their clips, `EACH` in a row."""
@@ -106,7 +126,7 @@ class Trial:
 def fill(trial: Trial) -> Results:
     """Enrols everybody through the gallery, going on where an earlier call stopped."""
     population = trial.population()
-    lift = Lift.of(population.parts, population.dimension // population.parts)
+    lift = trial.lift(population)
     authorisation = Authorisation("benchmark", datetime.now(UTC) + timedelta(days=365))
     memory = ProcessMemory()
     seconds, made = 0.0, 0
@@ -152,7 +172,7 @@ def answers(trial: Trial) -> Results:
 def start_cold(trial: Trial) -> Results:
     """Opens the gallery and answers once. Files of a folder leave the page cache before."""
     population = trial.population()
-    lift = Lift.of(population.parts, population.dimension // population.parts)
+    lift = trial.lift(population)
     (probe,) = lift(trial.probes(population).embeddings[:1])
     _drop_from_cache(trial)
     memory = ProcessMemory()
@@ -176,7 +196,7 @@ def start_cold(trial: Trial) -> Results:
 def search(trial: Trial) -> Results:
     """Searches for every probe: with a cold page cache, again, and 32 at a time; recall; memory."""
     population = trial.population()
-    lift = Lift.of(population.parts, population.dimension // population.parts)
+    lift = trial.lift(population)
     probes = lift(trial.probes(population).embeddings)
     memory, results = ProcessMemory(), Results()
     with trial.open() as gallery:
@@ -208,7 +228,7 @@ def change(trial: Trial) -> Results:
         GaitError: one was not found, or was found after it was erased.
     """
     population = trial.population()
-    lift = Lift.of(population.parts, population.dimension // population.parts)
+    lift = trial.lift(population)
     rng = np.random.default_rng(3)
     own = population.people(CHANGES, rng)
     sample = population.clips(own, rng.integers(2, size=CHANGES), 3)
@@ -242,7 +262,7 @@ def _make(trial: Trial) -> None:
     except GalleryNotFoundError:
         if isinstance(where, Folder):
             where.path.mkdir(parents=True, exist_ok=True)
-        create_record(where, CONTRACT, PARTS * NUMBERS, MasterKey.load(create=True))
+        create_record(where, CONTRACT, trial.numbers, MasterKey.load(create=True))
 
 
 def _enrolments(
@@ -294,7 +314,7 @@ def _quantiles(name: str, milliseconds: Sequence[float]) -> Results:
 
 
 def _answers(trial: Trial) -> Path:
-    return trial.folder / f"answers-{trial.size}-{trial.queries}.npy"
+    return trial.folder / f"answers-{trial.numbers}-{trial.size}-{trial.queries}.npy"
 
 
 def _files(trial: Trial) -> list[Path]:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from gait.modality import Modality
-from gallery.index.codes import codes_of
+from gallery.index.codes import rotated
 from gallery.index.interface import Index
 from gallery.record.plain_template import PlainTemplate
 from gallery.record.reading import RecordReader
@@ -126,8 +126,8 @@ class Identification:
         return sorted(self.rated(self.record.whole(proposed)), key=_order)
 
     def _templates(self, count: int) -> list[int]:
-        code = codes_of(self.probe[np.newaxis])[0]
-        proposed: list[int] = self.index.propose(code, count, self.modality).tolist()
+        (probe,) = rotated(self.probe[np.newaxis])
+        proposed: list[int] = self.index.propose(probe, count, self.modality).tolist()
         return proposed
 
     def _enough(self, top_k: int, further: int) -> list[Rated]:
