@@ -182,7 +182,7 @@ class MilvusServer:
                 timeout=_SECONDS,
             )
         numbers = np.array([hit["id"] for hit in hits], dtype=np.int64)
-        codes = b"".join(hit["entity"]["code"][0] for hit in hits)
+        codes = b"".join(hit["entity"]["code"] for hit in hits)
         matrix = np.frombuffer(codes, np.uint8).reshape(len(hits), len(probe.code))
         return Near.of(probe, numbers, matrix)
 

@@ -95,10 +95,10 @@ class Identification:
         rated = self._enough(top_k, further)
         if further:
             subjects = list(dict.fromkeys(each.row.subject for each in rated))[: top_k + further]
-            read = [each.row.id for each in rated]
-            rated += self.rated(self.record.whole_of(subjects, but=read))
             chosen = set(subjects)
             rated = [each for each in rated if each.row.subject in chosen]
+            read = [each.row.id for each in rated]
+            rated += self.rated(self.record.whole_of(subjects, but=read))
         return fused(rated, fusion)[:top_k]
 
     def among(self, subjects: Sequence[int], fusion: Fusion) -> list[Candidate]:
