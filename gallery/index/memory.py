@@ -29,7 +29,7 @@ from gallery.template import Vector
 
 LEAST = 512
 """Templates of a segment, at least, that are compared in all bits."""
-SHARE = 0.004
+SHARE = 0.006
 """Of a segment's templates, how many are compared in all bits; and at least `SPARE` times as many
 as are wanted."""
 SPARE = 2

@@ -156,7 +156,7 @@ class Identification:
             firsts.setdefault(each.row.subject, each.similarity)
         if len(firsts) < wanted:
             return False
-        last, later = list(firsts.values())[wanted - 1], set(proposed[len(proposed) // 2 :])
+        last, later = list(firsts.values())[wanted - 1], set(proposed[2 * len(proposed) // 3 :])
         return not any(e.similarity >= last and e.row.id in later for e in compared)
 
 
