@@ -6,7 +6,7 @@ is read from the record, decrypted and compared exactly, and what the record doe
 found. It is made from the record at any time.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import NamedTuple, Protocol, Self
 
 import numpy as np
@@ -37,11 +37,6 @@ class Codes(NamedTuple):
         """Those of one modality."""
         own = self.modalities == modality
         return type(self)(*(array[own] for array in self))
-
-    @classmethod
-    def together(cls, some: Iterable[Self]) -> Self:
-        """Several portions as one."""
-        return cls(*map(np.concatenate, zip(*some, strict=True)))
 
 
 class CodeSource(Protocol):

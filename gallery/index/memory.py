@@ -214,16 +214,45 @@ def _gathered(portions: Iterable[Codes]) -> Iterator[tuple[int, Codes]]:
     A search is the faster the fewer segments there are, above all one beside others: each segment
     is a call into FAISS, after which Python's lock has to be waited for.
     """
-    waiting: list[list[Codes]] = [[] for _ in Modality]
+    waiting = [_Waiting() for _ in Modality]
     for codes in portions:
-        for place, own in enumerate(waiting):
-            own.append(codes.of(place))
-            if sum(len(some.templates) for some in own) >= LARGEST:
-                yield place, Codes.together(own)
-                own.clear()
+        for place in range(len(waiting)):
+            some = codes.of(place)
+            if waiting[place].count and waiting[place].count + len(some.templates) > LARGEST:
+                yield place, waiting[place].together(place)
+                waiting[place] = _Waiting()
+            waiting[place].add(some)
     for place, own in enumerate(waiting):
-        if own:
-            yield place, Codes.together(own)
+        if own.count:
+            yield place, own.together(place)
+
+
+class _Waiting:
+    """Templates of one modality that wait for more of it.
+
+    Their codes are copied at once to where a whole segment has room. Kept as they come, and joined
+    at last, they would leave the process with holes in its memory, half as large as all codes.
+    """
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._templates: list[Ids] = []
+        self._codes: CodeMatrix = np.empty((0, 0), np.uint8)
+
+    def add(self, some: Codes) -> None:
+        """Takes more, for which there must be room."""
+        if not self.count:
+            room = max(LARGEST, len(some.templates))
+            self._codes = np.empty((room, some.codes.shape[1]), np.uint8)
+        self._codes[self.count :][: len(some.templates)] = some.codes
+        self._templates.append(some.templates)
+        self.count += len(some.templates)
+
+    def together(self, modality: int) -> Codes:
+        """All of them."""
+        templates, codes = np.concatenate(self._templates), self._codes[: self.count]
+        modalities = np.full(len(templates), modality, np.uint8)
+        return Codes(templates, modalities, codes if len(codes) == LARGEST else codes.copy())
 
 
 def _joined(segments: list[_Segment]) -> list[_Segment]:

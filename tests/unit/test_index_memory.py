@@ -126,6 +126,22 @@ def test_segments_stay_few_while_templates_come_one_by_one() -> None:
     assert sum(len(segment) for segment in index._segments) <= 2 * 20
 
 
+@pytest.mark.parametrize("page", [70, 1500])
+def test_what_comes_in_portions_makes_whole_segments(
+    monkeypatch: pytest.MonkeyPatch, page: int
+) -> None:
+    monkeypatch.setattr(memory, "LARGEST", 300)
+    source = MemorySource(page=page)
+    source.add(2000)
+    index = MemoryIndex(source)
+    index.follow()
+    assert sum(len(segment) for segment in index._segments) == 2000
+    assert len(index._segments) <= 2 * 4
+    for number, (_, place, code) in list(source.rows.items())[::131]:
+        only = list(Modality)[place]
+        assert index.propose(probe_of(code), 1, only).tolist() == [number]
+
+
 def test_searches_go_on_while_it_follows() -> None:
     source = MemorySource()
     index = MemoryIndex(source)
