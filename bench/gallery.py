@@ -1,12 +1,13 @@
 """What a gallery of any size costs: `python -m bench.gallery --sizes 100000`.
 
-Embeddings of people are sampled (bench/search/sampled_people.py), have 4,096 numbers, and are
-enrolled through the gallery itself, four a person. With `--bundle` and `--dataset` they are spread
-as that model spreads those simulated people; without, a like spread is assumed. Every stage runs in
-a process of its own, so that memory and cold starts are its own. What is finished is in a JSON
-file, one for each record and index, and is not run again; an enrolment that was interrupted goes
-on. Give another model another `--folder`. The record is encrypted under the configured master key,
-which is made if there is none.
+Embeddings of people are sampled (bench/search/sampled_people.py) and enrolled through the gallery
+itself, four a person. They have 40 numbers, as those of the model that comes with the package, or
+with `--numbers 4096` as many as a network of full size without a projection gives. With `--bundle`
+and `--dataset` they are spread as that model spreads those simulated people; without, a like spread
+is assumed. Every stage runs in a process of its own, so that memory and cold starts are its own.
+What is finished is in a JSON file, one for each record, index and numbers, and is not run again; an
+enrolment that was interrupted goes on. Give another model another `--folder`. The record is
+encrypted under the configured master key, which is made if there is none.
 
 A record in PostgreSQL and an index in Milvus are given by their addresses. On a machine that has
 no such servers, `python -m tests.servers postgres FOLDER $$` and `python -m tests.servers milvus
@@ -25,6 +26,7 @@ import tyro
 
 from bench.measuring.process_memory import in_child
 from bench.search import stages
+from bench.search.sampled_people import FULL
 from bench.search.stages import BLOCK, Results, Trial
 from gait.cli import run
 from gait.errors import DataError
@@ -59,7 +61,9 @@ class Arguments:
     dataset: Path | None = None
     """Tree of simulated people that the model was not trained on; needs --bundle."""
     folder: Path = Path("work/bench")
-    """Where galleries, exact answers and results lie: 10 kB a template."""
+    """Where galleries, exact answers and results lie: 10 kB a template of 4,096 numbers."""
+    numbers: int = 40
+    """Of an embedding: 4096 for full size, or fewer."""
     sizes: tuple[int, ...] = (10_000, 100_000)
     """Templates; multiples of 1000."""
     record: str = "folder"
@@ -90,7 +94,7 @@ class Arguments:
     def results(self) -> Path:
         """The file of what was measured with this record and this index."""
         record, index = (text.split("://")[0] for text in (self.record, self.index))
-        return self.folder / f"{record}-{index}.json"
+        return self.folder / f"{record}-{index}-{self.numbers}.json"
 
 
 def main() -> None:
@@ -100,6 +104,8 @@ def main() -> None:
         raise DataError(f"got sizes {wrong}, need multiples of {BLOCK}")
     if unknown := set(arguments.stages) - set(STAGES):
         raise DataError(f"got stages {sorted(unknown)}, there are {list(STAGES)}")
+    if not 1 <= arguments.numbers <= FULL:
+        raise DataError(f"got embeddings of {arguments.numbers} numbers, need 1 to {FULL}")
     arguments.folder.mkdir(parents=True, exist_ok=True)
     file = arguments.results
     results: dict[str, Any] = json.loads(file.read_text()) if file.exists() else {}
@@ -116,9 +122,10 @@ def main() -> None:
 
 
 def _trials(arguments: Arguments) -> Callable[[int], Trial]:
+    folder, numbers, queries = arguments.folder, arguments.numbers, arguments.queries
     source, index = arguments.source, arguments.index
     record = None if arguments.record == "folder" else arguments.record
-    return lambda size: Trial(arguments.folder, size, arguments.queries, source, record, index)
+    return lambda size: Trial(folder, numbers, size, queries, source, record, index)
 
 
 def _table(results: dict[int, dict[str, Results]]) -> list[str]:

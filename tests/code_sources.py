@@ -7,8 +7,14 @@ import numpy as np
 
 from gait.modality import Modality
 from gallery.index.interface import CodeMatrix, Codes, Ids
+from gallery.template import Vector
 
 CODE_BYTES = 64
+
+
+def probe_of(code: CodeMatrix) -> Vector:
+    """A probe whose code is the given one, all of whose numbers count alike."""
+    return np.unpackbits(code).astype(np.float32) * 2 - 1
 
 
 class MemorySource:

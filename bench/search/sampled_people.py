@@ -6,11 +6,12 @@ over both modalities jointly, so that one sensor finds the other's templates as 
 does. `w` is normal with the covariance of what is left: walk, frames, and what a view does to one
 person.
 
-A model with fewer numbers is brought to `PARTS × NUMBERS` by orthonormal maps, another one for each
-copy of a part: all similarities stay exactly what they were, and the numbers are as many as those
-of a model of full size.
+A model with fewer numbers is brought to `PARTS × NUMBERS`, where that is wanted, by orthonormal
+maps, another one for each copy of a part: all similarities stay exactly what they were, and the
+numbers are as many as those of a model of full size.
 
-Without a model, a spread is assumed whose similarities are like those that models of the demo show.
+Without a model, a spread is assumed whose similarities are like those that models show: of full
+size like the demo's, of fewer numbers like the model that comes with the package.
 """
 
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ from gait.modality import Modality
 
 PARTS, NUMBERS = 16, 256
 """Of an embedding of full size."""
+FULL = PARTS * NUMBERS
 
 Matrix = NDArray[np.float32]
 
@@ -93,6 +95,26 @@ class Population:
         arrays = (mean.repeat(2, axis=0), between, np.stack([within, within]))
         return cls(PARTS, *(array.astype(np.float32) for array in arrays))
 
+    @classmethod
+    def projected(cls, numbers: int) -> "Population":
+        """A spread that needs no model: of one part, much as Fisher's discriminant leaves it.
+
+        Clips of a person are alike by .44 in one sensor and by .35 across both, in the median; of
+        160 strangers, the one most like a clip of the same sensor is alike by .55. The model that
+        comes with the package shows .36, .30 and .58, whatever 388 simulated people wear or carry.
+
+        Args:
+            numbers: of an embedding; the first tell people apart best.
+        """
+        rng, place = np.random.default_rng(40), 1 + np.arange(numbers) / 5
+        own = np.diag(3.6 / place)
+        both, each = np.sqrt(0.86), np.sqrt(0.14)
+        between = np.kron([[both, both], [each, 0], [0, each]], own)
+        within = np.diag(2.8 * place**-0.5)
+        mean = 0.5 * rng.standard_normal((2, 1, numbers))
+        arrays = (mean, between, np.stack([within, within]))
+        return cls(1, *(array.astype(np.float32) for array in arrays))
+
     @property
     def dimension(self) -> int:
         """Numbers of an embedding before it is brought to full size."""
@@ -117,7 +139,7 @@ class Population:
 
 @dataclass(frozen=True, eq=False)
 class Lift:
-    """The way to full size: `(copies, parts, d, NUMBERS)` orthonormal maps; None where it is so."""
+    """The way to full size: `(copies, parts, d, NUMBERS)` orthonormal maps; None for no way."""
 
     maps: Matrix | None
 
@@ -129,7 +151,7 @@ class Lift:
             DataError: they are larger than full size, or the parts do not divide it.
         """
         if (parts, numbers) == (PARTS, NUMBERS):
-            return cls(None)
+            return cls.none()
         if numbers > NUMBERS or PARTS % parts:
             raise DataError(
                 f"got a model of {parts} × {numbers}, cannot bring it to {PARTS} × {NUMBERS}"
@@ -137,6 +159,11 @@ class Lift:
         rng = np.random.default_rng(4096)
         maps = np.linalg.qr(rng.standard_normal((PARTS // parts, parts, NUMBERS, numbers)))[0]
         return cls(np.ascontiguousarray(maps.swapaxes(2, 3), np.float32))
+
+    @classmethod
+    def none(cls) -> "Lift":
+        """Leaves embeddings as they are."""
+        return cls(None)
 
     def __call__(self, embeddings: Matrix) -> Matrix:
         """`(n, parts * d)` unit vectors to `(n, PARTS * NUMBERS)` ones with the same products."""

@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 
 from bench.accuracy.embedded_walks import embedded_walks
 from bench.measuring.process_memory import ProcessMemory
-from bench.search.sampled_people import NUMBERS, PARTS, Lift, Matrix, Population, Sample
-from gait.errors import GaitError, GalleryNotFoundError
+from bench.search.sampled_people import FULL, Lift, Matrix, Population, Sample
+from gait.errors import DataError, GaitError, GalleryNotFoundError
 from gait.modality import Modality
 from gallery.gallery import Gallery
 from gallery.opening import open_gallery
@@ -37,6 +37,8 @@ BLOCK = 1000
 DEEP = 10
 """Candidates asked for and compared with the exact ones."""
 IN_FLIGHT = 32
+ROUNDING = 1e-5
+"""By how much a similarity may be off, since a gallery keeps 16 bits a number."""
 CONTRACT = "sampled people"
 """Identity of the model that the embeddings are said to be of."""
 CHANGES = 50
@@ -51,6 +53,7 @@ class Trial:
 
     Args:
         folder: of the exact answers, and of a gallery that is a folder.
+        numbers: of an embedding; `FULL`, or fewer.
         size: templates, a multiple of `BLOCK`.
         queries: probes.
         source: model bundle, and the simulated people whose embeddings by it are fitted; None for
@@ -60,6 +63,7 @@ class Trial:
     """
 
     folder: Path
+    numbers: int
     size: int
     queries: int
     source: tuple[Path, Path] | None
@@ -70,19 +74,37 @@ class Trial:
     def gallery(self) -> str:
         """Where the gallery is."""
         if self.record is None:
-            return str(self.folder / f"gallery-{self.size}")
-        return f"{self.record}{'&' if '?' in self.record else '?'}gallery=bench-{self.size}"
+            return str(self.folder / f"gallery-{self.numbers}-{self.size}")
+        separator = "&" if "?" in self.record else "?"
+        return f"{self.record}{separator}gallery=bench-{self.numbers}-{self.size}"
 
     def open(self) -> Gallery:
         """The gallery, open."""
         return open_gallery(self.gallery, contract=CONTRACT, index=self.index)
 
     def population(self) -> Population:
-        """Whose clips are enrolled."""
+        """Whose clips are enrolled.
+
+        Raises:
+            DataError: the model's embeddings have more or other numbers.
+        """
         if self.source is None:
-            return Population.assumed()
+            full = self.numbers == FULL
+            return Population.assumed() if full else Population.projected(self.numbers)
         bundle, dataset = self.source
-        return Population.of(embedded_walks(dataset, bundle, self.folder))
+        population = Population.of(embedded_walks(dataset, bundle, self.folder))
+        if self.numbers not in (FULL, population.dimension):
+            raise DataError(
+                f"got a model of {population.dimension} numbers, need --numbers to be as many or "
+                f"{FULL}"
+            )
+        return population
+
+    def lift(self, population: Population) -> Lift:
+        """What brings its embeddings to the numbers of the gallery's."""
+        if population.dimension == self.numbers:
+            return Lift.none()
+        return Lift.of(population.parts, population.dimension // population.parts)
 
     def block(self, population: Population, number: int) -> tuple[Matrix, Sample]:
         """People of a block, and their clips, `EACH` in a row."""
@@ -106,7 +128,7 @@ class Trial:
 def fill(trial: Trial) -> Results:
     """Enrols everybody through the gallery, going on where an earlier call stopped."""
     population = trial.population()
-    lift = Lift.of(population.parts, population.dimension // population.parts)
+    lift = trial.lift(population)
     authorisation = Authorisation("benchmark", datetime.now(UTC) + timedelta(days=365))
     memory = ProcessMemory()
     seconds, made = 0.0, 0
@@ -130,29 +152,23 @@ def fill(trial: Trial) -> Results:
 
 
 def answers(trial: Trial) -> Results:
-    """Writes the `DEEP` people most like each probe, by inner products in float64, to a file."""
+    """Writes how like each probe the `DEEP` people most like it are, in float64, to a file."""
     population = trial.population()
     probes = trial.probes(population).embeddings.astype(np.float64)
     best: NDArray[np.float64] = np.empty((len(probes), 0))
-    whose: NDArray[np.int64] = np.empty((len(probes), 0), np.int64)
     start = time.perf_counter()
     for number in range(trial.blocks()):
         clips = trial.block(population, number)[1].embeddings
         people = (probes @ clips.T).reshape(len(probes), -1, EACH).max(axis=2)
-        names = np.arange(people.shape[1]) + number * people.shape[1]
-        best = np.concatenate([best, people], axis=1)
-        whose = np.concatenate([whose, np.broadcast_to(names, people.shape)], axis=1)
-        order = np.argsort(-best, axis=1, kind="stable")[:, :DEEP]
-        best = np.take_along_axis(best, order, axis=1)
-        whose = np.take_along_axis(whose, order, axis=1)
-    np.save(_answers(trial), whose)
+        best = -np.sort(-np.concatenate([best, people], axis=1), axis=1)[:, :DEEP]
+    np.save(_answers(trial), best)
     return {"seconds": time.perf_counter() - start}
 
 
 def start_cold(trial: Trial) -> Results:
     """Opens the gallery and answers once. Files of a folder leave the page cache before."""
     population = trial.population()
-    lift = Lift.of(population.parts, population.dimension // population.parts)
+    lift = trial.lift(population)
     (probe,) = lift(trial.probes(population).embeddings[:1])
     _drop_from_cache(trial)
     memory = ProcessMemory()
@@ -176,7 +192,7 @@ def start_cold(trial: Trial) -> Results:
 def search(trial: Trial) -> Results:
     """Searches for every probe: with a cold page cache, again, and 32 at a time; recall; memory."""
     population = trial.population()
-    lift = Lift.of(population.parts, population.dimension // population.parts)
+    lift = trial.lift(population)
     probes = lift(trial.probes(population).embeddings)
     memory, results = ProcessMemory(), Results()
     with trial.open() as gallery:
@@ -192,7 +208,7 @@ def search(trial: Trial) -> Results:
             results |= _quantiles(f"of_32{name}", together)
             results |= {f"of_32{name}_per_second": rate}
         found = [
-            [int(each.subject) for each in gallery.identify(probe, DEEP, fusion=Fusion.BEST)]
+            [each.similarity for each in gallery.identify(probe, DEEP, fusion=Fusion.BEST)]
             for probe in probes
         ]
         results |= {"steady_mb": memory.steady(), "peak_mb": memory.peak()}
@@ -208,7 +224,7 @@ def change(trial: Trial) -> Results:
         GaitError: one was not found, or was found after it was erased.
     """
     population = trial.population()
-    lift = Lift.of(population.parts, population.dimension // population.parts)
+    lift = trial.lift(population)
     rng = np.random.default_rng(3)
     own = population.people(CHANGES, rng)
     sample = population.clips(own, rng.integers(2, size=CHANGES), 3)
@@ -228,10 +244,17 @@ def change(trial: Trial) -> Results:
     return _quantiles("enrol", enrolled) | _quantiles("erase", erased) | {"close_ms": left}
 
 
-def recall(found: Sequence[Sequence[int]], exact: NDArray[np.int64], k: int) -> float:
-    """Share of the exact first k that are among the first k found."""
-    pairs = zip(found, exact.tolist(), strict=True)
-    return float(np.mean([len(set(f[:k]) & set(e[:k])) / k for f, e in pairs]))
+def recall(found: Sequence[Sequence[float]], exact: NDArray[np.float64], k: int) -> float:
+    """Share of the first k people found who are as like the probe as the k most like it are.
+
+    Args:
+        found: similarities of those found, of each probe.
+        exact: `(probes, DEEP)`, of the people most like it.
+        k: at most DEEP.
+    """
+    enough = exact[:, k - 1] - ROUNDING
+    pairs = zip(found, enough.tolist(), strict=True)
+    return float(np.mean([sum(one >= least for one in some[:k]) / k for some, least in pairs]))
 
 
 def _make(trial: Trial) -> None:
@@ -242,7 +265,7 @@ def _make(trial: Trial) -> None:
     except GalleryNotFoundError:
         if isinstance(where, Folder):
             where.path.mkdir(parents=True, exist_ok=True)
-        create_record(where, CONTRACT, PARTS * NUMBERS, MasterKey.load(create=True))
+        create_record(where, CONTRACT, trial.numbers, MasterKey.load(create=True))
 
 
 def _enrolments(
@@ -294,7 +317,7 @@ def _quantiles(name: str, milliseconds: Sequence[float]) -> Results:
 
 
 def _answers(trial: Trial) -> Path:
-    return trial.folder / f"answers-{trial.size}-{trial.queries}.npy"
+    return trial.folder / f"answers-{trial.numbers}-{trial.size}-{trial.queries}.npy"
 
 
 def _files(trial: Trial) -> list[Path]:

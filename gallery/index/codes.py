@@ -29,14 +29,20 @@ def code_bytes(dimension: int) -> int:
 
 def codes_of(embeddings: Matrix) -> CodeMatrix:
     """Codes `(n, code_bytes)` of embeddings `(n, dimension)` of norm 1."""
-    return np.packbits(_rotated(embeddings) > 0, axis=1)
+    return signs(rotated(embeddings))
 
 
-def _rotated(vectors: Matrix) -> Matrix:
-    signs, places, left, right = _factors(vectors.shape[1])
+def signs(numbers: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """The code `(…, bits / 8)` of what `rotated` gives."""
+    return np.packbits(numbers > 0, axis=-1)
+
+
+def rotated(vectors: Matrix) -> Matrix:
+    """Embeddings `(n, dimension)` as `(n, bits)` numbers, whose signs are their codes."""
+    flips, places, left, right = _factors(vectors.shape[1])
     count, rows, columns = len(vectors), len(left), len(right)
     padded = np.zeros((count, rows * columns), np.float32)
-    padded[:, places] = vectors * signs
+    padded[:, places] = vectors * flips
     # H of size rows · columns is the Kronecker product of two small ones, so it is applied along
     # the columns and then along the rows; the numbers end in another order, which is no matter
     half = (padded.reshape(-1, columns) @ right).reshape(count, rows, columns)

@@ -6,13 +6,14 @@ is read from the record, decrypted and compared exactly, and what the record doe
 found. It is made from the record at any time.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import NamedTuple, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gait.modality import Modality
+from gallery.template import Vector
 
 Ids = NDArray[np.int64]
 CodeMatrix = NDArray[np.uint8]
@@ -36,11 +37,6 @@ class Codes(NamedTuple):
         """Those of one modality."""
         own = self.modalities == modality
         return type(self)(*(array[own] for array in self))
-
-    @classmethod
-    def together(cls, some: Iterable[Self]) -> Self:
-        """Several portions as one."""
-        return cls(*map(np.concatenate, zip(*some, strict=True)))
 
 
 class CodeSource(Protocol):
@@ -109,15 +105,16 @@ class Index(Protocol):
         """
         ...
 
-    def propose(self, code: NDArray[np.uint8], count: int, modality: Modality | None) -> Ids:
-        """The `count` templates whose codes differ least from a probe's, the nearest first.
+    def propose(self, probe: Vector, count: int, modality: Modality | None) -> Ids:
+        """The `count` templates whose codes differ least from a probe's, the likely nearest first.
 
         All that differ as little as the last of them are proposed too, so that what is proposed
-        does not depend on the order in which an index holds its templates. Expired templates are
+        does not depend on the order in which an index holds its templates; the order is that of
+        `gallery.index.ranking`. Expired templates are
         among them: when a template expires is the record's affair.
 
         Args:
-            code: `(bytes,)` of the probe.
+            probe: `(bits,)` numbers, whose signs are the probe's code.
             count: templates wanted, at least 1; fewer are returned if there are fewer.
             modality: of the templates; None for both.
 
@@ -137,18 +134,3 @@ class Index(Protocol):
     def close(self) -> None:
         """Lets go of what is held. No method may be called afterwards."""
         ...
-
-
-def nearest(distances: NDArray[np.int32], templates: Ids, count: int) -> Ids:
-    """The templates with the `count` smallest distances and those as near as the last of them.
-
-    Args:
-        distances: `(n,)`.
-        templates: `(n,)`, their numbers.
-        count: at least 1.
-    """
-    if len(templates) > count:
-        last = np.partition(distances, count - 1)[count - 1]
-        kept = distances <= last
-        distances, templates = distances[kept], templates[kept]
-    return templates[np.lexsort((templates, distances))]

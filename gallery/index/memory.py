@@ -1,4 +1,4 @@
-"""The index in this process's memory: codes in segments, searched with FAISS.
+"""The index in this process's memory: codes in segments, of which FAISS scans the beginnings.
 
 What is new makes a small segment, and segments are joined as they grow, so that a search goes on
 undisturbed on those that it started with, and a code is copied O(log n) times.
@@ -11,7 +11,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import chain
 
-import faiss
 import numpy as np
 from numpy.typing import NDArray
 
@@ -23,14 +22,14 @@ from gallery.index.interface import (
     CodeSource,
     Ids,
     IndexHealth,
-    nearest,
 )
+from gallery.index.ranking import Near, Probe
+from gallery.index.scan import Scan
+from gallery.template import Vector
 
-FIRST_BYTES = 64
-"""Bytes of a code that are compared for all templates; the others for those that look best."""
 LEAST = 512
 """Templates of a segment, at least, that are compared in all bits."""
-SHARE = 0.004
+SHARE = 0.006
 """Of a segment's templates, how many are compared in all bits; and at least `SPARE` times as many
 as are wanted."""
 SPARE = 2
@@ -40,13 +39,6 @@ TOGETHER = 8
 """Probes at most that one scan serves: what it reads from memory then stays near the processor."""
 _ALONE = 262_144
 """Templates up to which one thread searches: others would be woken too late to help."""
-
-faiss.cvar.hamming_batch_size = 8_192  # type: ignore[attr-defined]
-"""Codes that are compared with all probes of a scan before the next ones are read: half a MiB,
-which stays near the processor."""
-
-Distances = NDArray[np.int32]
-_NONE: tuple[Distances, Ids] = np.empty(0, np.int32), np.empty(0, np.int64)
 
 
 class MemoryIndex:
@@ -85,10 +77,10 @@ class MemoryIndex:
                 self._erase(self._source.removed(before))
             self._revision = revision
 
-    def propose(self, code: NDArray[np.uint8], count: int, modality: Modality | None) -> Ids:
+    def propose(self, probe: Vector, count: int, modality: Modality | None) -> Ids:
         """The templates whose codes differ least from a probe's. See `Index.propose`."""
         place = None if modality is None else list(Modality).index(modality)
-        return self._proposed(_Probe(code, count, place))
+        return self._proposed(_Question(Probe.of(probe), count, place))
 
     def health(self) -> IndexHealth:
         """How it is, without a search."""
@@ -103,16 +95,19 @@ class MemoryIndex:
         if self._pool is not None:
             self._pool.shutdown()
 
-    def _propose(self, probes: Sequence["_Probe"]) -> list[Ids]:
+    def _propose(self, questions: Sequence["_Question"]) -> list[Ids]:
         """For each of some probes what `propose` says."""
         segments = self._segments
 
-        def near(segment: "_Segment") -> list[tuple[Distances, Ids]]:
-            return segment.near(probes)
+        def near(segment: "_Segment") -> list[Near]:
+            return segment.near(questions)
 
         mapped = self._pool.map if self._pool and sum(map(len, segments)) > _ALONE else map
-        found = list(zip(*mapped(near, segments), strict=True)) or [()] * len(probes)
-        return [_nearest(some, probe.count) for some, probe in zip(found, probes, strict=True)]
+        found = list(zip(*mapped(near, segments), strict=True)) or [()] * len(questions)
+        return [
+            Near.together(each.probe, some).proposed(each.probe, each.count)
+            for some, each in zip(found, questions, strict=True)
+        ]
 
     def _take(self, place: int, codes: Codes) -> None:
         """Adds what is new of one modality."""
@@ -135,10 +130,10 @@ class MemoryIndex:
 
 
 @dataclass(frozen=True, eq=False)
-class _Probe:
-    """What one search wants: the `count` templates nearest to a code, of a modality or of both."""
+class _Question:
+    """What one search wants: the `count` templates nearest to a probe, of a modality or of both."""
 
-    code: NDArray[np.uint8]
+    probe: Probe
     count: int
     modality: int | None
 
@@ -155,50 +150,26 @@ class _Segment:
     """
 
     def __init__(self, modality: int, templates: Ids, codes: CodeMatrix) -> None:
-        self.modality, self.templates = modality, templates
+        self.modality, self.templates, self.codes = modality, templates, codes
         self.alive = np.ones(len(templates), np.bool_)
-        first = min(FIRST_BYTES, codes.shape[1])
-        self._binary = faiss.IndexBinaryFlat(8 * first)
-        self._binary.use_heap = False  # type: ignore[attr-defined]  # counting is faster
-        self._binary.add(np.ascontiguousarray(codes[:, :first]))
-        memory = faiss.rev_swig_ptr(self._binary.xb.data(), len(templates) * first)  # type: ignore[attr-defined]
-        self._first: CodeMatrix = memory.reshape(-1, first)
-        self._rest = np.ascontiguousarray(codes[:, first:])
+        self._scan = Scan(codes)
 
     def __len__(self) -> int:
         return len(self.templates)
 
-    @property
-    def codes(self) -> CodeMatrix:
-        """All codes, whole."""
-        return np.concatenate([self._first, self._rest], axis=1)
-
-    def near(self, probes: Sequence[_Probe]) -> list[tuple[Distances, Ids]]:
-        """For each probe the bits in which the likely nearest templates differ, and their numbers;
-        none for a probe of the other modality."""
-        mine = [place for place, probe in enumerate(probes) if probe.seeks(self.modality)]
-        found: list[tuple[Distances, Ids]] = [_NONE] * len(probes)
+    def near(self, questions: Sequence[_Question]) -> list[Near]:
+        """For each probe the likely nearest templates; none for a probe of the other modality."""
+        mine = [place for place, each in enumerate(questions) if each.seeks(self.modality)]
+        found = [Near.together(each.probe, []) for each in questions]
         if mine:
-            wanted = max(probes[place].count for place in mine)
+            wanted = max(questions[place].count for place in mine)
             looked = min(len(self), max(LEAST, SPARE * wanted, int(SHARE * len(self))))
-            firsts = np.array([probes[place].code[: self._first.shape[1]] for place in mine])
-            faiss.omp_set_num_threads(1)  # of this thread: a team costs more than it does
-            for place, distances, rows in zip(
-                mine, *self._binary.search(firsts, looked), strict=True
-            ):
-                found[place] = self._whole(probes[place].code, distances, rows)
+            numbers = np.array([questions[place].probe.numbers for place in mine])
+            for place, rows in zip(mine, self._scan.nearest(numbers, looked), strict=True):
+                probe, count = questions[place].probe, questions[place].count
+                near = Near.of(probe, self.templates[rows], self.codes.take(rows, axis=0))
+                found[place] = near.only(self.alive[rows]).nearest(count)
         return found
-
-    def _whole(
-        self, code: NDArray[np.uint8], distances: Distances, rows: Ids
-    ) -> tuple[Distances, Ids]:
-        """From the first bytes of some codes to all of them."""
-        if self._rest.shape[1]:
-            rest = code[self._first.shape[1] :].view(np.uint64)
-            differ = self._rest.take(rows, axis=0).view(np.uint64) ^ rest  # faster than [rows]
-            distances = distances + np.bitwise_count(differ).sum(1, dtype=np.int32)
-        alive = self.alive[rows]
-        return distances[alive], self.templates[rows[alive]]
 
     def holds(self, templates: Ids) -> NDArray[np.bool_]:
         """Which of the templates `(n,)` are here."""
@@ -209,8 +180,8 @@ class _Segment:
         rows, here = self._rows(templates)
         rows = rows[here]
         self.alive[rows] = False  # first, so that no search returns what zeros look like
-        self._first[rows] = 0
-        self._rest[rows] = 0
+        self.codes[rows] = 0
+        self._scan.overwrite(rows)
 
     def living(self) -> Sequence["_Segment"]:
         """The segment, or a smaller copy if more than half of it is erased, or none."""
@@ -237,28 +208,51 @@ class _Segment:
         return rows, here
 
 
-def _nearest(found: Sequence[tuple[Distances, Ids]], count: int) -> Ids:
-    """Of what the segments found, the nearest."""
-    distances, templates = zip(_NONE, *found, strict=True)
-    return nearest(np.concatenate(distances), np.concatenate(templates), count)
-
-
 def _gathered(portions: Iterable[Codes]) -> Iterator[tuple[int, Codes]]:
     """Each modality's templates by themselves, as many together as a segment takes.
 
     A search is the faster the fewer segments there are, above all one beside others: each segment
     is a call into FAISS, after which Python's lock has to be waited for.
     """
-    waiting: list[list[Codes]] = [[] for _ in Modality]
+    waiting = [_Waiting() for _ in Modality]
     for codes in portions:
-        for place, own in enumerate(waiting):
-            own.append(codes.of(place))
-            if sum(len(some.templates) for some in own) >= LARGEST:
-                yield place, Codes.together(own)
-                own.clear()
+        for place in range(len(waiting)):
+            some = codes.of(place)
+            if waiting[place].count and waiting[place].count + len(some.templates) > LARGEST:
+                yield place, waiting[place].together(place)
+                waiting[place] = _Waiting()
+            waiting[place].add(some)
     for place, own in enumerate(waiting):
-        if own:
-            yield place, Codes.together(own)
+        if own.count:
+            yield place, own.together(place)
+
+
+class _Waiting:
+    """Templates of one modality that wait for more of it.
+
+    Their codes are copied at once to where a whole segment has room. Kept as they come, and joined
+    at last, they would leave the process with holes in its memory, half as large as all codes.
+    """
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._templates: list[Ids] = []
+        self._codes: CodeMatrix = np.empty((0, 0), np.uint8)
+
+    def add(self, some: Codes) -> None:
+        """Takes more, for which there must be room."""
+        if not self.count:
+            room = max(LARGEST, len(some.templates))
+            self._codes = np.empty((room, some.codes.shape[1]), np.uint8)
+        self._codes[self.count :][: len(some.templates)] = some.codes
+        self._templates.append(some.templates)
+        self.count += len(some.templates)
+
+    def together(self, modality: int) -> Codes:
+        """All of them."""
+        templates, codes = np.concatenate(self._templates), self._codes[: self.count]
+        modalities = np.full(len(templates), modality, np.uint8)
+        return Codes(templates, modalities, codes if len(codes) == LARGEST else codes.copy())
 
 
 def _joined(segments: list[_Segment]) -> list[_Segment]:

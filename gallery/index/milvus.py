@@ -17,14 +17,15 @@ from contextlib import suppress
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from gait.errors import ConfigError, GaitError, StorageError, StorageUnavailableError
 from gait.modality import Modality
-from gallery.index.interface import Codes, CodeSource, Ids, IndexHealth, nearest
+from gallery.index.interface import Codes, CodeSource, Ids, IndexHealth
 from gallery.index.milvus_address import MilvusAddress
-from gallery.index.milvus_known import Known, Piece, tail_distances, together
+from gallery.index.milvus_known import Known, Piece, tail_near, together
 from gallery.index.milvus_server import LARGEST_ANSWER, MilvusServer, is_unusable
+from gallery.index.ranking import Near, Probe
+from gallery.template import Vector
 
 LOGGER = logging.getLogger(__name__)
 
@@ -88,37 +89,34 @@ class MilvusIndex:
                 pass
         self._wake.set()
 
-    def propose(self, code: NDArray[np.uint8], count: int, modality: Modality | None) -> Ids:
+    def propose(self, probe: Vector, count: int, modality: Modality | None) -> Ids:
         """The templates whose codes differ least from a probe's. See `Index.propose`.
 
         Raises:
             StorageError: Milvus cannot be reached, or the collection is being made anew.
         """
+        sought = Probe.of(probe)
         while True:
             known = self._ready()
             try:
-                found = self._nearest(known, code, count + len(known.removed), modality)
+                found = self._nearest(known, sought, count + len(known.removed), modality)
             except StorageError as error:
                 if not is_unusable(error):
                     raise
                 self._lose(known.name)
             else:
-                parts = [found, *tail_distances(known, code, modality)]
-                distances, templates = together(parts, known)
-                return nearest(distances.astype(np.int32), templates, count)
+                parts = [found, *tail_near(known, sought, modality)]
+                return together(sought, parts, known).proposed(sought, count)
 
-    def _nearest(
-        self, known: Known, code: NDArray[np.uint8], count: int, modality: Modality | None
-    ) -> tuple[Ids, Ids]:
-        """Numbers and distances of the nearest in Milvus, and of those as near as the last."""
+    def _nearest(self, known: Known, probe: Probe, count: int, modality: Modality | None) -> Near:
+        """The nearest in Milvus, and those as near as the last."""
         wanted = count + TIES
         while True:
             wanted = min(wanted, LARGEST_ANSWER)
-            found = self._server.search(known.name, code, wanted, modality, known.time)
-            _, distances = found
-            if len(distances) < wanted or wanted == LARGEST_ANSWER:
+            found = self._server.search(known.name, probe, wanted, modality, known.time)
+            if len(found.distances) < wanted or wanted == LARGEST_ANSWER:
                 return found
-            if distances[count - 1] < distances[-1]:
+            if found.distances[count - 1] < found.distances[-1]:
                 return found
             wanted *= 2
 

@@ -3,10 +3,10 @@
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from gait.modality import Modality
-from gallery.index.interface import Codes, Ids
+from gallery.index.interface import Codes
+from gallery.index.ranking import Near, Probe
 
 
 class Piece:
@@ -43,27 +43,22 @@ class Known(NamedTuple):
         return sum(len(piece.templates.templates) for piece in self.tail)
 
 
-def tail_distances(
-    known: Known, code: NDArray[np.uint8], modality: Modality | None
-) -> list[tuple[Ids, Ids]]:
-    """Numbers and Hamming distances of the templates in the tail."""
+def tail_near(known: Known, probe: Probe, modality: Modality | None) -> list[Near]:
+    """The templates in the tail."""
     found = []
-    width = np.uint64 if len(code) % 8 == 0 else np.uint8
     for piece in known.tail:
-        templates, modalities, codes = piece.templates
+        some = piece.templates
         if modality is not None:
-            chosen = modalities == list(Modality).index(modality)
-            templates, codes = templates[chosen], codes[chosen]
-        different = np.ascontiguousarray(codes).view(width) ^ np.ascontiguousarray(code).view(width)
-        found.append((templates, np.bitwise_count(different).sum(axis=1, dtype=np.int64)))
+            some = some.of(list(Modality).index(modality))
+        found.append(Near.of(probe, some.templates, some.codes))
     return found
 
 
-def together(found: list[tuple[Ids, Ids]], known: Known) -> tuple[Ids, Ids]:
+def together(probe: Probe, found: list[Near], known: Known) -> Near:
     """What Milvus and the tail found, each once, without what was removed."""
-    templates, first = np.unique(np.concatenate([ids for ids, _ in found]), return_index=True)
-    distances = np.concatenate([distance for _, distance in found])[first]
+    every = Near.together(probe, found)
+    once = np.zeros(len(every.templates), np.bool_)
+    once[np.unique(every.templates, return_index=True)[1]] = True
     if known.removed:
-        kept = ~np.isin(templates, list(known.removed))
-        templates, distances = templates[kept], distances[kept]
-    return distances, templates
+        once &= ~np.isin(every.templates, list(known.removed))
+    return every.only(once)

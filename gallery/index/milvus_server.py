@@ -7,12 +7,12 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from gait.errors import ConfigError, StorageError, StorageUnavailableError
 from gait.modality import Modality
-from gallery.index.interface import Codes, Ids
+from gallery.index.interface import Codes
 from gallery.index.milvus_address import MilvusAddress, milvus_credentials
+from gallery.index.ranking import Near, Probe
 
 if TYPE_CHECKING:
     from pymilvus import MilvusClient
@@ -154,13 +154,13 @@ class MilvusServer:
         return int(time), int(counted[0]["count(*)"])
 
     def search(
-        self, name: str, code: NDArray[np.uint8], count: int, modality: Modality | None, time: int
-    ) -> tuple[Ids, Ids]:
-        """The templates nearest to a code and their Hamming distances, as of a time or later.
+        self, name: str, probe: Probe, count: int, modality: Modality | None, time: int
+    ) -> Near:
+        """The templates nearest to a probe's code, as of a time or later.
 
         Args:
             name: of the collection.
-            code: `(bytes,)` of the probe.
+            probe: what is looked for.
             count: templates wanted, at most LARGEST_ANSWER.
             modality: of the templates; None for both.
             time: as `settle` returned it.
@@ -169,9 +169,10 @@ class MilvusServer:
         with self._client() as client:
             (hits,) = client.search(
                 name,
-                [code.tobytes()],
+                [probe.code.tobytes()],
                 limit=count,
                 filter=condition,
+                output_fields=["code"],
                 search_params={
                     "metric_type": "HAMMING",
                     "params": {"nprobe": self._address.nprobe},
@@ -181,7 +182,9 @@ class MilvusServer:
                 timeout=_SECONDS,
             )
         numbers = np.array([hit["id"] for hit in hits], dtype=np.int64)
-        return numbers, np.array([hit["distance"] for hit in hits]).astype(np.int64)
+        codes = b"".join(hit["entity"]["code"] for hit in hits)
+        matrix = np.frombuffer(codes, np.uint8).reshape(len(hits), len(probe.code))
+        return Near.of(probe, numbers, matrix)
 
     @contextmanager
     def _client(self) -> Iterator["MilvusClient"]:

@@ -5,11 +5,12 @@ and the disk keeps, half of what 32 bits take. What is read is the same everywhe
 """
 
 import struct
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-from gallery.template import Shares, Vector
+from gallery.template import Matrix, Shares, Vector
 
 _LARGEST = 32_767
 _STEP = np.dtype("<f4")
@@ -39,7 +40,7 @@ class PlainTemplate(NamedTuple):
         length = float(np.linalg.norm(numbers.astype(np.float64)))
         step = float(np.linalg.norm(given)) / max(1.0, length)
         packed: bytes = _STEP.type(step).tobytes() + numbers.tobytes()
-        return cls(packed, _embedding(packed, len(embedding)), None)
+        return cls(packed, _embeddings(packed, len(embedding))[0], None)
 
     def with_shares(self, shares: Shares) -> "PlainTemplate":
         """The template with its shares, which are those of its embedding as it is here."""
@@ -49,17 +50,33 @@ class PlainTemplate(NamedTuple):
     @classmethod
     def unpack(cls, packed: bytes, dimension: int) -> "PlainTemplate | None":
         """The template of some bytes; None if they are not of embeddings of this length."""
+        return cls.unpack_all([packed], dimension)[0]
+
+    @classmethod
+    def unpack_all(
+        cls, packed: Sequence[bytes | None], dimension: int
+    ) -> "list[PlainTemplate | None]":
+        """The template of each, computed together; None where `unpack` says so, or for None."""
         end = _STEP.itemsize + _NUMBER.itemsize * dimension
-        if len(packed) not in (end, end + _SHARES.size):
-            return None
-        shares = None if len(packed) == end else _shares(packed[end:])
-        return cls(packed, _embedding(packed, dimension), shares)
+        lengths = (end, end + _SHARES.size)
+        right = [each for each in packed if each is not None and len(each) in lengths]
+        embeddings = iter(_embeddings(b"".join(each[:end] for each in right), dimension))
+        return [
+            None
+            if each is None or len(each) not in lengths
+            else cls(each, next(embeddings), None if len(each) == end else _shares(each[end:]))
+            for each in packed
+        ]
 
 
-def _embedding(packed: bytes, dimension: int) -> Vector:
-    (step,) = np.frombuffer(packed, _STEP, 1)
-    numbers = np.frombuffer(packed, _NUMBER, dimension, _STEP.itemsize)
-    return numbers.astype(np.float32) * np.float32(step)
+def _embeddings(packed: bytes, dimension: int) -> Matrix:
+    """Embeddings `(n, dimension)` that were packed one after another, without shares."""
+    size = _STEP.itemsize + _NUMBER.itemsize * dimension
+    rows = np.frombuffer(packed, np.uint8).reshape(-1, size)
+    steps = np.ascontiguousarray(rows[:, : _STEP.itemsize]).view(_STEP)
+    numbers = np.ascontiguousarray(rows[:, _STEP.itemsize :]).view(_NUMBER)
+    embeddings: Matrix = numbers.astype(np.float32) * steps.astype(np.float32)
+    return embeddings
 
 
 def _shares(packed: bytes) -> Shares:

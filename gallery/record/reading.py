@@ -24,6 +24,7 @@ from gait.errors import (
 )
 from gait.modality import Modality
 from gait.moving_picture import MovingPicture
+from gallery.index.batching import Batching
 from gallery.index.codes import code_bytes
 from gallery.index.interface import Codes, Ids
 from gallery.record import clock
@@ -51,7 +52,7 @@ from gallery.record.schema import (
     TEMPLATES,
     VERSION,
 )
-from gallery.record.sealing import Facts, Held, Keys, Row, Sealer
+from gallery.record.sealing import Facts, Held, Row, Sealer
 from gallery.record.subject_key import SubjectKey
 from gallery.template import Authorisation, Counts, Ending, Matrix, Subject, Template, iso_time
 
@@ -59,6 +60,10 @@ Codings = dict[int, SubjectKey | None]
 
 _TOGETHER = 4_096
 """Codes given to an index at a time."""
+_SEARCHES = 8
+"""Searches whose templates are read together, at most."""
+_CONNECTED = 64
+"""Searches that learn the revision together, at most."""
 _KEYS_KEPT = 4_096
 """Unwrapped keys that are kept while all codes are read."""
 _PLACES = {str(modality): place for place, modality in enumerate(Modality)}
@@ -107,6 +112,9 @@ class RecordReader:
         self._by_subject = ordered.where(
             among_numbers(_T.subject, "subjects"), not_(among_numbers(_T.id, "but"))
         )
+        self._revision = Batching(self._read_revisions, _CONNECTED)
+        self._whole = Batching(self._read_templates, _SEARCHES)
+        self._whole_of = Batching(self._read_subjects, _SEARCHES)
 
     def close(self) -> None:
         """Closes all connections. No method may be called afterwards."""
@@ -124,8 +132,7 @@ class RecordReader:
             GalleryNotFoundError: somebody has removed the gallery, or put another in its place.
             MasterKeyError: somebody has changed its master key.
         """
-        found = self.rows(select(META.c.gallery, META.c.master, META.c.revision))
-        return self._current(found)[0]
+        return self._revision(None)
 
     def counts(self) -> Counts:
         """Subjects and templates."""
@@ -286,16 +293,16 @@ class RecordReader:
 
     def whole(self, templates: Sequence[int]) -> list[Held]:
         """Rows with their encrypted embeddings, in order of number; of those that there are."""
-        return self._read(self._by_template, {"templates": templates})
+        return self._whole(templates)
 
     def whole_of(self, subjects: Sequence[int], but: Sequence[int] = ()) -> list[Held]:
         """The rows of subjects with their encrypted embeddings, in order of number.
 
         Args:
             subjects: their numbers.
-            but: templates that are left out.
+            but: templates of theirs that are left out.
         """
-        return self._read(self._by_subject, {"subjects": subjects, "but": but})
+        return self._whole_of((subjects, but))
 
     def sample(self, count: int, seed: int = 0) -> list[int]:
         """Numbers of some templates, spread over all, at most `count`."""
@@ -308,9 +315,8 @@ class RecordReader:
 
     def opened(self, held: Sequence[Held]) -> tuple[list[Row], list[PlainTemplate]]:
         """Those rows that can be opened, and what is encrypted of them."""
-        rows, plain, keys = list[Row](), list[PlainTemplate](), Keys()
-        for each in held:
-            template = self.sealer.open(each, keys)
+        rows, plain = list[Row](), list[PlainTemplate]()
+        for each, template in zip(held, self.sealer.open_all(held), strict=True):
             if template is None:
                 self.damaged.add(each.row.id)
             else:
@@ -389,6 +395,29 @@ class RecordReader:
                 f"the master key of {self.location} was changed to {master}: start again with it"
             )
         return list(map(int, read))
+
+    def _read_revisions(self, questions: Sequence[None]) -> list[int]:
+        """What `revision` gives for all who wait: it is read after the last of them came."""
+        found = self.rows(select(META.c.gallery, META.c.master, META.c.revision))
+        return self._current(found) * len(questions)
+
+    def _read_templates(self, questions: Sequence[Sequence[int]]) -> list[list[Held]]:
+        """What `whole` gives for several searches, in one query."""
+        wanted = [set(templates) for templates in questions]
+        read = self._read(self._by_template, {"templates": list(set().union(*wanted))})
+        return [[each for each in read if each.row.id in some] for some in wanted]
+
+    def _read_subjects(
+        self, questions: Sequence[tuple[Sequence[int], Sequence[int]]]
+    ) -> list[list[Held]]:
+        """What `whole_of` gives for several searches, in one query if no two want one subject."""
+        wanted = [set(subjects) for subjects, _ in questions]
+        every = set[int]().union(*wanted)
+        if len(every) < sum(map(len, wanted)):  # what one leaves out, another may want
+            return [self._read_subjects([each])[0] for each in questions]
+        but = [template for _, some in questions for template in some]
+        read = self._read(self._by_subject, {"subjects": list(every), "but": but})
+        return [[each for each in read if each.row.subject in some] for some in wanted]
 
     def _read(self, query: Select[Any], numbers: Mapping[str, Sequence[int]]) -> list[Held]:
         """Rows by a query that is compiled once: a search spends more on that than on SQLite."""

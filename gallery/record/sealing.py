@@ -101,9 +101,6 @@ class Held(NamedTuple):
         return cls(Row(*columns[:cut]), *columns[cut:])
 
 
-Keys = dict[bytes | None, SubjectKey | None]
-
-
 class Sealer:
     """Opens and seals the templates of one gallery.
 
@@ -128,21 +125,23 @@ class Sealer:
         """A subject's key, wrapped."""
         return key.wrap(self.master, self._key_place(subject, key.id))
 
-    def open(self, held: Held, keys: Keys | None = None) -> PlainTemplate | None:
-        """What is encrypted of a row, or None if any part of the row is not as it was written.
+    def open(self, held: Held) -> PlainTemplate | None:
+        """What is encrypted of a row, or None if any part of the row is not as it was written."""
+        return self.open_all([held])[0]
 
-        Args:
-            held: the row.
-            keys: unwrapped keys by wrapped ones, to be used again.
-        """
-        keys = {} if keys is None else keys
-        if held.wrapped not in keys:
-            keys[held.wrapped] = self.unwrap(held.row.subject, held.key, held.wrapped)
-        key = keys[held.wrapped]
-        if key is None or held.sealed is None:
-            return None
-        plain = key.open(held.sealed, self._place(held.row))
-        return None if plain is None else PlainTemplate.unpack(plain, self._facts.dimension)
+    def open_all(self, held: Sequence[Held]) -> list[PlainTemplate | None]:
+        """What is encrypted of each row, as `open` gives it."""
+        keys = dict[bytes | None, SubjectKey | None]()
+        packed = list[bytes | None]()
+        for each in held:
+            if each.wrapped not in keys:
+                keys[each.wrapped] = self.unwrap(each.row.subject, each.key, each.wrapped)
+            key, sealed = keys[each.wrapped], each.sealed
+            if key is None or sealed is None:
+                packed.append(None)
+            else:
+                packed.append(key.open(sealed, self._place(each.row)))
+        return PlainTemplate.unpack_all(packed, self._facts.dimension)
 
     def seal(self, row: Row, key: SubjectKey, template: PlainTemplate) -> bytes:
         """A template encrypted and bound to its row."""

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from gait.modality import Modality
-from gallery.index.codes import codes_of
+from gallery.index.codes import rotated
 from gallery.index.interface import Index
 from gallery.record.plain_template import PlainTemplate
 from gallery.record.reading import RecordReader
@@ -95,10 +95,10 @@ class Identification:
         rated = self._enough(top_k, further)
         if further:
             subjects = list(dict.fromkeys(each.row.subject for each in rated))[: top_k + further]
-            read = [each.row.id for each in rated]
-            rated += self.rated(self.record.whole_of(subjects, but=read))
             chosen = set(subjects)
             rated = [each for each in rated if each.row.subject in chosen]
+            read = [each.row.id for each in rated]
+            rated += self.rated(self.record.whole_of(subjects, but=read))
         return fused(rated, fusion)[:top_k]
 
     def among(self, subjects: Sequence[int], fusion: Fusion) -> list[Candidate]:
@@ -126,8 +126,8 @@ class Identification:
         return sorted(self.rated(self.record.whole(proposed)), key=_order)
 
     def _templates(self, count: int) -> list[int]:
-        code = codes_of(self.probe[np.newaxis])[0]
-        proposed: list[int] = self.index.propose(code, count, self.modality).tolist()
+        (probe,) = rotated(self.probe[np.newaxis])
+        proposed: list[int] = self.index.propose(probe, count, self.modality).tolist()
         return proposed
 
     def _enough(self, top_k: int, further: int) -> list[Rated]:
@@ -156,7 +156,7 @@ class Identification:
             firsts.setdefault(each.row.subject, each.similarity)
         if len(firsts) < wanted:
             return False
-        last, later = list(firsts.values())[wanted - 1], set(proposed[len(proposed) // 2 :])
+        last, later = list(firsts.values())[wanted - 1], set(proposed[2 * len(proposed) // 3 :])
         return not any(e.similarity >= last and e.row.id in later for e in compared)
 
 

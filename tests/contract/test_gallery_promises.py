@@ -1,7 +1,8 @@
 """What every gallery promises, whatever its record and its index: two engines of each, all real."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -31,6 +32,7 @@ from gait.modality import Modality
 from gallery.gallery import Gallery
 from gallery.opening import create_gallery, open_gallery
 from gallery.record import clock
+from gallery.record.sealing import Held
 from gallery.search.cohort import bundle_cohort
 from gallery.search.fusion import DEFAULT, Fusion, subject_similarity
 from gallery.template import Authorisation, Candidate, Enrolment
@@ -493,6 +495,39 @@ def test_threads_enrol_and_search_at_once(gallery: Gallery) -> None:
         thread.join()
     assert not wrong
     assert gallery.counts().templates == gallery.revision == 16
+
+
+@pytest.mark.parametrize("subjects", [4, 60])
+def test_searches_at_once_find_what_each_finds_alone(gallery: Gallery, subjects: int) -> None:
+    vectors, sides = random_embeddings(240), list(Modality)
+    gallery.enrol(
+        [enrolment(f"p{i % subjects}", v, sides[i // 3 % 2]) for i, v in enumerate(vectors)]
+    )
+    probes = random_embeddings(64, seed=8)
+    alone = [gallery.identify(probe, 3) for probe in probes]
+    with ThreadPoolExecutor(32) as pool:
+        assert list(pool.map(lambda probe: gallery.identify(probe, 3), probes)) == alone
+
+
+@on_each_record
+def test_rows_that_are_read_together_are_those_that_each_search_wants(gallery: Gallery) -> None:
+    gallery.enrol([enrolment(f"p{i % 5}", v) for i, v in enumerate(random_embeddings(20))])
+    record = gallery._record
+    numbers = record.subject_numbers([f"p{i}" for i in range(5)])
+
+    def ids(found: Sequence[Sequence[Held]]) -> list[list[int]]:
+        return [[held.row.id for held in some] for some in found]
+
+    templates = [[3, 1, 3, 99], [], [2, 1]]
+    assert ids(record._read_templates(templates)) == [[1, 3], [], [1, 2]]
+    apart = [([numbers[0], numbers[1]], [1]), ([numbers[3]], []), ([numbers[4]], [5, 20])]
+    assert ids(record._read_subjects(apart)) == [
+        [2, 6, 7, 11, 12, 16, 17],
+        [4, 9, 14, 19],
+        [10, 15],
+    ]
+    both = [([numbers[0], numbers[1]], [1]), ([numbers[0]], [6])]
+    assert ids(record._read_subjects(both)) == [[2, 6, 7, 11, 12, 16, 17], [1, 11, 16]]
 
 
 @pytest.mark.parametrize("fusion", list(Fusion))

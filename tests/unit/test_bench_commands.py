@@ -96,13 +96,13 @@ def test_gallery_cost(tmp_path: Path) -> None:
     lines = output("bench.gallery", *words).splitlines()
     shown = [line for line in lines if line.startswith("search recall_1 ")]
     assert shown[0].split() == ["search", "recall_1", "1", "≥", "0.999"]
-    assert json.loads((tmp_path / "folder-memory.json").read_text())["1000"] == measured
+    assert json.loads((tmp_path / "folder-memory-40.json").read_text())["1000"] == measured
 
 
 def test_gallery_cost_with_the_spread_of_a_model(tmp_path: Path) -> None:
     dataset = str(write_dataset(tmp_path / "walks"))
     words = ["--folder", str(tmp_path / "bench"), "--sizes", "1000", "--queries", "20"]
-    words += ["--stages", "fill", "--json", "--dataset", dataset]
+    words += ["--numbers", "4096", "--stages", "fill", "--json", "--dataset", dataset]
     measured = json.loads(output("bench.gallery", *words, "--bundle", str(TINY)))["1000"]
     assert measured["fill"]["templates"] == 1000
     with pytest.raises(subprocess.CalledProcessError):

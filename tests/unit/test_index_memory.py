@@ -11,7 +11,9 @@ from gait.modality import Modality
 from gallery.index import memory
 from gallery.index.codes import code_bytes, codes_of
 from gallery.index.memory import MemoryIndex
-from tests.code_sources import CODE_BYTES, MemorySource
+from gallery.index.ranking import Near, Probe
+from gallery.index.scan import BYTES, Scan
+from tests.code_sources import CODE_BYTES, MemorySource, probe_of
 from tests.galleries import random_embeddings
 
 pytestmark = pytest.mark.serving
@@ -41,7 +43,7 @@ def test_it_proposes_what_a_ranking_of_all_codes_does(
     assert index.revision == source.revision()
     assert index.health().templates == len(source.rows)
     code = rng.integers(0, 256, length, dtype=np.uint8)
-    proposed = index.propose(code, count, modality).tolist()
+    proposed = index.propose(probe_of(code), count, modality).tolist()
     assert proposed == source.nearest(code, count, modality)
 
 
@@ -54,7 +56,45 @@ def test_two_stages_find_the_near_among_many(monkeypatch: pytest.MonkeyPatch) ->
     for number in numbers[::97]:
         code = source.rows[number][2].copy()
         code[::16] ^= 0x0F  # every thirty-second bit differs
-        assert index.propose(code, 1, None).tolist() == [number]
+        assert index.propose(probe_of(code), 1, None).tolist() == [number]
+
+
+def test_a_scan_keeps_those_that_an_exact_estimate_ranks_first() -> None:
+    rng = np.random.default_rng(5)
+    codes = rng.integers(0, 256, (5000, CODE_BYTES), dtype=np.uint8)
+    probes = rng.standard_normal((3, 8 * CODE_BYTES)).astype(np.float32)
+    bits = 8 * BYTES
+    looked = np.unpackbits(codes, axis=1)[:, :bits].astype(np.float32) * 2 - 1
+    best = np.argsort(-(probes[:, :bits] @ looked.T), axis=1)
+    for some, order in zip(Scan(codes).nearest(probes, 400), best, strict=True):
+        assert len(set(some.tolist())) == 400
+        assert set(order[:300].tolist()) <= set(some.tolist())
+
+
+@pytest.mark.parametrize("lowest", [1.0, -1.0, -2.0])
+def test_of_equal_codes_as_many_are_kept_as_are_wanted(lowest: float) -> None:
+    probe = np.linspace(lowest, lowest + 2, 256, dtype=np.float32)[np.newaxis]
+    (rows,) = Scan(np.zeros((3000, 32), np.uint8)).nearest(probe, 1000)
+    assert len(set(rows.tolist())) == 1000
+    assert rows.min() >= 0
+
+
+def test_the_nearest_are_ordered_by_how_much_each_bit_says() -> None:
+    rng = np.random.default_rng(6)
+    probe = Probe.of(rng.standard_normal(512).astype(np.float32))
+    codes = rng.integers(0, 256, (400, CODE_BYTES), dtype=np.uint8)
+    numbers = rng.permutation(400)
+    differ = np.unpackbits(codes ^ probe.code, axis=1).astype(bool)
+    sizes = np.abs(probe.numbers)
+    weights = np.rint(sizes * (15 / sizes.max())).astype(int)
+    last = np.sort(differ.sum(axis=1))[99]
+    expected = sorted(
+        (int(weights[row].sum()), int(number))
+        for row, number in zip(differ, numbers, strict=True)
+        if row.sum() <= last
+    )
+    proposed = Near.of(probe, numbers, codes).proposed(probe, 100)
+    assert proposed.tolist() == [number for _, number in expected]
 
 
 def test_what_was_erased_is_overwritten_in_memory() -> None:
@@ -63,12 +103,15 @@ def test_what_was_erased_is_overwritten_in_memory() -> None:
     index = MemoryIndex(source)
     index.follow()
     gone = source.rows[numbers[0]][2].copy()
-    held = [segment.codes for segment in index._segments]
-    assert any((codes == gone).all(axis=1).any() for codes in held)
-    segments = index._segments
+    held = [part for segment in index._segments for part in (segment, segment._scan)]
+
+    def holding() -> int:
+        return sum(bool((p.codes == gone[: p.codes.shape[1]]).all(axis=1).any()) for p in held)
+
+    assert holding() == 2
     source.remove(numbers[:1])
     index.follow()
-    assert not any((segment.codes == gone).all(axis=1).any() for segment in segments)
+    assert holding() == 0
 
 
 def test_segments_stay_few_while_templates_come_one_by_one() -> None:
@@ -83,6 +126,22 @@ def test_segments_stay_few_while_templates_come_one_by_one() -> None:
     assert sum(len(segment) for segment in index._segments) <= 2 * 20
 
 
+@pytest.mark.parametrize("page", [70, 1500])
+def test_what_comes_in_portions_makes_whole_segments(
+    monkeypatch: pytest.MonkeyPatch, page: int
+) -> None:
+    monkeypatch.setattr(memory, "LARGEST", 300)
+    source = MemorySource(page=page)
+    source.add(2000)
+    index = MemoryIndex(source)
+    index.follow()
+    assert sum(len(segment) for segment in index._segments) == 2000
+    assert len(index._segments) <= 2 * 4
+    for number, (_, place, code) in list(source.rows.items())[::131]:
+        only = list(Modality)[place]
+        assert index.propose(probe_of(code), 1, only).tolist() == [number]
+
+
 def test_searches_go_on_while_it_follows() -> None:
     source = MemorySource()
     index = MemoryIndex(source)
@@ -93,7 +152,7 @@ def test_searches_go_on_while_it_follows() -> None:
     def search() -> None:
         while not stop.is_set():
             number = first[0]
-            if index.propose(source.rows[number][2], 1, None).tolist()[:1] != [number]:
+            if index.propose(probe_of(source.rows[number][2]), 1, None).tolist()[:1] != [number]:
                 wrong.append(number)
 
     threads = [threading.Thread(target=search) for _ in range(3)]

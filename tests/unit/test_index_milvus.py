@@ -19,7 +19,7 @@ from gallery.index.interface import CodeMatrix, Codes, CodeSource, Ids, Index
 from gallery.index.milvus import MilvusIndex
 from gallery.index.milvus_address import CA, PASSWORD, USER, MilvusAddress
 from tests import servers
-from tests.code_sources import CODE_BYTES, MemorySource
+from tests.code_sources import CODE_BYTES, MemorySource, probe_of
 
 pytestmark = pytest.mark.serving
 
@@ -53,7 +53,7 @@ def _probe(length: int = CODE_BYTES) -> CodeMatrix:
 
 
 def _proposed(index: Index, code: CodeMatrix, count: int, modality: Modality | None) -> list[int]:
-    return cast("list[int]", index.propose(code, count, modality).tolist())
+    return cast("list[int]", index.propose(probe_of(code), count, modality).tolist())
 
 
 def _assert_exact(index: Index, source: MemorySource, probes: int = 5, count: int = 32) -> None:
@@ -291,7 +291,7 @@ def test_a_server_that_stops_and_starts_again(
         index.follow()
         servers.stop(server)
         with pytest.raises(StorageError, match=f"127.0.0.1:{server['port']}"):
-            index.propose(_probe(), 3, None)
+            index.propose(probe_of(_probe()), 3, None)
         (after,) = source.add(1)
         index.follow()
         servers.start("milvus", tmp_path)
@@ -305,7 +305,7 @@ def test_a_server_that_stops_and_starts_again(
 
 def _answers(index: Index) -> bool:
     try:
-        index.propose(_probe(), 1, None)
+        index.propose(probe_of(_probe()), 1, None)
     except StorageError:
         return False
     return True
@@ -383,6 +383,6 @@ def test_numbers_are_as_the_interface_says(milvus_uri: str, gallery: str) -> Non
     source = MemorySource()
     source.add(3)
     with opened(source, milvus_uri, gallery) as index:
-        found: Ids = index.propose(_probe(), 5, None)
+        found: Ids = index.propose(probe_of(_probe()), 5, None)
         assert found.dtype == np.int64
         assert sorted(found.tolist()) == [1, 2, 3]

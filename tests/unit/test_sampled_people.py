@@ -103,15 +103,21 @@ def test_likeness_of_people_who_are_told_apart_without_fail() -> None:
     assert {found.shape for found in drawn.values()} == {(len(walks), P * D)}
 
 
-def test_the_assumed_spread_has_the_similarities_that_it_names() -> None:
-    population, rng = Population.assumed(), np.random.default_rng(1)
+@pytest.mark.parametrize(
+    ("population", "alike"),
+    [(Population.assumed(), (0.80, 0.75, 0.61)), (Population.projected(40), (0.44, 0.35, 0.55))],
+)
+def test_the_assumed_spread_has_the_similarities_that_it_names(
+    population: Population, alike: tuple[float, float, float]
+) -> None:
+    rng = np.random.default_rng(1)
     own = population.people(161, rng)
     one, again, other = (
         population.clips(own, np.full(161, sensor), seed).embeddings
         for seed, sensor in enumerate((0, 0, 1))
     )
     similar = one @ again.T
-    assert np.median(np.diag(similar)) == pytest.approx(0.80, abs=0.02)
-    assert np.median(np.sum(one * other, axis=1)) == pytest.approx(0.75, abs=0.02)
+    assert np.median(np.diag(similar)) == pytest.approx(alike[0], abs=0.02)
+    assert np.median(np.sum(one * other, axis=1)) == pytest.approx(alike[1], abs=0.02)
     np.fill_diagonal(similar, -1)
-    assert np.median(similar.max(axis=1)) == pytest.approx(0.61, abs=0.03)
+    assert np.median(similar.max(axis=1)) == pytest.approx(alike[2], abs=0.03)
