@@ -28,9 +28,9 @@ _FAILURES = (
 
 _MOST_THREADS = 1024
 _SPIN = "50"
-"""Microseconds for which a thread of a run waits actively for its next part. That bridges the pauses
-within a run. ONNX Runtime's own milliseconds keep a core busy long after it, which decoding, search
-and the event loop need (results/speed.md)."""
+"""Microseconds for which a thread of a run waits actively for its next part: enough for the pauses
+within a run. The milliseconds of ONNX Runtime itself keep a core busy long after it, which the
+decoder, the search and the event loop need (results/speed.md)."""
 
 
 class Device(StrEnum):

@@ -43,6 +43,7 @@ from gallery.record.master_key import MasterKey
 from gallery.search.cohort import Cohort, bundle_cohort
 from gallery.template import Matrix
 from serve.audit.log import AuditLog
+from serve.audit.writer import Writer
 from serve.middleware.body import client, while_present
 from serve.middleware.draining import Drain
 from serve.settings import Settings
@@ -111,6 +112,7 @@ class Service:
         self.decider, self.cohort = decider, cohort
         self.encoder, self.galleries, self.settings = encoder, galleries, settings
         self.audit, self.metrics, self.drain = audit, Metrics(), Drain()
+        self.writer = Writer(audit)
         self.live = Live(settings.live)
         self._health = HealthMonitor()
         self._lock, self._limits = lock, settings.limits
@@ -165,6 +167,7 @@ class Service:
         self.finding.close()
         self._batcher.close()
         self.galleries.close()
+        self.writer.close()
         self.audit.close()
         self._lock.release()
 
