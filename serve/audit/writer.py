@@ -2,13 +2,12 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from queue import SimpleQueue
 from threading import Thread
-from typing import Any
 
 from serve.audit.log import AuditLog
 from serve.audit.record import AuditEntry, Record
+from serve.work.threads import tell
 
 _Due = tuple[Callable[[], Record], "asyncio.Future[AuditEntry]"]
 
@@ -39,7 +38,7 @@ class Writer:
         Raises:
             AuditUnavailableError: see `AuditLog.write`.
         """
-        written = asyncio.get_running_loop().create_future()
+        written: asyncio.Future[AuditEntry] = asyncio.get_running_loop().create_future()
         self._arrived.put((make, written))
         return await written
 
@@ -63,16 +62,7 @@ class Writer:
             entries = self.audit.write_together([make() for make, _ in due])
         except BaseException as error:  # noqa: BLE001 - those who wait must not wait for ever
             for _, written in due:
-                _tell(written, written.set_exception, error)
+                tell(written, written.set_exception, error)
         else:
             for (_, written), entry in zip(due, entries, strict=True):
-                _tell(written, written.set_result, entry)
-
-
-def _tell(written: "asyncio.Future[AuditEntry]", tell: Callable[[Any], None], said: object) -> None:
-    def unless_cancelled() -> None:
-        if not written.done():
-            tell(said)
-
-    with suppress(RuntimeError):  # the event loop has ended
-        written.get_loop().call_soon_threadsafe(unless_cancelled)
+                tell(written, written.set_result, entry)

@@ -124,7 +124,8 @@ class Batcher:
     async def _embedded(self, entries: Sequence[_Entry], deadline: float) -> Matrix:
         try:
             async with asyncio.timeout(max(0.0, deadline - time.monotonic())):
-                return np.stack([await asyncio.wrap_future(each.result) for each in entries])
+                rows = [await asyncio.wrap_future(each.result) for each in entries]
+                return np.stack(rows)
         except TimeoutError as error:
             raise _too_late() from error
         finally:
