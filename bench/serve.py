@@ -2,11 +2,11 @@
 
 python -m bench.serve --bundle bundle
 
-In turns, so that all meet the same machine: the encoder and a search in a bare loop; the service;
-the same model behind a plain FastAPI handler and, if `--litserve` says where it was installed,
-behind LitServe. The clients are a process apart and know only this machine. With `--minutes` the
-service then gets mixed traffic, and its memory is watched. With `--hostile 10` one honest client
-meets ten that send files made to be slow.
+In turns, so that all meet the same machine: the encoder and a search in a bare loop; the service,
+with keys and with limits that are never reached; the same model behind a plain FastAPI handler and,
+if `--litserve` says where it was installed, behind LitServe. The clients are a process apart and
+know only this machine. With `--minutes` the service then gets mixed traffic, and its memory is
+watched. With `--hostile 10` one honest client meets ten that send files made to be slow.
 """
 
 import json
@@ -38,9 +38,14 @@ from gait.cli import run
 from gait.clip import Clip
 from gait.modality import Modality
 from gallery.command_line.table import table
+from serve.access.key_file import KeyFile
+from serve.access.keyring import Grant
+from serve.access.scopes import Scope
+from serve.settings import KEYS
 
 _PEOPLE = 64
 _FIELDS = {"modality": "silhouette", "top_k": "5", "purpose": "benchmark"}
+_OFTEN = {f"DIFFCROSSGAIT_RATE_PER_{of}": "100000000/minute" for of in ("KEY", "GALLERY")}
 BARE = "bare encoder + search"
 _Server = AbstractContextManager[ServiceClient]
 
@@ -82,6 +87,7 @@ class ServingResult:
         clips_per_second: answered.
         share: of the clips a second of the bare loop in the same round.
         extra_ms: p50 over that of the bare loop in the same round.
+        cpu_ms: of a core, for each request, of all processes that serve.
         refused: requests not answered with 2xx, by status; 0 for a broken connection.
         client_share: of one core that the clients took themselves.
     """
@@ -94,6 +100,7 @@ class ServingResult:
     clips_per_second: float
     share: float
     extra_ms: float
+    cpu_ms: float
     refused: dict[int, int]
     client_share: float
 
@@ -140,8 +147,10 @@ def enrol(service: ServiceClient) -> None:
 
 def _servers(given: Arguments, folder: Path) -> Mapping[str, _Server]:
     rival = ["--bundle", str(given.bundle), "--people", str(_PEOPLE)]
+    data, log = folder / "data", folder / "service.log"
+    token = KeyFile(data / KEYS).new(Grant(scopes=tuple(Scope))).token
     servers: dict[str, _Server] = {
-        "service": running_service(given.bundle, folder / "data", folder / "service.log", ANYTHING),
+        "service": running_service(given.bundle, data, log, ANYTHING | _OFTEN, token),
         "plain FastAPI": running(["bench.serving.plain_server", *rival], folder / "fastapi.log"),
     }
     if given.litserve is not None:
@@ -164,23 +173,32 @@ def _rows(
             if name == BARE:
                 loads[name, clients].append(_loop(bare, clips, given.seconds))
             else:
-                port = servers[name].port
-                requests = [form(port, PATH, {"clip": clip_file(clip)}, _FIELDS) for clip in clips]
-                press(port, requests, clients, 0.3)  # connections, threads, caches
-                loads[name, clients].append(press(port, requests, clients, given.seconds))
+                load = _pressed(servers[name], clips, clients, given.seconds)
+                loads[name, clients].append(load)
     return [serving_result(*kind, loads[kind], loads[BARE, 1]) for kind in kinds]
+
+
+def _pressed(server: ServiceClient, clips: Sequence[Clip], clients: int, seconds: float) -> Load:
+    """What clients of a server saw, and the processor time that it took."""
+    port, headers = server.port, server.headers
+    requests = [form(port, PATH, {"clip": clip_file(c)}, _FIELDS, headers) for c in clips]
+    press(port, requests, clients, 0.3)  # connections, threads, caches
+    cpu = server.cpu_seconds()
+    load = press(port, requests, clients, seconds)
+    load.server_cpu = server.cpu_seconds() - cpu
+    return load
 
 
 def _loop(bare: Bare, clips: Sequence[Clip], seconds: float) -> Load:
     """The encoder and the search alone, one clip after the other."""
-    load, began = Load(), time.perf_counter()
+    load, began, cpu = Load(), time.perf_counter(), time.process_time()
     bare.search(bare.embed(clips[:1]))
     turn = 0
     while (started := time.perf_counter()) < began + seconds:
         bare.search(bare.embed([clips[turn % len(clips)]]))
         load.latencies.append(time.perf_counter() - started)
         turn += 1
-    load.seconds = time.perf_counter() - began
+    load.seconds, load.server_cpu = time.perf_counter() - began, time.process_time() - cpu
     load.statuses[200] = turn
     return load
 
@@ -209,6 +227,7 @@ def serving_result(
         clips_per_second=_median([load.rate for load in loads]),
         share=_median([load.rate / alone.rate for load, alone in pairs]),
         extra_ms=_median([load.milliseconds(50) - a.milliseconds(50) for load, a in pairs]),
+        cpu_ms=_median([1e3 * load.server_cpu / len(load.latencies) for load in loads]),
         refused={status: n for status, n in statuses.items() if not 200 <= status < 300},
         client_share=_median([load.cpu / load.seconds for load in loads]),
     )
@@ -217,7 +236,7 @@ def serving_result(
 def results_table(rows: Sequence[ServingResult]) -> str:
     """A line for each row."""
     head = ("", "clients", "p50 ms", "p95", "p99", "clips/s", "of bare", "extra ms",
-            "clients’ core", "refused")  # fmt: skip
+            "CPU ms", "clients’ core", "refused")  # fmt: skip
     return table(head, [_cells(row) for row in rows])
 
 
@@ -225,7 +244,8 @@ def _cells(row: ServingResult) -> tuple[object, ...]:
     times = (round(value, 1) for value in (row.p50_ms, row.p95_ms, row.p99_ms))
     refused = ", ".join(f"{n} × {status}" for status, n in row.refused.items()) or "–"
     return (row.name, row.clients, *times, round(row.clips_per_second, 1), f"{row.share:.1%}",
-            round(row.extra_ms, 1), f"{row.client_share:.0%}", refused)  # fmt: skip
+            round(row.extra_ms, 1), round(row.cpu_ms, 1), f"{row.client_share:.0%}",
+            refused)  # fmt: skip
 
 
 def _median(values: Sequence[float]) -> float:

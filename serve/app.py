@@ -96,7 +96,7 @@ def create_app(service: Service, keys: KeyFile | None = None) -> FastAPI:
     app.state.rates = rates
     limit, room = settings.max_body_mib << 20, settings.max_bodies_mib << 20
     app.add_middleware(RequestBody, limit=limit, seconds=settings.body_seconds, room=room)
-    app.add_middleware(Recorded, audit=service.audit)
+    app.add_middleware(Recorded, writer=service.writer)
     app.add_middleware(Access, keys=keys, rates=rates, loopback=settings.on_loopback)
     app.add_middleware(Draining, drain=service.drain)
     app.add_middleware(RequestLog, metrics=service.metrics)

@@ -29,12 +29,14 @@ class Load:
         latencies: seconds of each request that was answered with 2xx.
         statuses: how many requests got which status; 0 for a connection that broke.
         cpu: seconds of a core that the clients themselves took.
+        server_cpu: seconds of a core that who served them took.
     """
 
     seconds: float = 0.0
     latencies: list[float] = field(default_factory=list)
     statuses: Counter[int] = field(default_factory=Counter)
     cpu: float = 0.0
+    server_cpu: float = 0.0
 
     @property
     def rate(self) -> float:
@@ -46,13 +48,20 @@ class Load:
         return 1e3 * float(np.percentile(self.latencies, percentile)) if self.latencies else np.nan
 
 
-def form(port: int, path: str, files: Mapping[str, bytes], fields: Mapping[str, str]) -> bytes:
+def form(
+    port: int,
+    path: str,
+    files: Mapping[str, bytes],
+    fields: Mapping[str, str],
+    headers: Mapping[str, str] | None = None,
+) -> bytes:
     """A whole `POST` of a multipart form, ready to be sent."""
     request = httpx2.Request(
         "POST",
         f"http://{HOST}:{port}{path}",
         files={name: (f"{name}.npy", data) for name, data in files.items()},
         data=dict(fields),
+        headers=dict(headers or {}),
     )
     request.read()
     lines = [f"POST {path} HTTP/1.1", *(f"{k}: {v}" for k, v in request.headers.items())]

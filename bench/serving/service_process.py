@@ -54,16 +54,31 @@ class ServiceClient:
     Args:
         url: such as `http://127.0.0.1:8000`.
         process: its id, on this machine.
+        token: access key that is sent with each request; None for none.
     """
 
-    def __init__(self, url: str, process: int) -> None:
+    def __init__(self, url: str, process: int, token: str | None = None) -> None:
         self.url, self.process = url, process
-        self._http = httpx2.Client(base_url=url, timeout=60)
+        self.headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+        self._http = httpx2.Client(base_url=url, timeout=60, headers=self.headers)
 
     @property
     def port(self) -> int:
         """TCP port."""
         return int(self.url.rpartition(":")[2])
+
+    def cpu_seconds(self) -> float:
+        """Processor time so far, with that of the processes that it started."""
+        return sum(map(self._cpu_of, Path("/proc").glob("[0-9]*")))
+
+    def _cpu_of(self, path: Path) -> float:
+        """Of one process of the service, and of those that it started and that have ended."""
+        try:
+            fields = (path / "stat").read_text(errors="replace").rpartition(")")[2].split()
+        except OSError:  # it has just ended
+            return 0.0
+        ticks = sum(map(int, fields[11:15])) if int(fields[3]) == self.process else 0
+        return ticks / os.sysconf("SC_CLK_TCK")
 
     def ready(self) -> bool:
         """Whether the model is warm and the index current."""
@@ -131,7 +146,11 @@ class ServiceClient:
 
 @contextmanager
 def running_service(
-    bundle: Path, data: Path, log: Path, settings: Mapping[str, str] | None = None
+    bundle: Path,
+    data: Path,
+    log: Path,
+    settings: Mapping[str, str] | None = None,
+    token: str | None = None,
 ) -> Iterator[ServiceClient]:
     """Starts `python -m serve.run` on a free loopback port and stops it at the end of the block.
 
@@ -140,18 +159,22 @@ def running_service(
         data: data folder, made if there is none.
         log: file for what it says.
         settings: further environment.
+        token: access key of the requests, if it takes keys.
 
     Raises:
         ServiceError: it ended, or was not ready in time; the message has its last words.
     """
     command = ["serve.run", "--bundle", str(bundle), "--data", str(data)]
-    with running(command, log, settings) as served:
+    with running(command, log, settings, token) as served:
         yield served
 
 
 @contextmanager
 def running(
-    module: Sequence[str], log: Path, environment: Mapping[str, str] | None = None
+    module: Sequence[str],
+    log: Path,
+    environment: Mapping[str, str] | None = None,
+    token: str | None = None,
 ) -> Iterator[ServiceClient]:
     """Runs `python -m` with `--port` of a free loopback port, once `/readyz` answers 200.
 
@@ -169,7 +192,7 @@ def running(
             env=os.environ | dict(environment or {}),
             start_new_session=True,
         )
-    client = ServiceClient(f"http://127.0.0.1:{port}", process.pid)
+    client = ServiceClient(f"http://127.0.0.1:{port}", process.pid, token)
     try:
         _await_ready(client, process, log)
         yield client

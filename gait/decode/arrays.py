@@ -95,28 +95,29 @@ def check_size(header: Header, kind: Layout, limits: Limits) -> None:
     limits.check_inflated(math.prod(shape) * header.dtype.itemsize)
 
 
-def split_masks(array: NDArray[Any]) -> list[NDArray[Any]]:
-    """The frames `(h, w)` of an array of layout `MASK` or `MASKS`."""
+def split_masks(array: NDArray[Any]) -> NDArray[Any]:
+    """The frames `(s, h, w)` of an array of layout `MASK` or `MASKS`."""
     frames = array.shape[0] if array.ndim > 2 else 1
-    return list(array.reshape(frames, *_spatial(array.shape)))
+    return array.reshape(frames, *_spatial(array.shape))
 
 
-def to_masks(frames: Sequence[NDArray[Any]]) -> list[NDArray[np.uint8]]:
+def to_masks(frames: Sequence[NDArray[Any]] | NDArray[Any]) -> list[NDArray[np.uint8]]:
     """Silhouettes of one clip as uint8 0..255; all frames together say what their values mean.
 
     Args:
-        frames: each `(h, w)` bool, integer or floating.
+        frames: each `(h, w)` bool, integer or floating; or all of them `(s, h, w)`.
 
     Raises:
         ClipDtypeError: values out of range, NaN or infinite, or numbers of several classes.
     """
-    low = min(float(frame.min()) for frame in frames)
-    top = max(float(frame.max(initial=0)) for frame in frames)
+    parts = [frames] if isinstance(frames, np.ndarray) else frames
+    low = min(float(part.min()) for part in parts)
+    top = max(float(part.max(initial=0)) for part in parts)
     if not (low >= 0 and math.isfinite(top)):  # NaN fails too
         raise _out_of_range(frames[0], low, top)
-    if top in (0, 255) and all(frame.dtype == np.uint8 for frame in frames):
+    if top in (0, 255) and all(part.dtype == np.uint8 for part in parts):
         return list(frames)
-    if low == 0 and all(((frame == 0) | (frame == top)).all() for frame in frames):
+    if low == 0 and all(((part == 0) | (part == top)).all() for part in parts):
         return [(frame != 0).astype(np.uint8) * np.uint8(255) for frame in frames]
     if frames[0].dtype.kind == "f":
         return [to_uint8(frame) for frame in frames]

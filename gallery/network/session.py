@@ -27,6 +27,10 @@ _FAILURES = (
 )
 
 _MOST_THREADS = 1024
+_SPIN = "50"
+"""Microseconds for which a thread of a run waits actively for its next part: enough for the pauses
+within a run. The milliseconds of ONNX Runtime itself keep a core busy long after it, which the
+decoder, the search and the event loop need (results/speed.md)."""
 
 
 class Device(StrEnum):
@@ -54,6 +58,7 @@ class Session:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
+        options.add_session_config_entry("session.intra_op.spin_duration_us", _SPIN)
         try:
             self._session = onnxruntime.InferenceSession(graph, options, _providers(device))
         except _FAILURES as error:

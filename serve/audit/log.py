@@ -12,7 +12,6 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future
 from contextlib import closing, contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -58,9 +57,6 @@ Row = tuple[int, str, str]
 class AuditLog:
     """An open log. Methods may be called from several threads, and several processes may write.
 
-    Records that arrive while others are being written are written together, so that many requests
-    share the disk's time for one.
-
     A change (an enrolment, a removal) is recorded twice: `intended` before it and its outcome after
     it. An outcome that could not be written is kept and written before anything else; if the
     process ends first, `open` records that the outcome is unknown.
@@ -77,8 +73,7 @@ class AuditLog:
     def __init__(self, folder: Path, key: AuditKey) -> None:
         self.path, self.key = folder / FILE, key
         self._owed: list[Record] = []
-        self._waiting: list[tuple[Record, Future[AuditEntry]]] = []
-        self._arriving, self._writing = threading.Lock(), threading.Lock()
+        self._writing = threading.Lock()
         self._tried = float("-inf")
         if not self.path.is_file():
             raise AuditBrokenError(f"{self.path} is gone{_WHAT_TO_DO}")
@@ -127,16 +122,25 @@ class AuditLog:
             AuditUnavailableError: it could not be written; no result of the use may leave, and
                 nothing that was only intended may happen.
         """
-        written: Future[AuditEntry] = Future()
-        with self._arriving:
-            self._waiting.append((record, written))
+        (entry,) = self.write_together([record])
+        return entry
+
+    def write_together(self, records: Sequence[Record]) -> list[AuditEntry]:
+        """Records uses, all or none; see `write`."""
         with self._writing:
-            if not written.done():  # else whoever wrote before wrote it along
-                self._write_waiting()
-        try:
-            return written.result()
-        except GaitError as error:
-            raise AuditUnavailableError(f"the use cannot be recorded: {error}") from error
+            try:
+                with self._transaction():
+                    entries = self._append([*self._owed, *records])
+            except BaseException as error:
+                log.error("audit records cannot be written: %s", error)
+                self._owed += [each for each in records if each.intent is not None]
+                if isinstance(error, GaitError):
+                    problem = f"the use cannot be recorded: {error}"
+                    raise AuditUnavailableError(problem) from error
+                raise
+            written = entries[len(self._owed) :]
+            self._owed.clear()
+        return written
 
     def check(self) -> None:
         """Makes sure that a use could be recorded; tried at most once in `_TRIED` seconds.
@@ -231,23 +235,6 @@ class AuditLog:
             sync(out)
         except OSError as error:
             raise StorageError(f"cannot make the copy {out} ({error.strerror})") from error
-
-    def _write_waiting(self) -> None:
-        """Writes what is owed and all that waits, all or none; the caller holds `_writing`."""
-        with self._arriving:
-            group, self._waiting = self._waiting, []
-        try:
-            with self._transaction():
-                entries = self._append([*self._owed, *(record for record, _ in group)])
-        except BaseException as error:  # noqa: BLE001 - those who wait must not wait for ever
-            log.error("audit records cannot be written: %s", error)
-            self._owed += [record for record, _ in group if record.intent is not None]
-            for _, written in group:
-                written.set_exception(error)
-            return
-        for (_, written), entry in zip(group, entries[len(self._owed) :], strict=True):
-            written.set_result(entry)
-        self._owed.clear()
 
     def _append(self, records: Sequence[Record]) -> list[AuditEntry]:
         last = self._last()

@@ -2,15 +2,13 @@
 
 from typing import Any
 
-import anyio
-import anyio.to_thread
 from starlette.types import Scope
 
 from gait.modality import Modality
 from gallery.decision.decision import Decision
 from gallery.template import Candidate, Receipt
-from serve.audit.log import AuditLog
 from serve.audit.record import CHANGES, Action, AuditEntry, Outcome, Record, ShownCandidate
+from serve.audit.writer import Writer
 from serve.text import kept
 
 
@@ -24,8 +22,8 @@ class Use:
         known: fields of the record; candidates are told only if it was done.
     """
 
-    def __init__(self, audit: AuditLog, scope: Scope) -> None:
-        self._audit, self._scope = audit, scope
+    def __init__(self, writer: Writer, scope: Scope) -> None:
+        self._writer, self._scope = writer, scope
         self._intent: int | None = None
         self._ended = False
         self.action: Action | None = None
@@ -87,8 +85,7 @@ class Use:
             AuditUnavailableError: it could not be written; no result may leave.
         """
         self._ended = True
-        with anyio.CancelScope(shield=True):
-            self.entry = entry = await self._write(outcome, code)
+        self.entry = entry = await self._write(outcome, code)
         return entry
 
     def cut_off(self, code: str) -> None:
@@ -103,7 +100,7 @@ class Use:
         if self.is_due(503):
             self._ended = True
             outcome = Outcome.FAILED if self._intent is None else Outcome.UNKNOWN
-            self._audit.write(self._record(outcome, code))
+            self._writer.audit.write(self._record(outcome, code))
 
     def is_due(self, status: int) -> bool:
         """Whether a reply of this status needs a record that is not there yet.
@@ -116,10 +113,7 @@ class Use:
         return status != 429 or self._intent is not None
 
     async def _write(self, outcome: Outcome, code: str | None = None) -> AuditEntry:
-        """Also hashes the clips in a thread: large ones take a while, and others are served."""
-        return await anyio.to_thread.run_sync(
-            lambda: self._audit.write(self._record(outcome, code))
-        )
+        return await self._writer.write(lambda: self._record(outcome, code))
 
     def _record(self, outcome: Outcome, code: str | None = None) -> Record:
         assert self.action is not None
@@ -131,7 +125,7 @@ class Use:
             "gallery": path.get("g"),
             "subject": path.get("subject"),
             "templates": (int(template),) if template.isascii() and template.isdigit() else (),
-            "probes": tuple(map(self._audit.key.probe, self.clips)),
+            "probes": tuple(map(self._writer.audit.key.probe, self.clips)),
         }
         known |= self.known
         key = f"key {path['key']}" if "key" in path else None

@@ -8,9 +8,9 @@ from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gait.errors import AuditUnavailableError, ClosingError
-from serve.audit.log import AuditLog
 from serve.audit.record import Outcome
 from serve.audit.use import Use
+from serve.audit.writer import Writer
 from serve.middleware.problems import gait_problem
 
 AUDIT_ID = "X-Audit-ID"
@@ -25,14 +25,14 @@ class Recorded:
     strangers leave no records, or they could fill the disk with them.
     """
 
-    def __init__(self, app: ASGIApp, audit: AuditLog) -> None:
-        self.app, self.audit = app, audit
+    def __init__(self, app: ASGIApp, writer: Writer) -> None:
+        self.app, self.writer = app, writer
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        use = scope["state"]["use"] = Use(self.audit, scope)
+        use = scope["state"]["use"] = Use(self.writer, scope)
         held: Message | None = None
         replaced = False
 

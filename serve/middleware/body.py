@@ -20,7 +20,7 @@ from serve.access.scopes import LOCAL
 from serve.middleware.problems import problem
 
 Result = TypeVar("Result")
-_left: ContextVar[asyncio.Event | None] = ContextVar("left", default=None)
+_body: "ContextVar[_Body | None]" = ContextVar("body", default=None)
 _client: ContextVar[str] = ContextVar("client", default="")
 _PAUSE = 1.0
 """Seconds without a byte after which an unfinished body makes room for others."""
@@ -63,12 +63,12 @@ class RequestBody:
             body.refusal = _TOO_LARGE
         elif not _CHARSET.fullmatch(form):
             body.refusal = _MALFORMED
-        tokens = _left.set(body.left), _client.set(_name(scope))
+        tokens = _body.set(body), _client.set(_name(scope))
         try:
             if body.refusal is None:
                 await self.app(scope, body.receive, body.send)
         finally:
-            _left.reset(tokens[0])
+            _body.reset(tokens[0])
             _client.reset(tokens[1])
             self.room.leave(body)
             if body.watcher is not None:
@@ -113,6 +113,7 @@ class _Body:
         refusal: why it is not read on.
         got: bytes of it that are held.
         last: when the last of them came.
+        present: work that is given up when the client leaves.
     """
 
     def __init__(
@@ -126,6 +127,7 @@ class _Body:
         self.got = 0
         self.refusal: str | None = None
         self.answered = False
+        self.present = set[asyncio.Timeout]()
         self.left = asyncio.Event()
         self.watcher: asyncio.Task[None] | None = None
 
@@ -170,6 +172,8 @@ class _Body:
         while (await self._receive())["type"] != "http.disconnect":
             pass
         self.left.set()
+        for work in self.present:
+            work.reschedule(asyncio.get_running_loop().time())
 
 
 class _Room:
@@ -223,16 +227,17 @@ async def while_present(work: Coroutine[Any, Any, Result]) -> Result:
     Raises:
         ClientLeftError: the client left.
     """
-    left = _left.get()
-    if left is None:
+    body = _body.get()
+    if body is None:
         return await work
-    working, leaving = asyncio.ensure_future(work), asyncio.ensure_future(left.wait())
+    limit = asyncio.timeout(0 if body.left.is_set() else None)
+    body.present.add(limit)
     try:
-        await asyncio.wait((working, leaving), return_when=asyncio.FIRST_COMPLETED)
-        if not working.done():
-            raise ClientLeftError("the client left before its clip was read and embedded")
-        return working.result()
+        async with limit:
+            return await work
+    except TimeoutError as error:
+        if not limit.expired():  # of the work itself
+            raise
+        raise ClientLeftError("the client left before its clip was read and embedded") from error
     finally:
-        working.cancel()
-        leaving.cancel()
-        await asyncio.wait((working, leaving))
+        body.present.remove(limit)

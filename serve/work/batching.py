@@ -122,10 +122,10 @@ class Batcher:
             thread.join()
 
     async def _embedded(self, entries: Sequence[_Entry], deadline: float) -> Matrix:
-        waiting = asyncio.gather(*(asyncio.wrap_future(each.result) for each in entries))
         try:
             async with asyncio.timeout(max(0.0, deadline - time.monotonic())):
-                return np.stack(await waiting)
+                rows = [await asyncio.wrap_future(each.result) for each in entries]
+                return np.stack(rows)
         except TimeoutError as error:
             raise _too_late() from error
         finally:
@@ -143,7 +143,7 @@ class Batcher:
                 raise self._busy()
             self._queue.extend(entries)
             self._metrics.queued.set(len(self._queue))
-            self._changed.notify_all()
+            self._changed.notify()
         return entries
 
     def _busy(self) -> BusyError:
@@ -178,6 +178,8 @@ class Batcher:
             self._queue = [each for each in self._queue if id(each) not in taken]
             self._metrics.queued.set(len(self._queue))
             self._running += 1
+            if self._queue:  # another thread may have been woken for nothing else
+                self._changed.notify()
         return batch
 
     def _patience(self, batch: Sequence[_Entry]) -> float:
@@ -245,7 +247,8 @@ class Batcher:
             self._running -= 1
             now, past = seconds / clips, self._seconds_per_clip
             self._seconds_per_clip = _MEMORY * past + (1 - _MEMORY) * now if past else now
-            self._changed.notify_all()
+            if self._queue:  # a batch that collects while others run need wait no longer
+                self._changed.notify_all()
 
 
 def _fail(entry: _Entry, error: Exception) -> None:

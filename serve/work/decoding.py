@@ -45,6 +45,9 @@ STUCK: Final = 5.0
 _REUSED: Final = 500
 """Files that a worker reads before it is replaced, so that no leak adds up."""
 _TICK: Final = 0.1
+_LINGERING: Final = 1.0
+"""Seconds after a file in which the thread of a pool looks about every `_TICK` seconds, and so need
+not be woken for the next; then it sleeps."""
 _STOPPED: Final = 1.0
 """Seconds that a worker may be stopped by a signal; then another reads its file."""
 
@@ -127,6 +130,7 @@ class DecodingPool:
         self._waiting: list[_Task] = []
         self._reading: dict[Worker, _Task] = {}
         self._moved = time.monotonic()
+        self._wakes = float("inf")
         self._thread: Thread | None = None
         self._closing = False
         metrics.decode_waiting.labels(what).set_function(lambda: len(self._waiting))
@@ -165,7 +169,8 @@ class DecodingPool:
             task.result.add_done_callback(self._on_done)
             self._waiting.append(task)
             self._hand_out()
-        self._workers.wake()
+            if self._wakes > time.monotonic() + _TICK:
+                self._workers.wake()
         return task.result
 
     @property
@@ -202,6 +207,7 @@ class DecodingPool:
                     else:
                         self._on_end(worker, status)
                 timeout = self._tick()
+                self._wakes = float("inf") if timeout is None else time.monotonic() + timeout
         with self._lock:
             for task in [*self._waiting, *self._reading.values()]:
                 task.end(_closing())
@@ -217,7 +223,9 @@ class DecodingPool:
             self._refill()
         self._hand_out()
         due = [PROMPT - worker.took() for worker in self._reading if not worker.slow]
-        if self._waiting or not forking or any(worker.slow for worker in self._reading):
+        slow = any(worker.slow for worker in self._reading)
+        lingers = time.monotonic() - self._moved < _LINGERING
+        if self._waiting or not forking or slow or lingers:
             due.append(_TICK)
         return max(0.0, min(due)) if due else None
 

@@ -13,8 +13,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Self, TypeVar
 
-import anyio
-import anyio.to_thread
 from filelock import FileLock
 
 from capture.recording import Person
@@ -22,7 +20,6 @@ from gait.clip import Clip
 from gait.decode import Decoded
 from gait.decode.points.axes import UNKNOWN, CloudSource
 from gait.errors import (
-    BusyError,
     ClipError,
     DecodeError,
     GaitError,
@@ -43,6 +40,7 @@ from gallery.record.master_key import MasterKey
 from gallery.search.cohort import Cohort, bundle_cohort
 from gallery.template import Matrix
 from serve.audit.log import AuditLog
+from serve.audit.writer import Writer
 from serve.middleware.body import client, while_present
 from serve.middleware.draining import Drain
 from serve.settings import Settings
@@ -54,6 +52,7 @@ from serve.work.live import Live
 from serve.work.metrics import Metrics, Stages
 from serve.work.permissions import warn_of_open_files
 from serve.work.thread_sharing import Shared, batch_of, runs_of
+from serve.work.threads import Threads
 
 log = logging.getLogger("serve")
 FIND: Final = "capture.recording:find_people"
@@ -111,6 +110,7 @@ class Service:
         self.decider, self.cohort = decider, cohort
         self.encoder, self.galleries, self.settings = encoder, galleries, settings
         self.audit, self.metrics, self.drain = audit, Metrics(), Drain()
+        self.writer = Writer(audit)
         self.live = Live(settings.live)
         self._health = HealthMonitor()
         self._lock, self._limits = lock, settings.limits
@@ -124,7 +124,7 @@ class Service:
         )
         self.decoding = DecodingPool(settings.decoding, self.metrics)
         self.finding = DecodingPool(settings.finding, self.metrics, FIND, "recordings")
-        self._limiter: anyio.CapacityLimiter | None = None
+        self._threads = Threads(settings.workers, settings.max_waiting)
 
     @classmethod
     def open(cls, settings: Settings) -> Self:
@@ -164,7 +164,9 @@ class Service:
         self.decoding.close()
         self.finding.close()
         self._batcher.close()
+        self._threads.close()
         self.galleries.close()
+        self.writer.close()
         self.audit.close()
         self._lock.release()
 
@@ -174,12 +176,7 @@ class Service:
         Raises:
             BusyError: too many requests wait already.
         """
-        if self._limiter is None:
-            self._limiter = anyio.CapacityLimiter(self.settings.workers)
-        waiting = self._limiter.statistics().tasks_waiting
-        if self._limiter.available_tokens < 1 and waiting >= self.settings.max_waiting:
-            raise BusyError("too many requests are waiting; try again in a second", retry_after=1)
-        return await anyio.to_thread.run_sync(task, limiter=self._limiter)
+        return await self._threads.run(task)
 
     async def decode(
         self, data: bytes, reading: Reading, stages: Stages, mode: Mode | None = None

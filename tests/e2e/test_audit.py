@@ -138,7 +138,7 @@ def test_an_unforeseen_failure_is_recorded(tmp_path: Path, monkeypatch: pytest.M
         assert (record.outcome, record.detail) == (Outcome.FAILED, "internal")
 
 
-def _cannot(*_: object) -> AuditEntry:
+def _cannot(*_: object) -> list[AuditEntry]:
     raise AuditUnavailableError("no space")
 
 
@@ -149,7 +149,7 @@ def test_without_a_record_nothing_leaves(
     with services.opened(tmp_path) as service:
         client = services.client(service)
         enrol(client, 1)
-        monkeypatch.setattr(AuditLog, "write", _cannot)
+        monkeypatch.setattr(AuditLog, "write_together", _cannot)
         sent = PURPOSE | AUTHORISATION
         files = {"clip": ("c", CLIP), "clips": ("c", CLIP)}
         body: dict[str, Any] = {"data": sent, "files": files} if method == "POST" else {}

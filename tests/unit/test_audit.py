@@ -1,5 +1,6 @@
 """Records that are added and never changed: whatever is done to them is found, and where."""
 
+import asyncio
 import itertools
 import json
 import os
@@ -12,6 +13,7 @@ import threading
 from collections.abc import Callable
 from contextlib import closing
 from datetime import UTC, datetime, timedelta, tzinfo
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +34,7 @@ from serve.audit.log import FILE, AuditLog
 from serve.audit.record import GENESIS, Action, AuditEntry, Outcome, Record
 from serve.audit.search import Filter, moment
 from serve.audit.verify import verify
+from serve.audit.writer import Writer
 from tests.audits import MASTER, filled, key_of, tamper, used
 
 pytestmark = pytest.mark.serving
@@ -395,27 +398,28 @@ class Disk:
 
 def _crowd(
     audit: AuditLog, disk: Disk, intent: int | None = None
-) -> dict[int, AuditEntry | Exception]:
+) -> dict[int, AuditEntry | AuditUnavailableError]:
     """What came of records that arrive while another is being written."""
-    ended: dict[int, AuditEntry | Exception] = {}
+    writer = Writer(audit)
 
-    def write(number: int) -> None:
+    async def write(number: int) -> AuditEntry | AuditUnavailableError:
         try:
-            ended[number] = audit.write(used(number, intent=intent if number else None))
+            return await writer.write(partial(used, number, intent=intent if number else None))
         except AuditUnavailableError as error:
-            ended[number] = error
+            return error
 
-    threads = [threading.Thread(target=write, args=(number,)) for number in range(CROWD + 1)]
-    threads[0].start()
-    assert disk.entered.wait(20)
-    for thread in threads[1:]:
-        thread.start()
-    while len(audit._waiting) < CROWD:
-        assert all(thread.is_alive() for thread in threads)
-    disk.go.set()
-    for thread in threads:
-        thread.join(20)
-    return ended
+    async def crowd() -> dict[int, AuditEntry | AuditUnavailableError]:
+        first = asyncio.ensure_future(write(0))
+        assert await asyncio.to_thread(disk.entered.wait, 20)
+        others = [asyncio.ensure_future(write(number)) for number in range(1, CROWD + 1)]
+        await asyncio.sleep(0)  # all of them have arrived
+        disk.go.set()
+        return dict(enumerate(await asyncio.gather(first, *others)))
+
+    try:
+        return asyncio.run(crowd())
+    finally:
+        writer.close()
 
 
 def test_those_who_wait_are_written_at_once(
@@ -447,18 +451,40 @@ def test_those_who_wait_are_refused_at_once_and_outcomes_are_owed(
         assert last.sequence == CROWD + 3, "what was owed came first"
 
 
-def test_nobody_waits_for_a_group_that_a_defect_broke(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def broken(*_: Any) -> list[AuditEntry]:
+def test_nobody_waits_for_a_record_that_a_defect_broke(tmp_path: Path) -> None:
+    def broken() -> Record:
         raise ZeroDivisionError
 
+    async def write(writer: Writer) -> AuditEntry:
+        with pytest.raises(ZeroDivisionError):
+            await writer.write(broken)
+        return await writer.write(used)
+
     with AuditLog.open(tmp_path, MASTER) as audit:
-        with monkeypatch.context() as patch:
-            patch.setattr(audit, "_append", broken)
-            with pytest.raises(ZeroDivisionError):
-                audit.write(used())
-        assert audit.write(used(1)).request == used(1).request
+        writer = Writer(audit)
+        assert asyncio.run(write(writer)).sequence == 2
+        writer.close()
+
+
+def test_what_nobody_waits_for_any_more_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def leave(writer: Writer, disk: Disk) -> None:
+        waiting = [asyncio.ensure_future(writer.write(partial(used, n))) for n in (1, 2)]
+        assert await asyncio.to_thread(disk.entered.wait, 20)
+        for each in waiting:
+            each.cancel()
+        await asyncio.wait(waiting)
+
+    with AuditLog.open(tmp_path, MASTER) as audit:
+        writer, disk = Writer(audit), Disk(audit, monkeypatch)
+        asyncio.run(leave(writer, disk))
+        disk.go.set()
+        writer.close()
+        assert [each.request for each in audit.select("sequence > 1")] == [
+            used(1).request,
+            used(2).request,
+        ]
 
 
 def test_records_are_chosen_by_what_they_say(tmp_path: Path) -> None:

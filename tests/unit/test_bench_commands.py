@@ -149,6 +149,7 @@ def test_serving_cost() -> None:
     for row in found["rows"]:
         assert row["refused"] == {}
         assert 0 < row["p50_ms"] <= row["p99_ms"]
+        assert row["cpu_ms"] > 0
     kinds = found["memory"]["kinds"]
     assert kinds["enrol"] == kinds["erase"] > 0
     assert found["memory"]["early_mib"] > 10
