@@ -11,7 +11,6 @@ from gait.modality import Modality
 from train.config import FramePooling
 from train.model.network import Encoder, GaitNetwork
 from train.model.pooling import over_frames
-from train.model.projection import description
 
 
 class Backbone(nn.Module):
@@ -34,8 +33,11 @@ class Backbone(nn.Module):
         features = _over_clips(branch.maps(frames), index, branch.frame_pooling)
         if projection is None:
             return F.normalize(self.encoder.embedding(features), dim=2)
-        pictures = _over_clips(branch.small_pictures(frames), index, FramePooling.MEAN)
-        return F.normalize(self.encoder.projected(description(features, pictures)), dim=2)
+        pictures = None
+        if self.encoder.sees_pictures:
+            pictures = _over_clips(branch.small_pictures(frames), index, FramePooling.MEAN)
+        described = self.encoder.description(features, pictures)
+        return F.normalize(self.encoder.projected(described), dim=2)
 
     def embed(self, clip: Frames) -> NDArray[np.float32]:
         """The embedding `(p, d)` of one clip `(s, c, 64, 64)` as training computes it."""

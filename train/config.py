@@ -95,9 +95,11 @@ class ModelConfig(Config):
     """Take each modality's mean over training walks away from its embeddings, once trained. Not in
     the paper."""
     projection: PositiveInt | None = None
-    """Numbers of an embedding that is a linear discriminant of feature maps and mean pictures,
-    fitted to training walks once trained (`train/model/projection.py`), in place of Eq. 2 and 3; if
-    null it is that of the equations. Not in the paper."""
+    """Dimensions of a linear discriminant, fitted to training walks once trained, that takes the
+    place of the embedding (`train/model/projection.py`); none if null. Not in the paper."""
+    projection_of: Literal["embedding", "maps"] = "embedding"
+    """What the discriminant is of: the embedding of Eq. 3, or the map of Eq. 1 and the mean
+    picture, which show more and want a thousand people who were not trained on."""
 
     @property
     def strips(self) -> tuple[int, ...]:

@@ -6,6 +6,7 @@ whom the network has not seen show better what differs between the walks of one 
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import tyro
 
@@ -21,7 +22,11 @@ from train.model.projection import Projection
 
 
 def main(
-    checkpoint: tyro.conf.Positional[Path], out: Path, packs: tuple[Path, ...], dimensions: int = 40
+    checkpoint: tyro.conf.Positional[Path],
+    out: Path,
+    packs: tuple[Path, ...],
+    dimensions: int = 40,
+    of: Literal["embedding", "maps"] = "embedding",
 ) -> None:
     """Writes the same checkpoint with a projection, or with another one.
 
@@ -30,12 +35,14 @@ def main(
         out: the new checkpoint.
         packs: by whose training people it is fitted, two walks or more of each.
         dimensions: numbers of an embedding, fewer than there are people.
+        of: what is projected, as `model.projection_of`.
     """
     found = load_checkpoint(checkpoint)
     weights = {n: x for n, x in found.model.items() if not n.startswith("projection.")}
-    config = _with(found.config, None)
+    config = _with(found.config, None, of)
     network = build_network(replace(found, config=config, model=weights))
-    network.projection = Projection(config.model.latent_shape, dimensions)
+    config = _with(config, dimensions, of)
+    network.projection = Projection(config.model)
     device = pick_device(config.run, Ranks())
     network.to(device)
     people = [
@@ -47,12 +54,12 @@ def main(
             raise PackError(f"{pack.path} has no training people: a partition names them")
     fit_projection(network, people, device, pick_precision(config.run, device))
     weights = {name: tensor.cpu() for name, tensor in network.state_dict().items()}
-    save_checkpoint(out, replace(found, config=_with(config, dimensions), model=weights))
+    save_checkpoint(out, replace(found, config=config, model=weights))
     print(out)
 
 
-def _with(config: TrainConfig, dimensions: int | None) -> TrainConfig:
-    model = config.model.model_copy(update={"projection": dimensions})
+def _with(config: TrainConfig, dimensions: int | None, of: str) -> TrainConfig:
+    model = config.model.model_copy(update={"projection": dimensions, "projection_of": of})
     return config.model_copy(update={"model": model})
 
 

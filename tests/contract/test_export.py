@@ -128,8 +128,9 @@ def test_the_encoder_gives_what_the_network_gives(
         np.testing.assert_allclose(got, want, atol=1e-5)
 
 
-def test_a_projection_ships_and_other_people_may_decide(tmp_path: Path) -> None:
-    model = CONFIG.model.model_copy(update={"projection": 12})
+@pytest.mark.parametrize("of", ["embedding", "maps"])
+def test_a_projection_ships_and_other_people_may_decide(tmp_path: Path, of: str) -> None:
+    model = CONFIG.model.model_copy(update={"projection": 12, "projection_of": of})
     config = CONFIG.model_copy(update={"model": model})
     save_tiny_checkpoint(tmp_path / "ckpt.pt", config=config)
     network = build_network(load_checkpoint(tmp_path / "ckpt.pt"))
@@ -149,11 +150,11 @@ def test_a_projection_ships_and_other_people_may_decide(tmp_path: Path) -> None:
     for variant, tolerance in ((Variant.FP32, 1e-5), (Variant.INT8, 0.3)):
         encoder = Encoder.load(tmp_path / "bundle", variant=variant, device=Device.CPU, threads=1)
         for modality in Modality:
-            clip = walk(1, 5, modality)
-            raw = network.embed(torch.from_numpy(clip.frames.copy())[None], modality)
-            want = F.normalize(raw[0, 0].detach(), dim=0)
-            (got,) = encoder.embed([clip])
-            np.testing.assert_allclose(got, want, atol=tolerance)
+            clips = [walk(1, 5, modality), walk(2, 3, modality)]
+            for clip, got in zip(clips, encoder.embed(clips), strict=True):
+                raw = network.embed(torch.from_numpy(clip.frames.copy())[None], modality)
+                want = F.normalize(raw[0, 0].detach(), dim=0)
+                np.testing.assert_allclose(got, want, atol=tolerance)
 
 
 def test_the_centre_ships(checkpoint: Path) -> None:

@@ -20,9 +20,8 @@ from train.embed import embed_sequences
 from train.loop.embedding_projection import fit_projection
 from train.loop.learner import Machine
 from train.loop.training_run import BEST, TrainingRun
-from train.model import projection as module
 from train.model.network import GaitNetwork
-from train.model.projection import Projection, description, discriminant
+from train.model.projection import Projection, discriminant, maps_and_pictures
 from train.project import main
 
 CPU = torch.device("cpu")
@@ -48,15 +47,14 @@ def drawn() -> dict[Modality, NDArray[np.float64]]:
 
 
 def test_the_first_direction_is_the_one_that_tells_people() -> None:
-    found = discriminant(drawn(), PEOPLE, 2)
+    found = discriminant(drawn(), PEOPLE, 2, 0.1)
     first = np.abs(found[:, 0]) / np.linalg.norm(found[:, 0])
     assert found.shape == (6, 2)
     assert first[0] > 0.99
 
 
-def test_it_is_the_one_that_solves_fishers_equation(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_is_the_one_that_solves_fishers_equation() -> None:
     linalg: Any = pytest.importorskip("scipy.linalg")
-    monkeypatch.setattr(module, "SHRINKAGE", 0.0)
     walks = drawn()
     centred = np.concatenate([some - some.mean(axis=0) for some in walks.values()])
     within, between = np.zeros((6, 6)), np.zeros((6, 6))
@@ -67,7 +65,7 @@ def test_it_is_the_one_that_solves_fishers_equation(monkeypatch: pytest.MonkeyPa
         for walk in own:
             within += np.outer(walk - mean, walk - mean) / len(centred)
     _, wanted = linalg.eigh(between, within)
-    found = discriminant(walks, PEOPLE, 3)
+    found = discriminant(walks, PEOPLE, 3, 0.0)
     np.testing.assert_allclose(found.T @ within @ found, np.eye(3), atol=1e-9)
     for mine, theirs in zip(found.T, wanted[:, ::-1].T, strict=False):
         np.testing.assert_allclose(mine * np.sign(mine @ theirs), theirs, atol=1e-6)
@@ -76,18 +74,18 @@ def test_it_is_the_one_that_solves_fishers_equation(monkeypatch: pytest.MonkeyPa
 @pytest.mark.parametrize("dimensions", [30, 7])
 def test_more_dimensions_than_there_can_be_are_refused(dimensions: int) -> None:
     with pytest.raises(ConfigError, match=f"projection to {dimensions} dimensions for 30 people"):
-        discriminant(drawn(), PEOPLE, dimensions)
+        discriminant(drawn(), PEOPLE, dimensions, 0.1)
 
 
 def test_one_walk_of_each_person_tells_nothing() -> None:
     walks = {Modality.SILHOUETTE: drawn()[Modality.SILHOUETTE][::8]}
     with pytest.raises(ConfigError, match="one walk of each person"):
-        discriminant(walks, PEOPLE[::8], 2)
+        discriminant(walks, PEOPLE[::8], 2, 0.1)
 
 
 def test_a_description_is_roots_of_cells_beside_a_mean_picture() -> None:
     features, pictures = torch.rand(2, 3, 8, 8) - 0.2, torch.rand(2, 1, 32, 32)
-    found = description(features, pictures)
+    found = maps_and_pictures(features, pictures)
     for clip in range(2):
         cells = [
             features[clip, c, y : y + 2, x : x + 2].clamp(min=0).mean().item() ** 0.5
@@ -104,7 +102,7 @@ def test_a_description_is_roots_of_cells_beside_a_mean_picture() -> None:
 
 
 def test_a_mean_picture_shows_where_somebody_is_in_the_frames_that_count() -> None:
-    config = tiny_config(model={"projection": 3})
+    config = tiny_config(model={"projection": 3, "projection_of": "maps"})
     network = GaitNetwork(config.model, config.diffusion, 4).eval()
     frames = torch.zeros(1, 3, 3, 64, 64, dtype=torch.uint8)
     frames[0, 0, 2, :32] = 128  # the farthest of JET's colours: half of blue
@@ -119,7 +117,7 @@ def test_a_mean_picture_shows_where_somebody_is_in_the_frames_that_count() -> No
 def test_it_is_fitted_to_walks_as_other_sensors_see_them_too(
     pack: Pack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    config = tiny_config(model={"projection": 3})
+    config = tiny_config(model={"projection": 3, "projection_of": "maps"})
     network = GaitNetwork(config.model, config.diffusion, 4)
     told: dict[str, Any] = {}
 
@@ -137,8 +135,12 @@ def test_it_is_fitted_to_walks_as_other_sensors_see_them_too(
         assert (np.abs(walks[20:] - walks[:20][::9]).max(axis=1) > 1e-3).all()
 
 
-def test_a_finished_run_is_projected_on_those_it_trained_on(pack: Pack, tmp_path: Path) -> None:
-    config = tiny_config(optim={"iterations": 2}, model={"projection": 3})
+@pytest.mark.parametrize("of", ["embedding", "maps"])
+def test_a_finished_run_is_projected_on_those_it_trained_on(
+    pack: Pack, tmp_path: Path, of: str
+) -> None:
+    model = {"projection": 3, "projection_of": of}
+    config = tiny_config(optim={"iterations": 2}, model=model)
     split = split_people(pack.records, config)
     TrainingRun(config, pack, split, tmp_path, Machine(CPU)).run()
     network = build_network(load_checkpoint(tmp_path / BEST))

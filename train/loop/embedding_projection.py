@@ -21,8 +21,8 @@ WALKS = 8192
 """Walks of a pack that it is fitted to, at most."""
 
 SEEN_BY_OTHERS = 9
-"""One walk of so many is also taken as another camera and another LiDAR would have seen it, so that
-what sensors do counts as a difference within people."""
+"""Where maps are projected, one walk of so many is also taken as another camera and another LiDAR
+would have seen it, so that what sensors do counts as a difference within people."""
 
 People = Sequence[tuple[Pack, Sequence[Record]]]
 
@@ -53,7 +53,10 @@ def fit_projection(
     found, whose, untouched = [], [], []
     for place, (pack, records) in enumerate(people):
         some = spread(records, WALKS)
-        for own, embed in ((some, network.description), (some[::SEEN_BY_OTHERS], by_others)):
+        again = some[::SEEN_BY_OTHERS] if projection.of_maps else []
+        for own, embed in ((some, network.description), (again, by_others)):
+            if not own:
+                continue
             found.append(
                 embed_modalities(network, pack, own, device, precision, "projecting", embed)
             )

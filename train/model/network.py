@@ -20,7 +20,7 @@ from train.losses import (
 )
 from train.model.heads import BNNeck, SeparateFCs
 from train.model.pooling import horizontal_pooling, temporal_pooling
-from train.model.projection import PICTURE, Projection, description
+from train.model.projection import PICTURE, Projection, maps_and_pictures
 from train.model.resnet9 import ResNet9
 from train.rivals.choice import make_rival
 from train.rivals.rival import Rival, Seen
@@ -113,7 +113,7 @@ class Encoder(nn.Module):
         branch: what the modality has for itself.
         fcs: the part embedding both modalities share.
         config: how maps are cut.
-        projection: in place of head and part embedding, if there is one.
+        projection: of the embedding or in its place, if there is one.
     """
 
     def __init__(
@@ -131,7 +131,7 @@ class Encoder(nn.Module):
         self.projection = projection
 
     def forward(self, frames: Tensor, lengths: Tensor | None = None) -> Tensor:
-        """Eq. 1 to 3, less the centre; or the projection of Eq. 1.
+        """Eq. 1 to 3, less the centre; or a projection.
 
         Args:
             frames: `(n, s, c, 64, 64)` uint8, 0..255.
@@ -142,7 +142,7 @@ class Encoder(nn.Module):
         """
         if self.projection is None:
             return self.embedding(self.branch.features(frames, lengths))
-        return self.projected(self.description(frames, lengths))
+        return self.projected(self.seen(frames, lengths))
 
     def embedding(self, features: Tensor) -> Tensor:
         """Eq. 2 and 3, less the centre: the `(n, c, h, w)` map of Eq. 1 → `(n, p, d)`."""
@@ -150,12 +150,26 @@ class Encoder(nn.Module):
         strips = horizontal_pooling(maps, *self.strips, columns=self.columns)
         return cast(Tensor, self.fcs(strips)) - self.branch.centre
 
-    def description(self, frames: Tensor, lengths: Tensor | None = None) -> Tensor:
-        """What a projection sees of clips: `(n, numbers)`. Arguments as of `forward`."""
+    def seen(self, frames: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """The description that is projected: `(n, numbers)`. Arguments as of `forward`."""
+        features = self.branch.features(frames, lengths)
+        if not self.sees_pictures:
+            return self.description(features)
         pictures = self.branch.small_pictures(frames.flatten(0, 1))
         pictures = pictures.unflatten(0, frames.shape[:2])  # type: ignore[no-untyped-call]
-        means = temporal_pooling(pictures, lengths, FramePooling.MEAN)
-        return description(self.branch.features(frames, lengths), means)
+        return self.description(features, temporal_pooling(pictures, lengths, FramePooling.MEAN))
+
+    @property
+    def sees_pictures(self) -> bool:
+        """Whether the mean pictures of clips are projected too."""
+        return self.projection is not None and self.projection.of_maps
+
+    def description(self, features: Tensor, pictures: Tensor | None = None) -> Tensor:
+        """What is projected: `(n, c, h, w)` maps and `(n, 1, 32, 32)` mean pictures; of maps alone
+        their embedding, each part of unit norm. `(n, numbers)` float32."""
+        if pictures is not None:
+            return maps_and_pictures(features, pictures)
+        return F.normalize(self.embedding(features).float(), dim=2).flatten(1)
 
     def projected(self, descriptions: Tensor) -> Tensor:
         """Descriptions `(n, numbers)` → `(n, 1, k)`, by the projection, which there must be."""
@@ -205,9 +219,7 @@ class GaitNetwork(nn.Module):
         parts, start = model.embedding_parts, model.initialisation
         self.fcs = SeparateFCs(parts, width * model.columns, model.embedding, start)
         self.neck = BNNeck(parts, model.embedding, subjects, start)
-        self.projection = (
-            Projection(model.latent_shape, model.projection) if model.projection else None
-        )
+        self.projection = Projection(model) if model.projection else None
         self.decoupled = diffusion.decoupled_heads
         self.regularizer = TrajectoryRegularizer(width, diffusion) if diffusion.phases else None
         self.rival, self.rival_weight = make_rival(rival, model, subjects), rival.weight
@@ -255,7 +267,7 @@ class GaitNetwork(nn.Module):
         self, frames: Tensor, modality: Modality, lengths: Tensor | None = None
     ) -> Tensor:
         """What a projection sees: `(n, 1, numbers)` float32. Arguments as of `embed`."""
-        return self.encoder(modality).description(frames, lengths).unsqueeze(1)
+        return self.encoder(modality).seen(frames, lengths).unsqueeze(1)
 
     def forward(
         self,

@@ -10,9 +10,11 @@ from torch.nn import functional as F
 
 from gait.errors import ConfigError
 from gait.modality import Modality
+from train.config import ModelConfig
 
-SHRINKAGE = 0.1
-"""Share of the scatter within people that is taken to be alike in all directions."""
+SHRINKAGE = {"embedding": 0.5, "maps": 0.1}
+"""Share of the scatter within people that is taken to be alike in all directions, by what is
+projected."""
 
 CELLS = 4
 """Cells of a feature map along each axis, at most; a finer map is averaged."""
@@ -32,17 +34,20 @@ class Projection(nn.Module):
     All zero until it is fitted. Not in the paper.
 
     Args:
-        latent_shape: `(c, h, w)` of the feature map.
-        dimensions: size k of what comes out.
+        model: of the network; its `projection` says how many dimensions k come out.
     """
 
     weight: Tensor
     offsets: Tensor
 
-    def __init__(self, latent_shape: tuple[int, int, int], dimensions: int) -> None:
+    def __init__(self, model: ModelConfig) -> None:
         super().__init__()
-        channels, height, width = latent_shape
-        numbers = channels * min(height, CELLS) * min(width, CELLS) + PICTURE**2
+        channels, height, width = model.latent_shape
+        numbers = model.embedding_parts * model.embedding
+        self.of_maps = model.projection_of == "maps"
+        if self.of_maps:
+            numbers = channels * min(height, CELLS) * min(width, CELLS) + PICTURE**2
+        self.shrinkage, dimensions = SHRINKAGE[model.projection_of], model.projection or 0
         self.register_buffer("weight", torch.zeros(numbers, dimensions))
         self.register_buffer("offsets", torch.zeros(len(Modality), dimensions))
 
@@ -70,7 +75,7 @@ class Projection(nn.Module):
             ConfigError: they are too few people for so many dimensions.
         """
         walks = {modality: some.astype(np.float64) for modality, some in descriptions.items()}
-        weight = discriminant(walks, people, self.weight.shape[1])
+        weight = discriminant(walks, people, self.weight.shape[1], self.shrinkage)
         self.weight.copy_(torch.from_numpy(weight))
         for place, modality in enumerate(Modality):
             if modality in walks:
@@ -78,9 +83,9 @@ class Projection(nn.Module):
                 self.offsets[place].copy_(torch.from_numpy(offset))
 
 
-def description(features: Tensor, pictures: Tensor) -> Tensor:
-    """What a projection sees of clips: the square roots of their feature maps, so that a few strong
-    cells do not outweigh all others, and their mean pictures.
+def maps_and_pictures(features: Tensor, pictures: Tensor) -> Tensor:
+    """What clips show: the square roots of their feature maps, so that a few strong cells do not
+    outweigh all others, and their mean pictures.
 
     Args:
         features: `(n, c, h, w)`, Eq. 1.
@@ -95,7 +100,9 @@ def description(features: Tensor, pictures: Tensor) -> Tensor:
     return torch.cat([maps, PICTURE_WEIGHT * F.normalize(pictures.flatten(1), dim=1)], dim=1)
 
 
-def discriminant(walks: Mapping[Modality, Matrix], people: list[str], dimensions: int) -> Matrix:
+def discriminant(
+    walks: Mapping[Modality, Matrix], people: list[str], dimensions: int, shrinkage: float
+) -> Matrix:
     """The linear discriminant of walks whose modalities are centred each by itself.
 
     It maximises the scatter between people over the scatter within them, to which the distance
@@ -107,6 +114,7 @@ def discriminant(walks: Mapping[Modality, Matrix], people: list[str], dimensions
         walks: `(n, d)` of each modality.
         people: whose the n walks are.
         dimensions: k, fewer than there are people, and at most d.
+        shrinkage: how far the scatter within is shrunk, 0..1.
 
     Returns:
         `(d, k)`, the most telling direction first; within people, what comes out is white.
@@ -129,13 +137,13 @@ def discriminant(walks: Mapping[Modality, Matrix], people: list[str], dimensions
     within = centred - means[whose]
     if not np.abs(within).max() > 1e-9 * np.abs(centred).max():
         raise ConfigError("got one walk of each person to fit a projection to, need two or more")
-    root = np.linalg.cholesky(_shrunk(within.T @ within / len(within)))
+    root = np.linalg.cholesky(_shrunk(within.T @ within / len(within), shrinkage))
     directions, _, _ = np.linalg.svd(np.linalg.solve(root, means.T), full_matrices=False)
     found: Matrix = np.linalg.solve(root.T, directions[:, :dimensions])
     return found
 
 
-def _shrunk(scatter: Matrix) -> Matrix:
+def _shrunk(scatter: Matrix, shrinkage: float) -> Matrix:
     even = np.trace(scatter) / len(scatter) * np.eye(len(scatter))
-    shrunk: Matrix = (1 - SHRINKAGE) * scatter + SHRINKAGE * even
+    shrunk: Matrix = (1 - shrinkage) * scatter + shrinkage * even
     return shrunk
