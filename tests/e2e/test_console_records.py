@@ -82,6 +82,7 @@ def test_a_case_is_judged_by_keyboard(page: Browser, console_address: str, tmp_p
     page.wait("document.querySelector('#queue .note')")
     assert "the very file" in text(page, "#queue .note")
     assert page.run("document.querySelectorAll('#queue canvas').length") >= 1
+    page.wait("!document.querySelector('#queue').innerText.includes('Loading')")
     look(page, tmp_path, "review")
     type_in(page, "#queue input[name=reviewer]", "badge 311")
     page.run("document.querySelector('#queue').focus()")
