@@ -110,8 +110,8 @@ class Index(Protocol):
 
         All that differ as little as the last of them are proposed too, so that what is proposed
         does not depend on the order in which an index holds its templates; the order is that of
-        `gallery.index.ranking`. Expired templates are
-        among them: when a template expires is the record's affair.
+        `gallery.index.ranking`. Expired templates are among them: when a template expires is the
+        record's affair.
 
         Args:
             probe: `(bits,)` numbers, whose signs are the probe's code.

@@ -58,11 +58,17 @@ class Writer:
                 self._write(due)
 
     def _write(self, due: Sequence[_Due]) -> None:
+        made = list[tuple[Record, "asyncio.Future[AuditEntry]"]]()
+        for make, written in due:
+            try:
+                made.append((make(), written))
+            except BaseException as error:  # noqa: BLE001 - of this one alone, who waits for it
+                tell(written, written.set_exception, error)
         try:
-            entries = self.audit.write_together([make() for make, _ in due])
+            entries = self.audit.write_together([record for record, _ in made])
         except BaseException as error:  # noqa: BLE001 - those who wait must not wait for ever
-            for _, written in due:
+            for _, written in made:
                 tell(written, written.set_exception, error)
         else:
-            for (_, written), entry in zip(due, entries, strict=True):
+            for (_, written), entry in zip(made, entries, strict=True):
                 tell(written, written.set_result, entry)

@@ -2,15 +2,15 @@
 
 import asyncio
 from collections.abc import Callable
+from concurrent.futures import Future
 from contextlib import suppress
 from queue import SimpleQueue
-from threading import Thread
+from threading import BoundedSemaphore, Thread
 from typing import Any, TypeVar
 
 from gait.errors import BusyError
 
 Result = TypeVar("Result")
-_Given = tuple[Callable[[], Any], "asyncio.Future[Any]"]
 
 
 class Threads:
@@ -22,27 +22,26 @@ class Threads:
     """
 
     def __init__(self, count: int, waiting: int) -> None:
-        self._most, self._held = count + waiting, 0
-        self._tasks = SimpleQueue[_Given | None]()
+        self._room = BoundedSemaphore(count + waiting)
+        self._tasks = SimpleQueue[_Task | None]()
         self._threads = [Thread(target=self._work, name="work", daemon=True) for _ in range(count)]
         for thread in self._threads:
             thread.start()
 
     async def run(self, task: Callable[[], Result]) -> Result:
-        """The result of a task. One that has begun goes on if nobody waits for it any more.
+        """The result of a task. One that has begun goes on, and takes its place, if nobody waits
+        for it any more; one that has not is forgotten.
 
         Raises:
             BusyError: too many tasks wait already.
         """
-        if self._held >= self._most:
+        if not self._room.acquire(blocking=False):
             raise BusyError("too many requests are waiting; try again in a second", retry_after=1)
-        ended: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
-        self._held += 1
-        self._tasks.put((task, ended))
-        try:
-            return await ended
-        finally:
-            self._held -= 1
+        given = _Task(task)
+        given.ended.add_done_callback(lambda _: self._room.release())
+        self._tasks.put(given)
+        result: Result = await asyncio.wrap_future(given.ended)
+        return result
 
     def close(self) -> None:
         """Lets the threads end after what they were given; does not wait for them."""
@@ -51,13 +50,29 @@ class Threads:
 
     def _work(self) -> None:
         while (given := self._tasks.get()) is not None:
-            task, ended = given
-            if ended.cancelled():
-                continue
-            try:
-                tell(ended, ended.set_result, task())
-            except BaseException as error:  # noqa: BLE001 - it is of whoever waits
-                tell(ended, ended.set_exception, error)
+            given.do()
+            del given  # what it holds is not kept until the next one comes
+
+
+class _Task:
+    """Something to do, let go of once it is done or nobody wants it."""
+
+    def __init__(self, task: Callable[[], Any]) -> None:
+        self._task: Callable[[], Any] | None = task
+        self.ended = Future[Any]()
+        self.ended.add_done_callback(self._forget)
+
+    def do(self) -> None:
+        task = self._task
+        if task is None or not self.ended.set_running_or_notify_cancel():
+            return
+        try:
+            self.ended.set_result(task())
+        except BaseException as error:  # noqa: BLE001 - it is of whoever waits
+            self.ended.set_exception(error)
+
+    def _forget(self, _: "Future[Any]") -> None:
+        self._task = None
 
 
 def tell(ended: "asyncio.Future[Any]", say: Callable[[Any], None], what: object) -> None:

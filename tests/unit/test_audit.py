@@ -466,6 +466,30 @@ def test_nobody_waits_for_a_record_that_a_defect_broke(tmp_path: Path) -> None:
         writer.close()
 
 
+def test_a_record_that_a_defect_broke_takes_no_other_along(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken() -> Record:
+        raise ZeroDivisionError
+
+    async def together(writer: Writer, disk: Disk) -> list[AuditEntry | BaseException]:
+        first = asyncio.ensure_future(writer.write(partial(used, 1)))
+        assert await asyncio.to_thread(disk.entered.wait, 20)
+        others = [asyncio.ensure_future(writer.write(each)) for each in (broken, partial(used, 2))]
+        await asyncio.sleep(0)
+        disk.go.set()
+        return await asyncio.gather(first, *others, return_exceptions=True)
+
+    with AuditLog.open(tmp_path, MASTER) as audit:
+        writer = Writer(audit)
+        first, failed, last = asyncio.run(together(writer, Disk(audit, monkeypatch)))
+        writer.close()
+    assert isinstance(failed, ZeroDivisionError)
+    assert isinstance(first, AuditEntry)
+    assert isinstance(last, AuditEntry)
+    assert (first.sequence, last.sequence) == (2, 3)
+
+
 def test_what_nobody_waits_for_any_more_is_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
