@@ -17,6 +17,7 @@ def write_record(
     walks: str = "d" * 64,
     frames: str = "e" * 64,
     simulated: bool = True,
+    simulator: int | None = 2,
 ) -> RunRecord:
     """A record in which `rank1`, `(people,)`, is every comparison's."""
     config = configured(preset, ROWS[row], seed)
@@ -25,6 +26,7 @@ def write_record(
         row=row,
         seed=seed,
         simulated=simulated,
+        simulator=simulator,
         config=config,
         config_sha256=config_hash(config),
         commit="0123456789ab",

@@ -27,7 +27,9 @@ from train.storage import write_atomically
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE, EVIDENCE = ROOT / "results" / "tables.md", ROOT / "docs" / "evidence.md"
-PRESETS = ("benchmark", "benchmark_gpu")
+PRESETS = ("benchmark", "benchmark_2", "benchmark_gpu")
+PHASES_OF = "benchmark_2"
+"""The preset whose phases docs/evidence.md shows."""
 RECORDED = "recorded"
 """Folder, beside the presets', of the records of recorded people."""
 BEGIN, END = "<!-- results: python -m bench.ablation --table --write -->", "<!-- /results -->"
@@ -84,7 +86,10 @@ def _records(preset: TrainConfig, results: Path) -> Iterator[RunRecord]:
         row = ROWS[record.row]
         Trial(preset, row, record.seed, Path(), results).record()
         if data.setdefault(row.base, record.data) != record.data:
-            raise EvaluationError(f"{path} is of other people than the runs beside it")
+            raise EvaluationError(
+                f"{path} is of other people, or of another version of the simulator, than the "
+                f"runs of {row.base} beside it: move one of them away"
+            )
         yield record
 
 
@@ -159,7 +164,7 @@ def results_text(results: Path) -> str:
 
 def evidence_text(results: Path) -> str:
     """What docs/evidence.md shows between its marks: the phases at the scale of two cores."""
-    preset = load_config(PRESETS[0])
+    preset = load_config(PHASES_OF)
     runs = read_runs(preset, results)
     names = [direction(*pair) for pair in ACROSS]
     lines = [["", "seeds", *names, "both, against the base", "paper*"]]

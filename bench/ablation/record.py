@@ -57,13 +57,13 @@ Data = tuple[str, str]
 """What tells the people of comparable runs apart: the walks, and the frames where they are real."""
 
 
-def comparable_data(walks: str, frames: str, simulated: bool) -> Data:
+def comparable_data(walks: str, frames: str, simulated: bool, simulator: int | None) -> Data:
     """What runs that are compared have in common, beside the configuration of the walkers.
 
     Frames count where they are real. Those of the same simulated walks differ by a few pixels where
-    another processor rounds otherwise.
+    another processor rounds otherwise, and by more where another version of the simulator drew them.
     """
-    return walks, "" if simulated else frames
+    return walks, f"simulator {simulator}" if simulated else frames
 
 
 def walks_hash(index: Index) -> str:
@@ -79,7 +79,8 @@ def frames_hash(index: Index) -> str:
 
 def pack_data(index: Index) -> Data:
     """The people of a pack."""
-    return comparable_data(walks_hash(index), frames_hash(index), index.simulated)
+    hashes = walks_hash(index), frames_hash(index)
+    return comparable_data(*hashes, index.simulated, index.simulator)
 
 
 class RunRecord(Part):
@@ -91,6 +92,7 @@ class RunRecord(Part):
         row: of the ablation.
         seed: of initial weights, batches, noise, and of who is held out.
         simulated: whether the people are.
+        simulator: version of what drew them; None of real people, and of records before it was kept.
         config: resolved configuration.
         config_sha256: of all in it that decides what is learned.
         commit: of the code that evaluated it, with `+` if files were changed; None outside a
@@ -110,6 +112,7 @@ class RunRecord(Part):
     row: str
     seed: int
     simulated: bool
+    simulator: int | None = None
     config: TrainConfig
     config_sha256: str
     commit: str | None
@@ -132,7 +135,8 @@ class RunRecord(Part):
     @property
     def data(self) -> Data:
         """The people of this run."""
-        return comparable_data(self.walks_sha256, self.frames_sha256, self.simulated)
+        hashes = self.walks_sha256, self.frames_sha256
+        return comparable_data(*hashes, self.simulated, self.simulator)
 
     def alone(self, probe: Modality, gallery: Modality, condition: str) -> NDArray[np.float64]:
         """`(people,)` Rank-1 of each person, percent; NaN where there is none.

@@ -97,6 +97,7 @@ def evaluate(trial: Trial, pack: Pack, machine: Machine) -> RunRecord:
         row=trial.row.name,
         seed=trial.seed,
         simulated=pack.simulated,
+        simulator=pack.index.simulator,
         config=trial.config,
         config_sha256=config_hash(trial.config),
         commit=commit(),

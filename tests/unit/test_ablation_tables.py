@@ -11,6 +11,7 @@ from bench.ablation.page import (
     END,
     EVIDENCE,
     PAGE,
+    PHASES_OF,
     evidence_text,
     read_runs,
     results_text,
@@ -35,7 +36,7 @@ from gait.errors import ConfigError, EvaluationError
 from tests.records import write_record
 from train.presets import load_config
 
-PRESET = load_config("benchmark")
+PRESET = load_config(PHASES_OF)
 RESULTS = PAGE.parents[1] / "results"
 RNG = np.random.default_rng(0)
 PEOPLE = RNG.uniform(30, 70, 40)
@@ -156,7 +157,7 @@ def test_the_euclidean_table_is_of_that_distance() -> None:
     assert f"| full | 0 1 |{4 * f' {mean:.1f} |'}" in euclidean_table(runs)
 
 
-def write_pair(folder: Path, **of_full: str | bool) -> None:
+def write_pair(folder: Path, **of_full: str | bool | int) -> None:
     (folder / PRESET.name).mkdir()
     simulated = {"simulated": of_full.get("simulated", True)}
     for row, changes in (("base", simulated), ("full", of_full)):
@@ -182,6 +183,15 @@ def test_simulated_people_may_be_of_another_machine_and_the_page_says_so(tmp_pat
     assert "frames bbbbbbbbbbbb, eeeeeeeeeeee" in results_text(tmp_path)
 
 
+@pytest.mark.parametrize("simulator", [3, None])
+def test_pictures_of_another_simulator_do_not_stand_in_one_table(
+    simulator: int | None, tmp_path: Path
+) -> None:
+    write_pair(tmp_path, simulator=simulator)  # type: ignore[arg-type]
+    with pytest.raises(EvaluationError, match="another version of the simulator"):
+        read_runs(PRESET, tmp_path)
+
+
 def test_the_page_says_simulated_and_names_config_and_commit(tmp_path: Path) -> None:
     assert "Not run yet." in results_text(tmp_path)
     (tmp_path / PRESET.name).mkdir()
@@ -190,11 +200,11 @@ def test_the_page_says_simulated_and_names_config_and_commit(tmp_path: Path) -> 
         path.write_text(record.to_json())
     text = results_text(tmp_path)
     assert "**All people are simulated.**" in text
-    assert "configs/benchmark.yaml" in text
+    assert "configs/benchmark_2.yaml" in text
     assert "0123456789ab" in text
     short = evidence_text(tmp_path)
     assert "all three phases" in short
-    assert "Simulated people, `configs/benchmark.yaml`, code 0123456789ab" in short
+    assert "Simulated people, `configs/benchmark_2.yaml`, code 0123456789ab" in short
 
 
 def test_the_documents_are_what_the_command_writes() -> None:

@@ -23,6 +23,7 @@ from train.presets import (
 def test_the_presets_are_there() -> None:
     assert preset_names() == [
         "benchmark",
+        "benchmark_2",
         "benchmark_gpu",
         "demo",
         "freegait",

@@ -69,6 +69,7 @@ class Index(BaseModel, frozen=True, extra="forbid"):
     version: Literal[1] = 1
     layout: str
     simulated: bool
+    simulator: int | None = None  # version of the simulator, if it was one that says so
     partition_sha256: str
     stores: Annotated[dict[Modality, Store], Field(min_length=1)]
     records: tuple[Record, ...]

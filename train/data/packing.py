@@ -150,6 +150,7 @@ def pack_dataset(
         index = Index(
             layout=layout,
             simulated=(root / SIMULATION).is_file(),
+            simulator=_simulator_version(root / SIMULATION),
             partition_sha256=people.sha256,
             stores={modality: store.finish() for modality, store in stores.items()},
             records=tuple(report.records),
@@ -157,6 +158,15 @@ def pack_dataset(
         _write(folder / SKIPPED, _skipped_json(report))
         _write(folder / INDEX, index.model_dump_json(indent=1))
     return report
+
+
+def _simulator_version(record: Path) -> int | None:
+    """What a simulator says of itself; None of real people, or where it says nothing."""
+    try:
+        version = json.loads(record.read_text()).get("version")
+    except (OSError, ValueError, AttributeError):
+        return None
+    return version if type(version) is int else None
 
 
 def _read_all(
