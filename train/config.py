@@ -59,9 +59,9 @@ class ModelConfig(Config):
     """Width of each stage of a branch; the stem has the first."""
     modalities: tuple[Modality, ...] = Field(default=tuple(Modality), min_length=1)
     """What is trained on: both modalities, or one alone (then without a diffusion branch)."""
-    range_input: Literal["colours", "mask"] = "colours"
-    """What the network sees of a range view: its colours, or only which pixels are lit, as if it
-    were a silhouette (paper A.3)."""
+    range_input: Literal["colours", "mask", "points"] = "colours"
+    """What the network sees of a range view: its colours; only which pixels are lit, as if it were
+    a silhouette; or its lit pixels as a set of points (paper A.3)."""
     strides: tuple[PositiveInt, ...] = (1, 2, 2, 1)
     """Stride of each stage's first block."""
     blocks: tuple[PositiveInt, ...] = (1, 1, 1, 1)
@@ -443,5 +443,11 @@ class TrainConfig(Config):
             raise ConfigError(
                 f"got rival {self.rival.method} and {self.model.modalities[0]} alone, need both "
                 "modalities to align"
+            )
+        sharing = RivalMethod.SHARED_BACKBONE, RivalMethod.LATE_LAYERS
+        if self.rival.method in sharing and self.model.range_input == "points":
+            raise ConfigError(
+                f"got rival {self.rival.method} and range_input points, need pictures of both "
+                "sensors, which the shared layers see"
             )
         return self

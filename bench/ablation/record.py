@@ -61,7 +61,7 @@ def comparable_data(walks: str, frames: str, simulated: bool, simulator: int | N
     """What runs that are compared have in common, beside the configuration of the walkers.
 
     Frames count where they are real. Those of the same simulated walks differ by a few pixels where
-    another processor rounds otherwise, and by more where another version of the simulator drew them.
+    another processor rounds otherwise, and by more where another simulator drew them.
     """
     return walks, f"simulator {simulator}" if simulated else frames
 
@@ -92,7 +92,7 @@ class RunRecord(Part):
         row: of the ablation.
         seed: of initial weights, batches, noise, and of who is held out.
         simulated: whether the people are.
-        simulator: version of what drew them; None of real people, and of records before it was kept.
+        simulator: version of what drew them; None of real people, and of old records.
         config: resolved configuration.
         config_sha256: of all in it that decides what is learned.
         commit: of the code that evaluated it, with `+` if files were changed; None outside a

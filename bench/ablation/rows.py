@@ -107,13 +107,35 @@ UNDECAYED = tuple(
     for row in PHASES
     if row.name in ("p1", "p13", "p23", FULL)
 )  # fmt: skip
+OPENGAIT: Changes = {"model": {"initialisation": "opengait"}}
+INITIALISATION = _pair("opengait", "OpenGait's first weights", OPENGAIT)
+LITERAL_DIFFUSION: Mapping[str, Any] = {
+    "schedule": "linear_scaled",
+    "lambda1": 1.0,
+    "lambda2": 1.0,
+    "lambda3": 1.0,
+    "max_inverse_signal": None,
+    "standardise_latent": False,
+}
+"""What the literal recipe changes in the diffusion branch. Its embeddings are centred here, as all
+are that are compared."""
+LITERAL = tuple(
+    Row(f"{row.name}-literal", f"literal, {row.what}",
+        {**OPENGAIT, "diffusion": {**LITERAL_DIFFUSION, **row.changes.get("diffusion", {})}},
+        row.paper, base="base-opengait", full="full-literal")
+    for row in (*PHASES, *PARTS, *SETTINGS)
+    if row.name in ("p1", "p12", "p13", "p23", FULL, "no-shared-noise", "no-heads", "no-token",
+                    "no-attention", "independent", "t50", "t200", "tau1-90", "tau1-98", "tau2-40",
+                    "tau2-60")
+)  # fmt: skip
 WITHIN: Changes = {"model": {"within_modality_triplets": True}}
 _BASE_WITHIN, _FULL_WITHIN = _pair("within", "triplets within modalities", WITHIN)
 TRIPLETS = (replace(_BASE_WITHIN, full=_FULL_WITHIN.name), _FULL_WITHIN)
 SHORTER: Changes = {"optim": {"iterations": 3000}}
+STILL_SHORTER: Changes = {"optim": {"iterations": 2000}}
 HALF_RATE: Changes = {"optim": {"lr": 1.5e-3}}
 TUNING = (
-    *_pair("2000", "2000 iterations", {"optim": {"iterations": 2000}}),
+    *_pair("2000", "2000 iterations", STILL_SHORTER),
     *_pair("3000", "3000 iterations", SHORTER),
     Row("no-denoiser-3000", "no denoiser, 3000 iterations",
         {"diffusion": {"denoiser": "none"}, **SHORTER}, base="base-3000", full="full-3000"),
@@ -142,12 +164,14 @@ RIVALS = (
 RIVALS_TUNED = tuple(
     Row(f"{row.name}-{suffix}", f"{row.what}; {what}", {**row.changes, **changes},
         base=f"base-{suffix}", full=f"full-{suffix}")
-    for suffix, what, changes in (("3000", "3000 iterations", SHORTER),
+    for suffix, what, changes in (("2000", "2000 iterations", STILL_SHORTER),
                                   ("lr-0015", "learning rate 0.0015", HALF_RATE))
     for row in RIVALS
 )  # fmt: skip
 _BASE_MASK, _FULL_MASK = _pair("mask", "range views as masks", {"model": {"range_input": "mask"}})
-INPUTS = (replace(_BASE_MASK, paper="28.2"), _FULL_MASK)
+_POINTS = Row("base-points", "no diffusion, range views as points",
+              {**NO_DIFFUSION, "model": {"range_input": "points"}}, "11.9")  # fmt: skip
+INPUTS = (replace(_BASE_MASK, paper="28.2"), _FULL_MASK, _POINTS)
 OTHERS = _pair("others", "other people", {"walkers": {"seed": 7}}, apart=True)
 CONTROLS = tuple(
     row
@@ -161,6 +185,8 @@ GROUPS: Mapping[str, Sequence[Row]] = {
     "parts": PARTS,
     "settings": SETTINGS,
     "undecayed": UNDECAYED,
+    "initialisation": INITIALISATION,
+    "literal": LITERAL,
     "triplets": TRIPLETS,
     "tuning": TUNING,
     "rivals": RIVALS,

@@ -206,6 +206,7 @@ def test_any_pooling_over_frames_ships(kind: FramePooling) -> None:
         {"rival": {"method": "late_layers"}},
         {"rival": {"method": "implicit_knowledge"}},
         {"model": {"range_input": "mask"}},
+        {"model": {"range_input": "points"}},
     ],
     ids=str,
 )

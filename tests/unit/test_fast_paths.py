@@ -72,7 +72,7 @@ def test_the_switches_reach_the_step() -> None:
 
 
 def _channels_last(learned: Learner) -> bool:
-    weights = learned.network.silhouette.backbone.stages[1].conv1.weight  # type: ignore[union-attr]
+    weights = learned.network.silhouette.resnet.stages[1].conv1.weight  # type: ignore[union-attr]
     return bool(weights.is_contiguous(memory_format=torch.channels_last))  # type: ignore[operator]
 
 

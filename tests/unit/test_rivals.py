@@ -245,7 +245,7 @@ def test_one_backbone_is_one_network() -> None:
 
 def test_first_layers_of_late_sharing_are_a_modalitys_own() -> None:
     net = network(RivalMethod.LATE_LAYERS)
-    one, two = net.silhouette.backbone, net.range_view.backbone
+    one, two = net.silhouette.resnet, net.range_view.resnet
     assert one.stem is not two.stem
     assert [a is b for a, b in zip(one.stages, two.stages, strict=True)] == [
         *(False, True, True, True)
@@ -260,7 +260,7 @@ def test_first_layers_of_late_sharing_are_a_modalitys_own() -> None:
 def test_shared_layers_learn_statistics_of_both_modalities_at_once() -> None:
     net = network(RivalMethod.LATE_LAYERS)
     seen: list[int] = []
-    for layer in (net.silhouette.backbone.stages[0], net.silhouette.backbone.stages[1]):
+    for layer in (net.silhouette.resnet.stages[0], net.silhouette.resnet.stages[1]):
         layer.register_forward_pre_hook(lambda _, args: seen.append(len(args[0])))
     clips, frames = batch()[0].shape[:2]
     run(net)
@@ -269,7 +269,7 @@ def test_shared_layers_learn_statistics_of_both_modalities_at_once() -> None:
 
 def test_a_mask_is_what_is_lit() -> None:
     net = network(None, model=MODEL.model_copy(update={"range_input": "mask"})).eval()
-    assert net.range_view.backbone.stem[0].in_channels == 1
+    assert net.range_view.resnet.stem[0].in_channels == 1
     views = batch()[1] * (batch()[1] > 220) + 63 * (batch()[1] <= 220)
     lit = (views.amax(dim=2, keepdim=True) > 63).expand(-1, -1, 3, -1, -1)
     white = 255 * lit.to(torch.uint8)

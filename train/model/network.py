@@ -19,6 +19,7 @@ from train.losses import (
     part_cross_entropy,
 )
 from train.model.heads import BNNeck, SeparateFCs
+from train.model.point_net import PointNet
 from train.model.pooling import horizontal_pooling, temporal_pooling
 from train.model.projection import PICTURE, Projection, maps_and_pictures
 from train.model.resnet9 import ResNet9
@@ -35,7 +36,7 @@ Pair = tuple[Tensor, Tensor]
 
 
 class Branch(nn.Module):
-    """What one modality has for itself: its ResNet9, its discriminative 1×1 head, its centre.
+    """What one modality has for itself: its backbone, its discriminative 1×1 head, its centre.
 
     The centre `(p, d)` is 0 until `train.loop.embedding_centre` has found it.
 
@@ -53,9 +54,12 @@ class Branch(nn.Module):
         super().__init__()
         width = config.channels[-1]
         self.modality = modality
-        self.masked = modality is Modality.RANGE_VIEW and config.range_input == "mask"
+        seen = config.range_input if modality is Modality.RANGE_VIEW else "colours"
+        self.masked, self.as_points = seen == "mask", seen == "points"
         self.channels = channels or (1 if self.masked else modality.channels)
-        self.backbone = ResNet9(self.channels, config)
+        self.backbone: ResNet9 | PointNet = (
+            PointNet(config) if self.as_points else ResNet9(self.channels, config)
+        )
         self.frame_pooling = config.frame_pooling
         self.head = nn.Conv2d(width, width, 1)
         self.register_buffer("centre", torch.zeros(config.embedding_parts, config.embedding))
@@ -88,9 +92,17 @@ class Branch(nn.Module):
     def pixels(self, frames: Tensor) -> Tensor:
         """Frames `(N, c, 64, 64)` uint8 as the backbone takes them: 0..1, in its channels."""
         x = frames.float() / 255
+        if self.as_points:
+            return torch.cat([x, _lit(x)], 1)
         if self.masked:
             x = _lit(x)
         return x if x.shape[1] == self.channels else x.expand(-1, self.channels, -1, -1)
+
+    @property
+    def resnet(self) -> ResNet9:
+        """The backbone of a branch that sees pictures."""
+        assert isinstance(self.backbone, ResNet9)
+        return self.backbone
 
     def small_pictures(self, frames: Tensor) -> Tensor:
         """Where somebody is: frames `(N, c, 64, 64)` uint8 → `(N, 1, 32, 32)`, 0..1."""
@@ -214,7 +226,7 @@ class GaitNetwork(nn.Module):
             channels = Modality.RANGE_VIEW.channels if self.own_layers == 0 else None
             setattr(self, modality, Branch(modality, model, channels))
         if self.own_layers is not None:
-            share_layers(self.silhouette.backbone, self.range_view.backbone, self.own_layers)
+            share_layers(self.silhouette.resnet, self.range_view.resnet, self.own_layers)
             self.range_view.head = self.silhouette.head
         parts, start = model.embedding_parts, model.initialisation
         self.fcs = SeparateFCs(parts, width * model.columns, model.embedding, start)
@@ -331,7 +343,7 @@ class GaitNetwork(nn.Module):
             return self.silhouette.features(silhouettes), self.range_view.features(range_views)
         one, two, clips = self.silhouette, self.range_view, silhouettes.shape[:2]
         pixels = one.pixels(silhouettes.flatten(0, 1)), two.pixels(range_views.flatten(0, 1))
-        maps = joint_maps(one.backbone, two.backbone, pixels, self.own_layers)
+        maps = joint_maps(one.resnet, two.resnet, pixels, self.own_layers)
         return one.pooled(maps[0], clips), two.pooled(maps[1], clips)
 
     def identity_terms(

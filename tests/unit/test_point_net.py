@@ -1,0 +1,75 @@
+"""Range views as sets of points: only what is lit counts, and where it is."""
+
+import pytest
+import torch
+
+from gait.errors import ConfigError
+from gait.modality import Modality
+from tests.unit.test_network import MODEL, SUBJECTS, batch, noise
+from train.config import DiffusionConfig, ModelConfig, TrainConfig
+from train.model.network import GaitNetwork
+from train.model.point_net import STEP, PointNet
+
+CONFIG = ModelConfig(channels=(4, 6), strides=(2, 2), blocks=(1, 1), stem_stride=4, parts=4)
+
+
+def picture(points: list[tuple[int, int, float]]) -> torch.Tensor:
+    """`(1, 4, 64, 64)`: row, column and red of each point."""
+    x = torch.zeros(1, 4, 64, 64)
+    for row, column, red in points:
+        x[0, :, row, column] = torch.tensor([red, 0.2, 0.9, 1])
+    return x
+
+
+def test_it_is_the_largest_of_what_the_same_layers_make_of_each_point() -> None:
+    torch.manual_seed(0)
+    net = PointNet(CONFIG)
+    points = [(0, 0, 0.5), (10, 32, 0.1), (62, 4, 1.0)]
+    places = torch.arange(1, 33) / 16 - 1
+    alone = [
+        net.layers(
+            torch.tensor([red, 0.2, 0.9, places[row // 2].item(), places[column // 2].item()])
+        )
+        for row, column, red in points
+    ]
+    found = net(picture(points))
+    assert found.shape == (1, *CONFIG.latent_shape)
+    want = torch.stack(alone).amax(dim=0)
+    torch.testing.assert_close(found, want[None, :, None, None].expand_as(found))
+
+
+def test_what_is_not_lit_or_between_the_sampled_pixels_does_not_count() -> None:
+    torch.manual_seed(0)
+    net = PointNet(CONFIG)
+    shown = picture([(20, 20, 0.5)])
+    more = shown.clone()
+    more[0, :3, 40, 40] = 0.7  # a colour, and not lit
+    more[0, :, 21, 21] = 1
+    assert STEP == 2
+    assert torch.equal(net(shown), net(more))
+    assert not torch.equal(net(shown), net(picture([(20, 22, 0.5)])))
+    assert not torch.equal(net(shown), net(picture([(20, 20, 0.6)])))
+    assert not net(picture([])).any()
+
+
+def test_a_network_of_points_learns_and_embeds() -> None:
+    torch.manual_seed(0)
+    points = MODEL.model_copy(update={"range_input": "points"})
+    net = GaitNetwork(points, DiffusionConfig(phases=()), SUBJECTS)
+    silhouettes, views, labels = batch()
+    total = net.losses(silhouettes, views, labels, noise(phases=())).total
+    total.backward()  # type: ignore[no-untyped-call]
+    layers = list(net.range_view.backbone.parameters())
+    assert len(layers) == 3 * len(MODEL.channels)
+    assert all(p.grad is not None and p.grad.any() for p in layers)
+    assert net.embed(views, Modality.RANGE_VIEW).isfinite().all()
+
+
+def test_layers_of_pictures_are_not_shared_with_points() -> None:
+    values = {
+        "model": {"range_input": "points"},
+        "diffusion": {"phases": []},
+        "rival": {"method": "late_layers"},
+    }
+    with pytest.raises(ConfigError, match="late_layers and range_input points"):
+        TrainConfig.model_validate(values)
