@@ -137,7 +137,7 @@ def pick_rows(
     if names is not None:
         return rows_named(every, names)
     compiling = device.type == "cuda"
-    return {name: c for name, c in every.items() if compiling or not c.run.compile}
+    return {name: c for name, c in every.items() if compiling or c.run.compile == "nothing"}
 
 
 def take_turns(trainers: Mapping[str, Trainer], steps: int, turns: int) -> dict[str, Seconds]:
@@ -170,7 +170,7 @@ def count_rows(
     """What a step of each row costs; one compiled or recorded is counted as if it were not."""
     found = {}
     for name, config in picked.items():
-        eager = changed(config, "run", {"compile": False, "graph": False})
+        eager = changed(config, "run", {"compile": "nothing", "graph": False})
         subjects = len(split_people(pack.records, config).classes)
         found[name] = count_step(eager, subjects, make_machine(config.run).precision, rates)
     return found

@@ -16,6 +16,7 @@ from pydantic import (
     NonNegativeInt,
     PositiveFloat,
     PositiveInt,
+    field_validator,
     model_validator,
 )
 
@@ -175,6 +176,24 @@ class DenoiserKind(StrEnum):
     NONE = "none"
 
 
+class DenoiserBlock(StrEnum):
+    """What the blocks of the light denoiser are made of. The paper does not say."""
+
+    SEPARABLE = "separable"
+    """Two depthwise-separable 3×3 convolutions."""
+    BOTTLENECK = "bottleneck"
+    """Convolutions of 1×1, 3×3 and 1×1 on fewer channels."""
+
+
+class Normalisation(StrEnum):
+    """What is normalised together in the denoiser. The paper does not say."""
+
+    GROUP = "group"
+    """Groups of channels, over the whole map."""
+    LAYER = "layer"
+    """The channels of each cell."""
+
+
 class DiffusionConfig(Config):
     """The diffusion path (Eq. 6 to 18): training only. `phases=()` is the base without it.
 
@@ -213,6 +232,10 @@ class DiffusionConfig(Config):
     latent_channels: PositiveInt | None = None
     """Channels of the clean latents, made by the generative heads; None: as many as the maps have.
     The denoiser's size goes with their square. Phase 1 of our network needs as many as its maps."""
+    block: DenoiserBlock = DenoiserBlock.SEPARABLE
+    """What the blocks of a light denoiser are made of."""
+    normalisation: Normalisation = Normalisation.GROUP
+    """What is normalised together in the denoiser."""
     attention_heads: PositiveInt = 4
     """Heads of the axial attention."""
     time_embedding: int = Field(default=256, gt=0, multiple_of=2)
@@ -235,6 +258,8 @@ class DiffusionConfig(Config):
 
     @model_validator(mode="after")
     def _well_posed(self) -> Self:
+        if self.denoiser is DenoiserKind.HEAVY and self.block is DenoiserBlock.BOTTLENECK:
+            raise ConfigError("got a heavy denoiser and block bottleneck, need one of the two")
         if list(self.phases) != sorted(set(self.phases)):
             raise ConfigError(f"got phases {self.phases}, need each at most once, in rising order")
         if self.latent_channels is not None and not self.decoupled_heads:
@@ -357,8 +382,12 @@ class RunConfig(Config):
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
     """Of the forward pass; losses are fp32. `auto`: bf16 on CUDA (fp16 if old) and on processors
     that multiply it (AMX, AVX512_BF16), else fp32."""
-    compile: bool = False
-    """Whether torch.compile translates the forward pass."""
+    compile: Literal["nothing", "denoiser", "all"] = "nothing"
+    """What torch.compile translates: the denoiser, which is one graph, or the forward pass. It
+    needs a C++ compiler. Old files say true or false, for all or nothing."""
+    cudnn_benchmark: bool = True
+    """On CUDA, whether cuDNN tries its algorithms for each shape and keeps the fastest. A run whose
+    other settings are the same may then differ in rounding."""
     channels_last: bool = True
     """Whether weights and maps lie channels last in memory, as matrix units want them; narrow
     networks on a processor do not (`model/layout.py`)."""
@@ -378,6 +407,11 @@ class RunConfig(Config):
     """Iterations between checkpoints."""
     validate_every: PositiveInt = 2000
     """Iterations between validations."""
+
+    @field_validator("compile", mode="before")
+    @classmethod
+    def _as_it_was_said_before(cls, compile: object) -> object:
+        return {True: "all", False: "nothing"}[compile] if isinstance(compile, bool) else compile
 
 
 class TrainConfig(Config):

@@ -78,6 +78,12 @@ PARTS = (
     _row("heavy", "a heavy denoiser", "59.1", denoiser="heavy"),
     _row("no-denoiser", "no denoiser: clean latents aligned", denoiser="none"),
 )
+DENOISERS = (
+    _row("bottleneck", "denoiser of bottlenecks", block="bottleneck"),
+    _row("layer-norm", "denoiser with layer norms", normalisation="layer"),
+    _row("bottleneck-layer-norm", "denoiser of bottlenecks with layer norms", block="bottleneck",
+         normalisation="layer"),
+)  # fmt: skip
 SETTINGS = (
     _row("scaled", "β scaled by 1000/T", schedule="linear_scaled"),
     _row("cosine", "cosine schedule", schedule="cosine"),
@@ -183,6 +189,7 @@ CONTROLS = tuple(
 GROUPS: Mapping[str, Sequence[Row]] = {
     "phases": PHASES,
     "parts": PARTS,
+    "denoisers": DENOISERS,
     "settings": SETTINGS,
     "undecayed": UNDECAYED,
     "initialisation": INITIALISATION,

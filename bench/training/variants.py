@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 import torch
 
 from gait.errors import ConfigError
-from train.config import DenoiserKind, TrainConfig
+from train.config import DenoiserBlock, DenoiserKind, Normalisation, TrainConfig
 from train.machine.device import pick_precision
 
 DEFAULT, PLAIN, BASE, COMPILED = "default", "plain", "base", "compiled graph"
@@ -15,13 +15,25 @@ LESS = (BASE, NO_DENOISER)
 
 EAGER: Mapping[str, object] = {
     "precision": "fp32",
-    "compile": False,
+    "compile": "nothing",
     "channels_last": False,
     "one_call": False,
     "fused": False,
     "graph": False,
+    "cudnn_benchmark": False,
 }
 """The plain path: eager, NCHW, float32, nothing joined."""
+
+
+OTHER_DENOISERS: Mapping[str, Mapping[str, object]] = {
+    "bottleneck": {"block": DenoiserBlock.BOTTLENECK},
+    "layer norm": {"normalisation": Normalisation.LAYER},
+    "bottleneck, layer norm": {
+        "block": DenoiserBlock.BOTTLENECK,
+        "normalisation": Normalisation.LAYER,
+    },
+}
+"""Denoisers that may cost less. They learn something else than the default."""
 
 
 def variants(config: TrainConfig, device: torch.device) -> dict[str, TrainConfig]:
@@ -41,16 +53,21 @@ def variants(config: TrainConfig, device: torch.device) -> dict[str, TrainConfig
         _turned("autocast", half): {"precision": "fp32" if half else "bf16"},
         _turned("resident pack", resident): {"frames": "host" if resident else "device"},
     }
-    switches = ["channels_last", "compile", "one_call", "fused"]
+    switches = ["channels_last", "one_call", "fused"]
     if device.type == "cuda":
-        switches.append("graph")
-        rows[COMPILED] = {"compile": True, "graph": True}
+        switches += ["graph", "cudnn_benchmark"]
+        rows[COMPILED] = {"compile": "all", "graph": True}
     for name in switches:
         now = bool(getattr(run, name))
         rows[_turned(name, now)] = {name: not now}
+    for what in ("nothing", "denoiser", "all"):
+        if what != run.compile and (config.diffusion.phases or what != "denoiser"):
+            rows[f"compile {what}"] = {"compile": what}
     found = {name: changed(config, "run", changes) for name, changes in rows.items()}
     if config.diffusion.phases:
         found[BASE] = changed(config, "diffusion", {"phases": ()})
+        for name, changes in OTHER_DENOISERS.items():
+            found[name] = changed(config, "diffusion", changes)
         if set(config.diffusion.phases) != {2}:  # which compares nothing without a denoiser
             found[NO_DENOISER] = changed(config, "diffusion", {"denoiser": DenoiserKind.NONE})
     return found

@@ -6,8 +6,20 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from gait.errors import ConfigError
-from train.config import DenoiserKind, DiffusionConfig, ModelConfig
-from train.diffusion.denoiser import AxialAttention, Denoiser, group_norm, time_embeddings
+from train.config import (
+    DenoiserBlock,
+    DenoiserKind,
+    DiffusionConfig,
+    ModelConfig,
+    Normalisation,
+)
+from train.diffusion.denoiser import (
+    AxialAttention,
+    ChannelNorm,
+    Denoiser,
+    group_norm,
+    time_embeddings,
+)
 from train.model.network import GaitNetwork
 
 CHANNELS = 16
@@ -42,6 +54,42 @@ def test_parameters_at_full_size() -> None:
         GaitNetwork(ModelConfig(), DiffusionConfig(denoiser=DenoiserKind.INDEPENDENT), 250)
     )
     assert independent / (others + light) == pytest.approx(1.12, abs=0.01), "1.2 in the paper"
+
+
+def test_a_bottleneck_has_as_many_parameters_and_no_depthwise_convolution() -> None:
+    network = Denoiser(512, DiffusionConfig(block=DenoiserBlock.BOTTLENECK))
+    assert parameters(network) == 2_042_368
+    convolutions = [m for m in network.modules() if isinstance(m, torch.nn.Conv2d)]
+    assert {m.groups for m in convolutions} == {1}
+    assert [m.kernel_size[0] for m in network.enter.modules() if m in convolutions] == [1, 3, 1]
+
+
+def test_a_heavy_denoiser_has_no_bottleneck() -> None:
+    with pytest.raises(ConfigError, match="heavy denoiser and block bottleneck"):
+        DiffusionConfig(denoiser=DenoiserKind.HEAVY, block=DenoiserBlock.BOTTLENECK)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_a_channel_norm_is_of_each_cell_alone(dtype: torch.dtype) -> None:
+    norm = ChannelNorm(6)
+    torch.nn.init.normal_(norm.weight)
+    torch.nn.init.normal_(norm.bias)
+    x = torch.randn(2, 6, 3, 5)
+    mean, spread = x.mean(1, keepdim=True), x.var(1, keepdim=True, unbiased=False)
+    scale, shift = (p.view(1, -1, 1, 1) for p in (norm.weight, norm.bias))
+    found = norm(x.to(dtype))
+    assert found.dtype == dtype
+    near = 1e-5 if dtype is torch.float32 else 0.1
+    want = (x - mean) / (spread + norm.eps).sqrt() * scale + shift
+    torch.testing.assert_close(found.float(), want, atol=near, rtol=near)
+
+
+def test_a_translated_denoiser_computes_the_same() -> None:
+    config = DiffusionConfig(normalisation=Normalisation.LAYER, block=DenoiserBlock.BOTTLENECK)
+    network, given = denoiser(config), inputs()
+    want = network(*given)
+    network.compile(backend="aot_eager", fullgraph=True)  # one graph, no break; needs no compiler
+    torch.testing.assert_close(network(*given), want)
 
 
 @pytest.mark.parametrize(("h", "w"), [(16, 16), (8, 8), (24, 12), (7, 5), (1, 1)])
@@ -98,7 +146,7 @@ def test_axial_attention_mixes_rows_and_never_columns() -> None:
     torch.manual_seed(0)
     module, h = AxialAttention(8, heads=2), torch.randn(1, 8, 5, 3)
     # The norm before it does mix columns, by its statistics.
-    module.norm = torch.nn.Identity()  # type: ignore[assignment]
+    module.norm = torch.nn.Identity()
     other = h.clone()
     other[..., 0, 1] += 1
     changed = (module(other) - module(h)).abs().amax(dim=1)[0] > 1e-6

@@ -180,3 +180,8 @@ def test_models_are_compared_by_what_fits_them() -> None:
     assert tiny_config(model={"centred": False}).distance == "euclidean"
     chosen = tiny_config(model={"centred": False}, evaluation={"distance": "cosine"})
     assert chosen.distance == "cosine"
+
+
+@pytest.mark.parametrize(("said", "meant"), [(True, "all"), (False, "nothing"), ("denoiser",) * 2])
+def test_old_files_say_whether_to_compile_all(said: object, meant: str) -> None:
+    assert parse_config({"run": {"compile": said}}, "old").run.compile == meant

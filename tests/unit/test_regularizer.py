@@ -119,6 +119,7 @@ def naive_losses(module: TrajectoryRegularizer, first: Tensor, second: Tensor) -
         {"denoiser": "independent"},
         {"denoiser": "heavy", "detach_targets": False},
         {"denoiser": "none"},
+        {"block": "bottleneck", "normalisation": "layer"},
         {"schedule": "cosine", "max_inverse_signal": 2.0},
         {"standardise_latent": True, "detach_targets": False},
         {"standardise_latent": False, "detach_targets": True},

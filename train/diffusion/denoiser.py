@@ -9,6 +9,8 @@ gives the scales, the widths 512 and 256, four blocks and one attention; the res
 """
 
 import math
+from collections.abc import Callable
+from functools import partial
 from typing import cast
 
 import torch
@@ -16,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gait.errors import ConfigError
-from train.config import DenoiserKind, DiffusionConfig
+from train.config import DenoiserBlock, DenoiserKind, DiffusionConfig, Normalisation
 
 HEAVY = 3.7
 """Width inside the blocks of the heavy denoiser, relative to that of the bottleneck. Its 3×3
@@ -47,10 +49,32 @@ class GroupNorm(nn.GroupNorm):
             return F.group_norm(input, self.num_groups, weight, bias, self.eps)
 
 
+class ChannelNorm(nn.LayerNorm):
+    """LayerNorm over the channels of each cell, in the dtype of its input.
+
+    Where channels lie last it reads what lies together, and nothing is laid out anew around it.
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        """`(n, c, h, w)` → the same shape."""
+        weight, bias = self.weight.to(input.dtype), self.bias.to(input.dtype)
+        with torch.autocast(input.device.type, enabled=False):
+            rows = F.layer_norm(
+                input.permute(0, 2, 3, 1), self.normalized_shape, weight, bias, self.eps
+            )
+        return rows.permute(0, 3, 1, 2)
+
+
 def group_norm(channels: int) -> GroupNorm:
     """Normalisation over at most 32 groups of at least 8 channels."""
     fit = [g for g in (2, 4, 8, 16, 32) if channels % g == 0 and channels // g >= 8]
     return GroupNorm(max(fit, default=1), channels)
+
+
+NORMS: dict[Normalisation, Callable[[int], nn.Module]] = {
+    Normalisation.GROUP: group_norm,
+    Normalisation.LAYER: ChannelNorm,
+}
 
 
 def separable(channels_in: int, channels_out: int) -> nn.Sequential:
@@ -66,20 +90,39 @@ def full(channels_in: int, channels_out: int) -> nn.Sequential:
     return nn.Sequential(nn.Conv2d(channels_in, channels_out, 3, padding=1))
 
 
+def narrowed(channels_in: int, channels_out: int) -> nn.Sequential:
+    """A 1×1 convolution to fewer channels, and a 3×3 convolution of those."""
+    return nn.Sequential(
+        nn.Conv2d(channels_in, channels_out, 1), nn.SiLU(), full(channels_out, channels_out)
+    )
+
+
 class ResBlock(nn.Module):
-    """Two 3×3 convolutions, each after a norm and SiLU, around a residual connection.
+    """Two steps of convolutions, each after a norm and SiLU, around a residual connection.
+
+    Light ones are two depthwise-separable 3×3 convolutions, heavy ones two full ones. A bottleneck
+    is 1×1, 3×3 and 1×1 on fewer channels: as many parameters, and no depthwise convolution, which
+    moves much memory for little arithmetic.
 
     Args:
         channels: of what goes in and comes out.
-        hidden: channels in between.
-        heavy: full convolutions instead of depthwise-separable ones.
+        low: channels of the lower scale.
+        config: which kind, and which norm.
     """
 
-    def __init__(self, channels: int, hidden: int, heavy: bool = False) -> None:
+    def __init__(self, channels: int, low: int, config: DiffusionConfig) -> None:
         super().__init__()
-        convolution = full if heavy else separable
-        self.norm1, self.conv1 = group_norm(channels), convolution(channels, hidden)
-        self.norm2, self.conv2 = group_norm(hidden), convolution(hidden, channels)
+        norm = NORMS[config.normalisation]
+        first: Callable[[int, int], nn.Module]
+        last: Callable[[int, int], nn.Module]
+        if config.block is DenoiserBlock.BOTTLENECK:
+            hidden, first, last = low // 2, narrowed, partial(nn.Conv2d, kernel_size=1)
+        elif config.denoiser is DenoiserKind.HEAVY:
+            hidden, first, last = 8 * round(low * HEAVY / 8), full, full
+        else:
+            hidden, first, last = low, separable, separable
+        self.norm1, self.conv1 = norm(channels), first(channels, hidden)
+        self.norm2, self.conv2 = norm(hidden), last(hidden, channels)
 
     def forward(self, x: Tensor) -> Tensor:
         y = self.conv1(F.silu(self.norm1(x)))
@@ -89,10 +132,12 @@ class ResBlock(nn.Module):
 class AxialAttention(nn.Module):
     """The MSA of Eq. 11: each column is a sequence of its rows, normalised first."""
 
-    def __init__(self, channels: int, heads: int) -> None:
+    def __init__(
+        self, channels: int, heads: int, norm: Callable[[int], nn.Module] = group_norm
+    ) -> None:
         super().__init__()
         self.heads = heads
-        self.norm = group_norm(channels)
+        self.norm = norm(channels)
         self.qkv = nn.Linear(channels, 3 * channels)
         self.out = nn.Linear(channels, channels)
 
@@ -102,9 +147,21 @@ class AxialAttention(nn.Module):
         n, w, rows, c = columns.shape
         qkv = self.qkv(columns).reshape(n * w, rows, 3, self.heads, c // self.heads)
         q, k, v = qkv.permute(2, 0, 3, 1, 4)
-        attended = F.scaled_dot_product_attention(q, k, v)
+        attended = _attended(q, k, v)
         mixed = attended.transpose(1, 2).reshape(n, w, rows, c)
         return cast(Tensor, self.out(mixed)).permute(0, 3, 2, 1)
+
+
+def _attended(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    """What each row takes from the others: `(n, heads, rows, c)`.
+
+    A column has few rows, for which a processor's flash attention takes twice the time of the plain
+    formula.
+    """
+    if q.device.type != "cpu":
+        return F.scaled_dot_product_attention(q, k, v)
+    weights: Tensor = (q @ k.transpose(-1, -2) * q.shape[-1] ** -0.5).softmax(dim=-1)
+    return weights.to(v.dtype) @ v
 
 
 class Denoiser(nn.Module):
@@ -126,8 +183,7 @@ class Denoiser(nn.Module):
     def __init__(self, channels: int, config: DiffusionConfig) -> None:
         super().__init__()
         low = _half(channels, config.attention_heads)
-        heavy = config.denoiser is DenoiserKind.HEAVY
-        hidden = 8 * round(low * HEAVY / 8) if heavy else low
+        norm = NORMS[config.normalisation]
         width = config.time_embedding
         table = time_embeddings(config.steps, width)
         self.register_buffer("embeddings", table, persistent=False)
@@ -135,16 +191,16 @@ class Denoiser(nn.Module):
         condition = width + (width if config.modal_token else 0) + channels
         self.bias = nn.Linear(condition, low, bias=False)
 
-        self.enter = ResBlock(channels, hidden, heavy)
+        self.enter = ResBlock(channels, low, config)
         self.down = nn.Sequential(nn.AvgPool2d(2, ceil_mode=True), nn.Conv2d(channels, low, 1))
-        self.before = ResBlock(low, hidden, heavy)
+        self.before = ResBlock(low, low, config)
         self.attention = (
-            AxialAttention(low, config.attention_heads) if config.axial_attention else None
+            AxialAttention(low, config.attention_heads, norm) if config.axial_attention else None
         )
-        self.after = ResBlock(low, hidden, heavy)
+        self.after = ResBlock(low, low, config)
         self.up = nn.Conv2d(low, channels, 1)
-        self.leave = ResBlock(channels, hidden, heavy)
-        self.norm = group_norm(channels)
+        self.leave = ResBlock(channels, low, config)
+        self.norm = norm(channels)
         self.predict = nn.Conv2d(channels, channels, 1)
         nn.init.zeros_(self.predict.weight)
         nn.init.zeros_(cast(Tensor, self.predict.bias))

@@ -109,6 +109,11 @@ class TrajectoryRegularizer(nn.Module):
         self._constant("spread", np.sqrt(1 - retention))
         self._constant("weight", reconstruction_weight(retention, config.max_inverse_signal))
 
+    def compile_denoisers(self) -> None:
+        """Has torch.compile translate the denoiser at its first call. What it computes is equal."""
+        for denoiser in self.denoisers:
+            denoiser.compile()
+
     def _constant(self, name: str, values: NDArray[np.float64]) -> None:
         self.register_buffer(name, torch.from_numpy(values).float(), persistent=False)
 

@@ -54,6 +54,8 @@ class Learner:
             network = lay_channels_last(network, machine.device)
         if network.regularizer is not None:
             network.regularizer.one_call = config.run.one_call
+        if config.run.compile == "denoiser" and network.regularizer is not None:
+            network.regularizer.compile_denoisers()
         self.network = cast(GaitNetwork, synchronise_batch_norm(network, machine.device))
         self.optimiser = make_optimiser(
             self.network,
@@ -75,7 +77,7 @@ class Learner:
             wrapped = DistributedDataParallel(
                 wrapped, broadcast_buffers=False, gradient_as_bucket_view=True
             )
-        if self.config.run.compile:
+        if self.config.run.compile == "all":
             wrapped = cast(nn.Module, torch.compile(wrapped))
         return wrapped
 
@@ -94,6 +96,7 @@ class Learner:
         """
         rate = learning_rate(self.config.optim, iteration)
         set_learning_rate(self.optimiser, rate)
+        torch.backends.cudnn.benchmark = self.config.run.cudnn_benchmark
         if self.network.rival is not None:
             self.network.rival.at(iteration / self.config.optim.iterations)
         return rate, self._step(batch, self.noise(iteration))
