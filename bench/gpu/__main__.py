@@ -1,0 +1,169 @@
+"""All that only a GPU can show, in one command of eight minutes: `scripts/gpu --out gpu.json`.
+
+First the tests that need one, then the table of training steps, what torch.compile does to it, a
+profile, and the exported network on CUDA. Each part is a process of its own: one that fails, takes
+too long or cannot be done here says so, and the others go on.
+
+It needs torch, numpy, pydantic, tyro, yaml and rich; the tests pytest; the exported network
+onnxruntime-gpu, onnx and onnxscript. Without a GPU only `--preset demo` is of use, as a rehearsal.
+"""
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Literal
+
+import torch
+import tyro
+
+from bench.measuring.options import OutFile
+from bench.training.variants import BASE, COMPILED, NO_DENOISER, OTHER_DENOISERS
+from gait.cli import run
+from gait.errors import ConfigError
+from gait.progress import progress
+from train.storage import write_atomically
+
+State = Literal["passed", "failed", "too long", "not run"]
+SAID = 12_000
+"""Characters of what a part printed that are kept, from the end."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """One process.
+
+    Args:
+        name: in the report and for `--parts`.
+        module, words: what `python -m` runs.
+        limit: seconds that it may take.
+        needs: packages without which it is not run.
+        writes: whether it takes `--out` and leaves JSON there.
+    """
+
+    name: str
+    module: str
+    words: tuple[str, ...]
+    limit: float
+    needs: tuple[str, ...] = ()
+    writes: bool = True
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a part.
+
+    Args:
+        state: failed means that its process did; its last words say why.
+        seconds: that it took.
+        said: what it printed, or why it was not run.
+        result: the JSON that it left.
+    """
+
+    state: State
+    seconds: float
+    said: str
+    result: object = None
+
+
+TESTS = ("tests/unit/test_cuda.py", "tests/unit/test_graph.py")
+"""Files with tests that need a GPU. Those beside them import what such a machine may lack."""
+ROWS = (BASE, NO_DENOISER, *OTHER_DENOISERS, "cudnn_benchmark off", "graph on", "channels_last off")
+COMPILING = ("compile denoiser", "compile all", COMPILED)
+
+
+def all_parts(preset: str, cuda: bool) -> list[Part]:
+    """What is done, in order; rows that need CUDA are left out without it."""
+    rows = [row for row in ROWS if cuda or row not in ("cudnn_benchmark off", "graph on")]
+    few = ("--iterations", "40", "--turns", "8") if cuda else ("--iterations", "2", "--turns", "1")
+    compiling = COMPILING if cuda else COMPILING[:1]
+    table = ("--no-memory", *few, "--rows")
+    short = ("--steady", "0", *table)
+    embedding = () if cuda else ("--small",)
+    return [
+        Part("tests", "pytest", ("-q", "-m", "gpu", *TESTS), 90, ("pytest",), writes=False),
+        Part("steps", "bench.train", (preset, *table, *rows), 150),
+        Part("profile", "bench.gpu.step_profile", (preset,), 45),
+        Part("embedding", "bench.gpu.embedding", embedding, 90,
+             ("onnx", "onnxscript", "onnxruntime")),
+        Part("compile", "bench.train", (preset, *short, *compiling), 180),
+    ]  # fmt: skip
+
+
+def main(
+    preset: str | None = None,
+    parts: tuple[str, ...] | None = None,
+    minutes: float = 8,
+    out: OutFile = None,
+) -> None:
+    """Runs all parts, prints what each said and leaves a JSON of it.
+
+    Args:
+        preset: whose step is timed; sustech1k (full size), and demo without a GPU.
+        parts: names of the parts to run; all if not given.
+        minutes: that everything may take.
+        out: where the JSON goes; it is written after each part.
+
+    Raises:
+        ConfigError: there is no such part.
+        SystemExit: a part failed.
+    """
+    cuda = torch.cuda.is_available()
+    every = all_parts(preset or ("sustech1k" if cuda else "demo"), cuda)
+    chosen = [part for part in every if parts is None or part.name in parts]
+    if unknown := sorted(set(parts or ()) - {part.name for part in every}):
+        raise ConfigError(
+            f"got part {unknown[0]!r}, need some of {', '.join(p.name for p in every)}"
+        )
+    machine = torch.cuda.get_device_name() if cuda else "no CUDA device: a rehearsal on the CPU"
+    about: dict[str, object] = {"machine": machine, "torch": torch.__version__}
+    found: dict[str, Outcome] = {}
+    until = time.monotonic() + 60 * minutes
+    with progress() as bar:
+        task = bar.add_task("on a GPU" if cuda else "rehearsal", total=len(chosen), note="")
+        for part in chosen:
+            bar.update(task, note=part.name)
+            outcome = found[part.name] = done(part, until - time.monotonic())
+            print(f"\n## {part.name}: {outcome.state}, {outcome.seconds:.0f} s\n\n{outcome.said}")
+            bar.advance(task)
+            if out is not None:
+                content = about | {"parts": {name: asdict(o) for name, o in found.items()}}
+                write_atomically(out, json.dumps(content, indent=1).encode())
+    if any(outcome.state in ("failed", "too long") for outcome in found.values()):
+        sys.exit(1)
+
+
+def done(part: Part, left: float) -> Outcome:
+    """Runs a part within its limit and within what is left of all, both in seconds."""
+    if missing := [name for name in part.needs if find_spec(name) is None]:
+        return Outcome("not run", 0, f"{', '.join(missing)} is not installed")
+    if left < min(30, part.limit):
+        return Outcome("not run", 0, "no time is left")
+    began = time.monotonic()
+    with TemporaryDirectory() as folder:
+        left_behind, log = Path(folder, "result.json"), Path(folder, "log")
+        words = [*part.words, *(("--out", str(left_behind)) if part.writes else ())]
+        with log.open("wb") as stream:
+            state = _run([sys.executable, "-m", part.module, *words], stream, min(part.limit, left))
+        said = log.read_text(errors="replace")[-SAID:].strip()
+        result = json.loads(left_behind.read_bytes()) if left_behind.exists() else None
+    return Outcome(state, round(time.monotonic() - began, 1), said, result)
+
+
+def _run(words: Sequence[str], stream: object, limit: float) -> State:
+    try:
+        code = subprocess.run(
+            words, stdout=stream, stderr=subprocess.STDOUT, timeout=limit, check=False
+        ).returncode  # type: ignore[call-overload]
+    except subprocess.TimeoutExpired:
+        return "too long"
+    return "failed" if code else "passed"
+
+
+if __name__ == "__main__":
+    run(lambda: tyro.cli(main, prog="python -m bench.gpu", description=__doc__))

@@ -1,0 +1,84 @@
+"""The command for a GPU: that its parts exist, and what becomes of one that fails."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from bench.gpu.__main__ import COMPILING, ROWS, TESTS, Part, all_parts, done
+from bench.gpu.embedding import main as embedding
+from bench.gpu.step_profile import main as step_profile
+from bench.training.variants import changed, variants
+from tests.training_setup import write_tiny_yaml
+from train.presets import load_config
+
+ROOT = Path(__file__).parents[2]
+SLEEP = ("-n", "1", "-r", "1", "import time; time.sleep(20)")
+
+
+def test_every_row_of_the_tables_is_one_of_the_training_bench() -> None:
+    config = changed(load_config("sustech1k"), "run", {"precision": "fp32"})
+    known = variants(config, torch.device("cuda"))
+    assert {*ROWS, *COMPILING} <= set(known)
+
+
+def test_every_test_that_needs_a_gpu_is_run() -> None:
+    marked = [p for p in (ROOT / "tests").rglob("test_*.py") if "\n@pytest.mark.gpu\n" in p.read_text()]
+    assert {str(path.relative_to(ROOT)) for path in marked} == set(TESTS)
+
+
+def test_the_limits_of_all_parts_are_near_eight_minutes() -> None:
+    assert sum(part.limit for part in all_parts("sustech1k", cuda=True)) <= 600
+
+
+@pytest.mark.parametrize(
+    ("part", "left", "state", "said"),
+    [
+        (Part("a", "json.tool", ("--help",), 60, writes=False), 100, "passed", "usage"),
+        (Part("a", "json.tool", ("--nothing",), 60, writes=False), 100, "failed", "--nothing"),
+        (Part("a", "timeit", SLEEP, 0.5, writes=False), 100, "too long", ""),
+        (Part("a", "json.tool", (), 60, ("no_such_package",)), 100, "not run", "no_such_package"),
+        (Part("a", "json.tool", (), 60), 5, "not run", "no time is left"),
+    ],
+    ids=["passes", "fails", "hangs", "lacks a package", "too late"],
+)
+def test_a_part_that_fails_says_so(part: Part, left: float, state: str, said: str) -> None:
+    outcome = done(part, left)
+    assert outcome.state == state
+    assert said in outcome.said
+
+
+def test_the_command_writes_what_was_found(tmp_path: Path) -> None:
+    out = tmp_path / "gpu.json"
+    words = ["--parts", "embedding", "--minutes", "0", "--out", str(out)]
+    subprocess.run([sys.executable, "-m", "bench.gpu", *words], check=True, cwd=ROOT)
+    found = json.loads(out.read_bytes())
+    assert found["torch"] == torch.__version__
+    assert found["parts"]["embedding"]["state"] == "not run"
+    unknown = subprocess.run(
+        [sys.executable, "-m", "bench.gpu", "--parts", "embeding"],
+        check=False, cwd=ROOT, capture_output=True, text=True,
+    )  # fmt: skip
+    assert unknown.returncode == 1
+    assert "embeding" in unknown.stderr
+
+
+def test_the_profile_is_of_full_and_base(tmp_path: Path) -> None:
+    step_profile(str(write_tiny_yaml(tmp_path)), out=tmp_path / "profile.json")
+    rows = json.loads((tmp_path / "profile.json").read_bytes())["rows"]
+    assert set(rows) == {"default", "base"}
+    spent = {name: sum(ms for _, ms, _ in found) for name, found in rows.items()}
+    assert 0 < spent["base"] < spent["default"]
+    names = [what for what, _, _ in rows["default"]]
+    assert "aten::convolution_backward" in names
+
+
+def test_the_exported_network_is_compared_with_itself(tmp_path: Path) -> None:
+    embedding(requests=100, small=True, out=tmp_path / "embedding.json")
+    runs = json.loads((tmp_path / "embedding.json").read_bytes())
+    cosines = {run["engine"]: run["cosine"] for run in runs if not run["problem"]}
+    assert cosines["fp32, cpu"] == pytest.approx(1, abs=1e-6)
+    assert cosines["fp16, cpu"] == pytest.approx(1, abs=1e-3)
