@@ -69,6 +69,11 @@ class ModelConfig(Config):
     """Basic blocks in each stage."""
     stem_stride: PositiveInt = 1
     """Stride of the first convolution."""
+    convolutions: Literal["full", "separable"] = "full"
+    """What the 3×3 convolutions of the blocks are: full ones, or one for each channel and a 1×1
+    across channels, which takes an eighth of the operations. The paper's are full."""
+    width: PositiveInt = Field(default=SIZE, le=SIZE)
+    """Columns of a frame that the network sees, around its middle; the paper's see all 64."""
     frame_pooling: FramePooling = FramePooling.MAX
     """What is taken over the frames of a clip (Eq. 1)."""
     parts: PositiveInt = 16
@@ -131,8 +136,7 @@ class ModelConfig(Config):
     @property
     def latent_shape(self) -> tuple[int, int, int]:
         """`(c, h, w)` of the feature map, the discriminative map and the clean latent."""
-        side = SIZE // self.downsampling
-        return self.channels[-1], side, side
+        return self.channels[-1], SIZE // self.downsampling, self.width // self.downsampling
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
@@ -149,15 +153,20 @@ class ModelConfig(Config):
                 f"got stem_stride × strides = {self.downsampling}, need a divisor of {SIZE}, "
                 "the side of a frame"
             )
-        height = self.latent_shape[1]
+        if self.width % self.downsampling or (SIZE - self.width) % 2:
+            raise ConfigError(
+                f"got a width of {self.width} columns and stem_stride × strides = "
+                f"{self.downsampling}, need an even multiple of it"
+            )
+        _, height, width = self.latent_shape
         if height % self.parts:
             raise ConfigError(
                 f"got {self.parts} parts for a feature map {height} rows high, "
                 "need a number of parts that divides the rows"
             )
-        if height % self.columns:
+        if width % self.columns:
             raise ConfigError(
-                f"got {self.columns} columns for a feature map {height} cells wide, "
+                f"got {self.columns} columns for a feature map {width} cells wide, "
                 "need a number of columns that divides them"
             )
         return self

@@ -78,6 +78,32 @@ PARTS = (
     _row("heavy", "a heavy denoiser", "59.1", denoiser="heavy"),
     _row("no-denoiser", "no denoiser: clean latents aligned", denoiser="none"),
 )
+
+
+def _network(name: str, what: str, **model: Any) -> Row:
+    """A row of another network without the diffusion branch."""
+    return Row(f"net-{name}", f"base, {what}", {**NO_DIFFUSION, "model": model})
+
+
+_WIDE = (32, 64, 128, 256)
+_FINE: Mapping[str, Any] = {"stem_stride": 2, "strides": (1, 2, 2, 2), "parts": 4}
+NETWORKS = (
+    _network("narrow", "channels 8 16 32 64", channels=(8, 16, 32, 64)),
+    _network("wide", "channels 32 64 128 256", channels=_WIDE),
+    _network("fine", "a stem of stride 2, maps of 4×4", **_FINE),
+    _network("finer", "a stem of stride 2, maps of 8×8", stem_stride=2, parts=4),
+    _network("shallow", "three stages", channels=(16, 32, 128), strides=(1, 2, 2),
+             blocks=(1, 1, 1)),
+    _network("deep", "two blocks in the last two stages", blocks=(1, 1, 2, 2)),
+    _network("separable", "separable convolutions", convolutions="separable"),
+    _network("wide-separable", "channels 32 64 128 256, separable", channels=_WIDE,
+             convolutions="separable"),
+    _network("fine-separable", "a stem of stride 2, maps of 4×4, separable", **_FINE,
+             convolutions="separable"),
+    _network("width-48", "48 columns seen", width=48),
+    _network("width-32", "32 columns seen", width=32),
+)  # fmt: skip
+"""Networks for the front of accuracy against operations (bench.ablation.front)."""
 DENOISERS = (
     _row("bottleneck", "denoiser of bottlenecks", block="bottleneck"),
     _row("layer-norm", "denoiser with layer norms", normalisation="layer"),
@@ -190,6 +216,7 @@ GROUPS: Mapping[str, Sequence[Row]] = {
     "phases": PHASES,
     "parts": PARTS,
     "denoisers": DENOISERS,
+    "networks": NETWORKS,
     "settings": SETTINGS,
     "undecayed": UNDECAYED,
     "initialisation": INITIALISATION,

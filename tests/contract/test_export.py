@@ -207,6 +207,7 @@ def test_any_pooling_over_frames_ships(kind: FramePooling) -> None:
         {"rival": {"method": "implicit_knowledge"}},
         {"model": {"range_input": "mask"}},
         {"model": {"range_input": "points"}},
+        {"model": {"convolutions": "separable", "width": 48}},
     ],
     ids=str,
 )

@@ -26,7 +26,9 @@ def test_every_row_of_the_tables_is_one_of_the_training_bench() -> None:
 
 
 def test_every_test_that_needs_a_gpu_is_run() -> None:
-    marked = [p for p in (ROOT / "tests").rglob("test_*.py") if "\n@pytest.mark.gpu\n" in p.read_text()]
+    marked = [
+        p for p in (ROOT / "tests").rglob("test_*.py") if "\n@pytest.mark.gpu\n" in p.read_text()
+    ]
     assert {str(path.relative_to(ROOT)) for path in marked} == set(TESTS)
 
 

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gait.errors import ConfigError
-from gait.modality import Modality
+from gait.modality import SIZE, Modality
 from train.config import DiffusionConfig, FramePooling, ModelConfig, RivalConfig
 from train.diffusion.regularizer import TrajectoryRegularizer
 from train.diffusion.trajectory import Noise
@@ -60,6 +60,7 @@ class Branch(nn.Module):
         self.backbone: ResNet9 | PointNet = (
             PointNet(config) if self.as_points else ResNet9(self.channels, config)
         )
+        self.beside = (SIZE - config.width) // 2
         self.frame_pooling = config.frame_pooling
         self.head = nn.Conv2d(width, width, 1)
         self.register_buffer("centre", torch.zeros(config.embedding_parts, config.embedding))
@@ -90,8 +91,9 @@ class Branch(nn.Module):
         return cast(Tensor, self.backbone(self.pixels(frames)))
 
     def pixels(self, frames: Tensor) -> Tensor:
-        """Frames `(N, c, 64, 64)` uint8 as the backbone takes them: 0..1, in its channels."""
-        x = frames.float() / 255
+        """Frames `(N, c, 64, 64)` uint8 as the backbone takes them: 0..1, in its channels and of
+        its width."""
+        x = frames[..., self.beside : SIZE - self.beside].float() / 255
         if self.as_points:
             return torch.cat([x, _lit(x)], 1)
         if self.masked:

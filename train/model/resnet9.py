@@ -1,5 +1,6 @@
 """ResNet9: what turns one frame into a feature map (the E of Eq. 1)."""
 
+from collections.abc import Callable
 from typing import cast
 
 from torch import Tensor, nn
@@ -13,14 +14,37 @@ def conv3x3(channels_in: int, channels_out: int, stride: int = 1) -> nn.Conv2d:
     return nn.Conv2d(channels_in, channels_out, 3, stride, padding=1, bias=False)
 
 
-class BasicBlock(nn.Module):
-    """Two 3×3 convolutions and a shortcut (He et al., 2016)."""
+def separable3x3(channels_in: int, channels_out: int, stride: int = 1) -> nn.Sequential:
+    """One padded 3×3 convolution for each channel, then a 1×1 across channels (Howard et al.,
+    2017): in front of each a norm, but for the first.
+    """
+    return nn.Sequential(
+        nn.Conv2d(channels_in, channels_in, 3, stride, 1, groups=channels_in, bias=False),
+        nn.BatchNorm2d(channels_in),
+        nn.Conv2d(channels_in, channels_out, 1, bias=False),
+    )
 
-    def __init__(self, channels_in: int, channels_out: int, stride: int) -> None:
+
+class BasicBlock(nn.Module):
+    """Two 3×3 convolutions and a shortcut (He et al., 2016).
+
+    Args:
+        channels_in, channels_out: of the maps.
+        stride: of the first convolution.
+        convolution: what makes one from the same three.
+    """
+
+    def __init__(
+        self,
+        channels_in: int,
+        channels_out: int,
+        stride: int,
+        convolution: Callable[..., nn.Module] = conv3x3,
+    ) -> None:
         super().__init__()
-        self.conv1 = conv3x3(channels_in, channels_out, stride)
+        self.conv1 = convolution(channels_in, channels_out, stride)
         self.norm1 = nn.BatchNorm2d(channels_out)
-        self.conv2 = conv3x3(channels_out, channels_out)
+        self.conv2 = convolution(channels_out, channels_out)
         self.norm2 = nn.BatchNorm2d(channels_out)
         self.shortcut: nn.Module = nn.Identity()
         if stride != 1 or channels_in != channels_out:
@@ -52,17 +76,19 @@ class ResNet9(nn.Module):
         self.stem = nn.Sequential(
             conv3x3(channels, width, config.stem_stride), nn.BatchNorm2d(width), nn.ReLU(True)
         )
+        convolution = conv3x3 if config.convolutions == "full" else separable3x3
         stages: list[nn.Module] = []
         for out, stride, blocks in zip(config.channels, config.strides, config.blocks, strict=True):
             strides = [stride] + [1] * (blocks - 1)
             widths = [width] + [out] * (blocks - 1)
-            stages += [BasicBlock(w, out, s) for w, s in zip(widths, strides, strict=True)]
+            each = zip(widths, strides, strict=True)
+            stages += [BasicBlock(w, out, s, convolution) for w, s in each]
             width = out
         self.stages = nn.Sequential(*stages)
         self.apply(_initialise)
 
     def forward(self, x: Tensor) -> Tensor:
-        """`(N, channels, 64, 64)` → `(N, c, h, w)`, not negative."""
+        """`(N, channels, 64, width)` → `(N, c, h, w)`, not negative."""
         return cast(Tensor, self.stages(self.stem(x)))
 
 

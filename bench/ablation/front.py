@@ -1,0 +1,192 @@
+"""What accuracy costs: `python -m bench.ablation.front [--out front.png]`.
+
+The networks of the ablation's rows `base` and `networks` that were trained: Rank-1 of the people
+held out against operations for a clip of 30 frames, and against milliseconds here, in one run of
+all by turns. A network is on the front if none costs less and finds as many. Choose by the people
+held out; the test people are shown beside them.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import torch
+import tyro
+from matplotlib.figure import Figure
+from torch.utils.flop_counter import FlopCounterMode
+
+from bench.ablation.page import read_runs
+from bench.ablation.record import RunRecord
+from bench.ablation.rows import BASE, NETWORKS, ROWS
+from bench.ablation.table import ACROSS, markdown, score
+from bench.ablation.trial import RESULTS
+from bench.measuring.clock import seconds
+from bench.serving.embedding_engines import clips_of
+from export.backbone import backbone
+from export.variants.graph import trace
+from gait.cli import run
+from gait.errors import EvaluationError
+from gait.modality import SIZE, Modality
+from gait.ragged import ragged
+from gallery.network.session import Device, Session, available_threads
+from train.config import DiffusionConfig, ModelConfig
+from train.model.network import GaitNetwork
+from train.presets import load_config
+from train.report.plots import png
+
+FRAMES = 30
+"""Of the clip that is counted and timed."""
+
+
+@dataclass(frozen=True)
+class Point:
+    """One network.
+
+    Args:
+        name, what: of its row.
+        seeds: that were trained.
+        gflop: of a clip of 30 frames, the mean of both sensors, two for each multiply-add.
+        milliseconds: of a silhouette clip here, in fp32: the median over turns.
+        held, both: Rank-1 in percent of the people held out and of the test people, the mean of
+            both directions across sensors.
+    """
+
+    name: str
+    what: str
+    seeds: int
+    gflop: float
+    milliseconds: float
+    held: float
+    both: float
+
+
+def main(
+    preset: Annotated[str, tyro.conf.Positional] = "benchmark",
+    turns: int = 15,
+    threads: int | None = None,
+    results: Path = RESULTS,
+    out: Path | None = None,
+) -> None:
+    """Prints the table, and draws it.
+
+    Args:
+        preset: whose runs.
+        turns: how often each network is timed.
+        threads: of ONNX Runtime; by default every core this process may use.
+        results: folder of the records.
+        out: a PNG file for the picture.
+
+    Raises:
+        EvaluationError: none of the rows has a run.
+        ConfigError: there is no such preset.
+    """
+    runs = read_runs(load_config(preset), results)
+    rows = [name for name in (BASE, *(row.name for row in NETWORKS)) if name in runs]
+    if not rows:
+        raise EvaluationError(
+            "no network is trained yet: python -m bench.ablation --rows base networks"
+        )
+    models = {name: next(iter(runs[name].values())).config.model for name in rows}
+    milliseconds = timed(models, turns, threads or available_threads())
+    points = [point(name, runs[name], models[name], milliseconds[name]) for name in rows]
+    print(text(points))
+    if out is not None:
+        out.write_bytes(draw(points))
+
+
+def point(
+    name: str, runs: Mapping[int, RunRecord], model: ModelConfig, milliseconds: float
+) -> Point:
+    """What a row's runs found, and what its network costs."""
+    held = [value for record in runs.values() for value in record.validation.values()]
+    found = float(np.mean(held)), score(runs, ACROSS).value
+    return Point(name, ROWS[name].what, len(runs), gflop(model), milliseconds, *found)
+
+
+def gflop(model: ModelConfig) -> float:
+    """Of a clip of 30 frames through the network that ships, the mean of both sensors, in 10⁹."""
+    network, total = _network(model), 0.0
+    for modality in Modality:
+        frames = torch.zeros(FRAMES, modality.channels, SIZE, SIZE, dtype=torch.uint8)
+        with FlopCounterMode(display=False) as counter, torch.inference_mode():
+            backbone(network, modality)(frames, torch.arange(FRAMES)[None])
+        total += counter.get_total_flops() / 1e9
+    return total / len(Modality)
+
+
+def timed(models: Mapping[str, ModelConfig], turns: int, threads: int) -> dict[str, float]:
+    """Milliseconds of a silhouette clip of 30 frames, all networks by turns."""
+    camera = Modality.SILHOUETTE
+    sessions = {
+        name: Session(
+            trace(backbone(_network(model), camera), camera).SerializeToString(),
+            Device.CPU,
+            threads,
+        )
+        for name, model in models.items()
+    }
+    given = ragged([clip.frames for clip in clips_of((FRAMES,))])
+    taken: dict[str, list[float]] = {name: [] for name in models}
+    for _ in range(turns):
+        for name, session in sessions.items():
+            session.run(*given)  # brings it back into the caches
+            taken[name].append(1000 * seconds(lambda: session.run(*given)))  # noqa: B023
+    return {name: float(np.median(all_of)) for name, all_of in taken.items()}
+
+
+def _network(model: ModelConfig) -> GaitNetwork:
+    torch.manual_seed(0)
+    shipped = model.model_copy(update={"projection": None})
+    return GaitNetwork(shipped, DiffusionConfig(phases=()), 8).eval()
+
+
+def front(points: Sequence[Point]) -> set[str]:
+    """Names of the networks than which none needs fewer operations and finds as many."""
+    return {
+        p.name
+        for p in points
+        if not any(
+            (q.gflop <= p.gflop and q.held >= p.held) and (q.gflop, q.held) != (p.gflop, p.held)
+            for q in points
+        )
+    }
+
+
+def text(points: Sequence[Point]) -> str:
+    """The table, the cheapest first."""
+    ahead, base = front(points), points[0]
+    lines = [["network", "", "seeds", "GFLOP", "ms", "× base", "held out", "test", "on the front"]]
+    for p in sorted(points, key=lambda p: p.gflop):
+        times = f"{p.milliseconds / base.milliseconds:.2f}"
+        lines.append(
+            [p.name, p.what, str(p.seeds), f"{p.gflop:.2f}", f"{p.milliseconds:.1f}", times,
+             f"{p.held:.1f}", f"{p.both:.1f}", "yes" if p.name in ahead else ""]
+        )  # fmt: skip
+    return markdown(lines)
+
+
+def draw(points: Sequence[Point]) -> bytes:
+    """Held-out Rank-1 against operations and against time, as a PNG picture."""
+    figure = Figure(figsize=(11, 4.5), layout="constrained")
+    figure.suptitle("What accuracy costs, simulated people held out")
+    ahead = sorted((p for p in points if p.name in front(points)), key=lambda p: p.gflop)
+    costs = {"GFLOP for a clip of 30 frames": "gflop", "ms for it here": "milliseconds"}
+    both = figure.subplots(1, 2, sharey=True)
+    for axes, (label, cost) in zip(both, costs.items(), strict=True):
+        for p in points:
+            place = getattr(p, cost), p.held
+            axes.plot(*place, "o", color="tab:orange" if p in ahead else "tab:gray")
+            axes.annotate(p.name, place, xytext=(4, 4), textcoords="offset points", fontsize=8)
+        axes.set(xlabel=label, xscale="log")
+        axes.grid(alpha=0.3)
+    both[0].step(
+        [p.gflop for p in ahead], [p.held for p in ahead], where="post", color="tab:orange"
+    )
+    both[0].set_ylabel("Rank-1 across sensors, %")
+    return png(figure)
+
+
+if __name__ == "__main__":
+    run(lambda: tyro.cli(main, prog="python -m bench.ablation.front", description=__doc__))

@@ -1,0 +1,52 @@
+"""The front: which networks are on it, and that costs are those of the networks that ship."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bench.ablation.front import Point, front, gflop, main
+from gait.errors import EvaluationError
+from tests.records import write_record
+from train.config import ModelConfig
+from train.presets import load_config
+
+SMALL = ModelConfig(channels=(4, 8), strides=(2, 2), blocks=(1, 1), stem_stride=4, parts=4)
+ONE = Point("one", "", 1, 1.0, 1.0, 50.0, 40.0)
+
+
+def test_on_the_front_is_what_nothing_cheaper_equals() -> None:
+    better, dearer, worse = (
+        replace(ONE, name=name, gflop=cost, held=held)
+        for name, cost, held in (("better", 2.0, 60.0), ("dearer", 3.0, 60.0), ("worse", 1.5, 49.0))
+    )
+    assert front([ONE, better, dearer, worse]) == {"one", "better"}
+    assert front([ONE, replace(ONE, name="equal")]) == {"one", "equal"}
+
+
+def test_operations_are_counted_for_thirty_frames() -> None:
+    # Stem 16×16 of 9·(1 and 3 channels)·4; block one 8×8 of 9·4·4 twice and 4·4; two 4×4 of
+    # 9·4·8, 9·8·8 and 4·8; the 1×1 head and four parts once for the clip.
+    frame = 256 * 9 * 2 * 4 + 64 * (2 * 9 * 16 + 16) + 16 * (9 * 32 + 9 * 64 + 32)
+    clip = 30 * frame + 16 * 64 + 4 * 8 * 256
+    assert gflop(SMALL) == pytest.approx(2 * clip / 1e9)
+
+
+def test_the_table_and_the_picture_are_of_what_was_trained(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    preset = load_config("benchmark")
+    with pytest.raises(EvaluationError, match="no network is trained yet"):
+        main(results=tmp_path)
+    (tmp_path / preset.name).mkdir()
+    for name, found in (("base", 50.0), ("net-narrow", 51.0), ("net-width-48", 40.0)):
+        record = write_record(preset, name, 3, np.full(8, found))
+        (tmp_path / preset.name / f"{name}-3.json").write_text(record.to_json())
+    main(results=tmp_path, turns=1, threads=1, out=tmp_path / "front.png")
+    lines = capsys.readouterr().out.splitlines()[2:]
+    cells = {line.split(" | ")[0].strip("| "): line.strip("| ").split(" | ") for line in lines}
+    assert list(cells) == ["net-narrow", "net-width-48", "base"]
+    assert cells["net-narrow"][-3:] == ["51.0", "51.0", "yes"]
+    assert "yes" not in cells["base"]
+    assert (tmp_path / "front.png").read_bytes().startswith(b"\x89PNG")
