@@ -4,9 +4,10 @@ python -m bench.serve --bundle bundle
 
 In turns, so that all meet the same machine: the encoder and a search in a bare loop; the service,
 with keys and with limits that are never reached; the same model behind a plain FastAPI handler and,
-if `--litserve` says where it was installed, behind LitServe. The clients are a process apart and
-know only this machine. With `--minutes` the service then gets mixed traffic, and its memory is
-watched. With `--hostile 10` one honest client meets ten that send files made to be slow.
+if `--litserve` and `--bentoml` say where they were installed, behind LitServe and BentoML. The
+clients are a process apart and know only this machine. With `--minutes` the service then gets mixed
+traffic, and its memory is watched. With `--hostile 10` one honest client meets ten that send files
+made to be slow.
 """
 
 import json
@@ -60,6 +61,7 @@ class Arguments:
         seconds: of each measurement.
         rounds: measurements of each kind, taken in turns.
         litserve: folder made by `pip install --target FOLDER litserve`; left out if not given.
+        bentoml: folder made by `uv pip install --target FOLDER 'bentoml>=1.4'`, likewise.
         minutes: of mixed traffic afterwards, with the memory watched.
         hostile: clients that send files made to be slow, beside one honest client. Its times alone
             and beside them are then all that is measured.
@@ -71,6 +73,7 @@ class Arguments:
     seconds: float = 2.0
     rounds: int = 3
     litserve: Path | None = None
+    bentoml: Path | None = None
     minutes: float = 0.0
     hostile: int = 0
     json: Json = False
@@ -153,11 +156,11 @@ def _servers(given: Arguments, folder: Path) -> Mapping[str, _Server]:
         "service": running_service(given.bundle, data, log, ANYTHING | _OFTEN, token),
         "plain FastAPI": running(["bench.serving.plain_server", *rival], folder / "fastapi.log"),
     }
-    if given.litserve is not None:
-        path = {"PYTHONPATH": f"{given.litserve}:{Path.cwd()}"}
-        servers["LitServe"] = running(
-            ["bench.serving.litserve_server", *rival], folder / "litserve.log", path
-        )
+    for name, installed in (("LitServe", given.litserve), ("BentoML", given.bentoml)):
+        if installed is not None:
+            path = {"PYTHONPATH": f"{installed}:{Path.cwd()}"}
+            module = f"bench.serving.{name.lower()}_server"
+            servers[name] = running([module, *rival], folder / f"{name}.log", path)
     return servers
 
 
