@@ -74,6 +74,10 @@ class ModelConfig(Config):
     across channels, which takes an eighth of the operations. The paper's are full."""
     width: PositiveInt = Field(default=SIZE, le=SIZE)
     """Columns of a frame that the network sees, around its middle; the paper's see all 64."""
+    own_layers: NonNegativeInt | None = None
+    """How many of the first layers, the stem and each stage, each sensor has for itself; both share
+    the others and see them as one batch. With 0 silhouettes stand in three channels. If null, each
+    has a whole backbone of its own, as in the paper."""
     frame_pooling: FramePooling = FramePooling.MAX
     """What is taken over the frames of a clip (Eq. 1)."""
     parts: PositiveInt = 16
@@ -142,6 +146,13 @@ class ModelConfig(Config):
     def _fits(self) -> Self:
         if len(set(self.modalities)) < len(self.modalities):
             raise ConfigError(f"got modalities {self.modalities}, need each at most once")
+        if self.own_layers is not None and (
+            len(self.modalities) == 1 or self.range_input == "points"
+        ):
+            raise ConfigError(
+                f"got own_layers {self.own_layers}, need pictures of both sensors, which the "
+                "shared layers see"
+            )
         stages = {len(self.channels), len(self.strides), len(self.blocks)}
         if len(stages) > 1:
             raise ConfigError(

@@ -193,6 +193,24 @@ RIVALS = (
     _rival("implicit_knowledge", "implicit knowledge, after IDKL", "54.8"),
     _rival("two_stage_distillation", "two-stage distillation, after TSKD", "47.2"),
 )
+SHARED = "shared-backbone"
+
+
+def _sharing(name: str, what: str, own: int, changes: Changes) -> Row:
+    """A row of shared layers with something else that aligns; compared with shared layers alone."""
+    base = SHARED if own == 0 else "late-layers"
+    return Row(name, what, {**changes, "model": {"own_layers": own}}, base=base)
+
+
+_CONTRAST: Changes = {**NO_DIFFUSION, "rival": {"method": "info_nce"}}
+SHARING = (
+    _sharing("shared-full", "one backbone, all three phases", 0, {}),
+    _sharing("shared-no-denoiser", "one backbone, clean latents aligned", 0,
+             {"diffusion": {"denoiser": "none"}}),
+    _sharing("shared-info-nce", "one backbone, contrast of pairs", 0, _CONTRAST),
+    _sharing("late-full", "later layers shared, all three phases", 2, {}),
+    _sharing("late-info-nce", "later layers shared, contrast of pairs", 2, _CONTRAST),
+)  # fmt: skip
 RIVALS_TUNED = tuple(
     Row(f"{row.name}-{suffix}", f"{row.what}; {what}", {**row.changes, **changes},
         base=f"base-{suffix}", full=f"full-{suffix}")
@@ -224,6 +242,7 @@ GROUPS: Mapping[str, Sequence[Row]] = {
     "triplets": TRIPLETS,
     "tuning": TUNING,
     "rivals": RIVALS,
+    "sharing": SHARING,
     "rivals-tuned": RIVALS_TUNED,
     "inputs": INPUTS,
     "others": OTHERS,

@@ -21,7 +21,7 @@ SENSORS = {CAMERA: "camera", LIDAR: "LiDAR"}
 ACROSS = [pair for pair in DIRECTIONS if pair[0] is not pair[1]]
 """Both directions across sensors: probe and gallery modality."""
 OVERALL = "Overall"
-BY_CONDITION = ("rivals", "rivals-tuned", "inputs")
+BY_CONDITION = ("rivals", "sharing", "rivals-tuned", "inputs")
 """Groups whose rows are also shown condition by condition."""
 
 Pairs = Sequence[tuple[Modality, Modality]]

@@ -257,6 +257,27 @@ def test_first_layers_of_late_sharing_are_a_modalitys_own() -> None:
     torch.testing.assert_close(joint, alone)
 
 
+@pytest.mark.parametrize(("own", "method"), [(0, "shared_backbone"), (2, "late_layers")])
+def test_layers_can_be_shared_beside_any_method(own: int, method: str) -> None:
+    shared = MODEL.model_copy(update={"own_layers": own})
+    net, named = network(None, model=shared), network(RivalMethod(method))
+    assert run(net).total == run(named).total
+    for other in (RivalMethod.INFO_NCE, RivalMethod.SEMANTIC_PARTS):
+        assert run(network(other, model=shared)).terms.keys() == {"ce", "triplet", *OWN[other]}
+    torch.manual_seed(0)
+    whole = GaitNetwork(shared, DiffusionConfig(), SUBJECTS)
+    losses = whole.losses(*batch(), noise())
+    losses.total.backward()  # type: ignore[no-untyped-call]
+    assert {"p1_identity", "p3_reconstruction"} <= losses.terms.keys()
+    assert whole.silhouette.resnet.stages[-1] is whole.range_view.resnet.stages[-1]
+    assert (whole.silhouette.resnet.stem is whole.range_view.resnet.stem) == (own == 0)
+
+
+def test_one_sensor_shares_nothing() -> None:
+    with pytest.raises(ConfigError, match="own_layers 0, need pictures of both"):
+        ModelConfig(own_layers=0, modalities=(Modality.SILHOUETTE,))
+
+
 def test_shared_layers_learn_statistics_of_both_modalities_at_once() -> None:
     net = network(RivalMethod.LATE_LAYERS)
     seen: list[int] = []

@@ -223,7 +223,8 @@ class GaitNetwork(nn.Module):
         width = model.channels[-1]
         self.config = model
         self.modalities = tuple(m for m in Modality if m in model.modalities)
-        self.own_layers = OWN_LAYERS.get(rival.method) if rival.method else None
+        named = OWN_LAYERS.get(rival.method) if rival.method else None
+        self.own_layers = model.own_layers if named is None else named
         for modality in self.modalities:
             channels = Modality.RANGE_VIEW.channels if self.own_layers == 0 else None
             setattr(self, modality, Branch(modality, model, channels))

@@ -4,6 +4,8 @@
 silhouette then stands in all channels of a range view. `late_layers` is MMGait's public baseline
 across modalities: stem and first stage are each modality's own, the later stages are shared.
 
+Any number of layers can be shared, and beside another method too (`model.own_layers`).
+
 Both modalities pass the shared layers as one batch. So batch norms learn statistics of both, which
 are those that evaluation uses for either.
 
