@@ -1,12 +1,13 @@
 """The listening socket."""
 
+import gc
 import socket
 from pathlib import Path
 
 import pytest
 
 from gait.errors import ConfigError
-from serve.run import listen
+from serve.run import collect_garbage_less, listen
 from serve.settings import load_settings
 from tests.processes import free_port
 
@@ -28,3 +29,15 @@ def test_a_taken_port_is_named() -> None:
         port = taken.getsockname()[1]
         with pytest.raises(ConfigError, match=str(port)):
             listen(load_settings(data=Path("data"), port=port))
+
+
+def test_the_collector_passes_over_what_the_service_holds() -> None:
+    before = gc.get_threshold()
+    try:
+        collect_garbage_less()
+        assert gc.get_freeze_count() > 1000
+        assert gc.isenabled()
+        assert gc.get_threshold()[0] == 20_000
+    finally:
+        gc.unfreeze()
+        gc.set_threshold(*before)
