@@ -161,6 +161,17 @@ class Learner:
         now = {k: self.optimiser.param_groups[0][k] for k in ("fused", "capturable", "lr")}
         return {**saved, "param_groups": [{**g, **now} for g in saved["param_groups"]]}
 
+    def _lay_moments_as_weights(self) -> None:
+        """Gives the optimiser's moments the layout in memory that its weights have in this run.
+
+        Those of a run with another layout keep theirs, and torch's fused update goes through both
+        by their place in memory: it would give each weight another one's moments.
+        """
+        for weight, moments in self.optimiser.state.items():
+            for name, value in moments.items():
+                if value.shape == weight.shape and value.stride() != weight.stride():
+                    moments[name] = torch.empty_like(weight, dtype=value.dtype).copy_(value)
+
     def take_over(self, other: Checkpoint) -> tuple[int, int]:
         """Begins with another network's weights, where name and shape are the same.
 
@@ -196,6 +207,7 @@ class Learner:
             raise CheckpointError(
                 f"the checkpoint does not fit this run ({error}): use --restart to begin anew"
             ) from error
+        self._lay_moments_as_weights()
         self._step = self._made_step()  # what was recorded used the optimiser's state of before
         if checkpoint.scaler:
             self.scaler.load_state_dict(dict(checkpoint.scaler))
