@@ -71,7 +71,7 @@ class ModelConfig(Config):
     """Stride of the first convolution."""
     convolutions: Literal["full", "separable"] = "full"
     """What the 3×3 convolutions of the blocks are: full ones, or one for each channel and a 1×1
-    across channels, which takes an eighth of the operations. The paper's are full."""
+    across channels, which has some seventh of the weights. The paper's are full."""
     width: PositiveInt = Field(default=SIZE, le=SIZE)
     """Columns of a frame that the network sees, around its middle; the paper's see all 64."""
     own_layers: NonNegativeInt | None = None
@@ -499,6 +499,11 @@ class TrainConfig(Config):
                 "modalities to align"
             )
         sharing = RivalMethod.SHARED_BACKBONE, RivalMethod.LATE_LAYERS
+        if self.rival.method in sharing and self.model.own_layers is not None:
+            raise ConfigError(
+                f"got rival {self.rival.method} and own_layers {self.model.own_layers}, need one "
+                "of the two, as both say which layers are shared"
+            )
         if self.rival.method in sharing and self.model.range_input == "points":
             raise ConfigError(
                 f"got rival {self.rival.method} and range_input points, need pictures of both "

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -51,6 +52,18 @@ def test_a_part_that_fails_says_so(part: Part, left: float, state: str, said: st
     outcome = done(part, left)
     assert outcome.state == state
     assert said in outcome.said
+
+
+def test_what_a_part_started_ends_with_it(tmp_path: Path) -> None:
+    started = tmp_path / "process"
+    starting = f"sh -c 'echo $$ > {started}; exec sleep 60'"
+    words = ("-n", "1", "-r", "1", f"import subprocess; subprocess.run({starting!r}, shell=True)")
+    assert done(Part("a", "timeit", words, 3, writes=False), 100).state == "too long"
+    process = int(started.read_text())
+    until = time.monotonic() + 20
+    while Path(f"/proc/{process}").exists() and time.monotonic() < until:
+        time.sleep(0.05)  # it is ended already, and not yet taken away
+    assert not Path(f"/proc/{process}").exists()
 
 
 def test_the_command_writes_what_was_found(tmp_path: Path) -> None:

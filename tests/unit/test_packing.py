@@ -53,6 +53,16 @@ def test_simulated_people_are_marked(root: Path) -> None:
     assert Pack.open(root.parent / "pack").simulated
 
 
+@pytest.mark.parametrize(
+    ("said", "version"),
+    [('{"version": 7}', 7), ("{}", None), ('{"version": true}', None), ("{", None)],
+)
+def test_a_pack_says_which_simulator_drew_it(root: Path, said: str, version: int | None) -> None:
+    (root / "simulation.json").write_text(said)
+    pack_all(root)
+    assert Pack.open(root.parent / "pack").index.simulator == version
+
+
 def _file(root: Path, index: str) -> Path:
     (found,) = (root / "0001" / "00-nm" / "090-near").glob(f"{index}-*")
     return found

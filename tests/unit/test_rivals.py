@@ -17,7 +17,7 @@ from tests.training_setup import tiny_config
 from tests.unit.test_network import MODEL, SUBJECTS, batch, noise
 from train.augment.draws import Draws
 from train.checkpoint import load_network
-from train.config import DiffusionConfig, ModelConfig, RivalConfig, RivalMethod
+from train.config import DiffusionConfig, ModelConfig, RivalConfig, RivalMethod, TrainConfig
 from train.data.batches import MappedFrames, TrainBatch, batches
 from train.data.pack import Pack
 from train.data.sampler import PKSampler
@@ -271,6 +271,16 @@ def test_layers_can_be_shared_beside_any_method(own: int, method: str) -> None:
     assert {"p1_identity", "p3_reconstruction"} <= losses.terms.keys()
     assert whole.silhouette.resnet.stages[-1] is whole.range_view.resnet.stages[-1]
     assert (whole.silhouette.resnet.stem is whole.range_view.resnet.stem) == (own == 0)
+
+
+def test_shared_layers_are_said_once() -> None:
+    values = {
+        "model": {"own_layers": 0},
+        "diffusion": {"phases": []},
+        "rival": {"method": "late_layers"},
+    }
+    with pytest.raises(ConfigError, match="late_layers and own_layers 0, need one of the two"):
+        TrainConfig.model_validate(values)
 
 
 def test_one_sensor_shares_nothing() -> None:

@@ -15,8 +15,8 @@ def conv3x3(channels_in: int, channels_out: int, stride: int = 1) -> nn.Conv2d:
 
 
 def separable3x3(channels_in: int, channels_out: int, stride: int = 1) -> nn.Sequential:
-    """One padded 3×3 convolution for each channel, then a 1×1 across channels (Howard et al.,
-    2017): in front of each a norm, but for the first.
+    """One padded 3×3 convolution for each channel, a norm, then a 1×1 across channels, after which
+    a batch norm follows (Howard et al., 2017, who have an activation between the two).
     """
     return nn.Sequential(
         nn.Conv2d(channels_in, channels_in, 3, stride, 1, groups=channels_in, bias=False),
