@@ -1,7 +1,9 @@
+import cv2
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from bench.augmentation import clips, rows
 from gait.range_view import JET
@@ -115,6 +117,30 @@ def test_a_realigned_silhouette_fills_the_height(batch: TrainBatch) -> None:
     assert (lit.any(dim=2).sum(dim=1) >= 60).all()
     middle = (lit.sum(dim=1) * torch.arange(64.0)).sum(dim=1) / lit.sum(dim=(1, 2))
     assert (middle - 31.5).abs().max() < 5
+
+
+class OneCoarseCamera(Draws):
+    """Of 16 rows, half a cell aside, that decides cell by cell."""
+
+    def clip(self, low: float = 0.0, high: float = 1.0) -> Tensor:
+        return torch.full((self.clips * self.frames,), low + 0.48 * (high - low))
+
+    def clip_log(self, low: float, high: float) -> Tensor:  # noqa: ARG002
+        return torch.full((self.clips * self.frames,), 16.0)
+
+    def frame(self, low: float = 0.0, high: float = 1.0) -> Tensor:
+        return torch.full((self.clips * self.frames,), 0.5 * (low + high))
+
+
+def test_a_coarse_camera_is_what_decoding_makes_of_one(batch: TrainBatch) -> None:
+    frames = F.pad(batch.silhouettes.flatten(0, 1), (32, 32, 32, 32))[:, :, ::2, ::2]
+    coarse = OneCoarseCamera((0,), len(frames), 1, torch.device("cpu"), ALONE)
+    changed = silhouettes.coarsen(frames.float() / 255, coarse)
+    for before, after in zip(frames[:, 0].numpy(), changed[:, 0].numpy(), strict=True):
+        shifted = np.pad(before, ((2, 2), (2, 2))) / np.float32(255)
+        cells = cv2.resize(shifted, (17, 17), interpolation=cv2.INTER_AREA) > 0.492
+        wanted = cv2.resize(cells * np.float32(1), (68, 68), interpolation=cv2.INTER_LINEAR)
+        assert np.abs(after - wanted[2:-2, 2:-2]).max() < 1e-4
 
 
 def test_fewer_beams_are_fewer_different_rows(batch: TrainBatch) -> None:

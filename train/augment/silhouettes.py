@@ -97,19 +97,25 @@ def add_specks(x: Tensor, draws: Draws) -> Tensor:
 
 
 def coarsen(x: Tensor, draws: Draws) -> Tensor:
-    """A segmenter with fewer rows and another threshold, blown up again."""
+    """A segmenter with fewer rows and another threshold, blown up again.
+
+    Most decide cell by cell, as distant cameras do, and decoding blends what they decided
+    (`gait.crop.fit`). The others enlarge what they believe and decide then.
+    """
     own = draws.clips_with(0.6)
     rows, threshold = draws.clip_log(LOWEST, 52), draws.clip(0.3, 0.7)[:, None, None, None]
-    smooth = _box(x, SIZE / rows)
-    phase = draws.frame()
+    cell = (SIZE / rows)[:, None]
     places = _places(x)[None] + 0.5
-    step = (SIZE / rows)[:, None]
-    cell = ((places / step + phase[:, None]).floor() + 0.5 - phase[:, None]) * step
-    source = cell.long().clamp(0, SIZE - 1)
-    coarse = smooth[:, 0].gather(1, source[:, :, None].expand(-1, -1, SIZE))
-    coarse = coarse.gather(2, source[:, None, :].expand(-1, SIZE, -1))[:, None]
-    coarse = torch.where(draws.clips_with(0.4)[:, None, None, None], coarse, smooth)
-    return torch.where(own[:, None, None, None], (coarse > threshold).to(x.dtype), x)
+    around = places - cell / 2
+    decided = (_mean(x, around, around, cell) > threshold).to(x.dtype)
+    blended = torch.zeros_like(x)
+    down, across = (_cells(places, cell, draws.frame()[:, None]) for _ in range(2))
+    for top, height in down:
+        for left, width in across:
+            lit = _mean(x, top, left, cell) > threshold
+            blended += lit * (height[:, :, None] * width[:, None, :])[:, None]
+    coarse = torch.where(draws.clips_with(0.6)[:, None, None, None], blended, decided)
+    return torch.where(own[:, None, None, None], coarse, x)
 
 
 def realign(x: Tensor, draws: Draws) -> Tensor:
@@ -153,15 +159,27 @@ def _blurred(x: Tensor) -> Tensor:
     return F.conv2d(rows, weights.view(1, 1, 1, 5), padding=(0, 2))
 
 
-def _box(x: Tensor, width: Tensor) -> Tensor:
-    """The mean over a square whose side, in pixels, is each frame's own: by summed areas."""
+def _cells(places: Tensor, cell: Tensor, phase: Tensor) -> list[tuple[Tensor, Tensor]]:
+    """The two cells whose middles a pixel lies between: where they begin, and their shares."""
+    place = places / cell + phase - 0.5
+    first = place.floor()
+    share = place - first
+    return [((first - phase) * cell, 1 - share), ((first + 1 - phase) * cell, share)]
+
+
+def _mean(x: Tensor, top: Tensor, left: Tensor, side: Tensor) -> Tensor:
+    """The mean over squares, one a pixel: by summed areas. Beyond the picture nothing is lit.
+
+    Args:
+        x: frames.
+        top, left: `(k, 64)` where the squares of a row and of a column begin, pixels.
+        side: `(k, 1)` of the squares.
+    """
     summed = F.pad(x[:, 0], (1, 0, 1, 0)).cumsum(dim=1).cumsum(dim=2)
-    places, half = _places(x)[None] + 0.5, (width / 2)[:, None]
-    low, high = (places - half).clamp(0, SIZE), (places + half).clamp(0, SIZE)
-    rows = _between(summed, high, 1) - _between(summed, low, 1)
-    cells = _between(rows, high, 2) - _between(rows, low, 2)
-    size = high - low
-    return (cells / (size[:, :, None] * size[:, None, :]))[:, None]
+    for axis, start in ((1, top), (2, left)):
+        low, high = start.clamp(0, SIZE), (start + side).clamp(0, SIZE)
+        summed = _between(summed, high, axis) - _between(summed, low, axis)
+    return (summed / side[:, :, None] ** 2)[:, None]
 
 
 def _between(summed: Tensor, at: Tensor, axis: int) -> Tensor:
