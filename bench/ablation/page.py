@@ -27,7 +27,7 @@ from train.storage import write_atomically
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE, EVIDENCE = ROOT / "results" / "tables.md", ROOT / "docs" / "evidence.md"
-PRESETS = ("benchmark", "benchmark_2", "benchmark_gpu")
+PRESETS = ("benchmark", "benchmark_2", "benchmark_sensors", "benchmark_gpu")
 PHASES_OF = "benchmark_2"
 """The preset whose phases docs/evidence.md shows."""
 RECORDED = "recorded"

@@ -222,6 +222,22 @@ _BASE_MASK, _FULL_MASK = _pair("mask", "range views as masks", {"model": {"range
 _POINTS = Row("base-points", "no diffusion, range views as points",
               {**NO_DIFFUSION, "model": {"range_input": "points"}}, "11.9")  # fmt: skip
 INPUTS = (replace(_BASE_MASK, paper="28.2"), _FULL_MASK, _POINTS)
+SENSORS = (
+    Row("unchanged-clips", "no clip changed at batch time", {"augment": {"share": 0.0}}),
+    Row("changed-70", "70 % of the clips changed", {"augment": {"share": 0.7}}),
+    Row("frames-max", "maximum over frames", {"model": {"frame_pooling": "max"}}),
+    Row("frames-upper", "mean of the upper half of the frames",
+        {"model": {"frame_pooling": "upper_half"}}),
+    Row("frames-generalised", "generalised mean over frames",
+        {"model": {"frame_pooling": "generalised_mean"}}),
+    Row("whole-strips", "strips without columns", {"model": {"columns": 1}}),
+    Row("no-contrast", "one backbone, no contrast", {"rival": {"method": None}}),
+    Row("two-backbones", "two backbones, contrast", {"model": {"own_layers": None}}),
+    Row("two-backbones-full", "two backbones, all three phases",
+        {"model": {"own_layers": None}, "rival": {"method": None},
+         "diffusion": {"phases": [1, 2, 3]}}),
+)  # fmt: skip
+"""For the preset benchmark_sensors, whose base is what ships."""
 OTHERS = _pair("others", "other people", {"walkers": {"seed": 7}}, apart=True)
 CONTROLS = tuple(
     row
@@ -245,6 +261,7 @@ GROUPS: Mapping[str, Sequence[Row]] = {
     "sharing": SHARING,
     "rivals-tuned": RIVALS_TUNED,
     "inputs": INPUTS,
+    "sensors": SENSORS,
     "others": OTHERS,
     "controls": CONTROLS,
 }

@@ -25,6 +25,7 @@ def test_the_presets_are_there() -> None:
         "benchmark",
         "benchmark_2",
         "benchmark_gpu",
+        "benchmark_sensors",
         "demo",
         "freegait",
         "freegait_ours",

@@ -1,3 +1,5 @@
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -5,9 +7,12 @@ from gait.lidar import KNOWN, LidarSensor, evenly
 from gait.modality import Modality
 from tests.unit.test_simulate_camera import block
 from tests.unit.test_simulate_lidar import wall
-from train.simulate.conditions import Clothes
+from train.simulate import walk
+from train.simulate.bodies.body import RestBody
+from train.simulate.conditions import Clothes, dress
 from train.simulate.config import SimulateConfig
 from train.simulate.identity import Build, GaitSource
+from train.simulate.movement.motion import Motion
 from train.simulate.sensors.camera import photograph, turned
 from train.simulate.sensors.lidar import OWN, Floor, raster_of, scan
 from train.simulate.sensors.mask_faults import WITHOUT_FAULTS, MaskFaults, draw_faults, with_faults
@@ -180,3 +185,21 @@ def test_studio_walks_are_seen_by_one_pair_of_sensors(config: SimulateConfig) ->
     for studio, plain in zip(more[len(drawn) :], one[len(drawn) :], strict=True):
         np.testing.assert_array_equal(studio, plain)
     assert not all(map(np.array_equal, drawn, one))
+
+
+@pytest.mark.parametrize(("clothes", "changes"), [(Clothes.OWN, False), (Clothes.ANY, True)])
+def test_own_clothes_are_the_same_on_every_walk(
+    config: SimulateConfig, monkeypatch: pytest.MonkeyPatch, clothes: Clothes, changes: bool
+) -> None:
+    worn: list[np.ndarray] = []
+
+    def noted(*arguments: Any) -> tuple[RestBody, Motion]:
+        body, motion = dress(*arguments)
+        worn.append(body.points)
+        return body, motion
+
+    monkeypatch.setattr(walk, "dress", noted)
+    options = {"clothes": clothes, "conditions": ("nm",)}
+    list(open_studio(config.model_copy(update=options)).subject(0))
+    assert len(worn) == 4
+    assert any(not np.array_equal(worn[0], other) for other in worn[1:]) == changes

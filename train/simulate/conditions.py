@@ -33,7 +33,9 @@ class Clothes(StrEnum):
     USUAL = "usual"
     """Thin ones, unless the condition is another."""
     ANY = "any"
-    """From tight to loose, with skirts, hats and hair."""
+    """From tight to loose, with skirts, hats and hair; others on each walk."""
+    OWN = "own"
+    """As any, but each person's own on all walks, as on one day."""
 
 
 _PARTS = {
@@ -68,7 +70,7 @@ def dress(
         body = wear_uniform(body)
     elif Condition.CLOTHING in conditions:
         body = wear_thick(body, rng)
-    elif clothes is Clothes.ANY:
+    elif clothes is not Clothes.USUAL:
         body = wear_any(body, wardrobe or rng)
     else:
         body = wear_light(body, wardrobe or rng)

@@ -90,10 +90,11 @@ class Studio:
 
     def _worn(self, index: int, number: int) -> tuple[Clothes, np.random.Generator | None]:
         """How much clothes vary on a walk, and where clothes come from that stay the same."""
-        if number < self.config.walks:
-            return self.config.clothes, None
-        own = (number - self.config.walks) % 2
-        return (self.config.clothes, self._rng(_CLOTHES, index)) if own else (Clothes.USUAL, None)
+        clothes, further = self.config.clothes, number - self.config.walks
+        if further >= 0 and further % 2 == 0:
+            return Clothes.USUAL, None
+        own = further >= 0 or clothes is Clothes.OWN
+        return clothes, self._rng(_CLOTHES, index) if own else None
 
     def _rng(self, purpose: int, index: int, *key: int) -> np.random.Generator:
         """Randomness of a subject for a purpose: the same whoever else is simulated."""
