@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from gait.errors import CheckpointError, OutOfMemoryError
+from gait.modality import Modality
 from tests.packs import write_pack
 from tests.training_setup import tiny_config
 from train.checkpoint import load_checkpoint, save_checkpoint
@@ -102,3 +103,14 @@ def test_a_real_allocation_failure_is_recognised() -> None:
 def test_other_errors_pass_unchanged() -> None:
     with pytest.raises(RuntimeError, match="shapes"), memory_explained(tiny_config()):
         raise RuntimeError("shapes do not match")
+
+
+def test_two_backbones_begin_as_the_shared_one_was(stream: list[TrainBatch]) -> None:
+    shared = learner(model={"own_layers": 0})
+    shared.step(1, stream[0])
+    apart = learner()
+    apart.take_over(shared.checkpoint(1, simulated=True, best=None))
+    clips = dict(zip(Modality, stream[0][:2], strict=True))
+    for modality, some in clips.items():
+        one, two = (x.network.eval().branch(modality).features(some) for x in (shared, apart))
+        assert (one - two).abs().max() <= 1e-5 * one.abs().max()

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple, cast
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.profiler import record_function
 
@@ -176,19 +176,24 @@ class Learner:
         """Begins with another network's weights, where name and shape are the same.
 
         Centre and projection are not taken, since they belong to a finished network, nor is the
-        classifier, since it belongs to that network's people.
+        classifier, since it belongs to that network's people. A stem that saw a silhouette in all
+        channels of a range view is added up to one of a single channel, which gives the same.
 
         Returns:
             How many numbers were taken, and how many there are.
         """
         own = self.network.state_dict()
-        fitting = {
+        theirs = {
             name: tensor
             for name, tensor in other.model.items()
             if name in own
-            and own[name].shape == tensor.shape
             and not name.endswith(".centre")
             and not name.startswith(("neck.", "projection."))
+        }
+        fitting = {
+            name: tensor
+            for name, tensor in ((n, _added_up(x, own[n].shape)) for n, x in theirs.items())
+            if tensor.shape == own[name].shape
         }
         self.network.load_state_dict(fitting, strict=False)
         taken = sum(tensor.numel() for tensor in fitting.values())
@@ -240,3 +245,9 @@ def _out_of_memory(config: TrainConfig, error: BaseException) -> OutOfMemoryErro
         sequences=batch.sequences,
         frames=batch.frames,
     )
+
+
+def _added_up(weight: Tensor, wanted: torch.Size) -> Tensor:
+    """A convolution's weight for one channel in place of several that show the same."""
+    one_channel = weight.ndim == len(wanted) == 4 and wanted[1] == 1 != weight.shape[1]
+    return weight.sum(dim=1, keepdim=True) if one_channel else weight
