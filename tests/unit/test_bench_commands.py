@@ -3,13 +3,22 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 
+from bench.conditions import embedded
+from gait.modality import Modality
+from gait.variant import Variant
+from gallery.network.encoder import Encoder
 from tests.data.make_tiny_bundle import save_tiny_checkpoint
 from tests.dataset import write_dataset
 from tests.galleries import TINY, VARIANTS
 from tests.packs import write_pack
 from tests.training_setup import write_tiny_yaml
+from train.checkpoint import load_network
+from train.data.pack import Pack
+from train.embed import embed_sequences
 
 
 def output(*arguments: str) -> str:
@@ -153,3 +162,27 @@ def test_serving_cost() -> None:
     kinds = found["memory"]["kinds"]
     assert kinds["enrol"] == kinds["erase"] > 0
     assert found["memory"]["early_mib"] > 10
+
+
+def test_a_bundle_finds_what_its_checkpoint_finds(tmp_path: Path) -> None:
+    pack = Pack.open(write_pack(tmp_path / "pack"))
+    records = [record for record in pack.records if record.split == "test"]
+    save_tiny_checkpoint(tmp_path / "tiny.pt")
+    network = load_network(tmp_path / "tiny.pt", torch.device("cpu"))
+    wanted = embed_sequences(network, pack, records, torch.device("cpu"))
+    found = embedded(Encoder.load(TINY, variant=Variant.FP32), pack, records)
+    for modality, flat in found.items():
+        parts = getattr(wanted, modality.value)
+        unit = parts / np.linalg.norm(parts, axis=2, keepdims=True) / np.sqrt(parts.shape[1])
+        np.testing.assert_allclose(flat[:, 0], unit.reshape(len(unit), -1), atol=1e-4)
+
+
+def test_all_conditions_of_a_bundle(tmp_path: Path) -> None:
+    pack = write_pack(tmp_path / "pack")
+    words = ("bench.conditions", "--bundle", str(TINY), "--pack", str(pack))
+    rows = json.loads(output(*words, "--json", "--out", str(tmp_path / "found.json")))["rows"]
+    assert json.loads((tmp_path / "found.json").read_text())["rows"] == rows
+    assert {row["probe"] for row in rows} == set(Modality)
+    assert "Overall" in output(*words)
+    with pytest.raises(subprocess.CalledProcessError):
+        output(*words[:-1], str(write_pack(tmp_path / "other", test=0)))
