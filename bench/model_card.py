@@ -6,6 +6,7 @@ python -m bench.model_card --bundle bundle --sensors results/sensors.json --run 
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import permutations
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ from bench.measuring.options import Bundle
 from bench.sensors.__main__ import tables
 from gait.cli import run
 from gait.manifest import Manifest
+from gait.metrics import Distance
+from gait.modality import Modality
 from gallery.decision.decision import bundle_calibration
 from train.storage import write_atomically
 
@@ -122,14 +125,7 @@ def _projection(manifest: Manifest, fitted_by: str) -> str:
 def _conditions(found: Mapping[str, Any] | None) -> str:
     if found is None:
         return "All conditions: not tried."
-    every = [row for row in found["rows"] if row["view"] is None and row["distance"] == "cosine"]
-    ways = {
-        tuple(way): {
-            row["condition"]: row for row in every if [row["probe"], row["gallery"]] == way
-        }
-        for way in (["silhouette", "range_view"], ["range_view", "silhouette"])
-    }
-    camera, lidar = ways.values()
+    camera, lidar = (_by_condition(found["rows"], *way) for way in permutations(Modality))
     people = camera["Overall"]["subjects"]
     sides = len({row["view"] for row in found["rows"]} - {None})
     lines = [
@@ -144,6 +140,11 @@ def _conditions(found: Mapping[str, Any] | None) -> str:
         cells = [shown.format(**way[name]["scores"]["rank1"]) for way in (camera, lidar)]
         lines.append(f"| {name} | {cells[0]} | {cells[1]} |")
     return "\n".join(lines)
+
+
+def _by_condition(rows: list[Any], probe: Modality, gallery: Modality) -> dict[str, Any]:
+    wanted = {"probe": probe, "gallery": gallery, "distance": Distance.COSINE, "view": None}
+    return {row["condition"]: row for row in rows if wanted.items() <= row.items()}
 
 
 def _tracks(found: Mapping[str, Any] | None) -> str:
