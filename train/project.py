@@ -27,6 +27,7 @@ def main(
     packs: tuple[Path, ...],
     dimensions: int = 40,
     of: Literal["embedding", "maps"] = "embedding",
+    finished: bool = False,
 ) -> None:
     """Writes the same checkpoint with a projection, or with another one.
 
@@ -36,6 +37,8 @@ def main(
         packs: by whose training people it is fitted, two walks or more of each.
         dimensions: numbers of an embedding, fewer than there are people.
         of: what is projected, as `model.projection_of`.
+        finished: without the optimiser's state: half as large, and no run goes on from it, but
+            another can begin with it (`train.run --start`).
     """
     found = load_checkpoint(checkpoint)
     weights = {n: x for n, x in found.model.items() if not n.startswith("projection.")}
@@ -54,7 +57,10 @@ def main(
             raise PackError(f"{pack.path} has no training people: a partition names them")
     fit_projection(network, people, device, pick_precision(config.run, device))
     weights = {name: tensor.cpu() for name, tensor in network.state_dict().items()}
-    save_checkpoint(out, replace(found, config=config, model=weights))
+    projected = replace(found, config=config, model=weights)
+    if finished:
+        projected = replace(projected, optimiser=None, scaler={}, rng={})
+    save_checkpoint(out, projected)
     print(out)
 
 

@@ -194,6 +194,10 @@ def test_a_checkpoint_is_projected_afterwards_by_people_of_several_packs(
     found = load_checkpoint(tmp_path / "twice.pt")
     assert found.config.model.projection == 12  # more than there are people in either pack
     assert found.optimiser, "training can go on"
+    main(tmp_path / "once.pt", tmp_path / "done.pt", (pack.path,), dimensions=4, finished=True)
+    done = load_checkpoint(tmp_path / "done.pt")
+    assert done.optimiser is None
+    assert done.model.keys() == found.model.keys()
     for embeddings in embed_sequences(build_network(found), pack, split.train[:2], CPU):
         assert embeddings.shape == (2, 1, 12)
 
