@@ -17,7 +17,7 @@ from train.loop.embedding_centre import spread
 from train.machine.distributed import Ranks
 from train.model.network import GaitNetwork
 
-WALKS = 8192
+WALKS = 16_384
 """Walks of a pack that it is fitted to, at most."""
 
 SEEN_BY_OTHERS = 9
