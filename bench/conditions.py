@@ -1,6 +1,6 @@
 """What a bundle finds in all conditions and views of a pack's test people.
 
-python -m bench.conditions --bundle bundle --pack pack --out results/conditions.json
+python -m bench.conditions --bundle bundle --pack pack --out conditions.json
 
 It is scored by the protocol of the pack, in all directions, with 95 % intervals over people, as
 `train.evaluate` scores a checkpoint. The bundle's own network does it, with the frames that the
