@@ -1,5 +1,6 @@
 """The model that comes with the package: whole, small, described, and used where none is named."""
 
+import hashlib
 import json
 
 import numpy as np
@@ -48,3 +49,8 @@ def test_its_card_and_its_record_lie_beside_it() -> None:
     record = json.loads((OWN_BUNDLE / "training.json").read_text())
     assert record["checkpoint_sha256"] == manifest.checkpoint.sha256
     assert record["config"] == manifest.training
+
+
+def test_the_network_beside_it_is_the_one_that_was_exported() -> None:
+    content = (OWN_BUNDLE / "network.pt").read_bytes()
+    assert hashlib.sha256(content).hexdigest() == Manifest.load(OWN_BUNDLE).checkpoint.sha256
