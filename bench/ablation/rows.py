@@ -245,7 +245,7 @@ SENSORS = (
     _added("columns", "four columns in a strip", _COLUMNS),
     _added("changed-mean-columns", "clips changed, mean, columns", _CHANGED, _MEAN, _COLUMNS),
 )  # fmt: skip
-"""For benchmark_sensors; the last one is what ships."""
+"""For benchmark_sensors; the last one has all that the package's model was trained with."""
 OTHERS = _pair("others", "other people", {"walkers": {"seed": 7}}, apart=True)
 CONTROLS = tuple(
     row
