@@ -114,3 +114,12 @@ def test_two_backbones_begin_as_the_shared_one_was(stream: list[TrainBatch]) -> 
     for modality, some in clips.items():
         one, two = (x.network.eval().branch(modality).features(some) for x in (shared, apart))
         assert (one - two).abs().max() <= 1e-5 * one.abs().max()
+
+
+def test_colours_are_not_added_up() -> None:
+    colours = learner().checkpoint(1, simulated=True, best=None)
+    masks = learner(model={"range_input": "mask"})
+    name = "range_view.backbone.stem.0.weight"
+    before = masks.network.state_dict()[name].clone()
+    masks.take_over(colours)
+    assert torch.equal(masks.network.state_dict()[name], before)

@@ -11,6 +11,7 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.profiler import record_function
 
 from gait.errors import CheckpointError, OutOfMemoryError
+from gait.modality import Modality
 from train.checkpoint import Checkpoint
 from train.config import TrainConfig
 from train.data.batches import TrainBatch
@@ -192,7 +193,7 @@ class Learner:
         }
         fitting = {
             name: tensor
-            for name, tensor in ((n, _added_up(x, own[n].shape)) for n, x in theirs.items())
+            for name, tensor in ((n, _added_up(n, x, own[n].shape)) for n, x in theirs.items())
             if tensor.shape == own[name].shape
         }
         self.network.load_state_dict(fitting, strict=False)
@@ -247,7 +248,11 @@ def _out_of_memory(config: TrainConfig, error: BaseException) -> OutOfMemoryErro
     )
 
 
-def _added_up(weight: Tensor, wanted: torch.Size) -> Tensor:
-    """A convolution's weight for one channel in place of several that show the same."""
-    one_channel = weight.ndim == len(wanted) == 4 and wanted[1] == 1 != weight.shape[1]
-    return weight.sum(dim=1, keepdim=True) if one_channel else weight
+def _added_up(name: str, weight: Tensor, wanted: torch.Size) -> Tensor:
+    """A silhouette's stem for one channel in place of several, in which it stood alike.
+
+    A range view's channels are colours, which differ, so its stem stays as it is.
+    """
+    if not name.startswith(f"{Modality.SILHOUETTE}.") or weight.ndim != 4 or wanted[1] != 1:
+        return weight
+    return weight.sum(dim=1, keepdim=True)
