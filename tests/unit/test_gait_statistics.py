@@ -1,15 +1,18 @@
 """Walkers drawn from recorded people's statistics walk like people, each in their own way."""
 
 from dataclasses import fields, replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from pydantic import ValidationError
 
 from gait.errors import MotionFileError
 from tests.recorded_walks import CMU_WALKS, needs_cmu_walks
 from train.simulate.bodies.body import FRAMES, joints
 from train.simulate.bodies.capsules import capsule_basis
+from train.simulate.config import SimulateConfig
 from train.simulate.identity import (
     Carrier,
     GaitSource,
@@ -30,6 +33,7 @@ from train.simulate.movement.gait_statistics import (
 )
 from train.simulate.movement.motion import SEGMENTS, Motion
 from train.simulate.movement.motion_library import MotionLibrary
+from train.simulate.studio import open_studio
 
 BODY = capsule_basis().shape(*average_shape(3))
 TABLE = gait_statistics()
@@ -157,6 +161,47 @@ def test_a_simulation_may_ask_for_them() -> None:
     assert np.abs(walks[0] - walks[1]).max() > 0.1
     again = person(GaitSource.STATISTICS).move(1, 20, np.random.default_rng(0))
     np.testing.assert_array_equal(again.rotations, walks[1])
+
+
+def test_walkers_may_be_drawn_from_another_table(tmp_path: Path) -> None:
+    def turns(table: Path | None) -> NDArray[np.float64]:
+        config = SimulateConfig(
+            subjects=1, gait=GaitSource.STATISTICS, body="capsules", gait_table=table
+        )
+        move = open_studio(config).person(0).move
+        return np.asarray(move(1, 20, np.random.default_rng(0)).rotations)
+
+    same, stiff = tmp_path / "same.npz", tmp_path / "stiff.npz"
+    TABLE.save(same)
+    replace(TABLE, mean=TABLE.mean * 0.5).save(stiff)
+    np.testing.assert_array_equal(turns(same), turns(None))
+    assert np.abs(turns(stiff) - turns(None)).max() > 0.1
+    with pytest.raises(ValidationError, match="nobody walks by it"):
+        SimulateConfig(gait_table=same)
+
+
+def test_a_simulation_by_the_package_s_table_is_named_as_before_there_were_others() -> None:
+    assert "gait_table" not in SimulateConfig().model_dump(mode="json")
+    dumped = SimulateConfig(gait=GaitSource.MIXED, gait_table=Path("t.npz")).model_dump(mode="json")
+    assert dumped["gait_table"] == "t.npz"
+
+
+@pytest.mark.parametrize("wrong", ["absent", "text", "truncated", "short", "nan", "incomplete"])
+def test_a_file_that_is_no_table_is_refused(tmp_path: Path, wrong: str) -> None:
+    path = tmp_path / "table.npz"
+    if wrong == "text":
+        path.write_text("gait")
+    elif wrong == "truncated":
+        TABLE.save(path)
+        path.write_bytes(path.read_bytes()[:5000])
+    elif wrong == "short":
+        replace(TABLE, people=TABLE.people[:, :-1]).save(path)
+    elif wrong == "nan":
+        replace(TABLE, mean=TABLE.mean * np.nan).save(path)
+    elif wrong == "incomplete":
+        np.savez(path, mean=TABLE.mean)
+    with pytest.raises(MotionFileError, match=r"table\.npz"):
+        GaitStatistics.load(path)
 
 
 @needs_cmu_walks

@@ -51,6 +51,8 @@ class SimulateConfig(BaseModel):
     gait: GaitSource = GaitSource.CURVES
     """How people walk who were not recorded: by published curves, or by the statistics of recorded
     people's joint angles, or half of them each."""
+    gait_table: Path | None = Field(default=None, exclude_if=lambda path: path is None)
+    """Those statistics, a file of train.simulate.measure_gait; the package's if not given."""
     clothes: Clothes = Clothes.USUAL
     """How much clothes vary where the condition does not say what is worn."""
     build: Build = Build.USUAL
@@ -86,6 +88,8 @@ class SimulateConfig(BaseModel):
     def _consistent(self) -> Self:
         if self.motion is None and (self.people or not self.built_in):
             raise ValueError("got nobody, or people without the motion that was recorded of them")
+        if self.gait_table is not None and self.gait is GaitSource.CURVES:
+            raise ValueError("got a gait_table, but nobody walks by it: gait is curves")
         if len(set(self.people)) < len(self.people):
             raise ValueError(f"got people {self.people}, need all different")
         count = len(self.subject_names)

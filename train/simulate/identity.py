@@ -79,8 +79,18 @@ def sample_identity(
     carrier: Carrier,
     gait: GaitSource = GaitSource.CURVES,
     build: Build = Build.USUAL,
+    statistics: GaitStatistics | None = None,
 ) -> Identity:
-    """Draws a person. Body and style come from separate streams of the same seed."""
+    """Draws a person. Body and style come from separate streams of the same seed.
+
+    Args:
+        basis: the space of bodies.
+        seed: of the person.
+        carrier: what tells people apart.
+        gait: what the person walks by.
+        build: how much bodies vary.
+        statistics: of recorded people's gait; the package's if not given.
+    """
     shape, style = (np.random.default_rng(child) for child in seed.spawn(2))
     phenotypes, changes = sample_shape(shape, len(basis.local_changes), build)
     if carrier is Carrier.MOTION:
@@ -91,7 +101,7 @@ def sample_identity(
     if gait is GaitSource.MIXED:
         gait = GaitSource.STATISTICS if style.random() < 0.5 else GaitSource.CURVES
     if gait is GaitSource.STATISTICS:
-        return Identity(body, drawn_walker(body, style, gait_statistics()))
+        return Identity(body, drawn_walker(body, style, statistics or gait_statistics()))
     return Identity(body, stylist(body, style))
 
 

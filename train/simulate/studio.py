@@ -12,6 +12,7 @@ from train.simulate.bodies.capsules import capsule_basis
 from train.simulate.conditions import Clothes, Condition
 from train.simulate.config import SimulateConfig, conditions_of
 from train.simulate.identity import Identity, sample_identity
+from train.simulate.movement.gait_statistics import GaitStatistics, gait_statistics
 from train.simulate.movement.motion import RATE
 from train.simulate.movement.motion_library import library_at
 from train.simulate.movement.recorded import recorded_identity
@@ -38,10 +39,12 @@ class Studio:
     Args:
         config: what to simulate, `people` filled in.
         basis: the space of bodies.
+        statistics: of gait, from which those walk who are drawn from any.
     """
 
     config: SimulateConfig
     basis: BodyBasis
+    statistics: GaitStatistics
 
     def subject(self, index: int) -> Iterator[Take]:
         """Simulates one subject, type by type and view by view."""
@@ -66,7 +69,9 @@ class Studio:
         seed = np.random.SeedSequence(config.seed, spawn_key=key)
         recorded = index - config.built_in
         if recorded < 0 or config.motion is None:
-            return sample_identity(self.basis, seed, config.identity, config.gait, config.build)
+            return sample_identity(
+                self.basis, seed, config.identity, config.gait, config.build, self.statistics
+            )
         library, name = library_at(config.motion), config.people[recorded]
         return recorded_identity(self.basis, seed, config.identity, library, name)
 
@@ -103,9 +108,16 @@ class Studio:
 
 
 def open_studio(config: SimulateConfig) -> Studio:
-    """Loads the bodies; the first time, builds them."""
+    """Loads the bodies, the first time after building them, and the statistics of gait.
+
+    Raises:
+        MotionFileError: as `GaitStatistics.load`.
+    """
+    table = config.gait_table
+    statistics = gait_statistics() if table is None else GaitStatistics.load(table)
     stick_figures = config.body == "capsules"
-    return Studio(config, capsule_basis() if stick_figures else BodyBasis.load(basis_file()))
+    basis = capsule_basis() if stick_figures else BodyBasis.load(basis_file())
+    return Studio(config, basis, statistics)
 
 
 def _number(subject: str) -> int:

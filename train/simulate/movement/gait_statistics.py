@@ -15,10 +15,12 @@ eleven people (mocap.cs.cmu.edu); no recording can be had from it.
 from dataclasses import dataclass, fields
 from functools import lru_cache
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 
+from gait.errors import MotionFileError
 from train.simulate.movement.motion import PARENTS, SEGMENTS, Motion
 from train.simulate.movement.rotation import from_vector
 
@@ -75,9 +77,30 @@ class GaitStatistics:
 
     @classmethod
     def load(cls, path: Path) -> "GaitStatistics":
-        """Reads what `save` wrote."""
-        with np.load(path, allow_pickle=False) as arrays:
-            return cls(**{f.name: np.asarray(arrays[f.name], np.float64) for f in fields(cls)})
+        """Reads what `save` wrote.
+
+        Raises:
+            MotionFileError: there is no such file, it is damaged, or it is no such table.
+        """
+        try:
+            with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+                found = {f.name: np.asarray(arrays[f.name], np.float64) for f in fields(cls)}
+        except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
+            raise MotionFileError(
+                f"{path} cannot be read as a table of gait: {error}; python -m "
+                "train.simulate.measure_gait makes one",
+                file=path.name,
+            ) from error
+        for name, values in found.items():
+            shape = {"log_speed": (1,), "mean": (SIZE,), "slope": (SIZE,)}.get(name)
+            fits = values.shape == shape if shape else values.shape == (len(values), SIZE)
+            if not fits or not np.isfinite(values).all():
+                raise MotionFileError(
+                    f"{path}: got {name} of shape {values.shape}, need finite numbers of "
+                    f"{shape or ('k', SIZE)}",
+                    file=path.name,
+                )
+        return cls(**found)
 
 
 @dataclass(frozen=True, eq=False)
