@@ -20,6 +20,11 @@ FOREGROUND = 128
 MIN_PIXELS = 40
 """Fewer foreground pixels than this are too little mass (about OpenGait's sum of 10,000)."""
 
+MIN_FILLED = 0.08
+"""Who is so low that this part of the square of their height is less than `MIN_PIXELS` needs only
+that: of a person 16 pixels high, frames with the legs together would be left out otherwise, and
+only wide ones kept."""
+
 MIN_ROWS = 8
 """A person lower than this, in source pixels, has no shape to enlarge to 64 rows."""
 
@@ -56,11 +61,12 @@ def align(masks: Masks) -> Aligned:
             scaled by 255), or bool.
 
     Returns:
-        Frames `(s, 1, 64, 64)`. Reasons for dropping: `empty` (no foreground), `too_small`
-        (under 40 foreground pixels or 8 rows), `cut_off` (the person is partly outside the left or
-        right border of the picture), `two_people` (another large piece stands beside the largest),
-        `background_lit` (the picture's corners are foreground: all white, or black on white),
-        `photograph` (the same, and much of the picture is grey).
+        Frames `(s, 1, 64, 64)`. Reasons for dropping: `empty` (no foreground), `too_small` (under
+        8 rows, or under 40 foreground pixels; fewer are enough under 22 rows), `cut_off` (the
+        person is partly outside the left or right border of the picture), `two_people` (another
+        large piece stands beside the largest), `background_lit` (the picture's corners are
+        foreground: all white, or black on white), `photograph` (the same, and much of the picture
+        is grey).
 
     Raises:
         ClipShapeError, ClipDtypeError: not such an array.
@@ -160,7 +166,8 @@ def _pieces_of_person(stats: NDArray[Any]) -> NDArray[np.bool_]:
 
 def _reason(mask: NDArray[np.uint8], found: _Found, pixels: int) -> str | None:
     """Why a frame cannot be used, None if it can."""
-    if pixels < MIN_PIXELS or len(found.person) < MIN_ROWS:
+    height = len(found.person)
+    if pixels < min(MIN_PIXELS, MIN_FILLED * height**2) or height < MIN_ROWS:
         return "too_small" if pixels else "empty"
     if (mask[[0, 0, -1, -1], [0, -1, 0, -1]] >= FOREGROUND).sum() >= _LIT_CORNERS:
         grey = (mask > _DARK) & (mask < 255 - _DARK)
@@ -169,4 +176,4 @@ def _reason(mask: NDArray[np.uint8], found: _Found, pixels: int) -> str | None:
         return "two_people"
     sides = _foreground(np.ascontiguousarray(found.person[:, [0, -1]])).sum(axis=0)
     # Who touches both sides fills a picture that was cropped to them.
-    return "cut_off" if sides.min() == 0 and sides.max() > CUT_PART * len(found.person) else None
+    return "cut_off" if sides.min() == 0 and sides.max() > CUT_PART * height else None

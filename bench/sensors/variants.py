@@ -1,13 +1,13 @@
 """The sensors that a model is tried on: one thing differs from those side by side at 1 m."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from gait.lidar import KNOWN
 from gait.modality import Modality
 from train.simulate.movement.motion import RATE
-from train.simulate.sensors.camera import FOCAL
+from train.simulate.sensors.camera import FOCAL, SOFTNESS
 from train.simulate.sensors.lidar import BEAMS, Raster, raster_of
 from train.simulate.sensors.mask_faults import MaskFaults
 from train.simulate.sensors.rig import PERSON, Rig
@@ -16,6 +16,11 @@ GROUND = 1.5
 """Metres about the feet."""
 
 STEP = float(np.radians(0.2))
+
+COARSE_SOFTNESS = 0.6
+"""Softness of masks of people 16 to 48 pixels high: by it simulated ones differ as much from finer
+ones as those of a real segmenter do on a real street's pictures made coarser
+(`bench.sensors.coarse_masks`)."""
 
 ON_A_CAR = 1.73
 """Metres above the ground: from 1 m, a sensor that looks up by 2° sees nobody's head."""
@@ -50,14 +55,10 @@ class Variant:
         """The sensors for a walker at a distance, metres."""
         focal = FOCAL if self.rows is None else self.rows * distance / PERSON
         if not self.pitch:
-            return _with(self.rig, focal)
+            return replace(self.rig, focal=focal)
         down = np.radians(self.pitch)
         height = PERSON / 2 + distance * float(np.tan(down))
         return Rig(focal=focal, camera_height=height, turn=(0.0, float(down), 0.0))
-
-
-def _with(rig: Rig, focal: float) -> Rig:
-    return Rig(rig.raster, rig.lidar_height, rig.ground, focal=focal, faults=rig.faults)
 
 
 def _every(beam: int, azimuth: int = 1) -> Rig:
@@ -69,7 +70,9 @@ def _lidar(rig: Rig) -> Variant:
 
 
 def _camera(rows: int | None = None, **faults: float) -> Variant:
-    return Variant(Modality.SILHOUETTE, Rig(faults=MaskFaults(**faults)), rows)  # type: ignore[arg-type]
+    softness = SOFTNESS if rows is None else COARSE_SOFTNESS
+    rig = Rig(softness=softness, faults=MaskFaults(**faults))  # type: ignore[arg-type]
+    return Variant(Modality.SILHOUETTE, rig, rows)
 
 
 CLEAN_LIDAR, CLEAN_CAMERA = "128 beams", "camera"

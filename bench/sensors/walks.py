@@ -1,5 +1,6 @@
 """Walks of people whom no model was trained on, as each sensor sees them; kept between calls."""
 
+import hashlib
 import io
 from collections.abc import Iterator
 from pathlib import Path
@@ -44,7 +45,7 @@ def walks(
 
     Args:
         variant: the sensor.
-        name: of the variant; with number, count and the simulator's version the name of the file.
+        name: of the variant, part of the file's name, as all that the walks depend on.
         number: which walk.
         count: of people.
         kept: folder in which walks are looked for and kept.
@@ -53,7 +54,8 @@ def walks(
         Clips, the person of each, and the view. What a sensor cannot see is left out.
     """
     words = "".join(letter if letter.isalnum() else "-" for letter in name)
-    file = kept / f"{words}-{number}-{count}-{VERSION}.npz"
+    all_of_it = hashlib.sha256(f"{variant} {SEED}".encode()).hexdigest()[:8]
+    file = kept / f"{words}-{number}-{count}-{VERSION}-{all_of_it}.npz"
     if not file.exists():
         _make(variant, name, number, count, file)
     with np.load(file, allow_pickle=False) as held:

@@ -86,6 +86,16 @@ def test_unusable_frames_are_dropped_and_counted() -> None:
     assert aligned.frames.shape == (2, 1, 64, 64)
 
 
+@pytest.mark.parametrize(
+    ("rows", "columns", "kept"), [(16, 2, True), (16, 1, False), (30, 1, False), (7, 6, False)]
+)
+def test_a_low_person_needs_less_mass(rows: int, columns: int, kept: bool) -> None:
+    mask = np.zeros((2, 40, 40), np.uint8)
+    mask[0, 5:35, 10:20] = 255  # one who is kept in any case
+    mask[1, 4 : 4 + rows, 20 : 20 + columns] = 255
+    assert (len(align(mask).frames) == 2) == kept
+
+
 @pytest.mark.parametrize("count", [0, 3])
 def test_no_usable_frame_is_an_error(count: int) -> None:
     with pytest.raises(ClipEmptyError, match=f"{count} empty" if count else "no frames at all"):

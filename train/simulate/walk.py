@@ -104,7 +104,7 @@ def observe(
         return _NOTHING
     clouds = _scanned(points, visible, rig, path, rng)
     masks = _photographed(points, visible, rig)
-    masks = segment(masks, rng, night=Condition.NIGHT in conditions)
+    masks = segment(masks, rng, night=Condition.NIGHT in conditions, softness=rig.softness)
     return _paired(with_faults(masks, rig.faults, rng), clouds)
 
 

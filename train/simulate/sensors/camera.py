@@ -15,8 +15,8 @@ Masks = NDArray[np.uint8]
 FOCAL = 460.0
 """Focal length in pixels: one pixel is 1/8 degree."""
 _MARGIN = 6
-_SOFTNESS = 1.0
-"""Blur of the segmenter's confidence, pixels."""
+SOFTNESS = 1.0
+"""Blur of a segmenter's confidence, pixels."""
 
 
 def turned(points: Array, yaw: float, pitch: float, roll: float) -> Array:
@@ -76,7 +76,9 @@ def _covered(masks: Masks, finer: int) -> Masks:
     return np.asarray((squares.mean(axis=(2, 4)) >= 127.5) * np.uint8(255), np.uint8)
 
 
-def segment(masks: Masks, rng: np.random.Generator, *, night: bool) -> Masks:
+def segment(
+    masks: Masks, rng: np.random.Generator, *, night: bool, softness: float = SOFTNESS
+) -> Masks:
     """What a segmentation network would return: a ragged border, by night also lost regions.
 
     A smooth random field is added to the softened mask before it is thresholded, by day only where
@@ -87,8 +89,9 @@ def segment(masks: Masks, rng: np.random.Generator, *, night: bool) -> Masks:
         masks: `(t, h, w)` 0 or 255.
         rng: of this walk.
         night: whether it is dark.
+        softness: blur of the confidence, pixels: the softer, the wider the border that is in doubt.
     """
-    soft = _as_one_image(masks, lambda image: cv2.GaussianBlur(image, (0, 0), _SOFTNESS))
+    soft = _as_one_image(masks, lambda image: cv2.GaussianBlur(image, (0, 0), softness))
     confidence = soft.astype(np.float32)
     doubt = 1 - np.abs(confidence - 127.5) / 127.5
     noise = 90 * doubt * _field(masks.shape, 3, rng)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from gait.lidar import KNOWN, LidarSensor, evenly
-from train.simulate.sensors.camera import FOCAL
+from train.simulate.sensors.camera import FOCAL, SOFTNESS
 from train.simulate.sensors.lidar import OWN, Raster, raster_of
 from train.simulate.sensors.mask_faults import WITHOUT_FAULTS, MaskFaults, draw_faults
 from train.simulate.sensors.scene import CAMERA_BELOW, LIDAR_HEIGHT
@@ -35,6 +35,7 @@ class Rig:
         camera_height: metres above the ground.
         turn: yaw, pitch and roll of the camera, radians.
         focal: of the camera, pixels.
+        softness: of the segmenter's borders, pixels of the picture.
         faults: of the segmenter.
     """
 
@@ -44,6 +45,7 @@ class Rig:
     camera_height: float = LIDAR_HEIGHT - CAMERA_BELOW
     turn: tuple[float, float, float] | None = None
     focal: float = FOCAL
+    softness: float = SOFTNESS
     faults: MaskFaults = WITHOUT_FAULTS
 
 
