@@ -120,9 +120,7 @@ def test_a_realigned_silhouette_fills_the_height(batch: TrainBatch) -> None:
 
 
 class OneCoarseCamera(Draws):
-    """Of 16 rows, half a cell aside; with a segmenter on its cells or without."""
-
-    segmenter = False
+    """Of 16 rows, half a cell aside, that decides cell by cell."""
 
     def clip(self, low: float = 0.0, high: float = 1.0) -> Tensor:
         return torch.full((self.clips * self.frames,), low + 0.48 * (high - low))
@@ -130,29 +128,17 @@ class OneCoarseCamera(Draws):
     def clip_log(self, low: float, high: float) -> Tensor:  # noqa: ARG002
         return torch.full((self.clips * self.frames,), 16.0)
 
-    def clips_with(self, share: float) -> Tensor:
-        return torch.full((self.clips * self.frames,), share > 0.5 or self.segmenter)
-
     def frame(self, low: float = 0.0, high: float = 1.0) -> Tensor:
         return torch.full((self.clips * self.frames,), 0.5 * (low + high))
 
 
-@pytest.mark.parametrize("segmenter", [False, True])
-def test_a_coarse_camera_is_what_decoding_makes_of_one(batch: TrainBatch, segmenter: bool) -> None:
+def test_a_coarse_camera_is_what_decoding_makes_of_one(batch: TrainBatch) -> None:
     frames = F.pad(batch.silhouettes.flatten(0, 1), (32, 32, 32, 32))[:, :, ::2, ::2]
     coarse = OneCoarseCamera((0,), len(frames), 1, torch.device("cpu"), ALONE)
-    coarse.segmenter = segmenter
-    noise = OneCoarseCamera((0,), len(frames), 1, torch.device("cpu"), ALONE).field(3)[:, 0].numpy()
     changed = silhouettes.coarsen(frames.float() / 255, coarse)
-    for before, after, own in zip(frames[:, 0].numpy(), changed[:, 0].numpy(), noise, strict=True):
+    for before, after in zip(frames[:, 0].numpy(), changed[:, 0].numpy(), strict=True):
         shifted = np.pad(before, ((2, 2), (2, 2))) / np.float32(255)
-        covered = cv2.resize(shifted, (17, 17), interpolation=cv2.INTER_AREA)
-        cells = covered > 0.492
-        if segmenter:  # as `train.simulate.sensors.camera.segment`
-            kernel = np.outer(*2 * [np.array([1, 4, 6, 4, 1]) / 16])
-            soft = cv2.filter2D(cells * 1.0, -1, kernel, borderType=cv2.BORDER_CONSTANT)
-            doubt = 1 - np.abs(2 * soft - 1)
-            cells = soft + 0.48 * 0.4 * doubt * own[:17, :17] > 0.5
+        cells = cv2.resize(shifted, (17, 17), interpolation=cv2.INTER_AREA) > 0.492
         wanted = cv2.resize(cells * np.float32(1), (68, 68), interpolation=cv2.INTER_LINEAR)
         assert np.abs(after - wanted[2:-2, 2:-2]).max() < 1e-4
 

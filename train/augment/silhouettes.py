@@ -97,30 +97,24 @@ def add_specks(x: Tensor, draws: Draws) -> Tensor:
 
 
 def coarsen(x: Tensor, draws: Draws) -> Tensor:
-    """A camera with fewer rows, or a segmenter, blown up again.
+    """A segmenter with fewer rows and another threshold, blown up again.
 
-    A cell is lit where the person covers enough of it. In half of these pictures a segmenter works
-    on the cells: it softens them, and noise decides where the border leaves doubt, so that heads
-    and feet, two cells wide, come and go. Most are blended when they are enlarged, as decoding
-    does it (`gait.crop.fit`); the others stay blocks.
+    Most decide cell by cell, as distant cameras do, and decoding blends what they decided
+    (`gait.crop.fit`). The others enlarge what they believe and decide then.
     """
     own = draws.clips_with(0.6)
     rows, threshold = draws.clip_log(LOWEST, 52), draws.clip(0.3, 0.7)[:, None, None, None]
     cell = (SIZE / rows)[:, None]
-    first_row, first_column = draws.frame()[:, None], draws.frame()[:, None]
-    cells = _places(x)[None]
-    covered = _mean(x, (cells - first_row) * cell, (cells - first_column) * cell, cell)
-    by_cell = (covered > threshold).to(x.dtype)
-    soft = _blurred(by_cell)
-    doubt = 1 - (2 * soft - 1).abs()
-    strength = draws.clip(0.0, 0.4)[:, None, None, None]
-    segmented = (soft + strength * doubt * draws.field(3) > LIT).to(x.dtype)
-    by_cell = torch.where(draws.clips_with(0.5)[:, None, None, None], segmented, by_cell)
-    blend = draws.clips_with(0.6)[:, None, None, None]
-    middles = cells + 0.5
-    down, across = middles / cell + first_row, middles / cell + first_column
-    blended, blocks = (_at(by_cell, down, across, how) for how in ("bilinear", "nearest"))
-    coarse = torch.where(blend, blended, blocks)
+    places = _places(x)[None] + 0.5
+    around = places - cell / 2
+    decided = (_mean(x, around, around, cell) > threshold).to(x.dtype)
+    blended = torch.zeros_like(x)
+    down, across = (_cells(places, cell, draws.frame()[:, None]) for _ in range(2))
+    for top, height in down:
+        for left, width in across:
+            lit = _mean(x, top, left, cell) > threshold
+            blended += lit * (height[:, :, None] * width[:, None, :])[:, None]
+    coarse = torch.where(draws.clips_with(0.6)[:, None, None, None], blended, decided)
     return torch.where(own[:, None, None, None], coarse, x)
 
 
@@ -165,11 +159,12 @@ def _blurred(x: Tensor) -> Tensor:
     return F.conv2d(rows, weights.view(1, 1, 1, 5), padding=(0, 2))
 
 
-def _at(x: Tensor, rows: Tensor, columns: Tensor, how: str) -> Tensor:
-    """Frames at fractional places `(k, 64)`: 0.5 is the middle of the first pixel."""
-    shape = len(x), SIZE, SIZE
-    grid = torch.stack([columns[:, None].expand(shape), rows[:, :, None].expand(shape)], dim=3)
-    return F.grid_sample(x, 2 * grid / SIZE - 1, mode=how, align_corners=False)
+def _cells(places: Tensor, cell: Tensor, phase: Tensor) -> list[tuple[Tensor, Tensor]]:
+    """The two cells whose middles a pixel lies between: where they begin, and their shares."""
+    place = places / cell + phase - 0.5
+    first = place.floor()
+    share = place - first
+    return [((first - phase) * cell, 1 - share), ((first + 1 - phase) * cell, share)]
 
 
 def _mean(x: Tensor, top: Tensor, left: Tensor, side: Tensor) -> Tensor:
