@@ -182,6 +182,23 @@ def test_fewer_frames_are_worse() -> None:
     assert (few[0], few[-1]) == (0, 1)
 
 
+def test_people_of_few_pixels_are_worse_and_are_not_enrolled() -> None:
+    high = np.ptp(np.flatnonzero(WALK[0].any(axis=1))) + 1
+
+    def of_height(rows: int) -> float:
+        scale = rows / high
+        small = [
+            cv2.resize(f, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA) for f in WALK
+        ]
+        frames = ((np.stack(small) > 100) * 255).astype(np.uint8)
+        return quality_of(frames).severity.get(Reason.TOO_SMALL, 0.0)
+
+    severity = {rows: of_height(rows) for rows in (40, 22, 16, 14, 12, 10)}
+    assert severity[40] == severity[22] == 0
+    assert list(severity.values()) == sorted(severity.values())
+    assert 0.2 < severity[16] < 0.5 < severity[12] < severity[10] <= 0.9
+
+
 def test_a_part_of_a_step_is_no_cycle() -> None:
     assert Reason.UNDER_ONE_CYCLE in quality_of(half_step()).severity
     assert Reason.UNDER_ONE_CYCLE not in quality_of(WALK).severity
