@@ -34,6 +34,8 @@ HAND = labels(
     ("ann", "01-nm", "090"),
     ("cid", "01-nm", "090"),
 )
+SEEN = Labels(HAND.subjects[:7], HAND.types[:7], HAND.views[:7])
+"""Those who are in the gallery, from both views."""
 PLACES = on_a_line(0, 10, 1, 11, 2, 3, 4, 9)
 
 
@@ -47,6 +49,7 @@ def test_a_case_worked_by_hand() -> None:
         assert values == {"rank1": 50, "rank5": 75, "rank10": 75, "mAP": 62.5, "mINP": 62.5}
         assert (row.probes, row.subjects, row.misses) == (4, 3, 1)
         assert (row.cells, row.empty_cells) == (2, 0)
+    assert result.gallery_rule.endswith("; 25% of these views lack the person, who is missed then")
     first = result.row(probe=SIL, gallery=RV, distance="euclidean", view="000")
     assert (first.scores["rank5"].value, first.probes, first.misses) == (100, 2, 0)
 
@@ -115,6 +118,8 @@ def test_empty_cells_are_left_out_and_counted() -> None:
     # Cells: 000→090 hit, 000→180 no gallery; 090 no probe; 180→000 and 180→090 not found.
     assert row.scores["rank1"].value == 50
     assert (row.cells, row.empty_cells) == (6, 3)
+    assert "lack" in result.gallery_rule
+    assert "lack" not in evaluate_sustech1k(PLACES[:7], PLACES[:7], SEEN, bootstrap=5).gallery_rule
     nobody = result.row(probe=SIL, gallery=RV, condition="Night")
     assert (nobody.probes, nobody.scores, nobody.empty_cells) == (0, {}, 6)
     assert "–" in result.table()

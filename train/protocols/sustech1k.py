@@ -101,7 +101,8 @@ def evaluate_sustech1k(
         protocol="SUSTech1K",
         simulated=simulated,
         distance=distance,
-        gallery_rule=f"type contains {GALLERY}, one view at a time, never the probe's own",
+        gallery_rule=f"type contains {GALLERY}, one view at a time, never the probe's own"
+        + _lacking(labels),
         left_out={},
         metrics=found.layout.metrics,
         bootstrap=bootstrap,
@@ -109,6 +110,17 @@ def evaluate_sustech1k(
         people_sha256=people_hash(labels.subjects.tolist()),
         rows=summarise(found.layout, found.values, found.sets, weights),
     )
+
+
+def _lacking(labels: Labels) -> str:
+    """How many comparisons cannot succeed, since people were not seen from all views; in words."""
+    gallery = np.char.find(labels.types, GALLERY) >= 0
+    seen = set(zip(labels.subjects[gallery].tolist(), labels.views[gallery].tolist(), strict=True))
+    views = sorted({view for _, view in seen})
+    probes = zip(labels.subjects[~gallery].tolist(), labels.views[~gallery].tolist(), strict=True)
+    there = [(who, other) in seen for who, own in probes for other in views if other != own]
+    lack = 1 - sum(there) / max(1, len(there))
+    return f"; {lack:.0%} of these views lack the person, who is missed then" if lack > 0 else ""
 
 
 class Comparison(NamedTuple):
