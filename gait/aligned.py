@@ -20,6 +20,8 @@ class Aligned:
         dropped: reason → number of source frames left out for it.
         points_ignored: LiDAR points ignored because a coordinate was NaN or infinite.
         cleaned: silhouettes from which something that is not the person was taken out.
+        heights: `(s,)` rows of the person in the source's pictures; None of other sources, and of
+            frames that were taken as they are.
         steps: degrees between the sensor's rows and columns, as estimated from the points.
     """
 
@@ -28,6 +30,7 @@ class Aligned:
     dropped: dict[str, int]
     points_ignored: int = 0
     cleaned: int = 0
+    heights: NDArray[np.intp] | None = None
     steps: tuple[float, float] | None = None
 
 

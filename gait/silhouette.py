@@ -21,9 +21,13 @@ MIN_PIXELS = 40
 """Fewer foreground pixels than this are too little mass (about OpenGait's sum of 10,000)."""
 
 MIN_FILLED = 0.08
-"""Who is so low that this part of the square of their height is less than `MIN_PIXELS` needs only
-that: of a person 16 pixels high, frames with the legs together would be left out otherwise, and
-only wide ones kept."""
+"""In clips of a person so low that this part of the square of the height is less than `MIN_PIXELS`,
+it is enough: of a person 16 pixels high, frames with the legs together would be left out otherwise,
+and only wide ones kept."""
+
+_USUAL_HEIGHT = 0.75
+"""Of a clip's frames, sorted by height, the one whose height is the person's: more than half of the
+others may hold only a remnant."""
 
 MIN_ROWS = 8
 """A person lower than this, in source pixels, has no shape to enlarge to 64 rows."""
@@ -62,7 +66,8 @@ def align(masks: Masks) -> Aligned:
 
     Returns:
         Frames `(s, 1, 64, 64)`. Reasons for dropping: `empty` (no foreground), `too_small` (under
-        8 rows, or under 40 foreground pixels; fewer are enough under 22 rows), `cut_off` (the
+        8 rows, or under 40 foreground pixels; fewer are enough in clips of a person under 22
+        rows), `cut_off` (the
         person is partly outside the left or right border of the picture), `two_people` (another
         large piece stands beside the largest), `background_lit` (the picture's corners are
         foreground: all white, or black on white), `photograph` (the same, and much of the picture
@@ -72,21 +77,33 @@ def align(masks: Masks) -> Aligned:
         ClipShapeError, ClipDtypeError: not such an array.
         ClipEmptyError: no frame is usable.
     """
-    frames, kept, dropped, cleaned = [], [], Counter[str](), 0
+    frames, people, dropped = [], [], Counter[str]()
+    heights = []
     for index, mask in enumerate(_full_range(masks)):
         found = _find_person(mask)
         columns = _column_sums(found.person)
-        reason = _reason(mask, found, int(columns.sum()))
+        height, pixels = len(found.person), int(columns.sum())
+        heights += [height] if pixels else []
+        reason = _reason(mask, found, pixels)
         if reason is None:
             frames.append(fit(found.person, columns, blend=True, empty=0))
-            kept.append(index)
-            cleaned += found.specks
+            people.append((index, height, pixels, found.specks))
         else:
             dropped[reason] += 1
-    stacked = np.array(frames, dtype=np.uint8).reshape(-1, 1, SIZE, SIZE)
+    kept, high, lit, cleaned = np.array(people, dtype=np.intp).reshape(-1, 4).T
+    whole = lit >= _least_pixels(float(np.quantile(heights or [0], _USUAL_HEIGHT)))
+    if not whole.all():
+        dropped["too_small"] += int(np.count_nonzero(~whole))
+    stacked = np.array(frames, dtype=np.uint8).reshape(-1, 1, SIZE, SIZE)[whole]
+    cleaned_frames = int(cleaned[whole].sum())
     return require_frames(
-        Aligned(stacked, np.array(kept, dtype=np.intp), dict(dropped), cleaned=cleaned)
+        Aligned(stacked, kept[whole], dict(dropped), cleaned=cleaned_frames, heights=high[whole])
     )
+
+
+def _least_pixels(height: float) -> float:
+    """Foreground pixels that a frame of somebody so high needs."""
+    return min(MIN_PIXELS, MIN_FILLED * height**2)
 
 
 def _full_range(masks: Masks) -> list[NDArray[np.uint8]]:
@@ -167,7 +184,7 @@ def _pieces_of_person(stats: NDArray[Any]) -> NDArray[np.bool_]:
 def _reason(mask: NDArray[np.uint8], found: _Found, pixels: int) -> str | None:
     """Why a frame cannot be used, None if it can."""
     height = len(found.person)
-    if pixels < min(MIN_PIXELS, MIN_FILLED * height**2) or height < MIN_ROWS:
+    if pixels < _least_pixels(height) or height < MIN_ROWS:
         return "too_small" if pixels else "empty"
     if (mask[[0, 0, -1, -1], [0, -1, 0, -1]] >= FOREGROUND).sum() >= _LIT_CORNERS:
         grey = (mask > _DARK) & (mask < 255 - _DARK)

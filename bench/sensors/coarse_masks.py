@@ -28,7 +28,7 @@ from capture.camera.blazepose import BodyMask
 from capture.source.video import frames
 from capture.weights import MASK, weights_file
 from gait.cli import run
-from gait.errors import ClipEmptyError
+from gait.errors import ClipEmptyError, DataError
 from gait.modality import SIZE
 from gait.silhouette import FOREGROUND, align
 from gallery.command_line.table import table
@@ -51,8 +51,8 @@ class Likeness:
 
     Args:
         rows: height of a person in the coarse picture, pixels.
-        softness: of the simulated segmenter, pixels; None for the real one.
-        people: how many were looked at.
+        softness: blur of the simulated segmenter's borders (sigma, pixels); None for the real one.
+        people: sightings that were looked at.
         kept: share of them whose coarse mask decoding keeps.
         iou: median over these.
     """
@@ -65,7 +65,7 @@ class Likeness:
 
 
 def likeness(rows: int, softness: float | None, pairs: Iterable[Pair]) -> Likeness:
-    """A row of the table."""
+    """What masks of so many rows are like, of pairs as `simulated` and `real` give them."""
     every = list(pairs)
     ious = [_iou(fine, coarse) for fine, coarse in every if coarse is not None]
     kept, iou = len(ious) / max(1, len(every)), float(np.median(ious or [0.0]))
@@ -117,14 +117,24 @@ def _iou(one: Mask, two: Mask) -> float:
 def of_video(
     video: Path, boxes: Path, tall: float
 ) -> list[tuple[NDArray[np.uint8], NDArray[np.float64]]]:
-    """Pictures and boxes of the people in a video who count and are so many pixels high."""
-    known = read_boxes(boxes)
-    return [
+    """Pictures and boxes of the people in a video who count and are so many pixels high.
+
+    Raises:
+        DataError: there is nobody, or no list of boxes.
+    """
+    try:
+        known = read_boxes(boxes)
+    except OSError as error:
+        raise DataError(f"cannot read the boxes of the people, {boxes}: {error}") from error
+    found = [
         (frame.picture, box)
         for frame in frames(str(video))
         for box, counts in known.get(frame.index, [])
         if counts and box[3] - box[1] >= tall
     ]
+    if not found:
+        raise DataError(f"nobody of {boxes} is {tall:g} pixels high or more in {video}")
+    return found
 
 
 def command(
@@ -132,7 +142,7 @@ def command(
     boxes: Path = Path("results/street_boxes.csv"),
     tall: float = 75.0,
     weights: Path | None = None,
-    kept: Path = Path("work/sensors"),
+    walks_in: Path = Path("work/sensors"),
     json: Json = False,
 ) -> None:
     """Prints how like coarse masks are to fine ones.
@@ -142,12 +152,12 @@ def command(
         boxes: of them, with the columns of `results/street_boxes.csv`.
         tall: height of the people who are taken, pixels, at least.
         weights: folder of the networks; that of `python -m capture.weights` if not given.
-        kept: folder where simulated walks are kept.
+        walks_in: folder where simulated walks are kept.
         json: print JSON.
     """
     network = BodyMask(weights_file(MASK, weights))
     people = of_video(video, boxes, tall)
-    clips, *_ = walks(CAMERAS[CLEAN_CAMERA], CLEAN_CAMERA, PROBE, 40, kept)
+    clips, *_ = walks(CAMERAS[CLEAN_CAMERA], CLEAN_CAMERA, PROBE, 40, walks_in)
     silhouettes = [frame[0] for clip in clips for frame in clip.frames][::EVERY]
     found = []
     for rows in ROWS:
@@ -170,7 +180,7 @@ def _text(found: list[Likeness]) -> str:
         )
         for each in found
     ]
-    return table(("rows", "masks", "people", "kept", "IoU"), lines)
+    return table(("rows", "masks", "sightings", "kept", "IoU"), lines)
 
 
 def main() -> None:

@@ -18,9 +18,9 @@ GROUND = 1.5
 STEP = float(np.radians(0.2))
 
 COARSE_SOFTNESS = 0.6
-"""Softness of masks of people 16 to 48 pixels high: by it simulated ones differ as much from finer
-ones as those of a real segmenter do on a real street's pictures made coarser
-(`bench.sensors.coarse_masks`)."""
+"""Of cameras whose people are few pixels high. At 16 to 24 rows simulated masks then differ as much
+from finer ones as those of a real segmenter do on a real street's pictures made coarser; at 32 and
+48 a little less (`bench.sensors.coarse_masks`)."""
 
 ON_A_CAR = 1.73
 """Metres above the ground: from 1 m, a sensor that looks up by 2° sees nobody's head."""
@@ -33,7 +33,8 @@ class Variant:
     Args:
         modality: what it gives.
         rig: the sensors; None where they follow from the distance (`at`).
-        rows: height of a person in the camera's picture, pixels; None as it comes.
+        rows: height of a person of 1.7 m in the camera's picture where the walk is nearest, pixels;
+            the masks are some two rows lower. None as it comes.
         pitch: degrees that the camera looks down at the walker.
         rate: frames a second.
         seconds: of a walk.

@@ -45,17 +45,18 @@ def walks(
 
     Args:
         variant: the sensor.
-        name: of the variant, part of the file's name, as all that the walks depend on.
+        name: of the variant.
         number: which walk.
         count: of people.
-        kept: folder in which walks are looked for and kept.
+        kept: folder in which walks are looked for and kept, by the variant and all of its values.
+            Whoever changes how frames are aligned has to empty it.
 
     Returns:
         Clips, the person of each, and the view. What a sensor cannot see is left out.
     """
     words = "".join(letter if letter.isalnum() else "-" for letter in name)
-    all_of_it = hashlib.sha256(f"{variant} {SEED}".encode()).hexdigest()[:8]
-    file = kept / f"{words}-{number}-{count}-{VERSION}-{all_of_it}.npz"
+    values = hashlib.sha256(f"{variant} {SEED} {VIEWS} {DISTANCES}".encode()).hexdigest()[:8]
+    file = kept / f"{words}-{number}-{count}-{VERSION}-{values}.npz"
     if not file.exists():
         _make(variant, name, number, count, file)
     with np.load(file, allow_pickle=False) as held:

@@ -117,6 +117,6 @@ def _decode(
         dropped=content.dropped | aligned.dropped,
         points_ignored=aligned.points_ignored,
         assumed=content.assumed | assumed,
-        quality=judge_clip(clip).joined(by_file),
+        quality=judge_clip(clip, greys=aligned.heights is None).joined(by_file),
         times=content.times and tuple(content.times[row] for row in aligned.kept),
     )

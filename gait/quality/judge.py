@@ -40,11 +40,13 @@ _UNDER_ONE_CYCLE = 0.4
 _RETURNED = 0.75
 
 
-def judge_clip(clip: Clip) -> Quality:
+def judge_clip(clip: Clip, *, greys: bool = True) -> Quality:
     """The quality of aligned frames, whatever they came from.
 
     Args:
         clip: any; frames far from each other in time look like a poor walk.
+        greys: whether grey frames are a photograph's. Small masks turn grey when they are enlarged:
+            of those their own pictures tell it (`gait.quality.source`).
     """
     clip = _middle(clip)
     lit = lit_of(clip)
@@ -52,7 +54,7 @@ def judge_clip(clip: Clip) -> Quality:
     severity = {
         Reason.TOO_FEW_FRAMES: ramp(len(clip), (ENOUGH_FRAMES, 1)),
         Reason.INVERTED: _inverted(lit),
-        Reason.PHOTOGRAPH: _photograph(clip) if runs < _GRAIN else 0.0,
+        Reason.PHOTOGRAPH: _photograph(clip) if greys and runs < _GRAIN else 0.0,
         Reason.NOISE: ramp(runs, _RUNS[clip.modality]),
         Reason.SEVERAL_PEOPLE: ramp(_apart(cells), _TWO),
         Reason.GROUND: 0.8 * ramp(_feet(cells), _FEET),

@@ -34,11 +34,15 @@ _SAMPLES = 48
 
 _GREY: Ramp = (0.2, 0.5)
 _POINTS: Ramp = (40, 10)
-_ROWS: Ramp = (20, 9)
-"""Pixels that a person is high: of 20, 16, 14, 12 and 10 the package's model finds 93, 71, 54, 25
+_ROWS: Ramp = (18, 8)
+"""Pixels that a person is high: of 17, 14, 12, 10 and 8 the package's model finds 93, 71, 54, 25
 and 11 % (simulated people, results/trials.md)."""
 
-_LOW = 0.9
+_LOW = 0.85
+"""What the lowest cost: searches for them are answered if nothing else is wrong."""
+
+_GREY_PERSON: Ramp = (0.50, 0.75)
+"""Part of what is not black that is grey."""
 _ROW_STEP: Ramp = (1.6, 5.0)
 """Degrees between the rows of a LiDAR: 32 rows over 40° are 1.3, 16 rows over 30° are 2."""
 
@@ -62,9 +66,13 @@ def judge_pictures(aligned: Aligned, pictures: Sequence[NDArray[np.uint8]]) -> Q
         and pictures[0].shape != (SIZE, SIZE)
         and aligned.dropped.keys().isdisjoint({"photograph"})
     ):
-        severity[Reason.PHOTOGRAPH] = ramp(float(np.mean([_grey(each) for each in some])), _GREY)
+        greys = np.mean([_grey(each) for each in some], axis=0)
+        severity[Reason.PHOTOGRAPH] = max(
+            ramp(float(greys[0]), _GREY), ramp(float(greys[1]), _GREY_PERSON)
+        )
         severity[Reason.TOUCHES_BORDER] = _TOUCHES * float(np.mean([_touches(p) for p in some]))
-        low = _LOW * ramp(float(np.median([_height(each) for each in some])), _ROWS)
+    if aligned.heights is not None:
+        low = _LOW * ramp(float(np.median(aligned.heights)), _ROWS)
         severity[Reason.TOO_SMALL] = max(low, severity.get(Reason.TOO_SMALL, 0.0))
     return Quality({reason: value for reason, value in severity.items() if value > 0})
 
@@ -92,17 +100,13 @@ def _by_dropped(dropped: Mapping[str, int], frames: int) -> dict[Reason, float]:
     return {reason: min(value, 1.0) for reason, value in severity.items()}
 
 
-def _grey(picture: NDArray[np.uint8]) -> float:
-    """Part of the pixels that are neither black nor white, of a sample."""
+def _grey(picture: NDArray[np.uint8]) -> tuple[float, float]:
+    """The pixels that are neither black nor white, as a part of all and of those not black."""
     rows, columns = (max(1, length // _SAMPLES) for length in picture.shape)
     shades = picture[::rows, ::columns]
-    return float(((shades > 16) & (shades < 240)).mean())
-
-
-def _height(picture: NDArray[np.uint8]) -> int:
-    """Pixels from the first to the last row of foreground; `SIZE` where there is none."""
-    rows = np.flatnonzero(picture.max(axis=1) >= FOREGROUND)
-    return int(rows[-1] - rows[0]) + 1 if len(rows) else SIZE
+    shown = shades > 16
+    grey = int(np.count_nonzero(shown & (shades < 240)))
+    return grey / shades.size, grey / max(int(np.count_nonzero(shown)), 1)
 
 
 def _touches(picture: NDArray[np.uint8]) -> bool:

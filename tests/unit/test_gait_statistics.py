@@ -1,15 +1,19 @@
 """Walkers drawn from recorded people's statistics walk like people, each in their own way."""
 
+import io
+from collections.abc import Callable
 from dataclasses import fields, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from gait.errors import MotionFileError
+from gait.errors import LayoutError, MotionFileError
 from tests.recorded_walks import CMU_WALKS, needs_cmu_walks
+from train.data.walkers import walkers_folder
 from train.simulate.bodies.body import FRAMES, joints
 from train.simulate.bodies.capsules import capsule_basis
 from train.simulate.config import SimulateConfig
@@ -33,6 +37,7 @@ from train.simulate.movement.gait_statistics import (
 )
 from train.simulate.movement.motion import SEGMENTS, Motion
 from train.simulate.movement.motion_library import MotionLibrary
+from train.simulate.run import simulate
 from train.simulate.studio import open_studio
 
 BODY = capsule_basis().shape(*average_shape(3))
@@ -176,30 +181,86 @@ def test_walkers_may_be_drawn_from_another_table(tmp_path: Path) -> None:
     replace(TABLE, mean=TABLE.mean * 0.5).save(stiff)
     np.testing.assert_array_equal(turns(same), turns(None))
     assert np.abs(turns(stiff) - turns(None)).max() > 0.1
-    with pytest.raises(ValidationError, match="nobody walks by it"):
-        SimulateConfig(gait_table=same)
+    by_it: dict[str, object] = {"gait": "mixed", "gait_table": same}
+    for unused in ({"gait": "curves"}, {"identity": "shape"}, {"subjects": 0, "motion": tmp_path}):
+        with pytest.raises(ValidationError, match="nobody walks by it"):
+            SimulateConfig.model_validate(by_it | unused)
 
 
-def test_a_simulation_by_the_package_s_table_is_named_as_before_there_were_others() -> None:
-    assert "gait_table" not in SimulateConfig().model_dump(mode="json")
-    dumped = SimulateConfig(gait=GaitSource.MIXED, gait_table=Path("t.npz")).model_dump(mode="json")
-    assert dumped["gait_table"] == "t.npz"
+def test_a_table_is_known_by_its_content(tmp_path: Path) -> None:
+    assert "gait_table" not in SimulateConfig().arguments  # as before there were tables
+    one, two = tmp_path / "one.npz", tmp_path / "two.npz"
+    TABLE.save(one)
+    two.write_bytes(one.read_bytes())
+    drawn = {
+        path: SimulateConfig(gait=GaitSource.MIXED, gait_table=path, body="capsules", subjects=1)
+        for path in (one, two)
+    }
+    assert walkers_folder(drawn[one]) == walkers_folder(drawn[two])
+    replace(TABLE, mean=TABLE.mean * 0.5).save(two)
+    assert walkers_folder(drawn[one]) != walkers_folder(drawn[two])
+    two.unlink()
+    with pytest.raises(MotionFileError, match=r"two\.npz"):
+        walkers_folder(drawn[two])
 
 
-@pytest.mark.parametrize("wrong", ["absent", "text", "truncated", "short", "nan", "incomplete"])
+def test_a_folder_is_not_claimed_by_what_is_no_table_nor_mixed_of_two(tmp_path: Path) -> None:
+    table, out = tmp_path / "table.npz", tmp_path / "out"
+    short = SimulateConfig(
+        subjects=1, gait=GaitSource.STATISTICS, body="capsules", gait_table=table,
+        conditions=("nm",), walks=1, views=("090",), frames=8, points=False,
+    )  # fmt: skip
+    table.write_text("gait")
+    with pytest.raises(MotionFileError):
+        simulate(short, out, workers=1)
+    TABLE.save(table)
+    simulate(short, out, workers=1)
+    replace(TABLE, mean=TABLE.mean * 0.5).save(table)
+    with pytest.raises(LayoutError, match=r"gait_table: .* → "):
+        simulate(short, out, workers=1)
+    without = short.model_copy(update={"gait_table": None})
+    with pytest.raises(LayoutError, match=r"gait_table: .* → None"):
+        simulate(without, out, workers=1)
+
+
+WRONG: dict[str, Callable[[Path], object]] = {
+    "absent": lambda path: path.unlink(missing_ok=True),
+    "folder": lambda path: path.mkdir(),
+    "text": lambda path: path.write_text("gait"),
+    "array": lambda path: path.write_bytes(array(TABLE.mean)),
+    "truncated": lambda path: path.write_bytes(saved(path)[:5000]),
+    "damaged": lambda path: path.write_bytes(
+        saved(path)[:900] + b"\xff" * 900 + saved(path)[1800:]
+    ),
+    "short": lambda path: replace(TABLE, people=TABLE.people[:, :-1]).save(path),
+    "scalar": lambda path: replace(TABLE, people=np.array(1.0)).save(path),
+    "nan": lambda path: replace(TABLE, mean=TABLE.mean * np.nan).save(path),
+    "huge": lambda path: replace(TABLE, mean=TABLE.mean * 50).save(path),
+    "complex": lambda path: np.savez(path, **everything(np.complex128)),
+    "words": lambda path: np.savez(path, **everything(np.str_)),
+    "incomplete": lambda path: np.savez(path, mean=TABLE.mean),
+}
+
+
+def saved(path: Path) -> bytes:
+    TABLE.save(path)
+    return path.read_bytes()
+
+
+def array(values: NDArray[np.float64]) -> bytes:
+    held = io.BytesIO()
+    np.save(held, values)
+    return held.getvalue()
+
+
+def everything(kind: Any) -> dict[str, Any]:
+    return {f.name: getattr(TABLE, f.name).astype(kind) for f in fields(TABLE)}
+
+
+@pytest.mark.parametrize("wrong", WRONG)
 def test_a_file_that_is_no_table_is_refused(tmp_path: Path, wrong: str) -> None:
     path = tmp_path / "table.npz"
-    if wrong == "text":
-        path.write_text("gait")
-    elif wrong == "truncated":
-        TABLE.save(path)
-        path.write_bytes(path.read_bytes()[:5000])
-    elif wrong == "short":
-        replace(TABLE, people=TABLE.people[:, :-1]).save(path)
-    elif wrong == "nan":
-        replace(TABLE, mean=TABLE.mean * np.nan).save(path)
-    elif wrong == "incomplete":
-        np.savez(path, mean=TABLE.mean)
+    WRONG[wrong](path)
     with pytest.raises(MotionFileError, match=r"table\.npz"):
         GaitStatistics.load(path)
 

@@ -182,21 +182,31 @@ def test_fewer_frames_are_worse() -> None:
     assert (few[0], few[-1]) == (0, 1)
 
 
+def low(rows: int) -> NDArray[np.uint8]:
+    """A walker so many pixels high."""
+    scale = rows / (np.ptp(np.flatnonzero(WALK[0].any(axis=1))) + 1)
+    size = (round(WALK.shape[2] * scale), round(WALK.shape[1] * scale))
+    small = np.stack([cv2.resize(f, size, interpolation=cv2.INTER_AREA) for f in WALK])
+    return ((small > 90) * 255).astype(np.uint8)
+
+
 def test_people_of_few_pixels_are_worse_and_are_not_enrolled() -> None:
-    high = np.ptp(np.flatnonzero(WALK[0].any(axis=1))) + 1
+    found = {rows: quality_of(low(rows)) for rows in (40, 20, 16, 14, 12, 10)}
+    assert all(Reason.PHOTOGRAPH not in each.reasons for each in found.values())
+    severity = [each.severity.get(Reason.TOO_SMALL, 0.0) for each in found.values()]
+    assert severity == sorted(severity)
+    assert severity[:2] == [0, 0]
+    strict = [rows for rows, each in found.items() if each.passes(Mode.STRICT)]
+    assert strict == [40, 20, 16, 14]
+    assert found[10].passes(Mode.STANDARD)
 
-    def of_height(rows: int) -> float:
-        scale = rows / high
-        small = [
-            cv2.resize(f, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA) for f in WALK
-        ]
-        frames = ((np.stack(small) > 100) * 255).astype(np.uint8)
-        return quality_of(frames).severity.get(Reason.TOO_SMALL, 0.0)
 
-    severity = {rows: of_height(rows) for rows in (40, 22, 16, 14, 12, 10)}
-    assert severity[40] == severity[22] == 0
-    assert list(severity.values()) == sorted(severity.values())
-    assert 0.2 < severity[16] < 0.5 < severity[12] < severity[10] <= 0.9
+def test_specks_and_empty_frames_do_not_hide_how_low_somebody_is() -> None:
+    frames = low(12)
+    whole = quality_of(frames).severity[Reason.TOO_SMALL]
+    frames[:, 0, 0] = 255
+    frames[::2] = 0
+    assert quality_of(frames).severity[Reason.TOO_SMALL] >= whole
 
 
 def test_a_part_of_a_step_is_no_cycle() -> None:

@@ -90,10 +90,22 @@ def test_unusable_frames_are_dropped_and_counted() -> None:
     ("rows", "columns", "kept"), [(16, 2, True), (16, 1, False), (30, 1, False), (7, 6, False)]
 )
 def test_a_low_person_needs_less_mass(rows: int, columns: int, kept: bool) -> None:
-    mask = np.zeros((2, 40, 40), np.uint8)
-    mask[0, 5:35, 10:20] = 255  # one who is kept in any case
-    mask[1, 4 : 4 + rows, 20 : 20 + columns] = 255
-    assert (len(align(mask).frames) == 2) == kept
+    mask = np.zeros((6, 40, 40), np.uint8)
+    mask[:, 4 : 4 + rows, 20 : 20 + columns] = 255
+    mask[0, 10:18, 10:20] = 255  # one frame that is kept in any case
+    mask[0, :, 20:] = 0
+    assert (len(align(mask).frames) == 6) == kept
+
+
+@pytest.mark.parametrize("lost", [3, 10])
+def test_what_is_left_of_a_high_person_is_no_low_one(lost: int) -> None:
+    masks = np.repeat(walker(200, 200, top=20, bottom=150, centre=100)[None], 24, axis=0)
+    masks[::lost] = 0
+    masks[::lost, 60:76, 90:92] = 255
+    aligned = align(masks)
+    assert aligned.dropped == {"too_small": len(masks[::lost])}
+    assert aligned.heights is not None
+    assert set(aligned.heights.tolist()) == {131}
 
 
 @pytest.mark.parametrize("count", [0, 3])

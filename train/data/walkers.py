@@ -20,8 +20,12 @@ DATASET, PACK = "dataset", "pack"
 
 
 def walkers_folder(config: SimulateConfig) -> Path:
-    """Where the walkers of a configuration lie: the same ones for every run that wants them."""
-    made_by = {"version": VERSION, "arguments": config.model_dump(mode="json")}
+    """Where the walkers of a configuration lie: the same ones for every run that wants them.
+
+    Raises:
+        MotionFileError: its table of gait cannot be read.
+    """
+    made_by = {"version": VERSION, "arguments": config.arguments}
     content = json.dumps(made_by, sort_keys=True)
     digest = hashlib.sha256(content.encode()).hexdigest()[:8]
     return FOLDER / f"walkers-{len(config.subject_names)}-{digest}"

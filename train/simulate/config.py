@@ -1,10 +1,12 @@
 """What to simulate."""
 
+import hashlib
 from pathlib import Path
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from gait.errors import MotionFileError
 from train.simulate.conditions import Clothes, Condition
 from train.simulate.identity import Build, Carrier, GaitSource
 from train.simulate.sensors.scene import CLOSEST, VIEWS, Sensors
@@ -52,7 +54,8 @@ class SimulateConfig(BaseModel):
     """How people walk who were not recorded: by published curves, or by the statistics of recorded
     people's joint angles, or half of them each."""
     gait_table: Path | None = Field(default=None, exclude_if=lambda path: path is None)
-    """Those statistics, a file of train.simulate.measure_gait; the package's if not given."""
+    """With the gait statistics or mixed: the table that walkers are drawn from, a file of
+    `python -m train.simulate.measure_gait`; the package's if not given."""
     clothes: Clothes = Clothes.USUAL
     """How much clothes vary where the condition does not say what is worn."""
     build: Build = Build.USUAL
@@ -88,8 +91,12 @@ class SimulateConfig(BaseModel):
     def _consistent(self) -> Self:
         if self.motion is None and (self.people or not self.built_in):
             raise ValueError("got nobody, or people without the motion that was recorded of them")
-        if self.gait_table is not None and self.gait is GaitSource.CURVES:
-            raise ValueError("got a gait_table, but nobody walks by it: gait is curves")
+        unused = self.gait is GaitSource.CURVES or not self.built_in
+        if self.gait_table is not None and (unused or self.identity is Carrier.SHAPE):
+            raise ValueError(
+                "got a gait_table, but nobody walks by it: it is for gait statistics or mixed, for "
+                "people who are drawn, and who walk"
+            )
         if len(set(self.people)) < len(self.people):
             raise ValueError(f"got people {self.people}, need all different")
         count = len(self.subject_names)
@@ -114,6 +121,24 @@ class SimulateConfig(BaseModel):
         """`0000`, `0001`, …, then the recorded people: `mocap-02`, …"""
         walkers = (f"{index:04d}" for index in range(self.built_in))
         return (*walkers, *(f"mocap-{name}" for name in self.people))
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """All options as JSON has them, a table by its content: they decide what is simulated.
+
+        Raises:
+            MotionFileError: the table cannot be read.
+        """
+        found = self.model_dump(mode="json")
+        if self.gait_table is not None:
+            try:
+                content = self.gait_table.read_bytes()
+            except OSError as error:
+                raise MotionFileError(
+                    f"{self.gait_table} cannot be read: {error}", file=self.gait_table.name
+                ) from error
+            found["gait_table"] = hashlib.sha256(content).hexdigest()
+        return found
 
     @property
     def types(self) -> tuple[str, ...]:

@@ -1,7 +1,7 @@
 """Measures how recorded people walk: python -m train.simulate.measure_gait WALKS --out TABLE.npz
 
-The table holds means and principal components, no recording. It is what `--gait statistics` draws
-people from.
+The table holds means and principal components, no recording. `python -m train.simulate --gait
+statistics --gait-table TABLE.npz` draws people from it.
 """
 
 from dataclasses import dataclass

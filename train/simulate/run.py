@@ -21,7 +21,7 @@ from gait.progress import progress
 from gait.sustech1k import write_sequence
 from train.simulate.config import VERSION, SimulateConfig
 from train.simulate.movement.recorded import find_people
-from train.simulate.studio import Studio, open_studio
+from train.simulate.studio import Studio, open_studio, statistics_of
 
 RECORD = "simulation.json"
 PARTITION = "partition.json"
@@ -44,11 +44,12 @@ def simulate(config: SimulateConfig, out: Path, workers: int | None = None) -> P
 
     Raises:
         LayoutError: `out` holds another simulation or something else, or a run is writing to it.
-        MotionFileError: as `find_people`.
+        MotionFileError: as `find_people` and `statistics_of`.
         StorageError: the disk is full or not writable.
         DataError: a worker was killed.
     """
     config = find_people(config)
+    statistics_of(config)  # or a file that is no table would claim the folder
     try:
         out.mkdir(parents=True, exist_ok=True)
         with FileLock(out / ".lock", blocking=False):
@@ -65,11 +66,7 @@ def simulate(config: SimulateConfig, out: Path, workers: int | None = None) -> P
 def _claim(config: SimulateConfig, out: Path) -> None:
     """Writes the record of a new simulation, or checks that of a begun one."""
     path = out / RECORD
-    wanted = {
-        "simulated": True,
-        "version": VERSION,
-        "arguments": config.model_dump(mode="json"),
-    }
+    wanted = {"simulated": True, "version": VERSION, "arguments": config.arguments}
     if not path.exists():
         if any(not entry.name.startswith(".") for entry in out.iterdir()):
             raise LayoutError(f"{out} is not empty and holds no {RECORD}; give another folder")
@@ -77,9 +74,11 @@ def _claim(config: SimulateConfig, out: Path) -> None:
         return
     try:
         found = json.loads(path.read_text())
-        old, new = found["arguments"], config.model_dump(mode="json")
+        old, new = found["arguments"], config.arguments
         changed = [
-            f"{name}: {old.get(name)} → {new[name]}" for name in new if old.get(name) != new[name]
+            f"{name}: {old.get(name)} → {new.get(name)}"
+            for name in {**old, **new}
+            if old.get(name) != new.get(name)
         ]
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise LayoutError(f"{path} is damaged; remove {out} or give another folder") from error

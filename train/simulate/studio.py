@@ -111,13 +111,21 @@ def open_studio(config: SimulateConfig) -> Studio:
     """Loads the bodies, the first time after building them, and the statistics of gait.
 
     Raises:
+        MotionFileError: as `statistics_of`.
+    """
+    statistics, stick_figures = statistics_of(config), config.body == "capsules"
+    basis = capsule_basis() if stick_figures else BodyBasis.load(basis_file())
+    return Studio(config, basis, statistics)
+
+
+def statistics_of(config: SimulateConfig) -> GaitStatistics:
+    """Those that people's gait is drawn from.
+
+    Raises:
         MotionFileError: as `GaitStatistics.load`.
     """
     table = config.gait_table
-    statistics = gait_statistics() if table is None else GaitStatistics.load(table)
-    stick_figures = config.body == "capsules"
-    basis = capsule_basis() if stick_figures else BodyBasis.load(basis_file())
-    return Studio(config, basis, statistics)
+    return gait_statistics() if table is None else GaitStatistics.load(table)
 
 
 def _number(subject: str) -> int:

@@ -16,8 +16,10 @@ from dataclasses import dataclass, fields
 from functools import lru_cache
 from pathlib import Path
 from zipfile import BadZipFile
+from zlib import error as DeflateError
 
 import numpy as np
+from numpy.lib.npyio import NpzFile
 from numpy.typing import NDArray
 
 from gait.errors import MotionFileError
@@ -45,6 +47,16 @@ VARYING_SPEED = 0.12
 
 STRAIGHT = np.radians(1.0)
 """Flexion of a straight knee or elbow."""
+
+LARGEST = 4.0
+"""Of any number in a table: radians, leg lengths, or logarithms of a cadence."""
+
+_MEANS = ("mean", "slope")
+_UNREADABLE = (
+    OSError, ValueError, KeyError, TypeError, EOFError, MemoryError, RuntimeError, BadZipFile,
+    DeflateError,
+)  # fmt: skip
+"""What numpy and zipfile raise of damaged, encrypted or other files."""
 
 WIDEST = 2.5
 """Standard deviations beyond which nobody is drawn."""
@@ -84,23 +96,25 @@ class GaitStatistics:
         """
         try:
             with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-                found = {f.name: np.asarray(arrays[f.name], np.float64) for f in fields(cls)}
-        except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
+                if not isinstance(arrays, NpzFile):
+                    raise ValueError("one array and no table")
+                found = {f.name: arrays[f.name] for f in fields(cls)}
+        except _UNREADABLE as error:
             raise MotionFileError(
-                f"{path} cannot be read as a table of gait: {error}; python -m "
-                "train.simulate.measure_gait makes one",
+                f"{path} cannot be read as a table of gait: {str(error) or type(error).__name__}; "
+                "python -m train.simulate.measure_gait makes one",
                 file=path.name,
             ) from error
         for name, values in found.items():
-            shape = {"log_speed": (1,), "mean": (SIZE,), "slope": (SIZE,)}.get(name)
-            fits = values.shape == shape if shape else values.shape == (len(values), SIZE)
-            if not fits or not np.isfinite(values).all():
+            axes, last = (1, 1) if name == "log_speed" else (1 if name in _MEANS else 2, SIZE)
+            fits = values.dtype.kind == "f" and values.ndim == axes and values.shape[-1] == last
+            if not fits or not np.all(np.abs(values) <= LARGEST):
                 raise MotionFileError(
-                    f"{path}: got {name} of shape {values.shape}, need finite numbers of "
-                    f"{shape or ('k', SIZE)}",
+                    f"{path}: got {name} as {values.dtype} of shape {values.shape}, need floats of "
+                    f"at most {LARGEST:g}, {'k × ' * (axes - 1)}{last} of them",
                     file=path.name,
                 )
-        return cls(**found)
+        return cls(**{name: values.astype(np.float64) for name, values in found.items()})
 
 
 @dataclass(frozen=True, eq=False)
