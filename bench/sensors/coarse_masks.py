@@ -38,6 +38,9 @@ Mask = NDArray[np.uint8]
 Pair = tuple[Mask, Mask | None]
 """An aligned fine mask and the coarse one; None where decoding drops it."""
 
+Sighting = tuple[NDArray[np.uint8], NDArray[np.float64]]
+"""A picture `(h, w, 3)` BGR and the box of a person in it."""
+
 ROWS = (48, 32, 24, 16)
 SURE = 0.8
 """Presence from which the segmenter is sure that somebody is there."""
@@ -85,15 +88,20 @@ def simulated(silhouettes: Iterable[Mask], rows: int, softness: float, seed: int
     return pairs
 
 
-def real(
-    people: Iterable[tuple[NDArray[np.uint8], NDArray[np.float64]]], rows: int, network: BodyMask
-) -> Iterator[Pair]:
-    """Masks of people in pictures, by their boxes, and in the same pictures made coarser."""
+def seen_well(people: Iterable[Sighting], network: BodyMask) -> list[tuple[Sighting, Mask]]:
+    """The people in pictures whom the segmenter sees whole and is sure of, and their masks."""
+    found = []
     for picture, box in people:
         near = network.look(picture, box)
         fine = None if near.presence < SURE or near.at_edge else _aligned(near.mask)
-        if fine is None:
-            continue
+        if fine is not None:
+            found.append(((picture, box), fine))
+    return found
+
+
+def real(people: Iterable[tuple[Sighting, Mask]], rows: int, network: BodyMask) -> Iterator[Pair]:
+    """Masks of people as `seen_well` gives them, and of the same pictures made coarser."""
+    for (picture, box), fine in people:
         scale = rows / float(box[3] - box[1])
         smaller = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
         far = network.look(np.asarray(smaller, np.uint8), box * scale)
@@ -114,9 +122,7 @@ def _iou(one: Mask, two: Mask) -> float:
     return float((first & second).sum() / (first | second).sum())
 
 
-def of_video(
-    video: Path, boxes: Path, tall: float
-) -> list[tuple[NDArray[np.uint8], NDArray[np.float64]]]:
+def of_video(video: Path, boxes: Path, tall: float) -> list[Sighting]:
     """Pictures and boxes of the people in a video who count and are so many pixels high.
 
     Raises:
@@ -156,7 +162,7 @@ def command(
         json: print JSON.
     """
     network = BodyMask(weights_file(MASK, weights))
-    people = of_video(video, boxes, tall)
+    people = seen_well(of_video(video, boxes, tall), network)
     clips, *_ = walks(CAMERAS[CLEAN_CAMERA], CLEAN_CAMERA, PROBE, 40, walks_in)
     silhouettes = [frame[0] for clip in clips for frame in clip.frames][::EVERY]
     found = []

@@ -23,7 +23,7 @@ ENOUGH_FRAMES = 10
 Lit = NDArray[np.bool_]
 # Each lies beyond what 99.9 % of simulated walkers show (`python -m bench.quality` measures it).
 _CORNERS: Ramp = (0.1, 0.6)
-_GREY: Ramp = (0.50, 0.75)
+GREY: Ramp = (0.50, 0.75)
 _OFF_PALETTE: Ramp = (25.0, 70.0)
 _STILL: Ramp = (0.08, 0.045)
 _RUNS: dict[Modality, Ramp] = {Modality.SILHOUETTE: (1.8, 4.0), Modality.RANGE_VIEW: (3.0, 6.0)}
@@ -109,12 +109,17 @@ def _inverted(lit: Lit) -> float:
 def _photograph(clip: Clip) -> float:
     some = clip.frames[evenly(len(clip), COLOURS)]
     if clip.modality is Modality.SILHOUETTE:
-        shown = some > 16
-        grey = int(np.count_nonzero(shown & (some < 240)))
-        return ramp(grey / max(int(np.count_nonzero(shown)), 1), _GREY)
+        return ramp(grey_part(some), GREY)
     colours = np.moveaxis(some, 1, 3)[:, ::2, ::2] >> 4
     off = _OFF[tuple(np.moveaxis(colours[colours.any(axis=3)], 1, 0))]
     return ramp(float(np.median(off)) if len(off) else 0.0, _OFF_PALETTE)
+
+
+def grey_part(shades: NDArray[np.uint8]) -> float:
+    """Of the pixels that are not black, the part that is not white either."""
+    shown = shades > 16
+    grey = int(np.count_nonzero(shown & (shades < 240)))
+    return grey / max(int(np.count_nonzero(shown)), 1)
 
 
 def _off_palette() -> NDArray[np.float32]:

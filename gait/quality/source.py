@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from gait.aligned import Aligned
 from gait.modality import SIZE
+from gait.quality.judge import GREY, grey_part
 from gait.quality.quality import OF_DROPPED, Quality, Reason
 from gait.quality.ramp import Ramp, ramp
 from gait.sampling import evenly
@@ -40,9 +41,6 @@ and 11 % (simulated people, results/trials.md)."""
 
 _LOW = 0.85
 """What the lowest cost: searches for them are answered if nothing else is wrong."""
-
-_GREY_PERSON: Ramp = (0.50, 0.75)
-"""Part of what is not black that is grey."""
 _ROW_STEP: Ramp = (1.6, 5.0)
 """Degrees between the rows of a LiDAR: 32 rows over 40° are 1.3, 16 rows over 30° are 2."""
 
@@ -67,9 +65,7 @@ def judge_pictures(aligned: Aligned, pictures: Sequence[NDArray[np.uint8]]) -> Q
         and aligned.dropped.keys().isdisjoint({"photograph"})
     ):
         greys = np.mean([_grey(each) for each in some], axis=0)
-        severity[Reason.PHOTOGRAPH] = max(
-            ramp(float(greys[0]), _GREY), ramp(float(greys[1]), _GREY_PERSON)
-        )
+        severity[Reason.PHOTOGRAPH] = max(ramp(float(greys[0]), _GREY), ramp(float(greys[1]), GREY))
         severity[Reason.TOUCHES_BORDER] = _TOUCHES * float(np.mean([_touches(p) for p in some]))
     if aligned.heights is not None:
         low = _LOW * ramp(float(np.median(aligned.heights)), _ROWS)
@@ -104,9 +100,7 @@ def _grey(picture: NDArray[np.uint8]) -> tuple[float, float]:
     """The pixels that are neither black nor white, as a part of all and of those not black."""
     rows, columns = (max(1, length // _SAMPLES) for length in picture.shape)
     shades = picture[::rows, ::columns]
-    shown = shades > 16
-    grey = int(np.count_nonzero(shown & (shades < 240)))
-    return grey / shades.size, grey / max(int(np.count_nonzero(shown)), 1)
+    return float(((shades > 16) & (shades < 240)).mean()), grey_part(shades)
 
 
 def _touches(picture: NDArray[np.uint8]) -> bool:

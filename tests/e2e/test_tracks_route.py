@@ -3,7 +3,6 @@
 import io
 import zipfile
 from collections.abc import Iterator
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +14,13 @@ from fastapi.testclient import TestClient
 
 from capture.camera.ssdlite import Found, Picture
 from capture.recording import find_people
-from capture.weights import ALL, default_folder
 from gait.decode.limits import Limits
 from gait.errors import LimitExceededError, UnsupportedFormatError
 from gait.modality import Modality
 from gait.moving_picture import SHORT
 from tests import services
 from tests.lidar_scenes import Figure, cloud
+from tests.real_street import STREET, needs_networks, needs_street
 from tests.services import PURPOSE
 from tests.street_videos import WIDTH, Walker, write_video
 
@@ -176,19 +175,9 @@ class Nobody:
         return np.zeros((0, 4)), np.zeros(0)
 
 
-STREET = Path(__file__).parents[2].parent / "shared" / "data" / "street.avi"
-needs_networks = pytest.mark.skipif(
-    find_spec("ai_edge_litert") is None
-    or not all((default_folder() / each.name).is_file() for each in ALL),
-    reason="without the extra camera, or the networks that python -m capture.weights fetches",
-)
-
-
 @pytest.fixture(scope="module")
 def street() -> bytes:
     """Four seconds of a real street."""
-    if not STREET.is_file():
-        pytest.skip("street.avi, OpenCV's sample vtest.avi, is not beside the repository")
     packed = io.BytesIO()
     with av.open(str(STREET)) as source, av.open(packed, "w", format="mp4") as out:
         stream = out.add_stream("libx264", rate=10)
@@ -204,6 +193,7 @@ def street() -> bytes:
 
 @pytest.mark.slow
 @needs_networks
+@needs_street
 def test_people_in_a_real_street_get_quality_and_decision(
     street: bytes, client: TestClient
 ) -> None:
@@ -226,6 +216,7 @@ def test_people_in_a_real_street_get_quality_and_decision(
 
 @pytest.mark.slow
 @needs_networks
+@needs_street
 def test_a_video_that_takes_too_long_is_given_up_and_the_next_one_is_read(
     street: bytes, tmp_path: Path
 ) -> None:

@@ -1,6 +1,5 @@
 """Masks of distant people in the benchmark of sensors are like those of a real segmenter."""
 
-from importlib.util import find_spec
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -9,16 +8,16 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from bench.sensors.coarse_masks import likeness, of_video, real, simulated
+from bench.sensors.coarse_masks import likeness, of_video, real, seen_well, simulated
 from bench.sensors.variants import COARSE_SOFTNESS
 from capture.camera.blazepose import BodyMask
-from capture.weights import MASK, default_folder, weights_file
+from capture.weights import MASK, weights_file
 from gait.silhouette import align
 from tests.clip_files import walker
+from tests.real_street import STREET, needs_networks, needs_street
 from train.simulate.sensors.camera import SOFTNESS
 
 ROOT = Path(__file__).parents[2]
-STREET = ROOT.parent / "shared" / "data" / "street.avi"
 
 
 def people(count: int = 30) -> list[NDArray[np.uint8]]:
@@ -57,24 +56,23 @@ def test_the_coarse_mask_is_taken_at_the_pixels_of_the_coarse_picture() -> None:
     boxes = [np.array([100.0, 0, 140, 100]), np.array([300.0, 0, 340, 100])]
     picture = np.zeros((120, 400, 3), np.uint8)
     seen = [(picture, box) for box in boxes]
-    ((fine, coarse),) = real(seen, 16, cast(BodyMask, Segmenter()))
+    network = cast(BodyMask, Segmenter())
+    ((fine, coarse),) = real(seen_well(seen, network), 16, network)
     assert coarse is not None
     assert ((fine > 127) & (coarse > 127)).sum() > 0.8 * (fine > 127).sum()
     assert len(np.unique(coarse)) > 2  # cells, blended when they were enlarged
 
 
-@pytest.mark.skipif(
-    find_spec("ai_edge_litert") is None or not (default_folder() / MASK.name).is_file(),
-    reason="without the extra camera, or the networks that python -m capture.weights fetches",
-)
-@pytest.mark.skipif(not STREET.is_file(), reason="no street.avi beside the repository")
+@needs_networks
+@needs_street
 @pytest.mark.slow
 def test_masks_of_the_benchmark_are_like_those_of_a_real_street() -> None:
-    seen = of_video(STREET, ROOT / "results" / "street_boxes.csv", 75)[::6]
     network, rows = BodyMask(weights_file(MASK)), 24
+    people = of_video(STREET, ROOT / "results" / "street_boxes.csv", 75)[::6]
+    seen = seen_well(people, network)
     found = likeness(rows, None, real(seen, rows, network))
     assert found.people >= 20
-    fine = [pair[0] for pair in real(seen, rows, network)]
+    fine = [mask for _, mask in seen]
     soft = {s: likeness(rows, s, simulated(fine, rows, s)) for s in (COARSE_SOFTNESS, SOFTNESS)}
     assert abs(soft[COARSE_SOFTNESS].iou - found.iou) < 0.05
     assert soft[SOFTNESS].iou < found.iou - 0.05
