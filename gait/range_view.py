@@ -49,6 +49,9 @@ MAX_GAP = 2
 SAME_ROW = 0.1
 """Degrees. Points whose elevations differ less may be of one row of the sensor."""
 
+BEAM_EDGE = 0.001
+"""Degrees by which beams are raised, so that none lies on the border between two rows."""
+
 MAX_STEP = 4.0
 """Degrees. Rows further apart than this are a person in pieces, not a sensor's raster."""
 
@@ -101,6 +104,7 @@ def project(
     points: Sequence[Points],
     forward: Forward = Forward.MINUS_X,
     sensor: LidarSensor | None = None,
+    whole_beams: bool = False,
 ) -> Aligned:
     """Projects the person's points of every frame to an aligned range view.
 
@@ -113,6 +117,9 @@ def project(
         points: per frame `(k, 3)` x, y, z in metres, sensor at the origin, z up.
         forward: the axis that points at the walker.
         sensor: which LiDAR, if known; else its raster is estimated from the points.
+        whole_beams: the first and the last row of the person reach half way to the next beam, as
+            those between them do: else whoever is seen by few beams comes out too short. Simulated
+            walks, by which the package's model was trained, are drawn without.
 
     Returns:
         Frames `(s, 3, 64, 64)` RGB. Reasons for dropping: `empty` (no finite point),
@@ -132,6 +139,7 @@ def project(
     gaps = _Gaps(
         _measured_rows(points, forward, sensor),
         0 if steps is None else ceil(steps[0] / ELEVATION_BIN),
+        whole_beams,
     )
     for start in range(0, len(points), _CHUNK):
         images, not_finite = _images(points[start : start + _CHUNK], forward, gaps)
@@ -160,10 +168,12 @@ class _Gaps(NamedTuple):
     Args:
         measured: `(ROWS,)` rows in which any frame has a point; the others lie between beams.
         apart: bins from one beam to the next.
+        whole_beams: see `project`.
     """
 
     measured: NDArray[np.bool_]
     apart: int
+    whole_beams: bool
 
 
 def _known_steps(sensor: LidarSensor | None) -> tuple[float, float] | None:
@@ -178,7 +188,8 @@ def _measured_rows(
     """Rows of the sensor's beams; all rows where there are too few frames to tell."""
     if sensor is not None and sensor.elevations is not None:
         measured = np.zeros(ROWS, bool)
-        rows = np.floor((HIGHEST - np.array(sensor.elevations)) / ELEVATION_BIN).astype(np.intp)
+        beams = np.array(sensor.elevations) + BEAM_EDGE
+        rows = np.floor((HIGHEST - beams) / ELEVATION_BIN).astype(np.intp)
         measured[rows[(rows >= 0) & (rows < ROWS)]] = True
         return measured
     measured = np.full(ROWS, len(points) < _MANY)
@@ -314,11 +325,20 @@ def _person(
     image = _nearest(rows, columns, distance, (int(rows.max()) + 1, int(columns.max()) + 1))
     if np.count_nonzero(np.isfinite(image)) < MIN_PIXELS or len(image) < MIN_ROWS:
         return "too_few_points"
+    seen = np.flatnonzero(np.isfinite(image).any(axis=1))
     image = _close_columns(_fill_rows(image, measured, gaps.apart))
+    if gaps.whole_beams:
+        ends = (_beyond(seen[1] - seen[0]), _beyond(seen[-1] - seen[-2]))
+        image = np.pad(image, (ends, (0, 0)), mode="edge")
     mass = np.isfinite(image).sum(axis=0)
     frame = fit(_levels(image), mass, blend=False, empty=_EMPTY)
     # Scattered points can leave nothing around their centre.
     return frame if np.count_nonzero(frame != _EMPTY) >= MIN_PIXELS else "too_few_points"
+
+
+def _beyond(apart: int) -> int:
+    """Rows that a beam reaches beyond its own, by the distance to its neighbour."""
+    return (int(apart) - 1) // 2 if apart <= MAX_STEP / ELEVATION_BIN else 0
 
 
 def _fill_rows(

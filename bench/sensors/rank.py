@@ -40,17 +40,24 @@ class Score:
 def rank1(probes: Embedded, gallery: Embedded, people: int) -> Score:
     """Share of probes whose nearest template, of those from other views, is their person's.
 
+    A probe is missed that is not there, since its sensor saw nothing or its file was refused.
     Whole people are resampled, since walks of one person are not independent.
+
+    Args:
+        probes: walks that are looked for.
+        gallery: those among which they are.
+        people: how many; each probes from every view of the gallery.
     """
     similarity = probes.vectors @ gallery.vectors.T
     similarity[probes.views[:, None] == gallery.views] = -np.inf
     right = gallery.people[similarity.argmax(axis=1)] == probes.people
     hits = np.bincount(probes.people, right, people)
-    counts = np.bincount(probes.people, minlength=people)
+    counts = np.full(people, len(np.unique(gallery.views)))
     weights = resampled_people(people, TIMES, seed=0)
     drawn = 100 * (weights @ hits) / np.maximum(weights @ counts, 1)
     low, high = np.quantile(drawn, (0.025, 0.975))
-    return Score(_percent(100 * right.mean()), _percent(low), _percent(high), len(right))
+    found = 100 * hits.sum() / counts.sum()
+    return Score(_percent(found), _percent(low), _percent(high), int(counts.sum()))
 
 
 def _percent(value: float) -> float:

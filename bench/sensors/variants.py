@@ -76,6 +76,15 @@ def _camera(rows: int | None = None, **faults: float) -> Variant:
     return Variant(Modality.SILHOUETTE, rig, rows)
 
 
+_MADE = (
+    "ouster-os1-64",
+    "hesai-pandar64",
+    "hesai-xt32",
+    "velodyne-hdl32",
+    "velodyne-vlp16",
+    "livox-mid360",
+)
+
 CLEAN_LIDAR, CLEAN_CAMERA = "128 beams", "camera"
 
 LIDARS: dict[str, Variant] = {
@@ -86,7 +95,7 @@ LIDARS: dict[str, Variant] = {
     "16 beams": _lidar(_every(8)),
     "128 beams, ground": _lidar(Rig(ground=GROUND)),
     "velodyne-hdl64": _lidar(Rig(raster_of(KNOWN["velodyne-hdl64"]), ON_A_CAR)),
-    **{name: _lidar(Rig(raster_of(KNOWN[name]))) for name in ("ouster-os1-64", "hesai-xt32")},
+    **{name: _lidar(Rig(raster_of(KNOWN[name]))) for name in _MADE},
 }
 """Every n-th beam of the same LiDAR, ground left in its points, and other makers' LiDARs."""
 

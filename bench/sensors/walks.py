@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 
 from bench.sensors.variants import Variant
 from gait.clip import Clip
-from gait.modality import Modality
+from gait.decode.clip import decode_clip
+from gait.errors import ClipError
+from gait.modality import SIZE, Modality
 from gait.progress import progress
 from train.simulate.config import VERSION, SimulateConfig
 from train.simulate.identity import Build, GaitSource, Identity
@@ -24,6 +26,9 @@ DISTANCES = (5.0, 12.0)
 """Metres: a LiDAR of 16 beams has no four rows on a person further away."""
 SEED = 7001
 """Of these people; presets use smaller ones."""
+
+_READ = 3
+"""Of how walks are read; with another one, walks that are kept are made again."""
 
 ENROLLED, PROBE = 0, 1
 """Numbers of each person's two walks."""
@@ -49,13 +54,16 @@ def walks(
         number: which walk.
         count: of people.
         kept: folder in which walks are looked for and kept, by the variant and all of its values.
-            Whoever changes how frames are aligned has to empty it.
+            Whoever changes how frames are aligned has to raise `_READ`.
 
     Returns:
-        Clips, the person of each, and the view. What a sensor cannot see is left out.
+        Clips, the person of each, and the view. What a sensor does not see, or decoding refuses, is
+        left out.
     """
     words = "".join(letter if letter.isalnum() else "-" for letter in name)
-    values = hashlib.sha256(f"{variant} {SEED} {VIEWS} {DISTANCES}".encode()).hexdigest()[:8]
+    values = hashlib.sha256(f"{variant} {SEED} {VIEWS} {DISTANCES} {_READ}".encode()).hexdigest()[
+        :8
+    ]
     file = kept / f"{words}-{number}-{count}-{VERSION}-{values}.npz"
     if not file.exists():
         _make(variant, name, number, count, file)
@@ -111,4 +119,15 @@ def _seen(
         if variant.modality is Modality.SILHOUETTE:
             yield view, sighting.silhouettes[:, None]
         else:
-            yield view, sighting.range_views
+            yield view, _decoded(sighting.measured)
+
+
+def _decoded(clouds: list[NDArray[np.float64]]) -> NDArray[np.uint8]:
+    """The frames of a clip file of such clouds, as float32 and with all that is in them; none if it
+    is refused."""
+    file = io.BytesIO()
+    np.savez(file, *(cloud.astype(np.float32) for cloud in clouds))
+    try:
+        return decode_clip(file.getvalue(), modality=Modality.RANGE_VIEW).clip.frames
+    except ClipError:
+        return np.zeros((0, Modality.RANGE_VIEW.channels, SIZE, SIZE), np.uint8)

@@ -28,6 +28,7 @@ class Decoded:
     estimated from the points |
     | `bin_columns` | numbers of a point in `.bin` frames, and their type |
     | `ground_points_removed` | points of the floor that were left out |
+    | `other_points_removed` | points of other things beside the person that were left out |
     | `frames_cleaned` | silhouettes from which what is not the person was left out |
     | `deinterlaced` | interlaced video frames, of which one field was fitted to the other |
     | `rotated` | degrees that a video was turned by, as it says itself |

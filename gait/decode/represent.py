@@ -10,9 +10,11 @@ from gait.aligned import Aligned, require_frames
 from gait.crop import fit
 from gait.decode.content import Assumed, Content
 from gait.decode.picture import lit_pixels
-from gait.decode.points.axes import CloudSource, turned
+from gait.decode.points.axes import CloudSource, face, forward_of, stand
+from gait.decode.points.beams import on_beams
 from gait.decode.points.cloud import Cloud
-from gait.decode.points.ground import without_ground
+from gait.decode.points.person import one_person
+from gait.lidar import Axis
 from gait.modality import SIZE, Modality
 from gait.quality.quality import Quality
 from gait.quality.source import judge_clouds, judge_pictures
@@ -25,8 +27,8 @@ def represent(content: Content, source: CloudSource) -> tuple[Aligned, Assumed, 
 
     Frames of 64×64 pixels count as aligned already and keep their pixels; blank ones are dropped
     (`empty`). Other silhouettes go through `gait.silhouette.align`, clouds through
-    `gait.range_view.project` after the floor was taken away, other range-view pictures through the
-    same row crop and centring.
+    `gait.range_view.project` after the floor and all that stands beside the person were taken away,
+    other range-view pictures through the same row crop and centring.
 
     Returns:
         The frames, what was taken for granted or done (see `gait.decode.Decoded`), and what is
@@ -81,16 +83,21 @@ def align_range_views(pictures: Sequence[NDArray[np.uint8]]) -> Aligned:
 
 
 def _project(clouds: Sequence[Cloud], source: CloudSource) -> tuple[Aligned, Assumed, Quality]:
-    upright, forward, up = turned(clouds, source)
-    cut = [without_ground(cloud) for cloud in upright]
-    aligned = project(cut, Forward.PLUS_X, source.sensor)
+    up = source.upward or Axis.PLUS_Z
+    person = one_person(stand(clouds, up))
+    forward = forward_of(person.clouds, source)
+    aligned = project(
+        on_beams(face(person.clouds, forward, up)), Forward.PLUS_X, source.sensor, whole_beams=True
+    )
     assumed: Assumed = {"forward": str(forward), "up": str(up)}
     if aligned.steps is not None:
         assumed["row_step_degrees"] = round(aligned.steps[0], 2)
         assumed["column_step_degrees"] = round(aligned.steps[1], 2)
-    if ground := sum(map(len, clouds)) - sum(map(len, cut)):
-        assumed["ground_points_removed"] = ground
-    return aligned, assumed, judge_clouds(aligned, cut)
+    if person.ground:
+        assumed["ground_points_removed"] = person.ground
+    if person.others:
+        assumed["other_points_removed"] = person.others
+    return aligned, assumed, judge_clouds(aligned, person.clouds, person.beside)
 
 
 def _as_they_are(pictures: Sequence[NDArray[np.uint8]]) -> Aligned:

@@ -73,18 +73,21 @@ def judge_pictures(aligned: Aligned, pictures: Sequence[NDArray[np.uint8]]) -> Q
     return Quality({reason: value for reason, value in severity.items() if value > 0})
 
 
-def judge_clouds(aligned: Aligned, clouds: Sequence[NDArray[Any]]) -> Quality:
-    """The quality by what projection dropped, the number of points and the sensor's raster.
+def judge_clouds(aligned: Aligned, clouds: Sequence[NDArray[Any]], beside: int = 0) -> Quality:
+    """The quality by what projection dropped, the number of points, the sensor's raster, and
+    whether somebody else was there.
 
     Args:
         aligned: of the clouds.
         clouds: `(k, 3)` points of each frame.
+        beside: frames in which somebody else stood beside the person.
     """
     severity = _by_dropped(aligned.dropped, len(clouds))
     few = 0.8 * ramp(float(np.median([len(cloud) for cloud in clouds])), _POINTS)
     severity[Reason.TOO_FEW_POINTS] = max(few, severity.get(Reason.TOO_FEW_POINTS, 0.0))
     coarse = _UNKNOWN if aligned.steps is None else _COARSE * ramp(aligned.steps[0], _ROW_STEP)
     severity[Reason.UNKNOWN_SENSOR] = coarse
+    severity[Reason.SEVERAL_PEOPLE] = _WORTH[Reason.SEVERAL_PEOPLE] * beside / len(clouds)
     return Quality({reason: value for reason, value in severity.items() if value > 0})
 
 

@@ -44,15 +44,17 @@ class Sighting:
     Args:
         silhouettes: uint8 `(s, 64, 64)`.
         range_views: uint8 `(s, 3, 64, 64)`.
-        points: `s` clouds `(k, 3)`, metres, −x ahead.
+        points: `s` clouds `(k, 3)` of the person, metres, −x ahead.
+        measured: clouds of all frames as the LiDAR gives them, with what is seen of the ground.
     """
 
     silhouettes: Frames
     range_views: Frames
     points: list[NDArray[np.float64]]
+    measured: list[NDArray[np.float64]]
 
 
-_NOTHING = Sighting(np.zeros((0, SIZE, SIZE), np.uint8), np.zeros((0, 3, SIZE, SIZE), np.uint8), [])
+_NO_MASKS, _NO_VIEWS = np.zeros((0, SIZE, SIZE), np.uint8), np.zeros((0, 3, SIZE, SIZE), np.uint8)
 
 
 def observe(
@@ -101,11 +103,12 @@ def observe(
         points, visible = points[found], visible[found]
         path = replace(path, feet=path.feet[found])
     if not len(points):
-        return _NOTHING
-    clouds = _scanned(points, visible, rig, path, rng)
+        return Sighting(_NO_MASKS, _NO_VIEWS, [], [])
+    measured = _scanned(points, visible, rig, path, rng)
     masks = _photographed(points, visible, rig)
     masks = segment(masks, rng, night=Condition.NIGHT in conditions, softness=rig.softness)
-    return _paired(with_faults(masks, rig.faults, rng), clouds)
+    clouds = measured if _plain(rig) else [_cleared(cloud) for cloud in measured]
+    return _paired(with_faults(masks, rig.faults, rng), clouds, measured)
 
 
 def _photographed(points: Array, visible: NDArray[np.bool_] | None, rig: Rig) -> Frames:
@@ -122,14 +125,21 @@ def _scanned(
     path: Path,
     rng: np.random.Generator,
 ) -> list[NDArray[np.float64]]:
-    """The clouds of a sequence, without the ground as far as decoding finds it."""
-    if rig.raster is OWN and not rig.ground:
+    """The clouds of a sequence as the LiDAR gives them."""
+    if _plain(rig):
         return scan(points, rng, visible)
     points = lower(points, LIDAR_HEIGHT - rig.lidar_height)
     raster = _around(rig, points)
     floor = Floor(rig.lidar_height, rig.ground, path.feet) if rig.ground else None
-    clouds = scan(points, rng, visible, raster, floor)
-    return [np.asarray(without_ground(cloud), np.float64) for cloud in clouds]
+    return scan(points, rng, visible, raster, floor)
+
+
+def _plain(rig: Rig) -> bool:
+    return rig.raster is OWN and not rig.ground
+
+
+def _cleared(cloud: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.asarray(without_ground(cloud), np.float64)
 
 
 def _around(rig: Rig, points: Array) -> Raster:
@@ -143,15 +153,18 @@ def _around(rig: Rig, points: Array) -> Raster:
     return rig.raster.between(lowest, highest)
 
 
-def _paired(masks: Frames, clouds: list[NDArray[np.float64]]) -> Sighting:
+def _paired(
+    masks: Frames, clouds: list[NDArray[np.float64]], measured: list[NDArray[np.float64]]
+) -> Sighting:
     """Aligns both modalities and keeps the frames that are usable in both."""
     try:
         camera, lidar = align(masks), project(clouds)
     except ClipEmptyError:
-        return _NOTHING
+        return Sighting(_NO_MASKS, _NO_VIEWS, [], measured)
     both = np.intersect1d(camera.kept, lidar.kept)
     return Sighting(
         camera.frames[np.isin(camera.kept, both), 0],
         lidar.frames[np.isin(lidar.kept, both)],
         [clouds[frame] for frame in both],
+        measured,
     )

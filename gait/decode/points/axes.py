@@ -59,26 +59,36 @@ class CloudSource:
 UNKNOWN = CloudSource()
 
 
-def turned(clouds: Sequence[Cloud], source: CloudSource) -> tuple[list[Cloud], Axis, Axis]:
-    """The clouds with x toward the walker, y to the left and z up; and the axes that these were.
+def stand(clouds: Sequence[Cloud], up: Axis) -> list[Cloud]:
+    """The clouds with z up, if that axis of theirs points up."""
+    return [_in_axes(cloud, _level(up), up) for cloud in clouds]
+
+
+def forward_of(standing: Sequence[Cloud], source: CloudSource) -> Axis:
+    """The axis of the file that points at the walker.
 
     Args:
-        clouds: `(k, 3)` points of each frame.
+        standing: `(k, 3)` points of each frame, of one person, from `stand`.
         source: which axes are known.
 
     Raises:
         ClipError: the points do not stand upright, stand on their head, do not lie toward the axis
             that was said to be forward, or lie about the sensor itself.
     """
-    up = source.upward or Axis.PLUS_Z
-    standing = [_in_axes(cloud, _level(up), up) for cloud in clouds]
     people = [cloud for cloud in map(_measured, standing) if len(cloud) >= MIN_PIXELS]
     _require_upright(people, said=source.upward is not None)
     middle = np.median([np.median(cloud, axis=0) for cloud in people], axis=0) if people else None
-    forward = _forward(middle, source.ahead, up)
+    return _forward(middle, source.ahead, source.upward or Axis.PLUS_Z)
+
+
+def face(standing: Sequence[Cloud], forward: Axis, up: Axis) -> list[Cloud]:
+    """Clouds from `stand` with x toward the walker, y to the left and z up."""
     if forward is _level(up):
-        return standing, forward, up
-    return [_in_axes(cloud, forward, up) for cloud in clouds], forward, up
+        return list(standing)
+    ahead, level = forward.direction, _level(up).direction
+    x, y = float(ahead @ level), float(ahead @ np.cross(up.direction, level))
+    axes = np.array([[x, y, 0.0], [-y, x, 0.0], [0.0, 0.0, 1.0]])
+    return [(cloud @ axes.T).astype(cloud.dtype, copy=False) for cloud in standing]
 
 
 def _in_axes(cloud: Cloud, forward: Axis, up: Axis) -> Cloud:
