@@ -67,6 +67,9 @@ class Arguments:
     calibration and measures on everybody."""
     templates: int = 4
     """Of a person, but where their number is what is compared."""
+    probed_views: tuple[str, ...] = ()
+    """Views of the dataset's tree from which people are looked for, such as 090 270; they are
+    enrolled from the others then. By default both may be of any view."""
     unnormalised: bool = False
     """Leave out the bundle's cohort; needs `--calibration-people`."""
     shortened: bool = False
@@ -81,6 +84,7 @@ def main() -> None:
     arguments = tyro.cli(Arguments, prog="python -m bench.open_set")
     encoder = Encoder.load(arguments.bundle, threads=arguments.threads)
     clips = _clips(arguments, encoder).normalised(_cohort(arguments))
+    clips = _from_other_views(arguments, clips)
     calibration, measured = _split(arguments, clips)
     rows = list(_rows(measured, calibration, arguments.templates))
     cut = list[Shortened]()
@@ -97,6 +101,7 @@ def main() -> None:
             "sha256": calibration.sha256,
         },
         "measured_people": len(np.unique(measured.subjects)),
+        "probed_views": list(arguments.probed_views),
         "found_by_sensor": found_by_sensor(measured, arguments.templates),
         "rows": [asdict(r) | {"holds": r.holds, "both_hold": r.both_hold} for r in rows],
         "shortened": [asdict(each) for each in cut],
@@ -161,6 +166,32 @@ def _split(arguments: Arguments, clips: LabelledClips) -> tuple[Calibration, Lab
         cohort=_cohort(arguments),
     )
     return calibration, clips.only(np.isin(clips.subjects, names[count:]))
+
+
+def _from_other_views(arguments: Arguments, clips: LabelledClips) -> LabelledClips:
+    """The clips of which none is looked for from a view that it is enrolled from.
+
+    Raises:
+        ConfigError: the dataset is no tree with views, some of its clips could not be used, or it
+            has no such view or no other.
+    """
+    if not arguments.probed_views:
+        return clips
+    paths = [Path(source.name).parts for source in find_sources(arguments.dataset, Selection())]
+    if len(paths) != len(clips.subjects) or {len(path) for path in paths} != {4}:
+        raise ConfigError(
+            f"--probed-views needs a tree subject/type/view of usable clips, got {len(paths)} "
+            f"files for {len(clips.subjects)} clips"
+        )
+    views = np.array([path[2] for path in paths])
+    probed = np.isin(views, arguments.probed_views)
+    if missing := set(arguments.probed_views) - set(views.tolist()):
+        raise ConfigError(
+            f"no clip is of view {', '.join(sorted(missing))}, but {', '.join(np.unique(views))}"
+        )
+    if probed.all():
+        raise ConfigError("every view is probed: nobody would be enrolled")
+    return clips.only(clips.later() == probed)
 
 
 def _cohort(arguments: Arguments) -> Cohort | None:

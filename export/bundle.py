@@ -23,7 +23,6 @@ from export.variants.candidates import (
     Advance,
     Candidate,
     Graphs,
-    Reference,
     fp16,
     fp32,
     int8,
@@ -36,14 +35,15 @@ from gait.errors import ExportError, StorageError, VariantRefusedError
 from gait.manifest import MANIFEST, FileRecord, Manifest, Origin, Shape, contract_id
 from gait.modality import Modality
 from gait.variant import Variant
+from gallery.search.cohort import Cohort
 from train.checkpoint import Checkpoint, build_network, load_checkpoint
-from train.data.pack import INDEX
+from train.data.pack import INDEX, Pack
 from train.data.walkers import PACK, walkers_folder
 from train.embed import Embeddings as TrainedEmbeddings
 
 PARITY = "parity.json"
 CALIBRATION = "calibration.json"
-COHORT = "cohort.npy"
+COHORT = "cohort.npz"
 MAX_LOSS = 0.3
 """Points of Rank-1 that a variant may lose in any direction, unless told otherwise."""
 
@@ -58,6 +58,7 @@ class Order:
         pack: dataset whose test subjects rankings and accuracy are compared on; None for the
             simulated walkers of the run if they are still there.
         people: pack whose test subjects calibrate decisions; None for `pack`.
+        cohort: packs whose training subjects normalise similarities; empty for `pack`.
         calibration: pack, tree or folder of clips for int8; None for `pack`.
         max_loss: points of Rank-1 that a variant may lose.
     """
@@ -66,6 +67,7 @@ class Order:
     passing: bool = False
     pack: Path | None = None
     people: Path | None = None
+    cohort: tuple[Path, ...] = ()
     calibration: Path | None = None
     max_loss: float = MAX_LOSS
 
@@ -74,7 +76,7 @@ class Order:
         """How often `export_bundle` says what it begins."""
         own = {Variant.FP16: 2, Variant.INT8: 4 * len(Method)}
         return (
-            8
+            9
             + 2 * (self.people is not None)
             + sum(own.get(variant, 0) for variant in self.variants)
         )
@@ -139,9 +141,14 @@ def export_bundle(
     known = None if reference is None else (reference.walks, reference.fp32)
     if order.people is not None:
         known = _embedded_people(order.people, graphs, advance)
+    cohort = None
+    if reference is not None:
+        advance("cohort")
+        packs = [Pack.open(path) for path in order.cohort] or [reference.walks.pack]
+        cohort = cohort_of(packs, graphs, reference.fp32[0][0].size)
     advance("writing")
     kept = [each for each in candidates if each not in refused]
-    manifest = _save(out, trained, checkpoint, kept, report, reference, known)
+    manifest = _save(out, trained, checkpoint, kept, report, cohort, known)
     if refused:
         raise _refusal(refused, order, f"{out} was written without it")
     return manifest
@@ -233,7 +240,7 @@ def _save(
     checkpoint: Path,
     kept: Sequence[Candidate],
     report: Report,
-    reference: Reference | None,
+    made: tuple[Cohort, bytes] | None,
     known: tuple[TestWalks, TrainedEmbeddings] | None,
 ) -> Manifest:
     files = {PARITY: report.model_dump_json(indent=1).encode()}
@@ -244,7 +251,6 @@ def _save(
     parts, dim = config.model.found_shape
     records = {name: FileRecord.of(data) for name, data in files.items()}
     contract = contract_id(variants[Variant.FP32].models, records)
-    made = None if reference is None else cohort_of(reference)
     if made is not None:
         files[COHORT] = made[1]
         records[COHORT] = FileRecord.of(made[1])

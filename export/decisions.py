@@ -3,16 +3,17 @@
 from collections.abc import Sequence
 
 import numpy as np
+import onnx
 from numpy.typing import NDArray
 
 from export.checks.accuracy import TestWalks
-from export.variants.candidates import Reference
+from export.variants.candidates import Graphs
 from gait.errors import CalibrationError
 from gait.modality import Modality
 from gallery.decision.calibration import Calibration
 from gallery.decision.fitting import LabelledClips, calibrate
 from gallery.search.cohort import NEAREST, Cohort
-from train.data.pack import Record
+from train.data.pack import Pack
 from train.embed import Embeddings
 
 COHORT_NUMBERS = 128_000
@@ -22,6 +23,9 @@ COHORT_PEOPLE = 250
 """People of a cohort at most, where that is more."""
 COHORT_WALKS = 4
 """Walks of each of them at most, whose mean embedding is kept."""
+
+
+Means = dict[Modality, NDArray[np.float32]]
 
 
 def calibrated(
@@ -57,26 +61,27 @@ def calibrated(
         return None
 
 
-def cohort_of(reference: Reference) -> tuple[Cohort, bytes] | None:
-    """The people who normalise similarities: those of the pack whom the model was trained on.
+def cohort_of(packs: Sequence[Pack], graphs: Graphs, dimension: int) -> tuple[Cohort, bytes] | None:
+    """The people who normalise similarities: the training subjects of packs.
 
     Args:
-        reference: whose pack it is, and whose graphs embed them.
+        packs: whose people they are.
+        graphs: that embed them.
+        dimension: of an embedding.
 
     Returns:
-        The cohort and its file; None where the pack has too few such people.
+        The cohort and its file; None where there are too few such people.
     """
-    dimension = reference.fp32[0][0].size
-    people_at_most = max(COHORT_PEOPLE, COHORT_NUMBERS // dimension)
-    walks = reference.walks.of_trained(people_at_most, COHORT_WALKS)
-    people = sorted({record.subject for record in walks.records})
-    if len(people) < 2 * NEAREST:
+    left, means = max(COHORT_PEOPLE, COHORT_NUMBERS // dimension), list[Means]()
+    for pack in packs:
+        walks = TestWalks(pack, []).of_trained(left, COHORT_WALKS)
+        if walks.records:
+            means.append({m: _means(walks, graph, m) for m, graph in graphs.items()})
+            left -= len(means[-1][Modality.SILHOUETTE])
+    people = {m: np.concatenate([some[m] for some in means]) for m in graphs if means}
+    if not people or len(people[Modality.SILHOUETTE]) < 2 * NEAREST:
         return None
-    found = dict[Modality, NDArray[np.float32]]()
-    for modality, graph in reference.graphs.items():
-        embeddings = _flat(walks.by_graph(graph.SerializeToString(), modality))
-        found[modality] = _means(walks.records, people, embeddings)
-    return Cohort.of(found)
+    return Cohort.of(people)
 
 
 def _flat(embeddings: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -85,9 +90,10 @@ def _flat(embeddings: NDArray[np.float32]) -> NDArray[np.float32]:
     return flat / np.float32(np.sqrt(embeddings.shape[1]))
 
 
-def _means(
-    records: Sequence[Record], people: Sequence[str], embeddings: NDArray[np.float32]
-) -> NDArray[np.float32]:
-    whose = np.searchsorted(people, [record.subject for record in records])
-    means = [embeddings[whose == number].mean(axis=0) for number in range(len(people))]
-    return np.stack(means)
+def _means(walks: TestWalks, graph: onnx.ModelProto, modality: Modality) -> NDArray[np.float32]:
+    """Mean embedding of each person."""
+    names = [record.subject for record in walks.records]
+    people = sorted(set(names))
+    embeddings = _flat(walks.by_graph(graph.SerializeToString(), modality))
+    whose = np.searchsorted(people, names)
+    return np.stack([embeddings[whose == number].mean(axis=0) for number in range(len(people))])

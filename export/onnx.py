@@ -41,6 +41,9 @@ class Arguments:
     people: Path | None = None
     """Pack whose test subjects calibrate decisions, best seen from where probes will be; by default
     --pack."""
+    cohort: tuple[Path, ...] = ()
+    """Packs whose training subjects normalise similarities, nobody whom a gallery may hold; by
+    default --pack."""
     calibration: Path | None = None
     """Pack, tree or folder of clip files that int8 is calibrated with, 200 of each modality or
     more; by default the training subjects of the pack."""
@@ -58,6 +61,7 @@ class Arguments:
             passing=every,
             pack=self.pack,
             people=self.people,
+            cohort=self.cohort,
             calibration=self.calibration,
             max_loss=self.max_loss,
         )

@@ -83,8 +83,8 @@ def bundle_with_cohort(folder: Path, people: int = 24) -> Path:
     """A copy of the tiny bundle with a cohort of random people."""
     shutil.copytree(TINY, folder)
     _, file = Cohort.of({m: random_embeddings(people, seed=90 + len(m)) for m in Modality})
-    (folder / "cohort.npy").write_bytes(file)
+    (folder / "cohort.npz").write_bytes(file)
     manifest = Manifest.load(TINY)
-    files = manifest.files | {"cohort.npy": FileRecord.of(file)}
-    manifest.model_copy(update={"files": files, "cohort": "cohort.npy"}).save(folder)
+    files = manifest.files | {"cohort.npz": FileRecord.of(file)}
+    manifest.model_copy(update={"files": files, "cohort": "cohort.npz"}).save(folder)
     return folder

@@ -4,7 +4,7 @@ Some embeddings are near to very many others ("hubs"), and strangers are mostly 
 near is learned from a cohort of people who are neither enrolled nor searched for, kept in the model
 bundle. With p a probe, t a template and r(x) the mean similarity of x to the people of the cohort
 who are most like it, as the other one's sensor sees them, the similarity is p·t − λ(r(p) + r(t)),
-and a little less between clips of one sensor.
+and a little less between clips of one sensor. λ is kept with the cohort: thresholds hold for one.
 
 Conneau et al., "Word translation without parallel data", 2018, call it CSLS; AS-norm in speaker
 verification divides by deviations as well, which was worse here (results/trials.md).
@@ -15,6 +15,7 @@ import io
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Self
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,8 +25,10 @@ from gait.manifest import Manifest
 from gait.modality import Modality
 from gallery.template import Matrix, Shares, Vector
 
-WEIGHT: Final = 0.3
-"""λ."""
+WEIGHT: Final = 0.45
+"""λ of new cohorts."""
+EARLIER: Final = 0.3
+"""λ of cohorts whose file holds none."""
 NEAREST: Final = 10
 """People of the cohort over whom the mean is taken."""
 SAME_SENSOR: Final = 0.03
@@ -39,10 +42,12 @@ class Cohort:
 
     Args:
         people: `(n, dimension)` float32 for each modality, of unit norm.
-        sha256: of the file that they are kept in.
+        weight: λ.
+        sha256: of the file that both are kept in.
     """
 
     people: dict[Modality, Matrix]
+    weight: float
     sha256: str
 
     @classmethod
@@ -54,7 +59,7 @@ class Cohort:
         """
         file = io.BytesIO()
         stacked = np.stack([people[modality] for modality in Modality]).astype(np.float16)
-        np.save(file, stacked, allow_pickle=False)
+        np.savez(file, people=stacked, weight=np.float64(WEIGHT))
         return cls.parse(file.getvalue()), file.getvalue()
 
     @classmethod
@@ -65,14 +70,19 @@ class Cohort:
             BundleError: it is none.
         """
         try:
-            stacked = np.load(io.BytesIO(file), allow_pickle=False)
-        except (ValueError, EOFError) as error:
+            held = np.load(io.BytesIO(file), allow_pickle=False)
+            alone = isinstance(held, np.ndarray)
+            stacked, weight = (held, EARLIER) if alone else (held["people"], float(held["weight"]))
+        except (ValueError, EOFError, KeyError, TypeError, BadZipFile) as error:
             raise BundleError(f"not a cohort: {error}") from error
         if stacked.ndim != 3 or len(stacked) != len(Modality) or stacked.shape[1] < NEAREST:
             raise BundleError(f"got a cohort of shape {stacked.shape}: export the bundle again")
+        if not 0 <= weight <= 1:
+            raise BundleError(f"got a cohort of weight {weight}, need 0 to 1")
         unit = stacked.astype(np.float32)
         unit /= np.linalg.norm(unit, axis=2, keepdims=True)
-        return cls(dict(zip(Modality, unit, strict=True)), hashlib.sha256(file).hexdigest())
+        people = dict(zip(Modality, unit, strict=True))
+        return cls(people, weight, hashlib.sha256(file).hexdigest())
 
     @property
     def id(self) -> str:
@@ -96,7 +106,7 @@ class Cohort:
         """
         similar = np.einsum("nd,d->n", self.people[other], embedding)
         nearest = np.sort(np.partition(similar, -NEAREST)[-NEAREST:]).astype(np.float64)
-        return WEIGHT * float(nearest.mean()) + (modality == other) * SAME_SENSOR / 2
+        return self.weight * float(nearest.mean()) + (modality == other) * SAME_SENSOR / 2
 
     def shares(self, modalities: NDArray[np.str_], embeddings: Matrix) -> NDArray[np.float64]:
         """What is taken off similarities of many embeddings: `(n, 2)`, to each modality."""
@@ -105,7 +115,7 @@ class Cohort:
             similar = embeddings @ self.people[modality].T
             nearest = np.partition(similar, -NEAREST, axis=1)[:, -NEAREST:]
             same = (modalities == modality) * SAME_SENSOR / 2
-            found.append(WEIGHT * nearest.astype(np.float64).mean(axis=1) + same)
+            found.append(self.weight * nearest.astype(np.float64).mean(axis=1) + same)
         return np.stack(found, axis=1)
 
 

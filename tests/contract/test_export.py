@@ -94,7 +94,12 @@ def test_a_bundle_carries_a_calibration_of_enough_test_people(
     cohort = bundle_cohort(out)
     assert cohort is not None
     assert all(people.shape == (22, manifest.dimension) for people in cohort.people.values())
-    assert (manifest.cohort, calibration.cohort) == ("cohort.npy", cohort.sha256)
+    assert (manifest.cohort, calibration.cohort) == ("cohort.npz", cohort.sha256)
+    others = write_pack(tmp_path / "others", train=9)
+    exporting.export_bundle(checkpoint, out, Order(pack=pack, cohort=(pack, others)))
+    cohort = bundle_cohort(out)
+    assert cohort is not None
+    assert all(len(people) == 22 + 9 for people in cohort.people.values())
     path = out / "calibration.json"
     path.write_text(path.read_text("utf-8").replace('"people":40', '"people":99'), "utf-8")
     with pytest.raises(BundleTamperedError):

@@ -9,6 +9,7 @@ import pytest
 
 import bench.decision_cost
 import bench.open_set
+from gait.errors import ConfigError
 from gait.manifest import Manifest
 from tests.galleries import TINY, bundle_with_cohort
 from tests.walking_people import labelled
@@ -57,3 +58,43 @@ def test_rates_are_measured_on_people_who_did_not_calibrate(
     for name in ("trade_off", "sizes", "realised", "templates_and_quality"):
         assert (tmp_path / f"{name}.png").read_bytes().startswith(b"\x89PNG")
     assert set(facts["found_by_sensor"]["silhouette"]) == {"silhouette", "range_view"}
+
+
+FILES = {
+    "range_view": "09-sync-{view}-LiDAR-PCDs_depths.pkl",
+    "silhouette": "14-sync-{view}-Camera-Sils_aligned.pkl",
+}
+
+
+def test_people_may_be_looked_for_from_views_they_are_not_enrolled_from(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A probe whose own view is enrolled is easier to find: here a view decides half of a clip."""
+    tree, clips = tmp_path / "tree", labelled(90, clips=2)
+    rng = np.random.default_rng(0)
+    sides = rng.normal(size=(2, 16)) / 5
+    views = np.tile(["000", "090"], len(clips.subjects) // 2)
+    clips.embeddings[:] += sides[(views == "090").astype(int)].astype(np.float32)
+    clips.embeddings[:] /= np.linalg.norm(clips.embeddings, axis=1, keepdims=True)
+    columns = zip(clips.subjects, clips.sessions, views, clips.modalities, strict=True)
+    for subject, session, view, modality in columns:
+        folder = tree / subject / session / view
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / FILES[modality].format(view=view)).write_bytes(b"")
+    file = tmp_path / bench.open_set.embeddings_of(tree, Manifest.load(TINY).contract)
+    order = np.lexsort((clips.modalities == "silhouette", views, clips.sessions, clips.subjects))
+    np.savez(file, **{name: getattr(clips, name)[order] for name in bench.open_set.COLUMNS})
+    command = ["bench.open_set", "--bundle", str(TINY), "--dataset", str(tree)]
+    command += ["--out", str(tmp_path), "--calibration-people", "50", "--templates", "1"]
+    found = {}
+    for probed in ((), ("--probed-views", "090")):
+        monkeypatch.setattr(sys, "argv", [*command, *probed])
+        bench.open_set.main()
+        facts = json.loads((tmp_path / "open_set.json").read_text("utf-8"))
+        found[probed] = [r["best_fnir"] for r in facts["rows"] if r["size"] == 10]
+        assert facts["probed_views"] == list(probed[1:])
+    assert sum(found[()]) < sum(found["--probed-views", "090"])
+    for wrong, message in (("045", "no clip is of view 045"), ("000 090", "every view is probed")):
+        monkeypatch.setattr(sys, "argv", [*command, "--probed-views", *wrong.split()])
+        with pytest.raises(ConfigError, match=message):
+            bench.open_set.main()

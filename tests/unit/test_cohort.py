@@ -1,5 +1,6 @@
 """Normalising by a cohort: by a naive loop, hubs, files, and what is of another cohort."""
 
+import io
 from pathlib import Path
 
 import numpy as np
@@ -80,16 +81,44 @@ def test_a_cohort_survives_its_file_and_nothing_else_is_one(tmp_path: Path) -> N
     assert again.sha256 == cohort.sha256
     assert all(np.array_equal(again.people[m], cohort.people[m]) for m in Modality)
     assert np.linalg.norm(again.people[CAMERA], axis=1) == pytest.approx(1)
-    for wrong in (b"x", file[:100]):
+    assert again.weight == cohort.weight == WEIGHT
+    for wrong in (b"x", file[:100], file[:-30]):
         with pytest.raises(BundleError):
             Cohort.parse(wrong)
     with pytest.raises(BundleError, match=r"shape \(2, 9, 256\)"):
         Cohort.of({m: random_embeddings(NEAREST - 1) for m in Modality})
+    for weight in (-0.1, 1.5, np.nan):
+        with pytest.raises(BundleError, match="weight"):
+            Cohort.parse(saved(weight=np.float64(weight)))
+    with pytest.raises(BundleError, match="weight"):
+        Cohort.parse(saved())
     bundle = bundle_with_cohort(tmp_path / "bundle")
     assert bundle_cohort(TINY) is None
-    (bundle / "cohort.npy").write_bytes(file)
+    (bundle / "cohort.npz").write_bytes(file)
     with pytest.raises(BundleTamperedError):
         bundle_cohort(bundle)
+
+
+def test_a_cohort_without_a_weight_has_the_one_of_its_day() -> None:
+    """Thresholds of bundles made before hold for similarities as they were then."""
+    cohort, file = Cohort.of({m: random_embeddings(17) for m in Modality})
+    people = np.load(io.BytesIO(file))["people"]
+    earlier = io.BytesIO()
+    np.save(earlier, people)
+    old = Cohort.parse(earlier.getvalue())
+    assert old.weight == 0.3
+    (probe,) = random_embeddings(1, seed=4)
+    assert old.share(CAMERA, probe, LIDAR) == pytest.approx(
+        cohort.share(CAMERA, probe, LIDAR) * 0.3 / WEIGHT
+    )
+    assert old.id != cohort.id  # so what templates bring of the one is not taken for the other
+
+
+def saved(**more: np.float64) -> bytes:
+    """A file of a cohort's people, and more."""
+    file = io.BytesIO()
+    np.savez(file, allow_pickle=True, people=np.ones((2, 20, 8), np.float16), **more)
+    return file.getvalue()
 
 
 def test_a_calibration_of_another_cohort_is_refused(tmp_path: Path) -> None:
