@@ -29,12 +29,15 @@ class Embedded:
 
 @dataclass(frozen=True)
 class Score:
-    """Rank-1 in percent, its 95 % interval over people, and how many probes."""
+    """Rank-1 in percent, its 95 % interval over people, and how many probes; and, of a bundle with
+    a calibration, what it decides (`bench.sensors.decisions.Decided`)."""
 
     rank1: float
     low: float
     high: float
     probes: int
+    called: float | None = None
+    missed: float | None = None
 
 
 def rank1(probes: Embedded, gallery: Embedded, people: int) -> Score:
