@@ -4,13 +4,14 @@ python -m bench.model_card --bundle bundle --sensors results/sensors.json --run 
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import permutations
+from itertools import permutations, product
 from pathlib import Path
 from typing import Any
 
 import tyro
+import yaml
 
 from bench.measuring.options import Bundle
 from bench.sensors.__main__ import tables
@@ -22,6 +23,11 @@ from gallery.decision.decision import bundle_calibration
 from train.storage import write_atomically
 
 CARD, RECORD = "README.md", "training.json"
+CONFIG = "config.yaml"
+
+SIZE, TEMPLATES, RATE = 160, 4, 0.01
+"""Of the open sets that are shown: people enrolled, clips of each, and the FPIR that is wanted."""
+PAIRS = tuple(product(Modality, [*Modality, "mixed"]))
 
 TEMPLATE = Path(__file__).with_suffix(".md")
 
@@ -37,8 +43,12 @@ class Arguments:
     """What bench.halves wrote for this bundle and tracks of real people."""
     conditions: Path | None = None
     """What bench.conditions wrote for this bundle."""
+    strangers: tuple[Path, ...] = ()
+    """What bench.open_set wrote for this bundle, by views that were probed."""
     run: Path | None = None
     """Folder of the training run: its configuration and losses go into the training record."""
+    earlier: tuple[Path, ...] = ()
+    """Folders of the runs before it, the last one first: their losses do as well."""
     began_with: str = "random weights"
     """What the run's weights were before it, in words."""
     projected_by: str = "the people of its training"
@@ -59,11 +69,6 @@ def main() -> None:
 
 def training_record(manifest: Manifest, arguments: Arguments) -> dict[str, Any]:
     """Configuration, versions and every fiftieth line of losses."""
-    lines: list[Any] = []
-    if arguments.run is not None:
-        text = (arguments.run / "metrics.jsonl").read_text()
-        every = [json.loads(line) for line in text.splitlines()]
-        lines = [row for row in every if row["iteration"] % 50 == 0]
     return {
         "began_with": arguments.began_with,
         "projected_by": arguments.projected_by,
@@ -71,8 +76,17 @@ def training_record(manifest: Manifest, arguments: Arguments) -> dict[str, Any]:
         "checkpoint_sha256": manifest.checkpoint.sha256,
         "config": manifest.training,
         "versions": manifest.versions,
-        "metrics": lines,
+        "metrics": [] if arguments.run is None else _losses(arguments.run),
+        "before": [
+            {"config": yaml.safe_load((run / CONFIG).read_text()), "metrics": _losses(run)}
+            for run in arguments.earlier
+        ],
     }
+
+
+def _losses(run: Path) -> list[Any]:
+    every = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    return [row for row in every if row["iteration"] % 50 == 0]
 
 
 def card(
@@ -106,6 +120,7 @@ def card(
         decisions=people,
         accuracy="\n".join(_accuracy(manifest)),
         sensors=tables(dict(sensors)),
+        strangers=_strangers([_read(file) for file in arguments.strangers]),
         all_conditions=_conditions(_read(arguments.conditions)),
         tracks=_tracks(_read(arguments.tracks)),
     )
@@ -145,6 +160,32 @@ def _conditions(found: Mapping[str, Any] | None) -> str:
 def _by_condition(rows: list[Any], probe: Modality, gallery: Modality) -> dict[str, Any]:
     wanted = {"probe": probe, "gallery": gallery, "distance": Distance.COSINE, "view": None}
     return {row["condition"]: row for row in rows if wanted.items() <= row.items()}
+
+
+def _strangers(found: Sequence[Mapping[str, Any]]) -> str:
+    if not found:
+        return "Strangers: not tried."
+    lines = [
+        f"{found[0]['measured_people']} people who were not trained on, {SIZE} of them enrolled by "
+        f"{TEMPLATES} clips of another walk, at an FPIR of {100 * RATE:g} % by the bundle's own "
+        "thresholds: how many clips of enrolled people are missed, %, and in brackets how many "
+        "of strangers are called a match.",
+        "",
+        "| views of the probes | " + " | ".join(f"{p} → {g}" for p, g in PAIRS) + " |",
+        "|---" * (len(PAIRS) + 1) + "|",
+    ]
+    for each in found:
+        views = " and ".join(each["probed_views"])
+        name = f"{views}, enrolled from the others" if views else "any, which may be enrolled"
+        cells = [_stranger_cell(each["rows"], *pair) for pair in PAIRS]
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _stranger_cell(rows: Sequence[Mapping[str, Any]], probe: str, enrolled: str) -> str:
+    wanted = {"probe": probe, "enrolled": enrolled, "templates": TEMPLATES, "size": SIZE}
+    (row,) = (r for r in rows if (wanted | {"target": RATE}).items() <= r.items())
+    return f"{row['fnir']:.1f} ({row['realised']:.1f})"
 
 
 def _tracks(found: Mapping[str, Any] | None) -> str:

@@ -23,6 +23,8 @@ from gallery.network.encoder import Encoder
 from gallery.search.cohort import bundle_cohort
 from train.storage import write_atomically
 
+EVERY = LIDARS | CAMERAS
+
 Seen = tuple[Modality, Embedded]
 """Walks of a sensor, and its modality."""
 
@@ -93,6 +95,9 @@ def measured(arguments: Arguments) -> dict[str, object]:
             for probe in PAIRED
             for gallery, templates in enrolled.items()
         }
+        enrolled |= {n: embedded(v, n, ENROLLED) for n, v in EVERY.items() if n not in enrolled}
+        seen = by_lidar | by_camera
+        found["same_sensor"] = {name: score(seen[name], enrolled[name]) for name in seen}
     return found
 
 
@@ -109,7 +114,7 @@ def tables(found: dict[str, object]) -> str:
         "bundle's own thresholds for an FPIR of 1 %: how many probes are called somebody else if "
         "their person is not enrolled, and how many are missed if they are."
     ]
-    for key in ("lidar_to_camera", "camera_to_lidar", "camera_to_camera"):
+    for key in ("lidar_to_camera", "camera_to_lidar", "camera_to_camera", "same_sensor"):
         rows = {name: Score(**value) for name, value in found.get(key, {}).items()}  # type: ignore[attr-defined]
         if not rows:
             continue
@@ -132,10 +137,7 @@ def _pairs(scores: dict[str, Score]) -> list[str]:
     for probe in names:
         cells = [f"{scores[f'{probe} | {gallery}'].rank1:.0f}" for gallery in names]
         lines.append(f"| {probe} | " + " | ".join(cells) + " |")
-    same = {name: scores[f"{name} | {name}"] for name in names}
-    head = "enrolled and probed by | Rank-1 | interval | strangers called a match | missed"
-    rows = [f"| {name} | {_cells(score)} |" for name, score in same.items()]
-    return [*lines, "", f"| {head} |", "|---|---|---|---|---|", *rows]
+    return lines
 
 
 if __name__ == "__main__":

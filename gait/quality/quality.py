@@ -69,8 +69,8 @@ _ADVICE = {
     Reason.UNDER_ONE_CYCLE: "less than one gait cycle; send two steps or more",
     Reason.TOO_FEW_POINTS: "too few points on the person; record from nearer or with more beams",
     Reason.GROUND: "the ground is left at the feet; take it away",
-    Reason.UNKNOWN_SENSOR: "the LiDAR's raster is unknown or very coarse; send the points as "
-    "the sensor gave them",
+    Reason.UNKNOWN_SENSOR: "the LiDAR's raster is unknown or coarse, so thresholds may not hold; "
+    "enrol by a finer one, or calibrate the gallery and enrol with quality standard",
     Reason.UPSIDE_DOWN: "the person is upside down; turn the frames",
     Reason.NOISE: "noise; send masks of one person",
     Reason.NOT_A_PERSON: "the shape is not a person's; send masks of one person",
