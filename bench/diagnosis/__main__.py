@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import torch
 import tyro
 
 from bench.ablation.bootstrap import Estimate, estimate
@@ -26,7 +27,7 @@ from gait.cli import run
 from gait.errors import ConfigError, PackError
 from gait.metrics import Distance
 from gait.modality import Modality
-from train.checkpoint import load_checkpoint, load_network
+from train.checkpoint import build_network, load_checkpoint
 from train.config import TrainConfig
 from train.data.pack import Pack, Record
 from train.data.sustech1k import labels_of
@@ -51,11 +52,18 @@ class Seen(NamedTuple):
         name: of the run folder.
         network: at its last checkpoint, in evaluation mode.
         embeddings: of the test walks.
+        distance: by which the run is compared.
     """
 
     name: str
     network: GaitNetwork
     embeddings: Embeddings
+    distance: Distance
+
+    @property
+    def label(self) -> str:
+        """Name and distance."""
+        return f"{self.name}, {self.distance} distance"
 
 
 def main(
@@ -83,7 +91,7 @@ def main(
     some = _some(records, walks)
     pictures = {
         **_gaps(seen, people, [records[i] for i in some], machine),
-        "conditions.svg": draw_conditions({s.name: _conditions(records, s) for s in seen}),
+        "conditions.svg": draw_conditions({s.label: _conditions(records, s) for s in seen}),
         "cmc.png": _cmc(seen[0], people, records),
         "people.png": _people(seen[0], records),
     }
@@ -111,10 +119,12 @@ def common_config(folders: Sequence[Path]) -> TrainConfig:
 
 
 def _look(folder: Path, pack: Pack, records: list[Record], machine: Machine) -> Seen:
-    network = load_network(folder / LAST, machine.device)
+    checkpoint = load_checkpoint(folder / LAST)
+    network = build_network(checkpoint).to(machine.device)
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     title = f"embedding {folder.name}"
     found = embed_sequences(network, pack, records, machine.device, machine.precision, title)
-    return Seen(folder.name, network, found)
+    return Seen(folder.name, network, found, checkpoint.config.distance)
 
 
 def _some(records: list[Record], count: int) -> list[int]:
@@ -143,7 +153,7 @@ def _gaps(
 
 def _conditions(records: list[Record], one: Seen) -> dict[str, Estimate]:
     found = compare_sustech1k(*one.embeddings, labels_of(records), (1,))
-    alone = [scores_alone(found, Lookup(*pair, Distance.COSINE)) for pair in ACROSS]
+    alone = [scores_alone(found, Lookup(*pair, one.distance)) for pair in ACROSS]
     result = {}
     for condition in alone[0]:
         values = np.mean([scores[condition][:, 0] for scores in alone], axis=0)
@@ -152,25 +162,30 @@ def _conditions(records: list[Record], one: Seen) -> dict[str, Estimate]:
 
 
 def _cmc(one: Seen, pack: Pack, records: list[Record]) -> bytes:
-    result = score(pack, records, one.embeddings, ranks=CMC_RANKS, bootstrap=1)
+    result = score(
+        pack, records, one.embeddings, ranks=CMC_RANKS, bootstrap=1, distance=one.distance
+    )
     return draw_cmc(result)
 
 
 def _people(one: Seen, records: list[Record]) -> bytes:
-    return draw_people(one.embeddings, np.array([r.subject for r in records]), one.name)
+    subjects = np.array([r.subject for r in records])
+    return draw_people(one.embeddings, subjects, one.name, one.distance)
 
 
 def _retrievals(
     one: Seen, pack: Pack, records: list[Record], probe: Modality, count: int
 ) -> dict[str, bytes]:
     pictures = {}
-    ends = extremes(records, one.embeddings, probe, count)
+    ends = extremes(records, one.embeddings, probe, count, one.distance)
     for name, retrievals in zip(("found", "missed"), ends, strict=True):
         strips = [
-            draw_strip(pack, records, one.embeddings, probe, r.probe, r.gallery) for r in retrievals
+            draw_strip(pack, records, one.embeddings, probe, r.probe, r.gallery, one.distance)
+            for r in retrievals
         ]
         for number, (strip, retrieval) in enumerate(zip(strips, retrievals, strict=True), 1):
-            print(f"{name} {probe} {number}: {strip.caption}, margin {retrieval.margin:+.3f}")
+            margin = f"margin {retrieval.margin:+.3f} by {one.distance} distance"
+            print(f"{name} {probe} {number}: {strip.caption}, {margin}")
         stacked = np.concatenate([strip.picture for strip in strips], axis=0)
         pictures[f"{name}-{probe}.png"] = to_png(stacked)
     return pictures

@@ -12,6 +12,7 @@ from sklearn.manifold import TSNE
 from bench.ablation.bootstrap import Estimate
 from bench.ablation.table import SENSORS
 from bench.diagnosis.gaps import Gaps
+from gait.metrics import Distance
 from gait.modality import Modality
 from train.embed import Embeddings
 
@@ -60,11 +61,13 @@ def draw_conditions(found: Mapping[str, Mapping[str, Estimate]]) -> bytes:
     return _picture(figure, "svg")
 
 
-def draw_people(embeddings: Embeddings, subjects: NDArray[np.str_], run: str) -> bytes:
+def draw_people(
+    embeddings: Embeddings, subjects: NDArray[np.str_], run: str, distance: Distance
+) -> bytes:
     """t-SNE of the embeddings of some people: a colour a person, a mark a modality."""
     people = np.unique(subjects)[:SHOWN]
     kept = np.isin(subjects, people)
-    vectors = np.concatenate([_unit(e[kept]) for e in embeddings])
+    vectors = np.concatenate([_flat(e[kept], distance) for e in embeddings])
     places = TSNE(perplexity=min(30, len(vectors) / 4), init="pca", random_state=0)
     points = places.fit_transform(vectors).reshape(2, -1, 2)
     figure = Figure(figsize=(11, 5), layout="constrained")
@@ -88,14 +91,16 @@ def draw_people(embeddings: Embeddings, subjects: NDArray[np.str_], run: str) ->
     by_modality.legend()
     for axes in (by_person, by_modality):
         axes.set(xticks=[], yticks=[])
-    figure.suptitle(f"Embeddings of walks by t-SNE, {run}, simulated test people")
+    title = f"Embeddings of walks by t-SNE, {run}, {distance} distance, simulated test people"
+    figure.suptitle(title)
     return _picture(figure, "png")
 
 
-def _unit(embeddings: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Parts of length 1, laid end to end: their inner product is the retrieval's cosine."""
-    parts = embeddings / np.linalg.norm(embeddings, axis=2, keepdims=True)
-    flat: NDArray[np.float32] = parts.reshape(len(parts), -1)
+def _flat(embeddings: NDArray[np.float32], distance: Distance) -> NDArray[np.float32]:
+    """Parts laid end to end; by cosine distance of length 1, so that angles alone count."""
+    if distance == Distance.COSINE:
+        embeddings = embeddings / np.linalg.norm(embeddings, axis=2, keepdims=True)
+    flat: NDArray[np.float32] = embeddings.reshape(len(embeddings), -1)
     return flat
 
 

@@ -58,12 +58,13 @@ def write_report(
         f"modality; trained on {len(checkpoint.classes)} others for {checkpoint.iteration} "
         f"of {config.optim.iterations} iterations."
     )
-    searches = open_searches(records, embeddings, layout_named(pack.layout))
+    searches = open_searches(records, embeddings, layout_named(pack.layout), result.distance)
     template = Template(files("train.report").joinpath("page.html").read_text("utf-8"))
     page = template.substitute(
         title=html.escape(f"DiffCrossGait: {config.name}"),
         subtitle=html.escape(subtitle),
         notice=SIMULATED if pack.simulated else "",
+        distance=result.distance,
         summary=summary_html(result),
         cmc=_inline(cmc),
         losses=_inline(draw_losses(list(read_metrics(metrics)))),
