@@ -278,7 +278,7 @@ class DiffusionConfig(Config):
 
     @model_validator(mode="after")
     def _well_posed(self) -> Self:
-        if self.denoiser is DenoiserKind.HEAVY and self.block is DenoiserBlock.BOTTLENECK:
+        if self.denoiser == DenoiserKind.HEAVY and self.block == DenoiserBlock.BOTTLENECK:
             raise ConfigError("got a heavy denoiser and block bottleneck, need one of the two")
         if list(self.phases) != sorted(set(self.phases)):
             raise ConfigError(f"got phases {self.phases}, need each at most once, in rising order")
@@ -287,7 +287,7 @@ class DiffusionConfig(Config):
                 f"got latent_channels = {self.latent_channels} without decoupled_heads, "
                 "need the heads to make latents of another width"
             )
-        if self.denoiser is DenoiserKind.NONE and self.phases == (2,):
+        if self.denoiser == DenoiserKind.NONE and self.phases == (2,):
             raise ConfigError("got phase 2 alone and no denoiser: it would compare nothing")
         _ = self.intervals
         return self

@@ -16,7 +16,7 @@ from train.protocols.sustech1k import GALLERY, Labels, evaluate_sustech1k
 
 def read(sequence: gait.sustech1k.Sequence, modality: Modality, name: str) -> Frames:
     """The frames of a sequence in one modality."""
-    load = load_silhouettes if modality is Modality.SILHOUETTE else load_range_views
+    load = load_silhouettes if modality == Modality.SILHOUETTE else load_range_views
     return load(sequence, name)
 
 

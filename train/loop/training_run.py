@@ -142,7 +142,7 @@ class TrainingRun:
     def _augmented(self, batch: TrainBatch, iteration: int, iterations: int) -> TrainBatch:
         config, ranks = self._config, self._machine.ranks
         batch = augmented(batch, config.augment, config.seed, iteration, iterations, ranks)
-        if config.rival.method is RivalMethod.CHANNEL_AUGMENTATION:
+        if config.rival.method == RivalMethod.CHANNEL_AUGMENTATION:
             return channel_augmented(batch, config.seed, iteration, ranks)
         return batch
 
