@@ -52,8 +52,8 @@ class ModelConfig(Config):
     """The discriminative path and its loss (Eq. 1 to 5). Defaults are the paper's full size.
 
     Raises:
-        ConfigError: lists of unequal length, strides that do not divide 64, or parts that do not
-            divide the height of the feature map.
+        ConfigError: lists of unequal length, more own layers than there are, strides that do not
+            divide 64, or parts that do not divide the height of the feature map.
     """
 
     channels: tuple[PositiveInt, ...] = Field(default=(64, 128, 256, 512), min_length=1)
@@ -152,6 +152,12 @@ class ModelConfig(Config):
             raise ConfigError(
                 f"got own_layers {self.own_layers}, need pictures of both sensors, which the "
                 "shared layers see"
+            )
+        layers = 1 + len(self.channels)
+        if self.own_layers is not None and self.own_layers > layers:
+            raise ConfigError(
+                f"got own_layers {self.own_layers}, need at most the {layers} there are: the stem "
+                f"and {layers - 1} stages"
             )
         stages = {len(self.channels), len(self.strides), len(self.blocks)}
         if len(stages) > 1:
