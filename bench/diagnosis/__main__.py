@@ -29,10 +29,11 @@ from gait.metrics import Distance
 from gait.modality import Modality
 from train.checkpoint import build_network, load_checkpoint
 from train.config import TrainConfig
+from train.data.dataset_layout import Embedded
 from train.data.pack import Pack, Record
 from train.data.sustech1k import labels_of
 from train.data.walkers import walkers_pack
-from train.embed import Embeddings, embed_sequences
+from train.embed import embed_modalities
 from train.loop.learner import Machine
 from train.loop.training_run import LAST
 from train.model.network import GaitNetwork
@@ -51,19 +52,30 @@ class Seen(NamedTuple):
     Args:
         name: of the run folder.
         network: at its last checkpoint, in evaluation mode.
-        embeddings: of the test walks.
+        embeddings: of the test walks, by modality.
         distance: by which the run is compared.
     """
 
     name: str
     network: GaitNetwork
-    embeddings: Embeddings
+    embeddings: Embedded
     distance: Distance
 
     @property
     def label(self) -> str:
-        """Name and distance."""
-        return f"{self.name}, {self.distance} distance"
+        """Name and distance, and the sensor if it is one alone."""
+        alone = "".join(f", {modality} alone" for modality in self.embeddings) * (not self.both)
+        return f"{self.name}, {self.distance} distance{alone}"
+
+    @property
+    def both(self) -> bool:
+        """Whether both modalities were embedded."""
+        return len(self.embeddings) == len(Modality)
+
+    @property
+    def ways(self) -> list[tuple[Modality, Modality]]:
+        """What is looked up in what: across sensors, or within the only one."""
+        return ACROSS if self.both else [(modality, modality) for modality in self.embeddings]
 
 
 def main(
@@ -89,13 +101,15 @@ def main(
         raise PackError(f"{people.path} has no test people to look at")
     seen = [_look(folder, people, records, machine) for folder in runs]
     some = _some(records, walks)
+    across = {one.both for one in seen}
+    where = "Across sensors" if across == {True} else "Across sensors, or within the only one"
     pictures = {
         **_gaps(seen, people, [records[i] for i in some], machine),
-        "conditions.svg": draw_conditions({s.label: _conditions(records, s) for s in seen}),
+        "conditions.svg": draw_conditions({s.label: _conditions(records, s) for s in seen}, where),
         "cmc.png": _cmc(seen[0], people, records),
         "people.png": _people(seen[0], records),
     }
-    for probe in Modality:
+    for probe in seen[0].embeddings:
         pictures |= _retrievals(seen[0], people, records, probe, strips)
     for name, picture in pictures.items():
         write_atomically(out / name, picture)
@@ -123,7 +137,7 @@ def _look(folder: Path, pack: Pack, records: list[Record], machine: Machine) -> 
     network = build_network(checkpoint).to(machine.device)
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     title = f"embedding {folder.name}"
-    found = embed_sequences(network, pack, records, machine.device, machine.precision, title)
+    found = embed_modalities(network, pack, records, machine.device, machine.precision, title)
     return Seen(folder.name, network, found, checkpoint.config.distance)
 
 
@@ -140,6 +154,9 @@ def _gaps(
         if one.network.regularizer is None:
             print(f"{one.name} has no diffusion branch and no gaps", file=sys.stderr)
             continue
+        if not one.both:
+            print(f"{one.label}: no gaps, which are between sensors", file=sys.stderr)
+            continue
         found[one.name] = measure_gaps(one.network, pack, records, machine)
     if not found:
         return {}
@@ -152,8 +169,9 @@ def _gaps(
 
 
 def _conditions(records: list[Record], one: Seen) -> dict[str, Estimate]:
-    found = compare_sustech1k(*one.embeddings, labels_of(records), (1,))
-    alone = [scores_alone(found, Lookup(*pair, one.distance)) for pair in ACROSS]
+    camera, lidar = (one.embeddings.get(modality) for modality in Modality)
+    found = compare_sustech1k(camera, lidar, labels_of(records), (1,))
+    alone = [scores_alone(found, Lookup(*pair, one.distance)) for pair in one.ways]
     result = {}
     for condition in alone[0]:
         values = np.mean([scores[condition][:, 0] for scores in alone], axis=0)

@@ -8,9 +8,11 @@ from numpy.typing import NDArray
 
 from gait.metrics import Distance, Parts, distances
 from gait.modality import Modality
+from train.data.dataset_layout import Embedded
 from train.data.pack import Record
-from train.embed import Embeddings
+from train.embed import Embeddings, by_modality
 from train.protocols.sustech1k import GALLERY
+from train.report.strips import searched
 
 
 class Retrieval(NamedTuple):
@@ -30,23 +32,23 @@ class Retrieval(NamedTuple):
 
 def extremes(
     records: Sequence[Record],
-    embeddings: Embeddings,
+    embeddings: Embeddings | Embedded,
     probe: Modality,
     count: int,
     distance: Distance,
 ) -> tuple[list[Retrieval], list[Retrieval]]:
     """The largest and the smallest margins, each of different people, best and worst first.
 
-    Every probe is looked up in every gallery view but its own, as in the protocol.
+    Every probe is looked up in every gallery view but its own, as in the protocol, among walks of
+    the other modality, if there is one.
     """
-    found = sorted(_all(records, embeddings, probe, distance), key=lambda r: r.margin)
+    found = sorted(_all(records, by_modality(embeddings), probe, distance), key=lambda r: r.margin)
     return _different(records, found[::-1], count), _different(records, found, count)
 
 
 def _all(
-    records: Sequence[Record], embeddings: Embeddings, probe: Modality, distance: Distance
+    records: Sequence[Record], embeddings: Embedded, probe: Modality, distance: Distance
 ) -> list[Retrieval]:
-    vectors = dict(zip(Modality, embeddings, strict=True))
     types, views, subjects = (
         np.array([getattr(r, name) for r in records]) for name in ("type", "view", "subject")
     )
@@ -55,7 +57,7 @@ def _all(
     for view in np.unique(views[enrolled]):
         gallery = np.flatnonzero(enrolled & (views == view))
         probes = np.flatnonzero(~enrolled & (views != view))
-        sides = vectors[probe][probes], vectors[probe.counterpart][gallery]
+        sides = embeddings[probe][probes], embeddings[searched(embeddings, probe)][gallery]
         far = distances(*map(Parts.of, sides))[distance]
         same = subjects[probes][:, None] == subjects[gallery]
         right = np.where(same, far, np.inf).min(axis=1)

@@ -181,3 +181,29 @@ def test_a_run_is_looked_at_by_the_distance_it_goes_by(
     lines = [line for line in capsys.readouterr().out.splitlines() if ", margin " in line]
     assert len(lines) == 8
     assert all(line.endswith("by euclidean distance") for line in lines)
+
+
+@pytest.mark.parametrize("of", ["the run", "the pack"])
+@pytest.mark.parametrize("modality", Modality)
+def test_one_sensor_is_looked_at_within_itself(
+    modality: Modality, of: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kinds = tuple(Modality) if of == "the run" else (modality,)
+    small = write_pack(tmp_path / "pack", modalities=kinds)
+    alone = {"model": {"modalities": [modality]}, "diffusion": {"phases": []}}
+    config = tiny_config(**(alone if of == "the run" else {}))  # type: ignore[arg-type]
+    learner = Learner(config, ["0", "1", "2", "3"], MACHINE)
+    save_checkpoint(tmp_path / "run" / LAST, learner.checkpoint(1, simulated=True, best=None))
+    main((tmp_path / "run",), tmp_path / "out", small, walks=12, strips=2)
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+        "cmc.png",
+        "conditions.svg",
+        f"found-{modality}.png",
+        f"missed-{modality}.png",
+        "people.png",
+    ]
+    records = [r for r in Pack.open(small).records if r.split == "test"]
+    seen = _look(tmp_path / "run", Pack.open(small), records, MACHINE)
+    assert seen.ways == [(modality, modality)]
+    assert seen.label == f"run, cosine distance, {modality} alone"
+    assert "no gaps" in capsys.readouterr().err

@@ -193,6 +193,7 @@ def test_a_run_ends_with_results_curves_and_a_page_of_its_own(pack: Pack, tmp_pa
     assert not re.search(r"@import|url\(|<script|<link", page)
     assert "<strong>simulated</strong>" in page
     assert "9 unseen simulated people" in page
+    assert "five nearest walks of the other sensor" in page
     assert "$" not in re.sub(r"base64,[^\"]*", "", page), "every placeholder is filled"
 
 

@@ -70,6 +70,7 @@ def write_report(
         losses=_inline(draw_losses(list(read_metrics(metrics)))),
         strangers=open_set_html(searches),
         open_set=_inline(draw_open_set(searches)),
+        other="other" if len(embeddings) > 1 else "same",
         strips="\n".join(_strips(pack, records, embeddings, result.distance)),
         table=html.escape(result.table()),
         config=html.escape(yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)),
