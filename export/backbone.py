@@ -50,7 +50,7 @@ class Backbone(nn.Module):
 def _over_clips(frames: Tensor, index: Tensor, kind: FramePooling) -> Tensor:
     """What is known of each frame, `(f, c, h, w)`, taken together for each clip of the index."""
     real = None
-    if kind is FramePooling.MAX:  # which does not mind a frame that comes again
+    if kind == FramePooling.MAX:  # which does not mind a frame that comes again
         index = torch.where(index < 0, index[:, :1], index)
     else:
         index, real = index.clamp(min=0), index >= 0

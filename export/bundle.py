@@ -136,7 +136,7 @@ def export_bundle(
     if reference is not None and clips is not None:
         candidates.append(int8(reference, clips, advance))
     refused = [each for each in candidates if each.loss > order.max_loss]
-    if refused and (not order.passing or refused[0].variant is Variant.FP32):
+    if refused and (not order.passing or refused[0].variant == Variant.FP32):
         raise _refusal(refused, order, "nothing was written")
     known = None if reference is None else (reference.walks, reference.fp32)
     if order.people is not None:

@@ -3,6 +3,7 @@
 python -m export.onnx ckpt.pt --out bundle --pack work/pack --variant all
 """
 
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -17,6 +18,13 @@ from gait.manifest import Manifest
 from gait.progress import progress
 from gait.variant import Accuracy, Build, Variant
 from gallery.decision.decision import bundle_calibration
+from train.checkpoint import load_checkpoint
+
+UNCENTRED = (
+    "warning: the embeddings of {0} are not centred, and galleries compare by cosine, which finds "
+    "fewer people then: first `python -m train.centre {0} --out centred.pt`, with --pack for the "
+    "people it was trained on, and export that"
+)
 
 
 @dataclass(frozen=True)
@@ -82,6 +90,9 @@ def main() -> None:
 
 def _export(arguments: Arguments, out: Path) -> None:
     order = arguments.order
+    model = load_checkpoint(arguments.checkpoint).config.model
+    if not model.centred and model.projection is None:
+        print(UNCENTRED.format(arguments.checkpoint), file=sys.stderr)
     with progress() as bar:
         task = bar.add_task("export", total=order.steps, note="reading")
         export_bundle(

@@ -14,6 +14,7 @@ from pydantic import Field, ValidationError, field_validator
 
 from gait.errors import ConfigError
 from gait.frozen import Frozen
+from gait.plain_yaml import load_yaml
 
 Degrees = tuple[float, ...]
 
@@ -129,7 +130,7 @@ def find_sensor(name: str) -> LidarSensor:
             "elevations, azimuth_step, forward and up"
         )
     try:
-        return LidarSensor.model_validate(yaml.safe_load(path.read_text()))
+        return LidarSensor.model_validate(load_yaml(path.read_text()))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise ConfigError(f"cannot read the sensor {path}: {error}") from error
     except ValidationError as error:

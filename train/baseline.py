@@ -36,7 +36,7 @@ def mean_occupancy(frames: Frames, modality: Modality) -> NDArray[np.float32]:
     Returns:
         `(16, 256)` float32 in 0..1: 16 strips of 4 rows, top first.
     """
-    silhouette = modality is Modality.SILHOUETTE
+    silhouette = modality == Modality.SILHOUETTE
     shown = frames[:, 0] if silhouette else frames.any(axis=1) * np.uint8(255)
     mean = np.asarray(shown.mean(axis=0), np.float32) / np.float32(255)
     return mean.reshape(STRIPS, SIZE * SIZE // STRIPS)

@@ -98,8 +98,8 @@ def load_checkpoint(path: Path, map_location: str | torch.device = "cpu") -> Che
     """Reads a checkpoint; runs no code from it (`weights_only`).
 
     Raises:
-        CheckpointError: there is no file, it is not a checkpoint, it is truncated or damaged, or
-            another version of this project wrote it.
+        CheckpointError: there is no file, it is not a checkpoint, it is truncated or damaged,
+            another version of this project wrote it, or a weight is not a finite number.
     """
     content = _read(path, map_location)
     if not isinstance(content, dict) or content.get("format") != FORMAT:
@@ -118,6 +118,12 @@ def load_checkpoint(path: Path, map_location: str | torch.device = "cpu") -> Che
             f"{path} has a configuration this program does not know{where}: "
             "use the release that wrote it, or train again"
         ) from error
+    for name, weights in fields["model"].items():
+        if not isinstance(weights, Tensor) or not weights.isfinite().all():
+            raise CheckpointError(
+                f"{path} holds {name} that is not of finite numbers, as after a training that "
+                "failed: take an earlier checkpoint"
+            )
     return Checkpoint(config=config, **fields)
 
 

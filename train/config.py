@@ -52,8 +52,8 @@ class ModelConfig(Config):
     """The discriminative path and its loss (Eq. 1 to 5). Defaults are the paper's full size.
 
     Raises:
-        ConfigError: lists of unequal length, strides that do not divide 64, or parts that do not
-            divide the height of the feature map.
+        ConfigError: lists of unequal length, more own layers than there are, strides that do not
+            divide 64, or parts that do not divide the height of the feature map.
     """
 
     channels: tuple[PositiveInt, ...] = Field(default=(64, 128, 256, 512), min_length=1)
@@ -152,6 +152,12 @@ class ModelConfig(Config):
             raise ConfigError(
                 f"got own_layers {self.own_layers}, need pictures of both sensors, which the "
                 "shared layers see"
+            )
+        layers = 1 + len(self.channels)
+        if self.own_layers is not None and self.own_layers > layers:
+            raise ConfigError(
+                f"got own_layers {self.own_layers}, need at most the {layers} there are: the stem "
+                f"and {layers - 1} stages"
             )
         stages = {len(self.channels), len(self.strides), len(self.blocks)}
         if len(stages) > 1:
@@ -278,7 +284,7 @@ class DiffusionConfig(Config):
 
     @model_validator(mode="after")
     def _well_posed(self) -> Self:
-        if self.denoiser is DenoiserKind.HEAVY and self.block is DenoiserBlock.BOTTLENECK:
+        if self.denoiser == DenoiserKind.HEAVY and self.block == DenoiserBlock.BOTTLENECK:
             raise ConfigError("got a heavy denoiser and block bottleneck, need one of the two")
         if list(self.phases) != sorted(set(self.phases)):
             raise ConfigError(f"got phases {self.phases}, need each at most once, in rising order")
@@ -287,7 +293,7 @@ class DiffusionConfig(Config):
                 f"got latent_channels = {self.latent_channels} without decoupled_heads, "
                 "need the heads to make latents of another width"
             )
-        if self.denoiser is DenoiserKind.NONE and self.phases == (2,):
+        if self.denoiser == DenoiserKind.NONE and self.phases == (2,):
             raise ConfigError("got phase 2 alone and no denoiser: it would compare nothing")
         _ = self.intervals
         return self

@@ -8,6 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from gait.errors import EvaluationError
 from gait.modality import Modality
 from gait.progress import progress
 from train.data.batches import MappedFrames, Rows
@@ -43,7 +44,14 @@ def embed_sequences(
     precision: torch.dtype = torch.float32,
     title: str = "embedding",
 ) -> Embeddings:
-    """Embeds sequences in both modalities. Arguments as in `embed_modalities`."""
+    """Embeds sequences in both modalities. Arguments as in `embed_modalities`.
+
+    Raises:
+        EvaluationError: the network or the pack is of one modality.
+    """
+    for what, held in (("network", network.modalities), ("pack", pack.modalities)):
+        if len(held) < len(Modality):
+            raise EvaluationError(f"got a {what} of {held[0]} alone, need one of both modalities")
     found = embed_modalities(network, pack, records, device, precision, title)
     return Embeddings(*(found[modality] for modality in Modality))
 
@@ -75,12 +83,20 @@ def embed_modalities(
     Returns:
         For each modality that the network and the pack have, one embedding a sequence, float32
         `(n, p, d)`, in the order of `records`.
+
+    Raises:
+        EvaluationError: the network is of one modality and the pack of the other.
     """
+    modalities = [m for m in network.modalities if m in pack.modalities]
+    if not modalities:
+        raise EvaluationError(
+            f"got a network of {network.modalities[0]} alone and {pack.path}, which holds "
+            f"{pack.modalities[0]} alone: need one modality in both"
+        )
     training, embed = network.training, embed or network.embed
     network.eval()
     frames = MappedFrames(pack, records)
     lengths = np.array([r.length for r in records])
-    modalities = [m for m in network.modalities if m in pack.modalities]
     found: dict[Modality, list[NDArray[np.float32]]] = {m: [] for m in modalities}
     groups = batched_by_length(lengths)
     with progress() as bar, torch.autocast(device.type, precision, precision != torch.float32):

@@ -27,32 +27,40 @@ class BetaSchedule(StrEnum):
     """ᾱ_t ∝ cos²((t/T + 0.008) / 1.008 · π/2) (Nichol and Dhariwal, 2021), β at most 0.999."""
 
 
-def betas(schedule: BetaSchedule, steps: int) -> NDArray[np.float64]:
+def betas(schedule: BetaSchedule | str, steps: int) -> NDArray[np.float64]:
     """β_1..β_T of a schedule, each in (0, 1).
 
     Args:
-        schedule: which of the schedules.
+        schedule: which of the schedules, or its name.
         steps: T, at least 1.
 
     Returns:
         `(T,)` float64; entry `t - 1` is β_t.
+
+    Raises:
+        ConfigError: there is no such schedule.
     """
-    if schedule is BetaSchedule.COSINE:
+    if schedule not in list(BetaSchedule):
+        raise ConfigError(f"got schedule {schedule!r}, need one of {', '.join(BetaSchedule)}")
+    if schedule == BetaSchedule.COSINE:
         angle = (np.arange(steps + 1) / steps + 0.008) / 1.008 * np.pi / 2
         retention = np.cos(angle) ** 2
         variances: NDArray[np.float64] = 1 - retention[1:] / retention[:-1]
     else:
         variances = np.linspace(1e-4, 0.02, steps)
-        if schedule is BetaSchedule.LINEAR_SCALED:
+        if schedule == BetaSchedule.LINEAR_SCALED:
             variances = variances * 1000 / steps
     return np.minimum(variances, 0.999)
 
 
-def signal_retention(schedule: BetaSchedule, steps: int) -> Retention:
+def signal_retention(schedule: BetaSchedule | str, steps: int) -> Retention:
     """ᾱ_t = Π_{i ≤ t} (1 − β_i): the share of the signal's variance left after t steps.
 
     Returns:
         `(T + 1,)` float64, strictly falling; entry `t` is ᾱ_t, so entry 0 is 1.
+
+    Raises:
+        ConfigError: there is no such schedule.
     """
     return np.concatenate([[1.0], np.cumprod(1 - betas(schedule, steps))])
 

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from gait.errors import ConfigError
+from gait.plain_yaml import DuplicateKeyError, load_yaml
 from train.config import TrainConfig
 
 FOLDER = Path(__file__).resolve().parents[1] / "configs"
@@ -33,8 +34,8 @@ def load_config(name: str) -> TrainConfig:
     """The configuration of a preset, or of a YAML file given by its path.
 
     Raises:
-        ConfigError: there is no such preset, recipe or file, it is not YAML, or a field is unknown
-            or bad.
+        ConfigError: there is no such preset, recipe or file, it is not YAML or says a key twice, or
+            a field is unknown or bad.
     """
     path = FOLDER / f"{name}.yaml"
     if name not in preset_names():
@@ -67,7 +68,9 @@ def read_recipe(name: object) -> dict[str, dict[str, Any]]:
 
 def _read(path: Path) -> Any:
     try:
-        return yaml.safe_load(path.read_text())
+        return load_yaml(path.read_text())
+    except DuplicateKeyError as error:
+        raise ConfigError(f"{path} says a key twice: {error}, need each once") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} is not YAML: {error}") from error
 

@@ -3,8 +3,9 @@
 Without arguments: the preset `simulated` where there is a CUDA device, `demo` otherwise. The run
 folder gets `config.yaml`, `metrics.jsonl`, `tensorboard/`, `last.pt`, `best.pt` and, at the end,
 `results.json`, `cmc.png` and `report.html`. The same command again goes on where it stopped, also
-with more `--optim.iterations` after a finished run of the schedule `steps`. A pack whose test
-people walked once each, or were seen from one side, is trained on but not evaluated.
+with more `--optim.iterations` and later `--optim.milestones`, where no step already done depends on
+them. A pack whose test people walked once each, or were seen from one side, is trained on but not
+evaluated.
 """
 
 import shutil
@@ -21,7 +22,7 @@ from pydantic import ValidationError
 from gait.cli import run
 from gait.errors import ConfigError, EvaluationError, PackError, StorageError
 from train.checkpoint import Checkpoint, load_checkpoint
-from train.config import TrainConfig
+from train.config import RivalMethod, TrainConfig
 from train.data.pack import Pack
 from train.data.split import Split, split_people
 from train.data.walkers import walkers_pack
@@ -205,14 +206,16 @@ def resume_point(command: Command, split: Split, ranks: Ranks) -> Checkpoint | N
             save_config(folder, command.config)
         return None
     checkpoint = load_checkpoint(last)
-    config = lengthened(checkpoint.config, command.config)
+    config = lengthened(checkpoint.config, command.config, checkpoint.iteration)
     changed = differences(config, command.config)
     if checkpoint.classes != split.classes:
         changed.append("the training people")
     if changed:
+        reasons = not_lengthened(checkpoint.config, command.config, checkpoint.iteration)
+        why = f" (steps already done would have been others: {'; '.join(reasons)})" * bool(reasons)
         raise ConfigError(
-            f"{folder} holds a run with other settings: {', '.join(changed)}; give another --out, "
-            "the same settings, or --restart to begin anew"
+            f"{folder} holds a run with other settings: {', '.join(changed)}{why}; "
+            "give another --out, the same settings, or --restart to begin anew"
         )
     if ranks.main and config != checkpoint.config:
         save_config(folder, command.config)
@@ -220,17 +223,38 @@ def resume_point(command: Command, split: Split, ranks: Ranks) -> Checkpoint | N
     return checkpoint
 
 
-def lengthened(old: TrainConfig, new: TrainConfig) -> TrainConfig:
-    """The old configuration with the new number of iterations, if a run may be lengthened by it.
+def lengthened(old: TrainConfig, new: TrainConfig, done: int) -> TrainConfig:
+    """The old configuration with more iterations and other milestones, as far as they may change.
 
-    It may where no step already done would have been another one: with the schedule `steps`, whose
-    rate does not depend on how long a run is.
+    They may where no step already done would have been another one.
+
+    Args:
+        old: of the run.
+        new: what is wanted.
+        done: steps already done.
     """
-    longer = new.optim.iterations > old.optim.iterations
-    if old.optim.schedule != "steps" or not longer:
+    if not_lengthened(old, new, done):
         return old
-    optim = old.optim.model_copy(update={"iterations": new.optim.iterations})
-    return old.model_copy(update={"optim": optim})
+    more = max(old.optim.iterations, new.optim.iterations)
+    changes = {"iterations": more, "milestones": new.optim.milestones}
+    return old.model_copy(update={"optim": old.optim.model_copy(update=changes)})
+
+
+def not_lengthened(old: TrainConfig, new: TrainConfig, done: int) -> list[str]:
+    """Why steps already done would have been others, field by field. Arguments as `lengthened`."""
+    reasons = []
+    if new.optim.iterations > old.optim.iterations:
+        if old.optim.schedule == "one_cycle":
+            reasons.append("optim.schedule one_cycle spreads its rates over all iterations")
+        if old.rival.method == RivalMethod.TWO_STAGE_DISTILLATION:
+            reasons.append(f"rival.method {old.rival.method} has a stage in each half of the run")
+        if old.augment.share and old.augment.ramp:
+            ramp = f"augment.ramp {old.augment.ramp:g}"
+            reasons.append(f"{ramp} lets augment.share rise over that part of all iterations")
+    passed = [[m for m in config.optim.milestones if m < done] for config in (old, new)]
+    if old.optim.schedule == "steps" and passed[0] != passed[1]:
+        reasons.append(f"optim.milestones before step {done} lowered its rate")
+    return reasons
 
 
 def save_config(folder: Path, config: TrainConfig) -> None:

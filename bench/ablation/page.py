@@ -45,7 +45,8 @@ rows. Stopped, it continues with the same command; a second process beside it ta
 
 **All people are simulated.** A score is Rank-1 in percent under the SUSTech1K protocol: a person is
 looked up by another walk than the enrolled one, from every other view on its own, and the
-conditions of the preset are pooled. Embeddings are centred and compared by cosine distance. The
+conditions of the preset are pooled. Embeddings are centred and compared by cosine distance; those
+of the group `literal` are not centred, and compared by Euclidean distance, as its recipe says. The
 network is the one at the end of training. Nobody who is tested was trained on. "Both" is the mean
 of the two directions.
 
@@ -116,7 +117,7 @@ def preset_text(preset: TrainConfig, runs: Runs) -> str:
     ]
     euclidean = [
         "### Euclidean distance",
-        "What the paper ranks by; embeddings are centred here too.",
+        "What the paper ranks by; embeddings are centred here too, but for those of `literal`.",
         euclidean_table(runs),
     ]
     texts = {

@@ -40,15 +40,16 @@ class Scores(Part):
 
 
 class PeopleScores(Part):
-    """Rank-1 of each test person alone, percent; cosine distance.
+    """Rank-1 of each test person alone, percent.
 
     Args:
-        probe, gallery, condition: which comparison.
+        probe, gallery, distance, condition: which comparison; old records hold cosine alone.
         rank1: in the order of the record's people; None for a person without such a probe.
     """
 
     probe: Modality
     gallery: Modality
+    distance: Distance = Distance.COSINE
     condition: str
     rank1: tuple[float | None, ...]
 
@@ -139,13 +140,15 @@ class RunRecord(Part):
         return comparable_data(*hashes, self.simulated, self.simulator)
 
     def alone(self, probe: Modality, gallery: Modality, condition: str) -> NDArray[np.float64]:
-        """`(people,)` Rank-1 of each person, percent; NaN where there is none.
+        """`(people,)` Rank-1 of each person by the run's own distance, percent; NaN where there is
+        none.
 
         Raises:
             EvaluationError: nothing was compared so.
         """
+        wanted = probe, gallery, condition, self.config.distance
         for scores in self.people_scores:
-            if (scores.probe, scores.gallery, scores.condition) == (probe, gallery, condition):
+            if (scores.probe, scores.gallery, scores.condition, scores.distance) == wanted:
                 return np.array(scores.rank1, dtype=np.float64)
         raise EvaluationError(f"{self.row} {self.seed} has no {probe} → {gallery}, {condition}")
 

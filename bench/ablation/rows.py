@@ -7,7 +7,7 @@ from typing import Any
 
 from gait.errors import ConfigError
 from train.config import TrainConfig
-from train.presets import parse_config
+from train.presets import parse_config, read_recipe
 
 Changes = Mapping[str, Mapping[str, Any]]
 """Section → field → value."""
@@ -57,6 +57,14 @@ def _pair(suffix: str, what: str, changes: Changes, *, apart: bool = False) -> t
     )
 
 
+def _joined(*changes: Changes) -> Changes:
+    """Several changes as one, the later ones last."""
+    joined: dict[str, Mapping[str, Any]] = {}
+    for each in changes:
+        joined |= {section: {**joined.get(section, {}), **own} for section, own in each.items()}
+    return joined
+
+
 BASE, FULL, FIRST = "base", "full", "p1"
 NO_DIFFUSION: Changes = {"diffusion": {"phases": []}}
 
@@ -78,6 +86,11 @@ PARTS = (
     _row("heavy", "a heavy denoiser", "59.1", denoiser="heavy"),
     _row("no-denoiser", "no denoiser: clean latents aligned", denoiser="none"),
 )
+ALIGNMENT = (
+    _row("no-denoiser-lambda-1", "no denoiser, λ3 = 1", denoiser="none", lambda3=1.0),
+    _row("no-denoiser-lambda-10", "no denoiser, λ3 = 10", denoiser="none", lambda3=10.0),
+)
+"""Without a denoiser phase 2 is zero, and λ3 alone weighs the alignment."""
 
 
 def _network(name: str, what: str, **model: Any) -> Row:
@@ -141,25 +154,29 @@ UNDECAYED = tuple(
 )  # fmt: skip
 OPENGAIT: Changes = {"model": {"initialisation": "opengait"}}
 INITIALISATION = _pair("opengait", "OpenGait's first weights", OPENGAIT)
-LITERAL_DIFFUSION: Mapping[str, Any] = {
-    "schedule": "linear_scaled",
-    "lambda1": 1.0,
-    "lambda2": 1.0,
-    "lambda3": 1.0,
-    "max_inverse_signal": None,
-    "standardise_latent": False,
-}
-"""What the literal recipe changes in the diffusion branch. Its embeddings are centred here, as all
-are that are compared."""
+
+
+def _recipe_changes(old: str, new: str) -> Changes:
+    """The fields in which a recipe differs from another, with its values."""
+    before, after = read_recipe(old), read_recipe(new)
+    changed = {
+        section: {name: value for name, value in fields.items() if value != before[section][name]}
+        for section, fields in after.items()
+    }
+    return {section: fields for section, fields in changed.items() if fields}
+
+
+LITERAL_CHANGES = _recipe_changes("ours", "literal")
+"""From a preset of our recipe to the literal one, with the preset's sizes."""
 LITERAL = tuple(
-    Row(f"{row.name}-literal", f"literal, {row.what}",
-        {**OPENGAIT, "diffusion": {**LITERAL_DIFFUSION, **row.changes.get("diffusion", {})}},
-        row.paper, base="base-opengait", full="full-literal")
+    Row(f"{row.name}-literal", f"literal, {row.what}", _joined(LITERAL_CHANGES, row.changes),
+        row.paper, base="base-literal", full="full-literal")
     for row in (*PHASES, *PARTS, *SETTINGS)
-    if row.name in ("p1", "p12", "p13", "p23", FULL, "no-shared-noise", "no-heads", "no-token",
-                    "no-attention", "independent", "t50", "t200", "tau1-90", "tau1-98", "tau2-40",
-                    "tau2-60")
+    if row.name in (BASE, "p1", "p12", "p13", "p23", FULL, "no-shared-noise", "no-heads",
+                    "no-token", "no-attention", "independent", "heavy", "t50", "t200", "tau1-90",
+                    "tau1-98", "tau2-40", "tau2-60")
 )  # fmt: skip
+"""The literal recipe: embeddings as they are, by Euclidean distance."""
 WITHIN: Changes = {"model": {"within_modality_triplets": True}}
 _BASE_WITHIN, _FULL_WITHIN = _pair("within", "triplets within modalities", WITHIN)
 TRIPLETS = (replace(_BASE_WITHIN, full=_FULL_WITHIN.name), _FULL_WITHIN)
@@ -226,10 +243,7 @@ INPUTS = (replace(_BASE_MASK, paper="28.2"), _FULL_MASK, _POINTS)
 
 def _added(name: str, what: str, *changes: Changes) -> Row:
     """The full method with what helps before other sensors than those of the training."""
-    joined: dict[str, Mapping[str, Any]] = {}
-    for each in changes:
-        joined |= {section: {**joined.get(section, {}), **own} for section, own in each.items()}
-    return Row(name, f"all three phases, {what}", joined)
+    return Row(name, f"all three phases, {what}", _joined(*changes))
 
 
 _CHANGED: Changes = {"augment": {"share": 0.35, "ramp": 0.2}}
@@ -257,6 +271,7 @@ CONTROLS = tuple(
 GROUPS: Mapping[str, Sequence[Row]] = {
     "phases": PHASES,
     "parts": PARTS,
+    "alignment": ALIGNMENT,
     "denoisers": DENOISERS,
     "networks": NETWORKS,
     "settings": SETTINGS,

@@ -131,13 +131,14 @@ def _scores(found: Comparison) -> Iterator[Scores]:
 
 
 def _alone(found: Comparison) -> Iterator[PeopleScores]:
-    for probe, gallery in DIRECTIONS:
-        way = Lookup(probe, gallery, Distance.COSINE)
+    for (probe, gallery), distance in product(DIRECTIONS, Distance):
+        way = Lookup(probe, gallery, distance)
         for name, values in scores_alone(found, way).items():
             rank1 = values[:, found.layout.metrics.index("rank1")].round(2).tolist()
             yield PeopleScores(
                 probe=probe,
                 gallery=gallery,
+                distance=distance,
                 condition=name,
                 rank1=tuple(None if np.isnan(v) else v for v in rank1),
             )

@@ -187,7 +187,7 @@ def _scores_by_condition(
     for row in rows:
         own = runs[row.name]
         found = [f"{score(own, [pair], condition).value:.1f}" for condition in conditions]
-        five = np.mean([r.score(*pair, OVERALL, Distance.COSINE).rank5 for r in own.values()])
+        five = np.mean([r.score(*pair, OVERALL, r.config.distance).rank5 for r in own.values()])
         lines.append([row.name, _seeds(own), *found, f"{five:.1f}"])
     return markdown(lines)
 

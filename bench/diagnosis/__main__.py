@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import torch
 import tyro
 
 from bench.ablation.bootstrap import Estimate, estimate
@@ -26,12 +27,13 @@ from gait.cli import run
 from gait.errors import ConfigError, PackError
 from gait.metrics import Distance
 from gait.modality import Modality
-from train.checkpoint import load_checkpoint, load_network
+from train.checkpoint import build_network, load_checkpoint
 from train.config import TrainConfig
+from train.data.dataset_layout import Embedded
 from train.data.pack import Pack, Record
 from train.data.sustech1k import labels_of
 from train.data.walkers import walkers_pack
-from train.embed import Embeddings, embed_sequences
+from train.embed import embed_modalities
 from train.loop.learner import Machine
 from train.loop.training_run import LAST
 from train.model.network import GaitNetwork
@@ -50,12 +52,30 @@ class Seen(NamedTuple):
     Args:
         name: of the run folder.
         network: at its last checkpoint, in evaluation mode.
-        embeddings: of the test walks.
+        embeddings: of the test walks, by modality.
+        distance: by which the run is compared.
     """
 
     name: str
     network: GaitNetwork
-    embeddings: Embeddings
+    embeddings: Embedded
+    distance: Distance
+
+    @property
+    def label(self) -> str:
+        """Name and distance, and the sensor if it is one alone."""
+        alone = "".join(f", {modality} alone" for modality in self.embeddings) * (not self.both)
+        return f"{self.name}, {self.distance} distance{alone}"
+
+    @property
+    def both(self) -> bool:
+        """Whether both modalities were embedded."""
+        return len(self.embeddings) == len(Modality)
+
+    @property
+    def ways(self) -> list[tuple[Modality, Modality]]:
+        """What is looked up in what: across sensors, or within the only one."""
+        return ACROSS if self.both else [(modality, modality) for modality in self.embeddings]
 
 
 def main(
@@ -81,13 +101,15 @@ def main(
         raise PackError(f"{people.path} has no test people to look at")
     seen = [_look(folder, people, records, machine) for folder in runs]
     some = _some(records, walks)
+    across = {one.both for one in seen}
+    where = "Across sensors" if across == {True} else "Across sensors, or within the only one"
     pictures = {
         **_gaps(seen, people, [records[i] for i in some], machine),
-        "conditions.svg": draw_conditions({s.name: _conditions(records, s) for s in seen}),
+        "conditions.svg": draw_conditions({s.label: _conditions(records, s) for s in seen}, where),
         "cmc.png": _cmc(seen[0], people, records),
         "people.png": _people(seen[0], records),
     }
-    for probe in Modality:
+    for probe in seen[0].embeddings:
         pictures |= _retrievals(seen[0], people, records, probe, strips)
     for name, picture in pictures.items():
         write_atomically(out / name, picture)
@@ -111,10 +133,12 @@ def common_config(folders: Sequence[Path]) -> TrainConfig:
 
 
 def _look(folder: Path, pack: Pack, records: list[Record], machine: Machine) -> Seen:
-    network = load_network(folder / LAST, machine.device)
+    checkpoint = load_checkpoint(folder / LAST)
+    network = build_network(checkpoint).to(machine.device)
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     title = f"embedding {folder.name}"
-    found = embed_sequences(network, pack, records, machine.device, machine.precision, title)
-    return Seen(folder.name, network, found)
+    found = embed_modalities(network, pack, records, machine.device, machine.precision, title)
+    return Seen(folder.name, network, found, checkpoint.config.distance)
 
 
 def _some(records: list[Record], count: int) -> list[int]:
@@ -130,6 +154,9 @@ def _gaps(
         if one.network.regularizer is None:
             print(f"{one.name} has no diffusion branch and no gaps", file=sys.stderr)
             continue
+        if not one.both:
+            print(f"{one.label}: no gaps, which are between sensors", file=sys.stderr)
+            continue
         found[one.name] = measure_gaps(one.network, pack, records, machine)
     if not found:
         return {}
@@ -142,8 +169,9 @@ def _gaps(
 
 
 def _conditions(records: list[Record], one: Seen) -> dict[str, Estimate]:
-    found = compare_sustech1k(*one.embeddings, labels_of(records), (1,))
-    alone = [scores_alone(found, Lookup(*pair, Distance.COSINE)) for pair in ACROSS]
+    camera, lidar = (one.embeddings.get(modality) for modality in Modality)
+    found = compare_sustech1k(camera, lidar, labels_of(records), (1,))
+    alone = [scores_alone(found, Lookup(*pair, one.distance)) for pair in one.ways]
     result = {}
     for condition in alone[0]:
         values = np.mean([scores[condition][:, 0] for scores in alone], axis=0)
@@ -152,25 +180,30 @@ def _conditions(records: list[Record], one: Seen) -> dict[str, Estimate]:
 
 
 def _cmc(one: Seen, pack: Pack, records: list[Record]) -> bytes:
-    result = score(pack, records, one.embeddings, ranks=CMC_RANKS, bootstrap=1)
+    result = score(
+        pack, records, one.embeddings, ranks=CMC_RANKS, bootstrap=1, distance=one.distance
+    )
     return draw_cmc(result)
 
 
 def _people(one: Seen, records: list[Record]) -> bytes:
-    return draw_people(one.embeddings, np.array([r.subject for r in records]), one.name)
+    subjects = np.array([r.subject for r in records])
+    return draw_people(one.embeddings, subjects, one.name, one.distance)
 
 
 def _retrievals(
     one: Seen, pack: Pack, records: list[Record], probe: Modality, count: int
 ) -> dict[str, bytes]:
     pictures = {}
-    ends = extremes(records, one.embeddings, probe, count)
+    ends = extremes(records, one.embeddings, probe, count, one.distance)
     for name, retrievals in zip(("found", "missed"), ends, strict=True):
         strips = [
-            draw_strip(pack, records, one.embeddings, probe, r.probe, r.gallery) for r in retrievals
+            draw_strip(pack, records, one.embeddings, probe, r.probe, r.gallery, one.distance)
+            for r in retrievals
         ]
         for number, (strip, retrieval) in enumerate(zip(strips, retrievals, strict=True), 1):
-            print(f"{name} {probe} {number}: {strip.caption}, margin {retrieval.margin:+.3f}")
+            margin = f"margin {retrieval.margin:+.3f} by {one.distance} distance"
+            print(f"{name} {probe} {number}: {strip.caption}, {margin}")
         stacked = np.concatenate([strip.picture for strip in strips], axis=0)
         pictures[f"{name}-{probe}.png"] = to_png(stacked)
     return pictures

@@ -12,8 +12,9 @@ from sklearn.manifold import TSNE
 from bench.ablation.bootstrap import Estimate
 from bench.ablation.table import SENSORS
 from bench.diagnosis.gaps import Gaps
+from gait.metrics import Distance
 from gait.modality import Modality
-from train.embed import Embeddings
+from train.data.dataset_layout import Embedded
 
 SHOWN = 12
 """People in the map of embeddings: more cannot be told apart by colour."""
@@ -40,8 +41,13 @@ def draw_gaps(found: Mapping[str, Gaps]) -> bytes:
     return _picture(figure, "svg")
 
 
-def draw_conditions(found: Mapping[str, Mapping[str, Estimate]]) -> bytes:
-    """Bars of Rank-1 for each condition and run, with intervals."""
+def draw_conditions(found: Mapping[str, Mapping[str, Estimate]], where: str) -> bytes:
+    """Bars of Rank-1 for each condition and run, with intervals.
+
+    Args:
+        found: by run and condition.
+        where: people are looked up, for the title.
+    """
     figure = Figure(figsize=(9, 3.6), layout="constrained")
     axes = figure.add_subplot()
     conditions = list(next(iter(found.values())))
@@ -54,25 +60,27 @@ def draw_conditions(found: Mapping[str, Mapping[str, Estimate]]) -> bytes:
         ]
         axes.bar(places, values, width, yerr=np.transpose(ends), capsize=2, label=run)
     axes.set_xticks(range(len(conditions)), conditions)
-    axes.set(ylabel="Rank-1, %, both directions", title="Across sensors, simulated people")
+    axes.set(ylabel="Rank-1, %", title=f"{where}, simulated people")
     axes.grid(axis="y", alpha=0.3)
     figure.legend(loc="outside right upper")
     return _picture(figure, "svg")
 
 
-def draw_people(embeddings: Embeddings, subjects: NDArray[np.str_], run: str) -> bytes:
+def draw_people(
+    embeddings: Embedded, subjects: NDArray[np.str_], run: str, distance: Distance
+) -> bytes:
     """t-SNE of the embeddings of some people: a colour a person, a mark a modality."""
     people = np.unique(subjects)[:SHOWN]
     kept = np.isin(subjects, people)
-    vectors = np.concatenate([_unit(e[kept]) for e in embeddings])
+    vectors = np.concatenate([_flat(e[kept], distance) for e in embeddings.values()])
     places = TSNE(perplexity=min(30, len(vectors) / 4), init="pca", random_state=0)
-    points = places.fit_transform(vectors).reshape(2, -1, 2)
+    points = places.fit_transform(vectors).reshape(len(embeddings), -1, 2)
     figure = Figure(figsize=(11, 5), layout="constrained")
     by_person, by_modality = figure.subplots(1, 2)
     marks = dict(zip(Modality, "ox", strict=True))
     for number, person in enumerate(people):
         own = subjects[kept] == person
-        for places_of, modality in zip(points, Modality, strict=True):
+        for places_of, modality in zip(points, embeddings, strict=True):
             by_person.scatter(
                 *places_of[own].T,
                 s=14,
@@ -81,21 +89,23 @@ def draw_people(embeddings: Embeddings, subjects: NDArray[np.str_], run: str) ->
                 alpha=1 if number < 10 else 0.4,
                 linewidths=0.8,
             )
-    for number, (places_of, modality) in enumerate(zip(points, Modality, strict=True)):
+    for number, (places_of, modality) in enumerate(zip(points, embeddings, strict=True)):
         by_modality.scatter(*places_of.T, s=10, color=f"C{number}", label=SENSORS[modality])
     by_person.set_title(f"{len(people)} people (o camera, x LiDAR)")
     by_modality.set_title("the same, by sensor")
     by_modality.legend()
     for axes in (by_person, by_modality):
         axes.set(xticks=[], yticks=[])
-    figure.suptitle(f"Embeddings of walks by t-SNE, {run}, simulated test people")
+    title = f"Embeddings of walks by t-SNE, {run}, {distance} distance, simulated test people"
+    figure.suptitle(title)
     return _picture(figure, "png")
 
 
-def _unit(embeddings: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Parts of length 1, laid end to end: their inner product is the retrieval's cosine."""
-    parts = embeddings / np.linalg.norm(embeddings, axis=2, keepdims=True)
-    flat: NDArray[np.float32] = parts.reshape(len(parts), -1)
+def _flat(embeddings: NDArray[np.float32], distance: Distance) -> NDArray[np.float32]:
+    """Parts laid end to end; by cosine distance of length 1, so that angles alone count."""
+    if distance == Distance.COSINE:
+        embeddings = embeddings / np.linalg.norm(embeddings, axis=2, keepdims=True)
+    flat: NDArray[np.float32] = embeddings.reshape(len(embeddings), -1)
     return flat
 
 

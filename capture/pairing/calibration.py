@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from gait.errors import SensorPlacementError
 from gait.frozen import Frozen
+from gait.plain_yaml import load_yaml
 
 Row3 = Annotated[list[float], Len(3, 3)]
 Row4 = Annotated[list[float], Len(4, 4)]
@@ -74,7 +75,7 @@ def read_calibration(path: Path) -> Calibration:
 
 def _own(path: Path, text: str) -> Calibration:
     try:
-        file = _File.model_validate(yaml.safe_load(text))
+        file = _File.model_validate(load_yaml(text))
     except (yaml.YAMLError, ValidationError) as error:
         raise SensorPlacementError(
             f"{path} is no calibration, need camera_matrix (3×3) and lidar_to_camera (4×4): {error}"

@@ -76,7 +76,7 @@ def _walker(person: int, phase: float) -> Frames:
 
 
 def _seen(masks: Frames, modality: Modality) -> Frames:
-    if modality is Modality.SILHOUETTE:
+    if modality == Modality.SILHOUETTE:
         return masks[:, np.newaxis]
     shade = np.linspace(64, 255, SIZE)[np.newaxis, :, np.newaxis]
     depth = (masks * (shade / 255)).astype(np.uint8)

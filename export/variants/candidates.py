@@ -58,7 +58,7 @@ class Reference:
 
 def file_name(variant: Variant, modality: Modality) -> str:
     """Of a graph in the bundle."""
-    return f"{modality}.onnx" if variant is Variant.FP32 else f"{modality}_{variant}.onnx"
+    return f"{modality}.onnx" if variant == Variant.FP32 else f"{modality}_{variant}.onnx"
 
 
 def measured(graphs: Graphs, network: GaitNetwork, walks: TestWalks, advance: Advance) -> Reference:

@@ -43,7 +43,7 @@ class Resemblance:
         Raises:
             SubjectDuplicateError: the mode is strict, and there is such a person.
         """
-        if self.person is not None and mode is Mode.STRICT:
+        if self.person is not None and mode == Mode.STRICT:
             other, similarity = self.person.subject, self.person.similarity
             raise SubjectDuplicateError(
                 f"got clips of {subject!r} that match {other!r}, who is enrolled already "
@@ -129,7 +129,7 @@ def refuse_duplicate(subject: str, others: Sequence[str], mode: Mode) -> None:
     Raises:
         ClipDuplicateError: the mode is strict and there are others.
     """
-    if others and mode is Mode.STRICT:
+    if others and mode == Mode.STRICT:
         raise ClipDuplicateError(
             f"got a clip for {subject!r} that is enrolled under {', '.join(map(repr, others))} "
             "already: enrol it under one name, or merge the two people",

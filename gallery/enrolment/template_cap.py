@@ -45,11 +45,11 @@ def leaving(retention: Retention, embeddings: Matrix) -> int:
     """
     if not len(embeddings):
         raise GalleryError("got no template, need at least one that can leave")
-    if retention is Retention.NEWEST or len(embeddings) == 1:
+    if retention == Retention.NEWEST or len(embeddings) == 1:
         return 0
     alike = embeddings @ embeddings.T
-    np.fill_diagonal(alike, 0 if retention is Retention.CENTRAL else -np.inf)
-    if retention is Retention.CENTRAL:
+    np.fill_diagonal(alike, 0 if retention == Retention.CENTRAL else -np.inf)
+    if retention == Retention.CENTRAL:
         return int(alike.sum(axis=1).argmin())
     return _most_redundant(alike)
 

@@ -64,7 +64,7 @@ class Session:
         except _FAILURES as error:
             raise BundleError(f"ONNX Runtime does not take the graph: {error}") from error
         self.provider: str = self._session.get_providers()[0]
-        if device is Device.CUDA and self.provider != CUDA:
+        if device == Device.CUDA and self.provider != CUDA:
             raise EncoderError(
                 f"CUDA was asked for, but ONNX Runtime {onnxruntime.__version__} uses "
                 f"{self.provider}: install a matching driver, CUDA and cuDNN, or use --device cpu"
@@ -108,7 +108,7 @@ def available_threads() -> int:
 
 def expected_provider(device: Device) -> str:
     """The provider that a session on this device will be given, if CUDA is what it seems to be."""
-    wanted = device is Device.CUDA or (device is Device.AUTO and _nvidia_present())
+    wanted = device == Device.CUDA or (device == Device.AUTO and _nvidia_present())
     return CUDA if wanted and CUDA in onnxruntime.get_available_providers() else CPU
 
 

@@ -91,7 +91,7 @@ class Identification:
 
     def among_all(self, top_k: int, fusion: Fusion) -> list[Candidate]:
         """The `top_k` enrolled subjects most like the probe, the most similar first."""
-        further = 0 if fusion is Fusion.BEST else WIDER
+        further = 0 if fusion == Fusion.BEST else WIDER
         rated = self._enough(top_k, further)
         if further:
             subjects = list(dict.fromkeys(each.row.subject for each in rated))[: top_k + further]

@@ -455,6 +455,28 @@ def test_the_command_exports_and_says_so(
     assert streams.err == ""
 
 
+@pytest.mark.parametrize("centred", [True, False])
+def test_embeddings_that_are_not_centred_are_exported_with_a_warning(
+    centred: bool,
+    tmp_path: Path,
+    quick: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    path = tmp_path / "ckpt.pt"
+    model = CONFIG.model.model_copy(update={"centred": centred})
+    save_tiny_checkpoint(path, config=CONFIG.model_copy(update={"model": model}))
+    monkeypatch.setattr(sys, "argv", ["export.onnx", str(path)])
+    with pytest.raises(SystemExit) as exit_:
+        run(command.main)
+    assert exit_.value.code == 0
+    said = capsys.readouterr().err
+    assert said.count("\n") == (not centred)
+    assert ("warning: the embeddings of" in said) == (not centred)
+    assert (f"`python -m train.centre {path} --out centred.pt`" in said) == (not centred)
+    assert Manifest.load(tmp_path / "bundle").contract
+
+
 @pytest.fixture(scope="module")
 def people(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A pack of random people, enough of them to calibrate with: 34 × 6 walks."""

@@ -1,10 +1,12 @@
 """The grid: interrupted anywhere it ends with the same records, and no run is made twice."""
 
+import json
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from filelock import FileLock
@@ -16,9 +18,10 @@ from bench.ablation.page import read_runs
 from bench.ablation.record import RunRecord
 from bench.ablation.rows import ROWS
 from bench.ablation.running import commit, run_trial
-from bench.ablation.table import tables
+from bench.ablation.table import ACROSS, tables
 from bench.ablation.trial import Trial
 from gait.errors import ConfigError, EvaluationError
+from gait.metrics import Distance
 from tests.packs import write_pack
 from tests.training_setup import tiny_config, write_tiny_yaml
 from train.checkpoint import Checkpoint, save_checkpoint
@@ -137,6 +140,39 @@ def test_a_record_says_what_was_run_on_whom(pack: Pack, tmp_path: Path) -> None:
     assert set(record.validation) == {"silhouette → range_view", "range_view → silhouette"}
     assert {"ce", "p1_identity", "total"} <= set(record.losses)
     assert len(trial.path.read_text()) < 30_000
+
+
+@pytest.mark.parametrize(("row", "own"), [("base", "cosine"), ("base-literal", "euclidean")])
+def test_people_are_scored_by_both_distances_and_a_row_goes_by_its_own(
+    row: str, own: str, pack: Pack, tmp_path: Path
+) -> None:
+    trial = Trial(PRESET, ROWS[row], 0, tmp_path / "runs", tmp_path / "results")
+    run_trial(trial, pack, MACHINE)
+    record = RunRecord.read(trial.path)
+    assert record.config.distance == own
+    assert {scores.distance for scores in record.people_scores} == set(Distance)
+    for pair in ACROSS:
+        alone = [s for s in record.people_scores if (s.probe, s.gallery) == pair]
+        for scores in alone:
+            protocol = record.score(*pair, scores.condition, scores.distance)
+            assert np.mean(np.array(scores.rank1, float)) == pytest.approx(protocol.rank1, abs=0.01)
+        (found,) = (s for s in alone if (s.condition, s.distance) == ("Overall", own))
+        assert record.alone(*pair, "Overall").tolist() == list(found.rank1)
+
+
+def test_a_record_of_before_holds_cosine_alone(pack: Pack, tmp_path: Path) -> None:
+    trial = some_trials(tmp_path)[0]
+    run_trial(trial, pack, MACHINE)
+    content = json.loads(trial.path.read_text())
+    content["people_scores"] = [
+        {name: value for name, value in scores.items() if name != "distance"}
+        for scores in content["people_scores"]
+        if scores["distance"] == "cosine"
+    ]
+    old = RunRecord.model_validate_json(json.dumps(content))
+    record = RunRecord.read(trial.path)
+    for pair in ACROSS:
+        assert old.alone(*pair, "Overall").tolist() == record.alone(*pair, "Overall").tolist()
 
 
 def test_a_record_of_other_settings_or_people_is_refused(pack: Pack, tmp_path: Path) -> None:

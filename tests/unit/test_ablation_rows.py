@@ -1,11 +1,13 @@
 """Rows: what each changes, by which names they are called, and that every preset can run them."""
 
+from pathlib import Path
+
 import pytest
 
 from bench.ablation.page import PRESETS
-from bench.ablation.rows import GROUPS, LITERAL_DIFFUSION, ROWS, chosen, configured
+from bench.ablation.rows import GROUPS, ROWS, chosen, configured
 from gait.errors import ConfigError
-from train.presets import differences, load_config, parse_config, read_recipe
+from train.presets import FOLDER, differences, load_config
 
 AS_THE_PRESET = {("benchmark", "full-3000"), ("benchmark_sensors", "full-within")}
 
@@ -19,7 +21,7 @@ def test_every_row_differs_from_the_preset_in_what_it_says(name: str, row: objec
     said = {f"{section}.{field}" for section, fields in row.changes.items() for field in fields}
     assert changed <= said
     assert {field.partition(".")[0] for field in said} <= {
-        *("diffusion", "rival", "model", "augment", "optim", "walkers")
+        *("diffusion", "rival", "model", "augment", "optim", "walkers", "evaluation")
     }
     assert changed or row.name == "full" or (name, row.name) in AS_THE_PRESET
 
@@ -56,18 +58,32 @@ def test_the_seed_is_the_runs() -> None:
     assert configured(load_config("benchmark"), ROWS["base"], 7).seed == 7
 
 
-def test_the_literal_rows_are_the_literal_recipe() -> None:
-    literal, ours = (parse_config(read_recipe(name), name) for name in ("literal", "ours"))
-    differ = {text.partition(" ")[0] for text in differences(ours, literal)}
-    assert differ == {
-        *(f"diffusion.{field}" for field in LITERAL_DIFFUSION),
-        *("model.initialisation", "model.centred", "evaluation.distance"),
-    }
-    preset = load_config("benchmark")
-    full = configured(preset, ROWS["full-literal"], 0)
-    assert full.diffusion == literal.diffusion
-    assert full.model.initialisation == literal.model.initialisation
+@pytest.mark.parametrize("name", PRESETS)
+def test_the_literal_rows_are_the_literal_recipe(name: str, tmp_path: Path) -> None:
+    """As if the preset's own file named that recipe: not centred, by Euclidean distance."""
+    text = (FOLDER / f"{name}.yaml").read_text()
+    path = tmp_path / f"{name}.yaml"
+    path.write_text(text.replace("recipe: ours", "recipe: literal"))
+    literal = load_config(str(path))
+    assert literal.distance == "euclidean"
+    assert not literal.model.centred
+    preset = load_config(name)
     for row in GROUPS["literal"]:
-        plain = configured(preset, ROWS[row.name.removesuffix("-literal")], 0)
-        changed = differences(plain, configured(preset, row, 0))
-        assert {text.partition(" ")[0] for text in changed} <= differ
+        plain = ROWS[row.name.removesuffix("-literal")]
+        assert configured(preset, row, 3) == configured(literal, plain, 3)
+        assert (row.base, row.full) == ("base-literal", "full-literal")
+    assert configured(preset, ROWS["full-literal"], literal.seed) == literal
+    assert {"base-literal", "heavy-literal"} <= {row.name for row in GROUPS["literal"]}
+
+
+def test_latents_are_aligned_without_a_denoiser_at_weights_of_their_own() -> None:
+    weights = {
+        row.name: configured(load_config("benchmark"), row, 0).diffusion
+        for row in (ROWS["no-denoiser"], *GROUPS["alignment"])
+    }
+    assert {name: found.lambda3 for name, found in weights.items()} == {
+        "no-denoiser": 3.0,
+        "no-denoiser-lambda-1": 1.0,
+        "no-denoiser-lambda-10": 10.0,
+    }
+    assert {found.denoiser for found in weights.values()} == {"none"}

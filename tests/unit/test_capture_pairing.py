@@ -64,6 +64,7 @@ def test_kitti_of_objects_and_of_raw_recordings(tmp_path: Path) -> None:
         own(lidar_to_camera=np.diag([1.0, 1, 2, 1]).tolist()),
         own(lidar_to_camera=np.diag([1.0, 1, -1, 1]).tolist()),
         own(unknown=1),
+        own() + own(),
         ":\n - ][",
     ],
 )

@@ -101,6 +101,12 @@ def _wrong_types(path: Path) -> None:
     torch.save(torch.load(path, weights_only=True) | {"iteration": "many"}, path)
 
 
+def _not_finite(path: Path) -> None:
+    content = torch.load(path, weights_only=True)
+    content["model"]["fcs.weight"][0, 0, 0] = float("nan")
+    torch.save(content, path)
+
+
 def _flipped(path: Path) -> None:
     data = bytearray(path.read_bytes())
     middle = len(data) // 2
@@ -129,6 +135,7 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     "unknown field": (_unknown_field, "optim.momentum"),
     "lacking": (_lacking, "classes"),
     "wrong types": (_wrong_types, "iteration"),
+    "not finite": (_not_finite, "last.pt holds fcs.weight that is not of finite numbers"),
 }
 
 

@@ -187,3 +187,10 @@ def test_widths_that_do_not_divide_are_refused(channels: int, heads: int) -> Non
 )
 def test_norm_groups_have_at_least_eight_channels(channels: int, groups: int) -> None:
     assert group_norm(channels).num_groups == groups
+
+
+@pytest.mark.parametrize("changes", [{"denoiser": "heavy"}, {"block": "bottleneck"}])
+def test_a_kind_may_be_given_by_its_name(changes: dict[str, str]) -> None:
+    named = Denoiser(16, DiffusionConfig().model_copy(update=changes))
+    checked = Denoiser(16, DiffusionConfig.model_validate(changes))
+    assert [w.shape for w in named.parameters()] == [w.shape for w in checked.parameters()]

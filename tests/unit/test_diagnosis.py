@@ -8,13 +8,14 @@ import torch
 
 from bench.ablation.rows import ROWS
 from bench.ablation.running import run_trial
+from bench.ablation.table import ACROSS
 from bench.ablation.trial import Trial
-from bench.diagnosis.__main__ import main
+from bench.diagnosis.__main__ import _conditions, _look, main
 from bench.diagnosis.gaps import clean_latents, measure_gaps
 from bench.diagnosis.plots import draw_gaps
 from bench.diagnosis.retrievals import extremes
 from gait.errors import ConfigError
-from gait.metrics import cosine
+from gait.metrics import Distance, cosine, euclidean
 from gait.modality import Modality
 from tests.packs import write_pack
 from tests.training_setup import tiny_config
@@ -25,6 +26,7 @@ from train.embed import Embeddings
 from train.loop.learner import Learner, Machine
 from train.loop.training_run import LAST
 from train.model.network import GaitNetwork
+from train.report.results import score
 
 MACHINE = Machine(torch.device("cpu"))
 SIL = Modality.SILHOUETTE
@@ -87,14 +89,16 @@ def test_timesteps_are_those_of_the_schedule(timesteps: tuple[int, ...], pack: P
         measure_gaps(network(), pack, pack.records, MACHINE, timesteps)
 
 
-def test_extremes_are_the_best_and_the_worst_of_all_probes(pack: Pack) -> None:
+@pytest.mark.parametrize("distance", Distance)
+def test_extremes_are_the_best_and_the_worst_of_all_probes(pack: Pack, distance: Distance) -> None:
     rng = np.random.default_rng(0)
     records = [r for r in pack.records if r.split == "test"]
     found = Embeddings(
         *(rng.standard_normal((len(records), 2, 3)).astype(np.float32) for _ in range(2))
     )
-    best, worst = extremes(records, found, SIL, 3)
-    far = cosine(found.silhouette, found.range_view)
+    best, worst = extremes(records, found, SIL, 3, distance)
+    by = {Distance.COSINE: cosine, Distance.EUCLIDEAN: euclidean}
+    far = by[distance](found.silhouette, found.range_view)
     margins = {}
     for p, probe in enumerate(records):
         if "00-nm" in probe.type:
@@ -155,3 +159,51 @@ def test_the_command_draws_everything(
         "people.png",
     ]
     assert "base-0 has no diffusion branch" in capsys.readouterr().err
+
+
+def test_a_run_is_looked_at_by_the_distance_it_goes_by(
+    pack: Pack, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = tiny_config(model={"centred": False}, diffusion={"phases": []})
+    learner = Learner(config, ["0", "1", "2", "3"], MACHINE)
+    save_checkpoint(tmp_path / LAST, learner.checkpoint(1, simulated=True, best=None))
+    records = [r for r in pack.records if r.split == "test"]
+    seen = _look(tmp_path, pack, records, MACHINE)
+    assert seen.label == f"{tmp_path.name}, euclidean distance"
+    result = score(pack, records, seen.embeddings, bootstrap=1)
+    for condition, found in _conditions(records, seen).items():
+        own = [
+            result.score(probe=p, gallery=g, distance="euclidean", condition=condition).value
+            for p, g in ACROSS
+        ]
+        assert found.value == pytest.approx(np.mean(own), abs=1e-3)
+    main((tmp_path,), tmp_path / "out", pack.path, walks=12, strips=2)
+    lines = [line for line in capsys.readouterr().out.splitlines() if ", margin " in line]
+    assert len(lines) == 8
+    assert all(line.endswith("by euclidean distance") for line in lines)
+
+
+@pytest.mark.parametrize("of", ["the run", "the pack"])
+@pytest.mark.parametrize("modality", Modality)
+def test_one_sensor_is_looked_at_within_itself(
+    modality: Modality, of: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kinds = tuple(Modality) if of == "the run" else (modality,)
+    small = write_pack(tmp_path / "pack", modalities=kinds)
+    alone = {"model": {"modalities": [modality]}, "diffusion": {"phases": []}}
+    config = tiny_config(**(alone if of == "the run" else {}))  # type: ignore[arg-type]
+    learner = Learner(config, ["0", "1", "2", "3"], MACHINE)
+    save_checkpoint(tmp_path / "run" / LAST, learner.checkpoint(1, simulated=True, best=None))
+    main((tmp_path / "run",), tmp_path / "out", small, walks=12, strips=2)
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+        "cmc.png",
+        "conditions.svg",
+        f"found-{modality}.png",
+        f"missed-{modality}.png",
+        "people.png",
+    ]
+    records = [r for r in Pack.open(small).records if r.split == "test"]
+    seen = _look(tmp_path / "run", Pack.open(small), records, MACHINE)
+    assert seen.ways == [(modality, modality)]
+    assert seen.label == f"run, cosine distance, {modality} alone"
+    assert "no gaps" in capsys.readouterr().err

@@ -78,6 +78,11 @@ def test_prints_json(embeddings: Path, call: Call) -> None:
     assert "OpenGait" in content["gallery_rule"]
 
 
+def test_a_gallery_that_a_protocol_lacks_is_refused(embeddings: Path, call: Call) -> None:
+    said = call(embeddings, "--gallery", "complement", "--bootstrap", 5, fails=True)
+    assert "got gallery complement for SUSTech1K's protocol, which has one" in said
+
+
 def npz(compression: int = zipfile.ZIP_STORED) -> bytes:
     """One array that declares 36 TiB and has none."""
     header = b"{'descr': '<f4', 'fortran_order': False, 'shape': (10000000000000,), }"

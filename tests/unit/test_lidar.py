@@ -48,6 +48,7 @@ def test_a_sensor_of_ones_own(tmp_path: Path) -> None:
         ("beams: 64", "beams.*not permitted"),
         ("azimuth_step: 0", "azimuth_step"),
         ("elevations: [", "cannot read"),
+        ("azimuth_step: 0.1\nazimuth_step: 0.2", "got 'azimuth_step' in lines 1 and 2"),
     ],
 )
 def test_what_describes_no_sensor_is_refused(tmp_path: Path, text: str, says: str) -> None:

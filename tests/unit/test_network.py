@@ -225,3 +225,10 @@ def test_a_pyramid_gives_the_parts_of_all_scales() -> None:
     whole = net.silhouette.head(net.silhouette.features(frames))
     expected = (whole.mean(dim=(2, 3)) + whole.amax(dim=(2, 3))) @ net.fcs.weight[0]
     torch.testing.assert_close(embeddings[:, 0], expected)
+
+
+def test_a_modality_may_be_given_by_its_name() -> None:
+    net = network()
+    for modality in Modality:
+        named = net.branch(str(modality.value))  # type: ignore[arg-type]
+        assert named is net.branch(modality)

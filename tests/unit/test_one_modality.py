@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from gait.errors import ConfigError, PackError
+from gait.errors import ConfigError, EvaluationError, PackError
 from gait.modality import Modality
 from gait.sustech1k import find_sequences
 from tests.dataset import write_dataset
@@ -17,6 +17,7 @@ from train.config import TrainConfig
 from train.data.pack import Pack
 from train.data.packing import pack_dataset
 from train.data.split import split_people
+from train.embed import embed_modalities, embed_sequences
 from train.loop.learner import Machine
 from train.loop.training_run import TrainingRun
 from train.model.network import GaitNetwork
@@ -70,6 +71,7 @@ def test_one_sensor_is_trained_and_evaluated(
     assert {row.key[:2] for row in result.rows} == {(modality, modality)}
     page = (tmp_path / "run" / "report.html").read_text()
     assert f"<h3>{way}, cosine distance</h3>" in page
+    assert "five nearest walks of the same sensor" in page
     assert (
         modality.counterpart
         not in json.loads((tmp_path / "pack" / "index.json").read_text())["stores"]
@@ -116,3 +118,21 @@ def test_what_needs_both_says_so(tmp_path: Path) -> None:
     assert open_pack(Command(config, pack=path)).modalities == (Modality.SILHOUETTE,)
     with pytest.raises(PackError, match="has no range_view frames, only silhouette"):
         open_pack(Command(tiny_config(), pack=path))
+
+
+@pytest.mark.parametrize("modality", Modality)
+def test_a_network_and_a_pack_that_share_no_sensor_are_named(
+    modality: Modality, tmp_path: Path
+) -> None:
+    config = alone(modality)
+    network, cpu = GaitNetwork(config.model, config.diffusion, 2), torch.device("cpu")
+    other = Pack.open(write_pack(tmp_path / "pack", modalities=(modality.counterpart,)))
+    said = f"network of {modality} alone and .*, which holds {modality.counterpart} alone"
+    with pytest.raises(EvaluationError, match=said):
+        embed_modalities(network, other, other.records, cpu)
+    with pytest.raises(EvaluationError, match=f"got a network of {modality} alone, need one of b"):
+        embed_sequences(network, other, other.records, cpu)
+    config = tiny_config()
+    network = GaitNetwork(config.model, config.diffusion, 2)
+    with pytest.raises(EvaluationError, match=f"got a pack of {modality.counterpart} alone"):
+        embed_sequences(network, other, other.records, cpu)

@@ -16,6 +16,13 @@ def test_temporal_pooling_is_the_maximum_over_frames(features: Tensor) -> None:
     torch.testing.assert_close(temporal_pooling(features), expected, rtol=0, atol=0)
 
 
+@pytest.mark.parametrize("kind", FramePooling)
+def test_a_pooling_may_be_given_by_its_name(features: Tensor, kind: FramePooling) -> None:
+    features, lengths = features.abs(), torch.tensor([1, 3, 5])
+    named = temporal_pooling(features, lengths, str(kind.value))  # type: ignore[arg-type]
+    assert torch.equal(named, temporal_pooling(features, lengths, kind))
+
+
 def test_the_order_of_frames_does_not_matter(features: Tensor) -> None:
     shuffled = features[:, torch.tensor([3, 0, 4, 1, 2])]
     assert torch.equal(temporal_pooling(features), temporal_pooling(shuffled))

@@ -186,3 +186,15 @@ def test_models_are_compared_by_what_fits_them() -> None:
 @pytest.mark.parametrize(("said", "meant"), [(True, "all"), (False, "nothing"), ("denoiser",) * 2])
 def test_old_files_say_whether_to_compile_all(said: object, meant: str) -> None:
     assert parse_config({"run": {"compile": said}}, "old").run.compile == meant
+
+
+def test_a_key_that_a_file_says_twice_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text("recipe: ours\noptim:\n  lr: 0.1\n  lr: 0.2\n")
+    with pytest.raises(ConfigError, match=r"mine.yaml says a key twice: got 'lr' in lines 3 and 4"):
+        load_config(str(path))
+    path.write_text("optim: {lr: 0.1}\nmodel: {}\noptim: {lr: 0.2}\n")
+    with pytest.raises(ConfigError, match="got 'optim' in lines 1 and 3"):
+        load_config(str(path))
+    path.write_text("optim: &rates {lr: 0.1}\nbatch: {subjects: 2}\nwalkers: {seed: 2}\n")
+    assert load_config(str(path)).optim.lr == 0.1

@@ -1,3 +1,5 @@
+from collections.abc import Callable
+
 import pytest
 import torch
 from torch import Tensor
@@ -264,3 +266,51 @@ def test_widths_that_do_not_fit_are_refused() -> None:
 def test_a_branch_without_phases_is_refused() -> None:
     with pytest.raises(ConfigError, match="got no phases"):
         TrajectoryRegularizer(C, DiffusionConfig(phases=()))
+
+
+@pytest.mark.parametrize("channels", [0, -8])
+def test_a_branch_without_channels_is_refused(channels: int) -> None:
+    with pytest.raises(ConfigError, match=f"got {channels} channels, need those of the maps"):
+        TrajectoryRegularizer(channels, DiffusionConfig())
+
+
+@pytest.mark.parametrize(
+    ("loss", "said"),
+    [
+        (lambda a, b: (a - b).square().mean(dim=(1, 2, 3)), rf"of shape \({N},\)"),
+        (lambda a, b: (a - b).square().mean()[None], r"of shape \(1,\)"),
+        (lambda *_: 0.5, "float"),
+    ],
+)
+def test_an_identity_loss_of_several_numbers_is_refused(
+    loss: Callable[[Tensor, Tensor], Tensor], said: str
+) -> None:
+    module = regularizer()
+    with pytest.raises(ConfigError, match=f"got an identity loss {said}, need a scalar"):
+        module(*maps(), noise_for(module), loss)
+
+
+def test_maps_without_rows_are_refused() -> None:
+    module, empty = regularizer(), torch.zeros(0, *SHAPE)
+    noise = draw_noise(module.config, 0, SHAPE, torch.Generator())
+    with pytest.raises(ConfigError, match="need at least one row"):
+        module(empty, empty, noise, identity_loss)
+
+
+@pytest.mark.parametrize("heads", [True, False])
+def test_maps_of_two_dtypes_are_refused_unless_autocast_joins_them(heads: bool) -> None:
+    module, (first, second) = regularizer(decoupled_heads=heads), maps()
+    for others in ((first, second.bfloat16()), (first.long(), second.long())):
+        with pytest.raises(ConfigError, match="need two of one floating dtype"):
+            module(*others, noise_for(module), identity_loss)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert module(first, second.bfloat16(), noise_for(module), identity_loss).total.isfinite()
+
+
+def test_noise_of_a_longer_schedule_is_refused() -> None:
+    module = regularizer()
+    t, eps = noise_for(module)
+    with pytest.raises(ConfigError, match="got a timestep beyond the 100 of this schedule"):
+        module(*maps(), Noise(t + 100, eps), identity_loss)
+    with pytest.raises(ConfigError, match=r"got timesteps of torch\.float32, need int64"):
+        module(*maps(), Noise(t.float(), eps), identity_loss)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from gait.metrics import cosine
+from gait.metrics import Distance, cosine, euclidean
 from gait.modality import Modality
 from tests.packs import write_pack
 from tests.training_setup import tiny_config
@@ -137,11 +137,12 @@ def test_cmc_curves_rise_to_everybody(
         assert values[8] == 100, "nine people are all found by rank 9"
 
 
+@pytest.mark.parametrize("distance", Distance)
 def test_strangers_are_counted_as_by_a_naive_loop(
-    records: list[Record], embeddings: Embeddings
+    records: list[Record], embeddings: Embeddings, distance: Distance
 ) -> None:
     layout = layout_named("sustech1k")
-    searches = open_searches(records, by_modality(embeddings), layout)
+    searches = open_searches(records, by_modality(embeddings), layout, distance)
     assert list(searches) == [f"{probe} → {gallery}" for probe, gallery in DIRECTIONS]
     one = searches["silhouette → range_view"]
     assert one.size == 8
@@ -156,12 +157,13 @@ def test_strangers_are_counted_as_by_a_naive_loop(
                 for j, r in enumerate(records)
                 if layout.in_gallery(r) and r.subject == person and r.view != records[i].view
             ]
-            far = cosine(embeddings.silhouette[[i]], embeddings.range_view[walks])[0]
-            found[person] = np.mean(np.sort(1 - far)[-2:])
+            sides = embeddings.silhouette[[i]], embeddings.range_view[walks]
+            alike = -euclidean(*sides)[0] if distance == "euclidean" else 1 - cosine(*sides)[0]
+            found[person] = np.mean(np.sort(alike)[-2:])
         own.append(found.pop(records[i].subject))
         others.append(max(found.values()))
-    assert one.own == pytest.approx(own, abs=1e-6)
-    assert one.others == pytest.approx(others, abs=1e-6)
+    assert one.own == pytest.approx(own, abs=1e-5)
+    assert one.others == pytest.approx(others, abs=1e-5)
     threshold = sorted(others)[-int(0.2 * len(others))]
     lost = [a <= max(b, threshold) for a, b in zip(own, others, strict=True)]
     assert missed(one, 0.2)[0] == pytest.approx(np.mean(lost), abs=1.5 / len(own))
@@ -191,4 +193,40 @@ def test_a_run_ends_with_results_curves_and_a_page_of_its_own(pack: Pack, tmp_pa
     assert not re.search(r"@import|url\(|<script|<link", page)
     assert "<strong>simulated</strong>" in page
     assert "9 unseen simulated people" in page
+    assert "five nearest walks of the other sensor" in page
     assert "$" not in re.sub(r"base64,[^\"]*", "", page), "every placeholder is filled"
+
+
+@pytest.mark.parametrize(("centred", "own"), [(True, "cosine"), (False, "euclidean")])
+def test_a_report_names_the_distance_that_its_run_goes_by(
+    pack: Pack, tmp_path: Path, centred: bool, own: str
+) -> None:
+    config = tiny_config(
+        model={"centred": centred}, diffusion={"phases": []}, optim={"iterations": 2}
+    )
+    machine = Machine(torch.device("cpu"))
+    TrainingRun(config, pack, split_people(pack.records, config), tmp_path, machine).run()
+    evaluate_run(tmp_path, pack, machine)
+    page = (tmp_path / "report.html").read_text()
+    assert f"This model is compared by\n{own} distance" in page
+    assert f"<h2>Strangers, {own} distance</h2>" in page
+    headings = re.findall(r"<h3>.*?, (\w+) distance</h3>", page)
+    assert headings == [own, own]
+    captions = re.findall(r"<caption>Rank-1 %, (\w+) distance</caption>", page)
+    assert captions[0] == own
+
+
+def test_a_person_nothing_is_compared_with_is_missed_by_either_distance(
+    records: list[Record], embeddings: Embeddings
+) -> None:
+    """A gallery walk from the probe's own view alone is never compared."""
+    kept = [i for i, r in enumerate(records) if r.view == "000" or r.subject != "0006"]
+    some, parts = [records[i] for i in kept], [e[kept] for e in embeddings]
+    for distance in Distance:
+        searches = open_searches(
+            some, by_modality(Embeddings(*parts)), layout_named("sustech1k"), distance
+        )
+        for one in searches.values():
+            assert np.isfinite([*one.own, *one.others]).all()
+            assert (one.own <= one.others)[one.whose == "0006"].all()
+        assert draw_open_set(searches).startswith(PNG)

@@ -283,6 +283,13 @@ def test_shared_layers_are_said_once() -> None:
         TrainConfig.model_validate(values)
 
 
+def test_no_more_layers_are_ones_own_than_there_are() -> None:
+    values = MODEL.model_dump()
+    assert ModelConfig.model_validate({**values, "own_layers": 5}).own_layers == 5
+    with pytest.raises(ConfigError, match="got own_layers 6, need at most the 5 there are"):
+        ModelConfig.model_validate({**values, "own_layers": 6})
+
+
 def test_one_sensor_shares_nothing() -> None:
     with pytest.raises(ConfigError, match="own_layers 0, need pictures of both"):
         ModelConfig(own_layers=0, modalities=(Modality.SILHOUETTE,))

@@ -32,6 +32,19 @@ def test_signal_retention_is_the_product_of_what_each_step_keeps(schedule: BetaS
     np.testing.assert_allclose(signal_retention(schedule, 37), expected, rtol=1e-12)
 
 
+@pytest.mark.parametrize("schedule", BetaSchedule)
+def test_a_schedule_may_be_given_by_its_name(schedule: BetaSchedule) -> None:
+    name = str(schedule.value)
+    np.testing.assert_array_equal(signal_retention(name, 100), signal_retention(schedule, 100))
+    named = DiffusionConfig().model_copy(update={"schedule": name})
+    assert named.intervals == DiffusionConfig(schedule=schedule).intervals
+
+
+def test_an_unknown_schedule_is_refused() -> None:
+    with pytest.raises(ConfigError, match="got schedule 'cosinus', need one of linear, linear_sc"):
+        signal_retention("cosinus", 100)
+
+
 def test_the_linear_schedules_run_between_their_ends() -> None:
     np.testing.assert_allclose(betas(BetaSchedule.LINEAR, 100)[[0, -1]], [1e-4, 0.02])
     np.testing.assert_allclose(betas(BetaSchedule.LINEAR_SCALED, 100)[[0, -1]], [1e-3, 0.2])

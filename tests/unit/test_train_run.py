@@ -10,13 +10,24 @@ import torch
 from gait.cli import run
 from gait.errors import ConfigError, PackError
 from tests.packs import write_pack
-from tests.training_setup import write_tiny_yaml
+from tests.training_setup import tiny_config, write_tiny_yaml
 from train.checkpoint import load_checkpoint
+from train.config import TrainConfig
 from train.data.split import split_people
 from train.loop.training_run import LAST
 from train.machine.distributed import Ranks
 from train.report.metrics_log import read_metrics
-from train.run import Command, clear, default_preset, main, open_pack, parse, resume_point
+from train.run import (
+    Command,
+    clear,
+    default_preset,
+    lengthened,
+    main,
+    not_lengthened,
+    open_pack,
+    parse,
+    resume_point,
+)
 
 
 def test_a_preset_is_changed_field_by_field() -> None:
@@ -165,10 +176,58 @@ def test_a_run_is_not_lengthened_where_the_rate_would_have_been_another(
     words = [str(command.folder.parent / "tiny.yaml"), "--pack", str(command.pack)]
     words += ["--out", str(command.folder)]
     trained(monkeypatch, *words, "--optim.iterations", "2")
-    with pytest.raises(ConfigError, match=r"optim.iterations \(2 → 4\)"):
+    said = r"optim.iterations \(2 → 4\) \(steps .* optim.schedule one_cycle spreads its rates"
+    with pytest.raises(ConfigError, match=said):
         trained(monkeypatch, *words, "--optim.iterations", "4")
     with pytest.raises(ConfigError, match=r"optim.iterations \(2 → 1\)"):
         trained(monkeypatch, *words, "--optim.iterations", "1")
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--diffusion.phases", "--rival.method", "two_stage_distillation"], "rival.method two_st"),
+        (["--augment.share", "0.5", "--augment.ramp", "0.5"], "augment.ramp 0.5 lets"),
+    ],
+)
+def test_a_run_is_not_lengthened_where_its_steps_depend_on_its_length(
+    command: Command, options: list[str], said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = [str(command.folder.parent / "tiny.yaml"), "--pack", str(command.pack), *options]
+    words += ["--out", str(command.folder), "--optim.schedule", "steps"]
+    trained(monkeypatch, *words, "--optim.iterations", "2")
+    with pytest.raises(ConfigError, match=f"steps already done would have been others: {said}"):
+        trained(monkeypatch, *words, "--optim.iterations", "4")
+    trained(monkeypatch, *words, "--optim.iterations", "2")  # not lengthened it goes on
+
+
+def test_a_share_that_does_not_rise_may_be_lengthened(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = [str(command.folder.parent / "tiny.yaml"), "--pack", str(command.pack)]
+    words += ["--optim.schedule", "steps", "--augment.share", "0.5", "--augment.ramp", "0"]
+    once, twice = tmp_path / "once", tmp_path / "twice"
+    trained(monkeypatch, *words, "--out", str(once), "--optim.iterations", "4")
+    for iterations in ("2", "4"):
+        trained(monkeypatch, *words, "--out", str(twice), "--optim.iterations", iterations)
+    one, two = (load_checkpoint(folder / LAST).model for folder in (once, twice))
+    assert all(torch.equal(one[name], two[name]) for name in one)
+
+
+def test_milestones_may_move_where_no_step_is_done_yet() -> None:
+    def steps(*milestones: int, iterations: int = 20) -> TrainConfig:
+        optim = {"schedule": "steps", "milestones": milestones, "iterations": iterations}
+        return tiny_config(optim=optim)
+
+    old = steps(5, 15)
+    for new in (steps(5, 18), steps(5, 18, iterations=30), steps(5, 10), steps(5)):
+        assert lengthened(old, new, 10) == new
+    for new in (steps(4, 15), steps(5, 9), steps(15)):
+        assert lengthened(old, new, 10) == old
+        (why,) = not_lengthened(old, new, 10)
+        assert why == "optim.milestones before step 10 lowered its rate"
+    shorter = lengthened(old, steps(5, 15, iterations=12), 10)
+    assert shorter == old
 
 
 def test_people_who_give_no_test_are_trained_on_all_the_same(

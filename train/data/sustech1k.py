@@ -6,6 +6,7 @@ import numpy as np
 
 import gait.sustech1k
 from gait.clip import Frames
+from gait.errors import EvaluationError
 from gait.modality import Modality
 from gait.sustech1k import RANGE_VIEWS, SILHOUETTES, load_range_views, load_silhouettes
 from train.data.dataset_layout import DatasetLayout, Embedded, Scoring
@@ -16,7 +17,7 @@ from train.protocols.sustech1k import GALLERY, Labels, evaluate_sustech1k
 
 def read(sequence: gait.sustech1k.Sequence, modality: Modality, name: str) -> Frames:
     """The frames of a sequence in one modality."""
-    load = load_silhouettes if modality is Modality.SILHOUETTE else load_range_views
+    load = load_silhouettes if modality == Modality.SILHOUETTE else load_range_views
     return load(sequence, name)
 
 
@@ -30,7 +31,16 @@ def labels_of(records: Sequence[Record]) -> Labels:
 
 
 def score(embedded: Embedded, records: Sequence[Record], how: Scoring) -> ProtocolResult:
-    """Scores embeddings by the cross-view protocol."""
+    """Scores embeddings by the cross-view protocol.
+
+    Raises:
+        EvaluationError: another gallery than the protocol's is wanted, or as `evaluate_sustech1k`.
+    """
+    if how.gallery != "list":
+        raise EvaluationError(
+            f"got gallery {how.gallery} for SUSTech1K's protocol, which has one gallery, the walks "
+            f"of type {GALLERY}: leave --gallery out (it is FreeGait's)"
+        )
     return evaluate_sustech1k(
         embedded.get(Modality.SILHOUETTE),
         embedded.get(Modality.RANGE_VIEW),

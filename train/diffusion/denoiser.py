@@ -115,9 +115,9 @@ class ResBlock(nn.Module):
         norm = NORMS[config.normalisation]
         first: Callable[[int, int], nn.Module]
         last: Callable[[int, int], nn.Module]
-        if config.block is DenoiserBlock.BOTTLENECK:
+        if config.block == DenoiserBlock.BOTTLENECK:
             hidden, first, last = low // 2, narrowed, partial(nn.Conv2d, kernel_size=1)
-        elif config.denoiser is DenoiserKind.HEAVY:
+        elif config.denoiser == DenoiserKind.HEAVY:
             hidden, first, last = 8 * round(low * HEAVY / 8), full, full
         else:
             hidden, first, last = low, separable, separable

@@ -75,7 +75,7 @@ class TrajectoryRegularizer(nn.Module):
         config: schedule, phases, weights, ablations; at least one phase.
 
     Raises:
-        ConfigError: there is no phase, or c does not fit the attention heads.
+        ConfigError: there is no phase or channel, or c does not fit the attention heads.
     """
 
     signal: Tensor
@@ -86,6 +86,8 @@ class TrajectoryRegularizer(nn.Module):
         super().__init__()
         if not config.phases:
             raise ConfigError("got no phases, need at least one; without any, leave the branch out")
+        if channels < 1:
+            raise ConfigError(f"got {channels} channels, need those of the maps: at least 1")
         self.config = config
         self.one_call = True
         """Whether the denoiser takes all phases and modalities as one batch. Result: equal."""
@@ -126,14 +128,16 @@ class TrajectoryRegularizer(nn.Module):
             first: `(n, c, h, w)` map of one modality (2D).
             second: `(n, c, h, w)` map of the other (3D); row i shows the same as in `first`.
             noise: timesteps and noise from `draw_noise`.
-            identity_loss: called once with both estimated clean latents if phase 1 is in use.
+            identity_loss: called once with both estimated clean latents if phase 1 is in use; a
+                scalar.
 
         Returns:
             Unweighted terms by name (`p1_identity`, `p2_noise`, …) and their weighted sum.
 
         Raises:
-            ConfigError: the maps differ in shape, have other channels than was said, or the noise
-                is of another shape than the latents.
+            ConfigError: the maps differ in shape or dtype, have no rows or other channels than was
+                said; the noise is of another shape than the latents or of a longer schedule (on
+                CUDA the device itself stops at that); or the identity loss is no scalar.
         """
         z_0 = self.latents(first, second)
         self._check_noise(noise, z_0)
@@ -151,17 +155,10 @@ class TrajectoryRegularizer(nn.Module):
         """The clean latents z_0 of both modalities, `(2, n, c, h, w)` in the dtype of the maps.
 
         Raises:
-            ConfigError: the maps differ in shape, or have other channels than was said.
+            ConfigError: the maps differ in shape or dtype, or have no rows or other channels than
+                was said.
         """
-        if first.shape != second.shape:
-            raise ConfigError(
-                f"got maps of {tuple(first.shape)} and {tuple(second.shape)}, need two of one shape"
-            )
-        if first.ndim != 4 or first.shape[1] != self.channels:
-            raise ConfigError(
-                f"got maps of {tuple(first.shape)}, need (n, {self.channels}, h, w): "
-                "TrajectoryRegularizer was made for that many channels"
-            )
+        self._check_maps(first, second)
         maps = [first, second]
         if self.heads is not None:
             maps = [head(x) for head, x in zip(self.heads, maps, strict=True)]
@@ -172,6 +169,25 @@ class TrajectoryRegularizer(nn.Module):
             z_0 = rows.permute(0, 3, 1, 2)
         return z_0.reshape(2, -1, *z_0.shape[1:])
 
+    def _check_maps(self, first: Tensor, second: Tensor) -> None:
+        if first.shape != second.shape:
+            raise ConfigError(
+                f"got maps of {tuple(first.shape)} and {tuple(second.shape)}, need two of one shape"
+            )
+        if first.ndim != 4 or first.shape[1] != self.channels:
+            raise ConfigError(
+                f"got maps of {tuple(first.shape)}, need (n, {self.channels}, h, w): "
+                "TrajectoryRegularizer was made for that many channels"
+            )
+        if first.numel() == 0:
+            raise ConfigError(f"got maps of {tuple(first.shape)}, need at least one row and cell")
+        if not (first.is_floating_point() and second.is_floating_point()) or (
+            first.dtype != second.dtype and not torch.is_autocast_enabled(first.device.type)
+        ):
+            raise ConfigError(
+                f"got maps of {first.dtype} and {second.dtype}, need two of one floating dtype"
+            )
+
     def _check_noise(self, noise: Noise, z_0: Tensor) -> None:
         phases, sides = len(self.config.phases), 1 if self.config.shared_noise else 2
         want = (phases, sides, *z_0.shape[1:])
@@ -181,6 +197,8 @@ class TrajectoryRegularizer(nn.Module):
                 f"need ({phases}, {z_0.shape[1]}) and {want}: draw_noise with n = {z_0.shape[1]} "
                 f"and latent_shape = {tuple(z_0.shape[2:])}"
             )
+        if noise.t.dtype != torch.int64:
+            raise ConfigError(f"got timesteps of {noise.t.dtype}, need int64: those of draw_noise")
 
     def trajectory(self, z_0: Tensor, noise: Noise, crossed: list[bool]) -> list[Trajectory]:
         """Noises the latents and denoises all of them in one call.
@@ -195,9 +213,12 @@ class TrajectoryRegularizer(nn.Module):
 
         Returns:
             What comes of it at each of the k.
+
+        Raises:
+            ConfigError: the noise is of a longer schedule.
         """
         signal, spread = (
-            table[noise.t][:, None, :, None, None, None].to(z_0.dtype)
+            self._at(table, noise.t)[:, None, :, None, None, None].to(z_0.dtype)
             for table in (self.signal, self.spread)
         )
         eps = noise.eps.to(z_0.dtype)
@@ -210,6 +231,15 @@ class TrajectoryRegularizer(nn.Module):
             eps_hat = bridge = eps.expand(len(crossed), *z_0.shape)
         rows = zip(*(x.unbind() for x in (eps_hat, bridge, eps, signal, spread)), strict=True)
         return [Trajectory(*row) for row in rows]
+
+    def _at(self, table: Tensor, t: Tensor) -> Tensor:
+        try:
+            return table[t]
+        except IndexError as error:
+            raise ConfigError(
+                f"got a timestep beyond the {self.config.steps} of this schedule: draw_noise with "
+                "the configuration that TrajectoryRegularizer was made with"
+            ) from error
 
     def _denoise(self, z_t: Tensor, t: Tensor, condition: Tensor) -> tuple[Tensor, Tensor]:
         t = t[:, None].expand(z_t.shape[:3])
@@ -232,7 +262,7 @@ class TrajectoryRegularizer(nn.Module):
         self, phase: int, state: Trajectory, z_0: Tensor, t: Tensor, identity_loss: IdentityLoss
     ) -> dict[str, Tensor]:
         if phase == 1:
-            return {"identity": identity_loss(*state.estimate(z_0).unbind())}
+            return {"identity": _scalar(identity_loss(*state.estimate(z_0).unbind()))}
         return {
             "noise": noise_consistency(state.eps_hat),
             "bridge": bridge_consistency(state.bridge),
@@ -251,6 +281,14 @@ class TrajectoryRegularizer(nn.Module):
 
     def _lambda(self, phase: int) -> float:
         return (self.config.lambda1, self.config.lambda2, self.config.lambda3)[phase - 1]
+
+
+def _scalar(loss: object) -> Tensor:
+    """The identity loss; of several numbers the sum would count them all."""
+    if not isinstance(loss, Tensor) or loss.ndim:
+        got = f"of shape {tuple(loss.shape)}" if isinstance(loss, Tensor) else type(loss).__name__
+        raise ConfigError(f"got an identity loss {got}, need a scalar tensor, such as a mean")
+    return loss
 
 
 def _flattened(

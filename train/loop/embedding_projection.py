@@ -69,5 +69,5 @@ def fit_projection(
 def _by_others(clips: Tensor, modality: Modality, number: int) -> Tensor:
     key = (0, number, list(Modality).index(modality))
     draws = Draws(key, len(clips), clips.shape[1], clips.device, Ranks())
-    change = changed_silhouettes if modality is Modality.SILHOUETTE else changed_range_views
+    change = changed_silhouettes if modality == Modality.SILHOUETTE else changed_range_views
     return change(clips, 1.0, draws)

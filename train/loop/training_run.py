@@ -142,7 +142,7 @@ class TrainingRun:
     def _augmented(self, batch: TrainBatch, iteration: int, iterations: int) -> TrainBatch:
         config, ranks = self._config, self._machine.ranks
         batch = augmented(batch, config.augment, config.seed, iteration, iterations, ranks)
-        if config.rival.method is RivalMethod.CHANNEL_AUGMENTATION:
+        if config.rival.method == RivalMethod.CHANNEL_AUGMENTATION:
             return channel_augmented(batch, config.seed, iteration, ranks)
         return batch
 
@@ -187,7 +187,7 @@ class TrainingRun:
         scores = validate(network, self._pack, records, device, precision)
         names = {f"{a} → {b}, {distance}": v for (a, b, distance), v in scores.items()}
         reporter.validation(iteration, names)
-        own = [v for (_, _, distance), v in scores.items() if distance is self._config.distance]
+        own = [v for (_, _, distance), v in scores.items() if distance == self._config.distance]
         mean = sum(own) / len(own)
         if self._best is not None and mean < self._best:
             return False

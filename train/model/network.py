@@ -54,7 +54,7 @@ class Branch(nn.Module):
         super().__init__()
         width = config.channels[-1]
         self.modality = modality
-        seen = config.range_input if modality is Modality.RANGE_VIEW else "colours"
+        seen = config.range_input if modality == Modality.RANGE_VIEW else "colours"
         self.masked, self.as_points = seen == "mask", seen == "points"
         self.channels = channels or (1 if self.masked else modality.channels)
         self.backbone: ResNet9 | PointNet = (
@@ -109,7 +109,7 @@ class Branch(nn.Module):
     def small_pictures(self, frames: Tensor) -> Tensor:
         """Where somebody is: frames `(N, c, 64, 64)` uint8 → `(N, 1, 32, 32)`, 0..1."""
         x = frames.float() / 255
-        if self.modality is Modality.RANGE_VIEW:
+        if self.modality == Modality.RANGE_VIEW:
             x = _lit(x)
         small: Tensor = F.avg_pool2d(x, x.shape[-1] // PICTURE)
         return small
@@ -250,7 +250,7 @@ class GaitNetwork(nn.Module):
                 f"got a network of {self.modalities[0]} alone, need one with a branch for "
                 f"{modality}: train with model.modalities of both"
             )
-        return self.silhouette if modality is Modality.SILHOUETTE else self.range_view
+        return self.silhouette if modality == Modality.SILHOUETTE else self.range_view
 
     def encoder(self, modality: Modality) -> Encoder:
         """What ships for a modality, on this network's own weights."""
@@ -319,7 +319,7 @@ class GaitNetwork(nn.Module):
         """
         if len(self.modalities) == 1:
             (modality,) = self.modalities
-            frames = silhouettes if modality is Modality.SILHOUETTE else range_views
+            frames = silhouettes if modality == Modality.SILHOUETTE else range_views
             branch = self.branch(modality)
             terms = self.one_modality_terms(branch.head(branch.features(frames)), labels, gather)
             return Losses(terms, _sum(terms))

@@ -42,7 +42,7 @@ def over_frames(features: Tensor, real: Tensor | None, kind: FramePooling) -> Te
         real: `(n, s)` bool, false where a frame is padding; None: every frame counts.
         kind: what is taken over the frames.
     """
-    if kind is FramePooling.MAX:
+    if kind == FramePooling.MAX:
         return (features if real is None else _where(real, features, float("-inf"))).amax(dim=1)
     if real is None:
         real = features.new_ones(features.shape[:2], dtype=torch.bool)

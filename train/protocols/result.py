@@ -110,7 +110,7 @@ class ProtocolResult(Record):
     def groups(self) -> Iterator[tuple[Row, ...]]:
         """The rows of each probe modality, gallery modality and distance, by the own one first."""
         heads = dict.fromkeys(row.key[:3] for row in self.rows)
-        for head in sorted(heads, key=lambda head: head[2] is not self.distance):
+        for head in sorted(heads, key=lambda head: head[2] != self.distance):
             yield tuple(row for row in self.rows if row.key[:3] == head)
 
     def to_json(self, *, resamples: bool = False) -> str:

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from gait.metrics import cosine
+from gait.metrics import Distance, Parts, distances
 from gait.modality import Modality
 from gait.open_set import Scores, det, over_people
 from train.data.dataset_layout import DatasetLayout, Embedded
@@ -20,7 +20,7 @@ FPIR = (0.10, 0.01)
 """Rates of false positives that the table shows, as far as there are people."""
 BEST = 2
 """Gallery walks whose similarities are averaged: those most like the probe."""
-_NOT_COMPARED = -2.0
+_NOT_COMPARED = -np.inf
 
 
 class OpenSearch(NamedTuple):
@@ -31,16 +31,18 @@ class OpenSearch(NamedTuple):
         own: `(q,)` similarity to the probe's own person.
         others: `(q,)` similarity to the most similar other one.
         size: how many others there are.
+        distance: what similar means: `1 − d` by cosine distance, `−d` by Euclidean.
     """
 
     whose: NDArray[np.str_]
     own: Scores
     others: Scores
     size: int
+    distance: Distance
 
 
 def open_searches(
-    records: Sequence[Record], embeddings: Embedded, layout: DatasetLayout
+    records: Sequence[Record], embeddings: Embedded, layout: DatasetLayout, distance: Distance
 ) -> dict[str, OpenSearch]:
     """Searches in every direction that there are embeddings for, by the direction's name.
 
@@ -51,9 +53,10 @@ def open_searches(
         records: the test walks.
         embeddings: theirs.
         layout: which of them are enrolled, and which are probes.
+        distance: by which they are compared.
     """
     return {
-        direction(probe, gallery): _search(records, embeddings, layout, probe, gallery)
+        direction(probe, gallery): _search(records, embeddings, layout, probe, gallery, distance)
         for probe, gallery in DIRECTIONS
         if probe in embeddings and gallery in embeddings
     }
@@ -65,29 +68,33 @@ def _search(
     layout: DatasetLayout,
     probe: Modality,
     gallery: Modality,
+    distance: Distance,
 ) -> OpenSearch:
     probes = np.flatnonzero([layout.is_probe(record) for record in records])
     enrolled = np.flatnonzero([layout.in_gallery(record) for record in records])
-    similar = 1 - cosine(embeddings[probe][probes], embeddings[gallery][enrolled]).astype(float)
+    sides = Parts.of(embeddings[probe][probes]), Parts.of(embeddings[gallery][enrolled])
+    far = distances(*sides)[distance].astype(float)
+    similar = 1 - far if distance == Distance.COSINE else -far
+    least = -1.0 if distance == Distance.COSINE else similar.min()
     views = np.array([record.view for record in records])
     if layout.one_view:
         similar[views[probes][:, np.newaxis] == views[enrolled]] = _NOT_COMPARED
     subjects = np.array([record.subject for record in records])
     people = np.unique(subjects[enrolled])
     each = [similar[:, subjects[enrolled] == person] for person in people]
-    found = np.stack([_mean_of_best(rows) for rows in each], axis=1)
+    found = np.stack([_mean_of_best(rows, least) for rows in each], axis=1)
     mated = subjects[probes][:, np.newaxis] == people
-    own = np.where(mated, found, -1.0).max(axis=1)
-    others = np.where(mated, -1.0, found).max(axis=1)
-    return OpenSearch(subjects[probes], own, others, len(people) - 1)
+    own = np.where(mated, found, least).max(axis=1)
+    others = np.where(mated, least, found).max(axis=1)
+    return OpenSearch(subjects[probes], own, others, len(people) - 1, distance)
 
 
-def _mean_of_best(similar: Scores) -> Scores:
+def _mean_of_best(similar: Scores, least: float) -> Scores:
     best = np.sort(similar, axis=1)[:, -BEST:]
     compared = best > _NOT_COMPARED
     count = compared.sum(axis=1)
     total = np.where(compared, best, 0).sum(axis=1)
-    return np.where(count, total / np.maximum(count, 1), -1.0)
+    return np.where(count, total / np.maximum(count, 1), least)
 
 
 def open_set_html(searches: dict[str, OpenSearch]) -> str:
@@ -138,8 +145,13 @@ def draw_open_set(searches: dict[str, OpenSearch]) -> bytes:
     for axis, (name, one) in zip(axes[1:], searches.items(), strict=False):
         for values, label in ((one.others, "most similar stranger"), (one.own, "own person")):
             axis.hist(values, 40, density=True, histtype="step", label=label)
-        axis.set(title=name, xlabel="similarity")
+        axis.set(title=name, xlabel=_similarity(one.distance))
     axes[1].legend(fontsize=7)
     for axis in axes[1 + len(searches) :]:
         axis.set_axis_off()
     return png(figure)
+
+
+def _similarity(distance: Distance) -> str:
+    sign = "1 −" if distance == Distance.COSINE else "−"
+    return f"similarity: {sign} {distance} distance"

@@ -58,17 +58,19 @@ def write_report(
         f"modality; trained on {len(checkpoint.classes)} others for {checkpoint.iteration} "
         f"of {config.optim.iterations} iterations."
     )
-    searches = open_searches(records, embeddings, layout_named(pack.layout))
+    searches = open_searches(records, embeddings, layout_named(pack.layout), result.distance)
     template = Template(files("train.report").joinpath("page.html").read_text("utf-8"))
     page = template.substitute(
         title=html.escape(f"DiffCrossGait: {config.name}"),
         subtitle=html.escape(subtitle),
         notice=SIMULATED if pack.simulated else "",
+        distance=result.distance,
         summary=summary_html(result),
         cmc=_inline(cmc),
         losses=_inline(draw_losses(list(read_metrics(metrics)))),
         strangers=open_set_html(searches),
         open_set=_inline(draw_open_set(searches)),
+        other="other" if len(embeddings) > 1 else "same",
         strips="\n".join(_strips(pack, records, embeddings, result.distance)),
         table=html.escape(result.table()),
         config=html.escape(yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)),

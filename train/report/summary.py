@@ -26,7 +26,7 @@ def directions_of(result: ProtocolResult) -> list[tuple[Modality, Modality]]:
 
 def distances_of(result: ProtocolResult) -> list[Distance]:
     """Both distances, first the one that the result goes by."""
-    return sorted(Distance, key=lambda distance: distance is not result.distance)
+    return sorted(Distance, key=lambda distance: distance != result.distance)
 
 
 def summary_text(result: ProtocolResult) -> str:

@@ -70,7 +70,7 @@ def dress(
         body = wear_uniform(body)
     elif Condition.CLOTHING in conditions:
         body = wear_thick(body, rng)
-    elif clothes is not Clothes.USUAL:
+    elif clothes != Clothes.USUAL:
         body = wear_any(body, wardrobe or rng)
     else:
         body = wear_light(body, wardrobe or rng)

@@ -91,8 +91,8 @@ class SimulateConfig(BaseModel):
     def _consistent(self) -> Self:
         if self.motion is None and (self.people or not self.built_in):
             raise ValueError("got nobody, or people without the motion that was recorded of them")
-        unused = self.gait is GaitSource.CURVES or not self.built_in
-        if self.gait_table is not None and (unused or self.identity is Carrier.SHAPE):
+        unused = self.gait == GaitSource.CURVES or not self.built_in
+        if self.gait_table is not None and (unused or self.identity == Carrier.SHAPE):
             raise ValueError(
                 "got a gait_table, but nobody walks by it: it is for gait statistics or mixed, for "
                 "people who are drawn, and who walk"

@@ -93,14 +93,14 @@ def sample_identity(
     """
     shape, style = (np.random.default_rng(child) for child in seed.spawn(2))
     phenotypes, changes = sample_shape(shape, len(basis.local_changes), build)
-    if carrier is Carrier.MOTION:
+    if carrier == Carrier.MOTION:
         phenotypes, changes = average_shape(len(basis.local_changes))
     body = basis.shape(phenotypes, changes)
-    if carrier is Carrier.SHAPE:
+    if carrier == Carrier.SHAPE:
         return Identity(body, standing)
-    if gait is GaitSource.MIXED:
+    if gait == GaitSource.MIXED:
         gait = GaitSource.STATISTICS if style.random() < 0.5 else GaitSource.CURVES
-    if gait is GaitSource.STATISTICS:
+    if gait == GaitSource.STATISTICS:
         return Identity(body, drawn_walker(body, style, statistics or gait_statistics()))
     return Identity(body, stylist(body, style))
 
@@ -157,7 +157,7 @@ def sample_shape(
 
     Height 0.38 ± 0.07 is about 1.76 ± 0.08 m for men and 1.63 ± 0.08 m for women.
     """
-    wider = 1.0 if build is Build.USUAL else 1.5
+    wider = 1.0 if build == Build.USUAL else 1.5
     gender = np.clip(rng.choice([0.1, 0.9]) + 0.1 * rng.standard_normal(), 0, 1)
     age = rng.uniform(2 / 3, 0.92)
     muscle, weight = np.clip(rng.normal(0.5, 0.17 * wider, 2), 0.1, 0.95)

@@ -79,7 +79,7 @@ class Studio:
         """Simulates one sequence; what is not identity is seeded by subject, type and view."""
         config, number = self.config, _key(type, view)[0]
         rng = self._rng(_WALK, index, *_key(type, view))
-        drawn = config.sensors is Sensors.DRAWN and number < config.walks
+        drawn = config.sensors == Sensors.DRAWN and number < config.walks
         rate = draw_rate(rng) if drawn else RATE
         seen = observe(
             person.body,
@@ -98,7 +98,7 @@ class Studio:
         clothes, further = self.config.clothes, number - self.config.walks
         if further >= 0 and further % 2 == 0:
             return Clothes.USUAL, None
-        own = further >= 0 or clothes is Clothes.OWN
+        own = further >= 0 or clothes == Clothes.OWN
         return clothes, self._rng(_CLOTHES, index) if own else None
 
     def _rng(self, purpose: int, index: int, *key: int) -> np.random.Generator:

@@ -97,9 +97,9 @@ def recorded_identity(
         library: recorded walks.
         name: who, of `library.subjects`.
     """
-    move = standing if carrier is Carrier.SHAPE else partial(library.walk, name)
+    move = standing if carrier == Carrier.SHAPE else partial(library.walk, name)
     changes = len(basis.local_changes)
-    if carrier is Carrier.MOTION:
+    if carrier == Carrier.MOTION:
         return Identity(basis.shape(*average_shape(changes)), move)
     lengths = library.walks(name)[0].lengths
     rng = np.random.default_rng(seed)
