@@ -22,8 +22,15 @@ from capture.source.scan import ScanSource
 from capture.source.video import describe
 from gait.cli import run
 from gait.errors import ConfigError
+from gait.lidar import Axis
 from gait.modality import Modality
 from gait.progress import progress
+
+_NOBODY = {
+    Modality.SILHOUETTE: "nobody of --tall pixels or more was seen in --keep pictures",
+    Modality.RANGE_VIEW: "nobody of 1.0 to 2.2 m was seen to walk on the ground in --keep scans; "
+    "points must be in metres, and z must point up, or say which axis does, such as --up=-z",
+}
 
 
 @dataclass(frozen=True)
@@ -55,6 +62,8 @@ class Arguments:
     """Metres; who is further away is left out. For a LiDAR."""
     fixed: bool | None = None
     """The LiDAR stands, so that its background can be learnt; found out by default."""
+    up: Axis = Axis.PLUS_Z
+    """Axis of a LiDAR's points that points up."""
     topic: str | None = None
     """Topic of a bag that has clouds in several."""
     columns: int | None = None
@@ -71,19 +80,22 @@ def main() -> None:
     """Captures as the command line says."""
     config = (tyro.conf.EnumChoicesFromValues,)
     arguments = tyro.cli(Arguments, prog="python -m capture.run", config=config)
-    found = _captured(arguments)
-    print(json.dumps(found) if arguments.json else _summary(found, arguments.out))
+    found, modality = _captured(arguments)
+    print(json.dumps(found) if arguments.json else _summary(found, modality, arguments.out))
 
 
-def _captured(arguments: Arguments) -> dict[str, Any]:
+def _captured(arguments: Arguments) -> tuple[dict[str, Any], Modality]:
     said = LidarFormat(
         topic=arguments.topic,
         columns=arguments.columns,
         model=arguments.model,
         metadata=arguments.metadata,
+        up=arguments.up,
     )
     lidar = open_lidar(Path(arguments.source), said)
-    return _pictures(arguments) if lidar is None else _clouds(arguments, lidar)
+    if lidar is None:
+        return _pictures(arguments), Modality.SILHOUETTE
+    return _clouds(arguments, lidar), Modality.RANGE_VIEW
 
 
 def _pictures(arguments: Arguments) -> dict[str, Any]:
@@ -115,7 +127,7 @@ def _pictures(arguments: Arguments) -> dict[str, Any]:
 
 def _clouds(arguments: Arguments, lidar: ScanSource) -> dict[str, Any]:
     settings = LidarSettings(keep=arguments.keep, reach=arguments.reach, fixed=arguments.fixed)
-    source = _same_source(arguments.source, settings.model_dump())
+    source = _same_source(arguments.source, settings.model_dump() | {"up": str(arguments.up)})
     if (found := finished_tracks(arguments.out, source)) is not None:
         return found
     recorder = Recorder(arguments.out, Modality.RANGE_VIEW, source, settings.keep)
@@ -147,7 +159,7 @@ def _same_source(source: str, said: dict[str, Any]) -> dict[str, Any]:
     return {"recording": path.name, "bytes": size, **said}
 
 
-def _summary(found: dict[str, Any], out: Path) -> str:
+def _summary(found: dict[str, Any], modality: Modality, out: Path) -> str:
     clips = found["clips"]
     lines = [
         f"{each['name']}  person {each['person']:<4} {each['begins']:>7.1f} to "
@@ -155,6 +167,8 @@ def _summary(found: dict[str, Any], out: Path) -> str:
         f"  {' '.join(each['quality_reasons'])}"
         for each in clips
     ]
+    if not clips:
+        lines.append(_NOBODY[modality])
     return "\n".join([*lines, f"{len(clips)} clips in {out}, pictures in {out / 'people.html'}"])
 
 

@@ -6,7 +6,7 @@ python -m gallery.build --out gallery --authorisation "study 12, consent form 3"
 
 import json
 from contextlib import closing
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Annotated
 
@@ -52,7 +52,7 @@ class Arguments:
     """Views, of a tree."""
     modality: Modality | None = None
     """Enrol this modality only."""
-    points: Points = Points()  # noqa: RUF009  (frozen)
+    points: Points = field(default_factory=Points)
     quality: Mode = Mode.STRICT
     """Which clips to refuse: off, standard (those that show no walking person) or strict (poor ones
     too, and those of people who seem to be enrolled under another name)."""
@@ -65,7 +65,7 @@ class Arguments:
     """Templates of a person and modality to keep; beyond it those least like the others are erased.
     By default all are kept."""
     batch: Batch = 32
-    network: Network = Network()  # noqa: RUF009  (frozen)
+    network: Network = field(default_factory=Network)
     json: options.AsJson = False
 
 

@@ -5,7 +5,7 @@ python -m gallery.calibrate --gallery gallery clips
 
 import json
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 
@@ -44,13 +44,13 @@ class Arguments:
     bundle: options.BundleOfUrl = None
     modality: Modality | None = None
     """What the clips show; found in their content by default."""
-    points: Points = Points()  # noqa: RUF009  (frozen)
+    points: Points = field(default_factory=Points)
     simulated: bool = False
     """The people are not real."""
     drop: bool = False
     """Instead: forget the gallery's own calibration."""
     batch: Batch = 32
-    network: Network = Network()  # noqa: RUF009  (frozen)
+    network: Network = field(default_factory=Network)
     json: options.AsJson = False
 
 

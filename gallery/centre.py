@@ -6,7 +6,7 @@ python -m gallery.centre by-camera by-lidar --out site-bundle
 import json
 import shutil
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
@@ -48,9 +48,9 @@ class Arguments:
     """Bundle to begin with; by default the one that comes with the package."""
     modality: Modality | None = None
     """What the clips show; found in their content by default."""
-    points: Points = Points()  # noqa: RUF009  (frozen)
+    points: Points = field(default_factory=Points)
     batch: Batch = 32
-    network: Network = Network()  # noqa: RUF009  (frozen)
+    network: Network = field(default_factory=Network)
     json: options.AsJson = False
 
 

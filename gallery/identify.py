@@ -8,7 +8,7 @@ python -m gallery.identify --gallery https://host/GALLERY --key-file key --purpo
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -70,11 +70,11 @@ class Arguments:
     """Share of strangers whom a person may have to look at. Not for a service."""
     own_calibration: bool = False
     """Decide only by a calibration made for this gallery. Not for a service."""
-    points: Points = Points()  # noqa: RUF009  (frozen)
+    points: Points = field(default_factory=Points)
     quality: Mode = Mode.STANDARD
     """Which clips to refuse: off, standard (those that show no walking person) or strict (poor ones
     too). Not for a service, which has a setting."""
-    network: Network = Network()  # noqa: RUF009  (frozen)
+    network: Network = field(default_factory=Network)
     """Not for a service, which has a network of its own."""
     json: options.AsJson = False
 

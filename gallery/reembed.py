@@ -147,9 +147,9 @@ class Arguments:
     """Where the clips are: what gallery.build was given, or anything with the same clips in it."""
     out: str
     """Folder or URL of the new gallery."""
-    points: Points = Points()  # noqa: RUF009  (frozen)
+    points: Points = field(default_factory=Points)
     batch: Batch = 32
-    network: Network = Network()  # noqa: RUF009  (frozen)
+    network: Network = field(default_factory=Network)
     json: options.AsJson = False
 
 

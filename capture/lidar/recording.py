@@ -6,10 +6,11 @@ from capture.source import cloud_folder, ros_bag, velodyne
 from capture.source.cloud_folder import CloudFolder, is_cloud_folder
 from capture.source.ouster import OusterPcap
 from capture.source.ros_bag import RosBag, is_bag
-from capture.source.scan import ScanSource
+from capture.source.scan import ScanSource, Turned
 from capture.source.velodyne import VelodynePcap
 from gait.errors import UnsupportedFormatError
 from gait.frozen import Frozen
+from gait.lidar import Axis
 
 _SINGLE = tuple(ending for ending in cloud_folder.ENDINGS if ending != ".npy")
 
@@ -22,12 +23,14 @@ class LidarFormat(Frozen):
         columns: numbers of each point of `.bin` files.
         model: of a Velodyne, such as `VLP16`.
         metadata: JSON file of an Ouster; may be left out if it has the name of its pcap.
+        up: the axis of the points that points up.
     """
 
     topic: str | None = None
     columns: int | None = None
     model: str | None = None
     metadata: Path | None = None
+    up: Axis = Axis.PLUS_Z
 
 
 def open_lidar(path: Path, said: LidarFormat) -> ScanSource | None:
@@ -36,6 +39,13 @@ def open_lidar(path: Path, said: LidarFormat) -> ScanSource | None:
     Raises:
         DataError, DecodeError, CaptureError: it is one, but cannot be read.
     """
+    source = _open(path, said)
+    if source is None or said.up is Axis.PLUS_Z:
+        return source
+    return Turned(source, said.up)
+
+
+def _open(path: Path, said: LidarFormat) -> ScanSource | None:
     if path.is_dir():
         if is_bag(path):
             return RosBag(path, said.topic)

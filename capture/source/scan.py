@@ -1,11 +1,14 @@
 """One turn of a LiDAR, and what every recording of a LiDAR gives."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+from gait.decode.points.axes import stand
+from gait.lidar import Axis
 
 USUAL_RATE = 10.0
 
@@ -38,6 +41,25 @@ class ScanSource(Protocol):
     count: int | None
 
     def scans(self) -> Iterator[Scan]: ...
+
+
+class Turned:
+    """A recording whose points have another axis up. See `ScanSource`.
+
+    Args:
+        source: the recording.
+        up: that axis.
+    """
+
+    def __init__(self, source: ScanSource, up: Axis) -> None:
+        self.name, self.count = source.name, source.count
+        self._source, self._up = source, up
+
+    def scans(self) -> Iterator[Scan]:
+        """Its scans with z up."""
+        for scan in self._source.scans():
+            (points,) = stand([scan.points], self._up)
+            yield replace(scan, points=np.asarray(points, np.float32))
 
 
 def usable(points: NDArray[Any]) -> NDArray[np.float32]:

@@ -2,6 +2,7 @@
 
 import json
 import struct
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from rosbags.rosbag2 import StoragePlugin
 from rosbags.rosbag2 import Writer as Writer2
 from rosbags.typesys import Stores, get_typestore
 
+import capture.run as capture_run
 from capture.lidar.background import learn
 from capture.lidar.capture import LidarCapture, LidarSettings
 from capture.lidar.ground import find_ground
@@ -100,6 +102,32 @@ def test_who_is_hidden_is_cut_and_who_hides_goes_on(two: Scene, tmp_path: Path) 
     far = [c for c in found["clips"] if abs(c["boxes"][0][0] - 9.0) < 1.0]
     assert sum(clip["frames"] for clip in near) == SCANS
     assert sum(clip["frames"] for clip in far) < SCANS
+
+
+@pytest.mark.parametrize("up", ["-z", "+y"])
+def test_another_axis_may_point_up(
+    two: Scene,
+    tmp_path: Path,
+    up: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Without a word of it nothing was found, and nobody told why."""
+    clouds = tmp_path / "clouds"
+    clouds.mkdir()
+    for scan in two.scans():
+        x, y, z = scan.points.T
+        turned = np.stack([x, -y, -z] if up == "-z" else [x, z, -y], axis=1)
+        np.save(clouds / f"{scan.index:03}.npy", turned)
+    command = ["capture.run", str(clouds), "--keep", "10", "--out"]
+    monkeypatch.setattr(sys, "argv", [*command, str(tmp_path / "wrong")])
+    capture_run.main()
+    assert "--up=-z" in capsys.readouterr().out
+    monkeypatch.setattr(sys, "argv", [*command, str(tmp_path / "out"), f"--up={up}"])
+    capture_run.main()
+    found = json.loads((tmp_path / "out" / "tracks.json").read_text())
+    assert len(found["clips"]) >= 2
+    assert "nobody" not in capsys.readouterr().out
 
 
 def test_what_does_not_walk_is_nobody(tmp_path: Path) -> None:
