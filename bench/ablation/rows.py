@@ -25,6 +25,8 @@ class Row:
             LiDAR to camera. Its tables of T, τ1 and τ2 are of the other direction, in which its
             full method has 58.7.
         base, full: the rows it is compared with; their people must be the same.
+        earlier: of presets whose records are of something else than the row is now: what in a
+            table, where the paper's figure is then left out.
     """
 
     name: str
@@ -33,6 +35,13 @@ class Row:
     paper: str | None = None
     base: str = "base"
     full: str = "full"
+    earlier: Mapping[str, str] = field(default_factory=dict)
+
+    def said(self, preset: str) -> tuple[str, str]:
+        """What it is in a table of a preset, and the paper's figure."""
+        if preset in self.earlier:
+            return self.earlier[preset], "–"
+        return self.what, self.paper or "–"
 
 
 def _row(name: str, what: str, paper: str | None = None, **diffusion: Any) -> Row:
@@ -50,10 +59,10 @@ def _pair(suffix: str, what: str, changes: Changes, *, apart: bool = False) -> t
         apart: whether they are of other people, and compared with each other alone.
     """
     base, full = f"{BASE}-{suffix}", f"{FULL}-{suffix}"
-    own = {"base": base, "full": full} if apart else {}
+    first, second = (base, full) if apart else (BASE, FULL)
     return (
-        Row(base, f"no diffusion, {what}", {**NO_DIFFUSION, **changes}, **own),
-        Row(full, f"all three phases, {what}", changes, **{"base": base, **own}),
+        Row(base, f"no diffusion, {what}", {**NO_DIFFUSION, **changes}, base=first, full=second),
+        Row(full, f"all three phases, {what}", changes, base=base, full=second),
     )
 
 
@@ -77,15 +86,19 @@ PHASES = (
     _row("p23", "phases 2, 3", "61.8", phases=[2, 3]),
     _row(FULL, "all three phases", "63.8"),
 )
+SMALLER_HEAVY = (
+    "an earlier, smaller heavy denoiser (at full size 1.19 × the network; the paper's: 2.6 ×)"
+)
 PARTS = (
     _row("no-shared-noise", "without shared noise", "61.8", shared_noise=False),
     _row("no-heads", "without decoupled heads", "62.7", decoupled_heads=False),
     _row("no-token", "without the modal token", "60.3", modal_token=False),
     _row("no-attention", "without axial attention", "62.0", axial_attention=False),
     _row("independent", "a denoiser for each modality", "63.3", denoiser="independent"),
-    _row("heavy", "a heavy denoiser", "59.1", denoiser="heavy"),
+    replace(_row("heavy", "a heavy denoiser", "59.1", denoiser="heavy"),
+            earlier={"benchmark_2": SMALLER_HEAVY}),
     _row("no-denoiser", "no denoiser: clean latents aligned", denoiser="none"),
-)
+)  # fmt: skip
 ALIGNMENT = (
     _row("no-denoiser-lambda-1", "no denoiser, λ3 = 1", denoiser="none", lambda3=1.0),
     _row("no-denoiser-lambda-10", "no denoiser, λ3 = 10", denoiser="none", lambda3=10.0),

@@ -91,7 +91,8 @@ def _group(runs: Runs, rows: Sequence[Row]) -> list[str]:
     for row in rows:
         own = runs[row.name]
         found = [_score(score(own, pairs)) for pairs in _columns()]
-        scores.append([row.name, row.what, _seeds(own), *found, _held(own), row.paper or "–"])
+        what, paper = row.said(next(iter(own.values())).preset)
+        scores.append([row.name, what, _seeds(own), *found, _held(own), paper])
         to_base = [_gain(runs, row.base, row, pairs) for pairs in _columns()]
         to_full = [_gain(runs, row.full, row, ACROSS), _held_gain(runs.get(row.full, {}), own)]
         gains.append([row.name, f"{row.base}, {row.full}", *to_base, *to_full])

@@ -96,6 +96,18 @@ def test_the_tables_text() -> None:
     assert conditions_table(by_row(records()[:3])) == ""
 
 
+def test_records_of_an_earlier_row_are_marked_and_stand_beside_no_figure_of_the_paper() -> None:
+    """The heavy denoiser of benchmark_2 was smaller than the one the row is now."""
+    before, now = (
+        tables(by_row([write_record(load_config(name), "heavy", 0, PEOPLE)]))
+        for name in (PHASES_OF, "benchmark")
+    )
+    assert "| heavy | an earlier, smaller heavy denoiser (at full size 1.19 ×" in before
+    assert "59.1" not in before
+    assert "| heavy | a heavy denoiser | 0 |" in now
+    assert "| 59.1 |" in now
+
+
 def test_rivals_are_shown_condition_by_condition() -> None:
     found = [*records(), write_record(PRESET, "info-nce", 0, PEOPLE.round(2) + 2)]
     found[-1] = found[-1].model_copy(

@@ -1,8 +1,9 @@
 """Layers that both modalities share, after LidarGait (CVPR 2023) and MMGait (CVPR 2026).
 
-`shared_backbone` is one network for both modalities, as the paper's tables have LidarGait; a
-silhouette then stands in all channels of a range view. `late_layers` is MMGait's public baseline
-across modalities: stem and first stage are each modality's own, the later stages are shared.
+`shared_backbone` is one network for both modalities, which is how we read the row LidarGait of the
+paper's tables; it does not say. A silhouette then stands in all channels of a range view.
+`late_layers` is MMGait's public baseline across modalities: stem and first stage are each
+modality's own, the later stages are shared.
 
 Any number of layers can be shared, and beside another method too (`model.own_layers`).
 
