@@ -17,7 +17,7 @@ from export.backbone import Backbone, backbone
 from export.checks.accuracy import TestWalks
 from export.checks.parity import Embeddings, Graph, Report, check_ranking, check_shapes
 from export.checks.retrieval import RetrievalSet, drawn, from_pack
-from export.decisions import calibrated, cohort_of
+from export.decisions import MadeCohort, calibrated, cohort_of
 from export.variants.calibration import CalibrationSet, find_calibration
 from export.variants.candidates import (
     Advance,
@@ -35,7 +35,6 @@ from gait.errors import ExportError, StorageError, VariantRefusedError
 from gait.manifest import MANIFEST, FileRecord, Manifest, Origin, Shape, contract_id
 from gait.modality import Modality
 from gait.variant import Variant
-from gallery.search.cohort import Cohort
 from train.checkpoint import Checkpoint, build_network, load_checkpoint
 from train.data.pack import INDEX, Pack
 from train.data.walkers import PACK, walkers_folder
@@ -240,7 +239,7 @@ def _save(
     checkpoint: Path,
     kept: Sequence[Candidate],
     report: Report,
-    made: tuple[Cohort, bytes] | None,
+    made: MadeCohort | None,
     known: tuple[TestWalks, TrainedEmbeddings] | None,
 ) -> Manifest:
     files = {PARITY: report.model_dump_json(indent=1).encode()}

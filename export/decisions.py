@@ -25,6 +25,9 @@ COHORT_WALKS = 4
 """Walks of each of them at most, whose mean embedding is kept."""
 
 
+MadeCohort = tuple[Cohort, bytes]
+"""A cohort and the file to keep it in."""
+
 Means = dict[Modality, NDArray[np.float32]]
 
 
@@ -61,7 +64,7 @@ def calibrated(
         return None
 
 
-def cohort_of(packs: Sequence[Pack], graphs: Graphs, dimension: int) -> tuple[Cohort, bytes] | None:
+def cohort_of(packs: Sequence[Pack], graphs: Graphs, dimension: int) -> MadeCohort | None:
     """The people who normalise similarities: the training subjects of packs.
 
     Args:

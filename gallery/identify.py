@@ -169,6 +169,7 @@ def _asked(arguments: Arguments, clip: Path) -> dict[str, Any]:
         "frames_in": found.probe.frames_in,
         "frames_used": found.probe.frames_used,
         "dropped": found.probe.frames_dropped,
+        "assumed": found.probe.assumed,
         "decision": found.decision,
         "thresholds": found.thresholds and found.thresholds.model_dump(mode="json"),
         "undecided": found.undecided,
@@ -219,7 +220,10 @@ def _table(facts: Mapping[str, Any]) -> str:
     used = f"{facts['frames_used']} of {facts['frames_in']} frames, {facts['format']}"
     wrong = "".join(f", {reason}" for reason in facts["quality_reasons"])
     quality = f"quality {facts['quality']:.2f}{wrong}"
-    return f"{facts['modality']} clip, {used}, {quality}\n{_decided(facts)}\n{table(head, rows)}"
+    first = f"{facts['modality']} clip, {used}, {quality}"
+    assumed = ", ".join(f"{name} {value}" for name, value in facts["assumed"].items())
+    lines = [first, f"assumed: {assumed}"] if assumed else [first]
+    return "\n".join([*lines, _decided(facts), table(head, rows)])
 
 
 def _decided(facts: Mapping[str, Any]) -> str:

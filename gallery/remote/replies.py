@@ -15,6 +15,7 @@ class Probe:
     frames_in: int
     frames_used: int
     frames_dropped: dict[str, int]
+    assumed: dict[str, str | int | float]
     quality: float
     quality_reasons: list[str]
 
