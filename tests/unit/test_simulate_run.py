@@ -13,7 +13,9 @@ import pytest
 from filelock import FileLock
 from pydantic import ValidationError
 
-from gait.errors import LayoutError
+from gait.errors import ConfigError, LayoutError
+from gait.lidar import KNOWN
+from gait.range_view import Forward, steps_of
 from gait.sustech1k import find_sequences, load_range_views, load_silhouettes
 from train.simulate.config import SimulateConfig
 from train.simulate.preview import draw_preview
@@ -65,6 +67,31 @@ def test_the_layout_is_sustech1ks(walkers: Path) -> None:
 
 def test_the_bytes_do_not_depend_on_the_workers(walkers: Path, tmp_path: Path) -> None:
     assert digests(simulate(small(), tmp_path / "again", workers=3)) == digests(walkers)
+
+
+def test_people_are_simulated_before_ones_own_lidar(walkers: Path, tmp_path: Path) -> None:
+    """By name or description; studio walks stay, and so does all without a word of it."""
+    assert "lidar" not in SimulateConfig().arguments
+    own = tmp_path / "own.yaml"
+    elevations = list(KNOWN["hesai-xt32"].elevations or ())
+    own.write_text(f"elevations: {elevations}\nazimuth_step: 0.18\nnoise: 0.01\n")
+    named, described = small(lidar="hesai-xt32", studio_walks=1), small(lidar=str(own))
+    assert named.arguments["lidar"] == described.arguments["lidar"]
+    simulate(named, tmp_path / "named", workers=1)
+    for walk, step in (("00-nm", 1.0), ("02-nm", 0.2)):
+        file = next((tmp_path / "named" / "0000" / walk / "000").glob("08-*.pkl"))
+        clouds = pickle.loads(file.read_bytes())  # noqa: S301
+        steps = steps_of(clouds, Forward.MINUS_X)
+        assert steps is not None
+        assert steps[0] == pytest.approx(step, abs=0.02)
+    both = [tmp_path / "named", simulate(described, tmp_path / "described", workers=1)]
+    first, second = (digests(root / "0000" / "00-nm") for root in both)
+    assert first == second
+    assert first != digests(walkers / "0000" / "00-nm")
+    drawn = simulate(small(lidar="hesai-xt32", sensors="drawn"), tmp_path / "drawn", workers=1)
+    assert digests(drawn / "0000" / "00-nm") != first
+    with pytest.raises(ConfigError, match="got sensor 'lidar9000'"):
+        small(lidar="lidar9000")
 
 
 def test_a_sequence_is_the_same_whatever_else_is_simulated(walkers: Path, tmp_path: Path) -> None:

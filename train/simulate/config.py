@@ -7,6 +7,7 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from gait.errors import MotionFileError
+from gait.lidar import find_sensor
 from train.simulate.conditions import Clothes, Condition
 from train.simulate.identity import Build, Carrier, GaitSource
 from train.simulate.sensors.scene import CLOSEST, VIEWS, Sensors
@@ -46,6 +47,9 @@ class SimulateConfig(BaseModel):
     sensor loses the person."""
     sensors: Sensors = Sensors.ONE
     """One LiDAR and one camera for all sequences, or others for each."""
+    lidar: str | None = Field(default=None, exclude_if=lambda name: name is None)
+    """A LiDAR in place of the one, or of those drawn, but for studio walks: a name of `gait.lidar`,
+    or a YAML file that describes your own."""
     distance: tuple[float, float] = (4.0, 20.0)
     """Nearest and farthest, metres."""
     identity: Carrier = Carrier.BOTH
@@ -78,6 +82,13 @@ class SimulateConfig(BaseModel):
                 if condition not in CONDITIONS:
                     raise ValueError(f"got condition {condition!r}, need one of {CONDITIONS}")
         return _all_different(conditions)
+
+    @field_validator("lidar")
+    @classmethod
+    def _known_lidar(cls, lidar: str | None) -> str | None:
+        if lidar is not None:
+            find_sensor(lidar)
+        return lidar
 
     @field_validator("views")
     @classmethod
@@ -124,7 +135,8 @@ class SimulateConfig(BaseModel):
 
     @property
     def arguments(self) -> dict[str, Any]:
-        """All options as JSON has them, a table by its content: they decide what is simulated.
+        """All options as JSON has them, a table and a LiDAR by their contents: they decide what is
+        simulated.
 
         Raises:
             MotionFileError: the table cannot be read.
@@ -138,6 +150,8 @@ class SimulateConfig(BaseModel):
                     f"{self.gait_table} cannot be read: {error}", file=self.gait_table.name
                 ) from error
             found["gait_table"] = hashlib.sha256(content).hexdigest()
+        if self.lidar is not None:
+            found["lidar"] = find_sensor(self.lidar).model_dump(mode="json")
         return found
 
     @property

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from gait.lidar import find_sensor
 from train.simulate.bodies.anny_body import basis_file
 from train.simulate.bodies.basis import BodyBasis
 from train.simulate.bodies.capsules import capsule_basis
@@ -16,7 +17,7 @@ from train.simulate.movement.gait_statistics import GaitStatistics, gait_statist
 from train.simulate.movement.motion import RATE
 from train.simulate.movement.motion_library import library_at
 from train.simulate.movement.recorded import recorded_identity
-from train.simulate.sensors.rig import draw_rate, draw_rig, one_rig
+from train.simulate.sensors.rig import RigAt, draw_rate, draw_rig, one_rig, with_lidar
 from train.simulate.sensors.scene import VIEWS, Sensors
 from train.simulate.walk import Sighting, observe
 
@@ -88,10 +89,18 @@ class Studio:
             conditions_of(type),
             config.distance,
             rng,
-            draw_rig if drawn else one_rig,
+            self._rig_at(number),
             *self._worn(index, number),
         )
         return Take(type, view, seen)
+
+    def _rig_at(self, number: int) -> RigAt:
+        """The sensors of a walk."""
+        if number >= self.config.walks:
+            return one_rig
+        rig_at = draw_rig if self.config.sensors == Sensors.DRAWN else one_rig
+        lidar = self.config.lidar
+        return rig_at if lidar is None else with_lidar(rig_at, find_sensor(lidar))
 
     def _worn(self, index: int, number: int) -> tuple[Clothes, np.random.Generator | None]:
         """How much clothes vary on a walk, and where clothes come from that stay the same."""

@@ -1,7 +1,7 @@
 """The sensors of one sequence: which LiDAR and camera, where they are, and their faults."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -56,6 +56,12 @@ RigAt = Callable[[float, np.random.Generator], Rig]
 def one_rig(distance: float, rng: np.random.Generator) -> Rig:  # noqa: ARG001
     """The same sensors for every sequence."""
     return Rig()
+
+
+def with_lidar(rig_at: RigAt, sensor: LidarSensor) -> RigAt:
+    """The same sensors for every sequence, but with this LiDAR."""
+    raster = raster_of(sensor)
+    return lambda distance, rng: replace(rig_at(distance, rng), raster=raster)
 
 
 def draw_rate(rng: np.random.Generator) -> float:
