@@ -61,10 +61,9 @@ def walks(
         left out.
     """
     words = "".join(letter if letter.isalnum() else "-" for letter in name)
-    values = hashlib.sha256(f"{variant} {SEED} {VIEWS} {DISTANCES} {_READ}".encode()).hexdigest()[
-        :8
-    ]
-    file = kept / f"{words}-{number}-{count}-{VERSION}-{values}.npz"
+    values = f"{variant} {SEED} {VIEWS} {DISTANCES} {_READ}"
+    digest = hashlib.sha256(values.encode()).hexdigest()[:8]
+    file = kept / f"{words}-{number}-{count}-{VERSION}-{digest}.npz"
     if not file.exists():
         _make(variant, name, number, count, file)
     with np.load(file, allow_pickle=False) as held:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from gait.decode import Decoded, decode_clip
 from gait.decode.points.axes import CloudSource
 from gait.decode.points.beams import on_beams
+from gait.decode.points.ground import without_patch
 from gait.decode.points.person import one_person
 from gait.errors import ClipError
 from gait.lidar import KNOWN
@@ -186,6 +187,13 @@ def test_where_rows_are_fine_beams_change_nothing() -> None:
     np.testing.assert_array_equal(
         project(on_beams(WALK), Forward.PLUS_X).frames, project(WALK, Forward.PLUS_X).frames
     )
+
+
+def test_a_whole_field_of_ankles_is_nobodys() -> None:
+    """So many cells are not gone through: a hostile cloud of them took half a second a frame."""
+    rng = np.random.default_rng(0)
+    fields = [rng.uniform([-50, -50, -1.6], [50, 50, -1.2], (5000, 3)) for _ in range(3)]
+    assert all(kept is field for kept, field in zip(without_patch(fields), fields, strict=True))
 
 
 def test_empty_frames_pass() -> None:

@@ -38,6 +38,12 @@ _BARE = 0.08
 """Part of the slab that must lie further from any ankle than a foot reaches to be a floor; of
 walkers without one it is under 0.02."""
 
+_MOST_CELLS = 1_000
+"""Cells of side `_SLAB` that ankles cover at most: more are no person's."""
+
+_MOST_POINTS = 4_000
+"""Points of a frame that are enough to find how the floor slopes."""
+
 _ANKLE = 3
 """Points about the ankles from which on it is known where feet may be."""
 
@@ -123,7 +129,10 @@ def _bare(
     ankles = cloud[person & (heights < low + _ANKLES), :2]
     if len(ankles) < _ANKLE:
         return np.zeros(0)
-    return heights[slab & ~np.isin(_cells(cloud[:, :2], _SLAB), _around(ankles))] - low
+    own = np.unique(_cells(ankles, _SLAB))
+    if len(own) > _MOST_CELLS:
+        return np.zeros(0)
+    return heights[slab & ~np.isin(_cells(cloud[:, :2], _SLAB), _around(own))] - low
 
 
 def slope_of(clouds: Sequence[Cloud]) -> Slope:
@@ -138,7 +147,7 @@ def slope_of(clouds: Sequence[Cloud]) -> Slope:
         `LEVEL` where there is no floor, or too little of one to tell.
     """
     some = [clouds[row] for row in evenly(len(clouds), _FRAMES)]
-    points = np.concatenate([np.asarray(cloud, np.float64) for cloud in some])
+    points = np.concatenate([np.asarray(c[evenly(len(c), _MOST_POINTS)], np.float64) for c in some])
     points = points[np.isfinite(points).all(axis=1) & points.any(axis=1)]
     if len(points) < _CELLS:
         return LEVEL
@@ -213,12 +222,11 @@ def _cut(
     return kept
 
 
-def _around(ankles: NDArray[np.floating[Any]]) -> NDArray[np.complex128]:
-    """Cells that a foot may lie in."""
+def _around(ankles: NDArray[np.complex128]) -> NDArray[np.complex128]:
+    """Cells that a foot may lie in, by those of the ankles."""
     reach = range(-round(_TOE / _SLAB), round(_TOE / _SLAB) + 1)
     steps = [x + 1j * y for x, y in product(reach, reach) if np.hypot(x, y) * _SLAB <= _TOE]
-    own = np.unique(_cells(ankles, _SLAB))
-    return np.unique(own[:, np.newaxis] + np.array(steps))
+    return np.unique(ankles[:, np.newaxis] + np.array(steps))
 
 
 def _cells(points: NDArray[np.floating[Any]], side: float = _CELL) -> NDArray[np.complex128]:

@@ -1,7 +1,7 @@
 """The one person of a clip's clouds: without the floor, without what stands or hovers beside."""
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -77,17 +77,30 @@ def _without_others(clouds: Sequence[Cloud]) -> tuple[list[Cloud], int]:
     return alone, beside
 
 
-class _Thing(NamedTuple):
-    """What lies together: its height and width in metres, its size and its middle."""
+class _Things(NamedTuple):
+    """What lies together in a cloud: of each thing the height and width in metres, the size, and
+    the middle `(n, 3)`."""
 
-    height: float
-    width: float
-    size: float
-    middle: NDArray[np.float64]
+    heights: NDArray[np.float64]
+    widths: NDArray[np.float64]
+    sizes: NDArray[np.float64]
+    middles: NDArray[np.float64]
 
-    @property
-    def upright(self) -> bool:
-        return self.height >= _HIGH and _WIDTH[0] <= self.width <= _WIDTH[1]
+    @classmethod
+    def of(cls, points: NDArray[np.float64], labels: NDArray[np.int32]) -> "_Things":
+        """Those of points `(k, 3)` labelled from 1 on without a gap."""
+        rising = points[np.argsort(labels, kind="stable")]
+        counts = np.bincount(labels)[1:]
+        first = np.cumsum(counts) - counts
+        lowest, highest = (each.reduceat(rising, first) for each in (np.minimum, np.maximum))
+        squares = (rising[:, :2] ** 2).sum(axis=1)  # a point stands for more the further it is
+        extents = highest - lowest
+        return cls(
+            extents[:, 2],
+            extents[:, :2].max(axis=1),
+            np.add.reduceat(squares, first),
+            np.add.reduceat(rising, first) / counts[:, np.newaxis],
+        )
 
 
 def _alone(
@@ -104,26 +117,25 @@ def _alone(
         return cloud, before, False
     points = np.asarray(cloud[there], np.float64)
     labels, grid, cells = _labelled(points[:, :2])
-    things = [_thing(points[labels == label]) for label in range(1, grid.max() + 1)]
-    people = [place for place, thing in enumerate(things) if thing.upright]
-    if not people:
+    things = _Things.of(points, labels)
+    high = things.heights >= _HIGH
+    people = np.flatnonzero(high & (_WIDTH[0] <= things.widths) & (things.widths <= _WIDTH[1]))
+    if not len(people):
         return cloud, before, False
-    main = max(people, key=lambda place: things[place].size)
+    main = people[things.sizes[people].argmax()]
     if before is not None:
-        nearest = min(people, key=lambda place: _apart(things[place].middle, before))
-        main = nearest if _apart(things[nearest].middle, before) <= _STRIDE else main
-    person = things[main]
-    if len(things) == 1:
-        return cloud, person.middle, False
+        moved = np.hypot(*(things.middles[people] - before)[:, :2].T)
+        main = people[moved.argmin()] if moved.min() <= _STRIDE else main
+    others = people[people != main]
+    beside = bool((things.sizes[others] >= _AS_LARGE * things.sizes[main]).any())
+    if len(high) == 1:
+        return cloud, things.middles[main], beside
     away = cv2.distanceTransform((grid != main + 1).astype(np.uint8), cv2.DIST_L2, 5)[cells]
-    gone = [
-        place
-        for place, thing in enumerate(things)
-        if place != main and (thing.height >= _HIGH or away[labels == place + 1].min() > _NEAR)
-    ]
-    kept: Cloud = np.delete(cloud, there[np.isin(labels - 1, gone)], axis=0)
-    others = [things[place] for place in people if place != main]
-    return kept, person.middle, any(o.size >= _AS_LARGE * person.size for o in others)
+    nearest = np.full(len(high) + 1, np.inf)
+    np.minimum.at(nearest, labels, away)
+    gone = (high | (nearest[1:] > _NEAR)) & (np.arange(len(high)) != main)
+    kept: Cloud = np.delete(cloud, there[gone[labels - 1]], axis=0)
+    return kept, things.middles[main], beside
 
 
 def _labelled(
@@ -132,7 +144,7 @@ def _labelled(
     """The number of the thing that each point belongs to, a grid of such numbers, and the cell of
     each point."""
     middle = np.median(level, axis=0)
-    cells = np.clip((level - middle) / _CELL, -_FURTHEST, _FURTHEST).astype(np.intp)
+    cells = np.clip(np.floor((level - middle) / _CELL), -_FURTHEST, _FURTHEST).astype(np.intp)
     cells -= cells.min(axis=0) - _NEAR
     taken = np.zeros(cells.max(axis=0) + 1 + _NEAR, np.uint8)
     place = (cells[:, 0], cells[:, 1])
@@ -140,13 +152,3 @@ def _labelled(
     joined = cv2.dilate(taken, np.ones((3, 3), np.uint8))
     numbers = np.asarray(cv2.connectedComponents(joined, connectivity=8)[1], np.int32)
     return numbers[place], np.where(taken > 0, numbers, 0), place
-
-
-def _thing(points: NDArray[np.float64]) -> _Thing:
-    extent = np.ptp(points, axis=0)
-    size = float((points[:, :2] ** 2).sum())  # a point stands for more the further it is
-    return _Thing(float(extent[2]), float(extent[:2].max()), size, np.median(points, axis=0))
-
-
-def _apart(one: NDArray[Any], other: NDArray[Any]) -> float:
-    return float(np.hypot(*(one - other)[:2]))
