@@ -23,6 +23,7 @@ from gait.cli import run
 from gait.clip import Clip
 from gait.errors import EvaluationError, GaitError
 from gait.modality import Modality
+from gait.range_style import RangeStyle
 from gallery.enrolment.sources import Selection, find_sources
 from gallery.network.encoder import Encoder
 from train.storage import write_atomically
@@ -47,10 +48,10 @@ def main() -> None:
     arguments = tyro.cli(
         Arguments, prog="python -m bench.halves", config=(tyro.conf.EnumChoicesFromValues,)
     )
-    clips = tracks(arguments)
+    encoder = Encoder.load(arguments.bundle)
+    clips = tracks(arguments, encoder.range_style)
     if len(clips) < 2:
         raise EvaluationError(f"got {len(clips)} tracks of {arguments.least} frames, need two")
-    encoder = Encoder.load(arguments.bundle)
     halves = [(half(clip, 0), half(clip, 1)) for clip in clips]
     first, second = ([pair[k] for pair in halves] for k in (0, 1))
     found = {
@@ -67,12 +68,12 @@ def main() -> None:
     print(text if arguments.json else _table(found))
 
 
-def tracks(arguments: Arguments) -> list[Clip]:
+def tracks(arguments: Arguments, style: RangeStyle) -> list[Clip]:
     """The longest usable clip of each track; what cannot be read is named on stderr."""
     longest: dict[str, Clip] = {}
     for source in find_sources(arguments.tracks, Selection(modality=arguments.modality)):
         try:
-            clip = source.read()
+            clip = source.read(style)
         except GaitError as error:
             print(f"left out  {source.name}: {error}", file=sys.stderr)
             continue

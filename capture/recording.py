@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 
 from capture.camera.capture import CameraCapture, CameraSettings
 from capture.camera.people import Detector, Masker, networks
@@ -17,6 +17,7 @@ from gait.decode.clip import Decoded, decode_clip
 from gait.decode.limits import Limits
 from gait.errors import ClipError, LayoutError, UnsupportedFormatError
 from gait.modality import Modality
+from gait.range_style import RangeStyle
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,7 +44,13 @@ class Person:
 
 
 def find_people(
-    data: bytes, *, limits: Limits, keep: int = 20, tall: int = 60, most: int | None = None
+    data: bytes,
+    *,
+    limits: Limits,
+    keep: int = 20,
+    tall: int = 60,
+    most: int | None = None,
+    style: RangeStyle = RangeStyle.BINS,
 ) -> list[Person]:
     """The people in a video, or in a zip of the clouds of whole scenes, in the order they leave.
 
@@ -55,6 +62,7 @@ def find_people(
         keep: frames that a clip must have.
         tall: pixels; people in a video who are lower are left out.
         most: people whose clips are wanted, the first ones; None for all.
+        style: how point clouds are drawn, see `gait.decode.decode_clip`.
 
     Raises:
         DecodeError: it cannot be read, or is larger than allowed.
@@ -62,7 +70,7 @@ def find_people(
     """
     limits.check_bytes(len(data))
     if data.startswith(MAGIC):
-        return _in_clouds(data, limits, keep, most)
+        return _in_clouds(data, limits, keep, most, style)
     return _in_pictures(data, limits, keep, tall, most)
 
 
@@ -71,9 +79,20 @@ class _People:
 
     state: str | None = None
 
-    def __init__(self, modality: Modality, limits: Limits, keep: int, most: int | None) -> None:
+    def __init__(
+        self,
+        modality: Modality,
+        limits: Limits,
+        keep: int,
+        most: int | None,
+        style: RangeStyle = RangeStyle.BINS,
+    ) -> None:
         self.found = list[Person]()
-        self._modality, self._limits, self._keep, self._most = modality, limits, keep, most
+        self._keep, self._most = keep, most
+        self._decode = partial(
+            decode_clip, modality=modality, source=FACING, limits=limits, style=style
+        )
+        self._modality = modality
 
     def boxes(self, settled: list[tuple[int, Sighting]]) -> None:
         """Boxes are not kept."""
@@ -99,15 +118,16 @@ class _People:
         self.found.append(Person(track, *times, len(whole), decoded, problem, seconds))
 
     def _decoded(self, whole: Sequence[Sighting]) -> tuple[Decoded | None, ClipError | None]:
-        clip, modality = pack(whole, self._modality), self._modality
         try:
-            return decode_clip(clip, modality=modality, source=FACING, limits=self._limits), None
+            return self._decode(pack(whole, self._modality)), None
         except ClipError as error:
             return None, error
 
 
-def _in_clouds(data: bytes, limits: Limits, keep: int, most: int | None) -> list[Person]:
-    people = _People(Modality.RANGE_VIEW, limits, keep, most)
+def _in_clouds(
+    data: bytes, limits: Limits, keep: int, most: int | None, style: RangeStyle
+) -> list[Person]:
+    people = _People(Modality.RANGE_VIEW, limits, keep, most, style)
     try:
         source = CloudArchive(data, limits)
     except LayoutError as error:

@@ -32,8 +32,9 @@ from export.variants.graph import trace
 from export.variants.quantise import Method
 from gait.clip import Frames
 from gait.errors import ExportError, StorageError, VariantRefusedError
-from gait.manifest import MANIFEST, FileRecord, Manifest, Origin, Shape, contract_id
+from gait.manifest import MANIFEST, FileRecord, Inputs, Manifest, Origin, Shape, contract_id
 from gait.modality import Modality
+from gait.range_style import RangeStyle
 from gait.variant import Variant
 from train.checkpoint import Checkpoint, build_network, load_checkpoint
 from train.data.pack import INDEX, Pack
@@ -118,7 +119,8 @@ def export_bundle(
             "train with model.modalities of both"
         )
     pack = _pack(trained, order)
-    clips = _calibration(order, pack)
+    _check_styles(trained, order, pack)
+    clips = _calibration(order, pack, trained.range_style)
     compared = drawn() if pack is None else from_pack(pack)
     backbones = {modality: backbone(network, modality) for modality in Modality}
     graphs: Graphs = {}
@@ -169,11 +171,27 @@ def _pack(trained: Checkpoint, order: Order) -> Path | None:
     return order.pack
 
 
-def _calibration(order: Order, pack: Path | None) -> CalibrationSet | None:
+def _check_styles(trained: Checkpoint, order: Order, pack: Path | None) -> None:
+    """Refuses to measure or calibrate on range views that are drawn as no service will draw them.
+
+    Raises:
+        ExportError: a pack's are not drawn as those of the training.
+    """
+    paths = [path for path in (pack, order.people, *order.cohort) if path is not None]
+    for path in paths:
+        if (style := Pack.open(path).range_style) is not trained.range_style:
+            raise ExportError(
+                f"got {path} with range views of style {style}, need {trained.range_style}, as the "
+                "network was trained on: pack people drawn so (train.simulate, train.pack "
+                "--range-style)"
+            )
+
+
+def _calibration(order: Order, pack: Path | None, style: RangeStyle) -> CalibrationSet | None:
     where = order.calibration or pack
     if Variant.INT8 not in order.variants or where is None:
         return None
-    return find_calibration(where)
+    return find_calibration(where, style)
 
 
 def _refusal(refused: Sequence[Candidate], order: Order, outcome: str) -> VariantRefusedError:
@@ -263,6 +281,7 @@ def _save(
         created=datetime.now(UTC),
         simulated=trained.simulated,
         embedding=Shape(parts=parts, dim=dim),
+        inputs=Inputs(range_style=trained.range_style),
         variants=variants,
         calibration=None if calibration is None else CALIBRATION,
         cohort=None if cohort is None else COHORT,

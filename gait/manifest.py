@@ -17,6 +17,7 @@ from pydantic import Field, JsonValue, ValidationError, model_validator
 from gait.errors import BundleError, BundleTamperedError
 from gait.frozen import FileName, Frozen, Sha256
 from gait.modality import Modality
+from gait.range_style import RangeStyle
 from gait.variant import Build, Model, Variant
 
 MANIFEST = "manifest.json"
@@ -44,7 +45,13 @@ class Shape(Frozen):
 
 
 class Inputs(Frozen):
-    """What the graphs take. The values are fixed: another layout is another schema version."""
+    """What the graphs take. The layout is fixed: another one is another schema version.
+
+    Args:
+        frames, index, size, normalisation: of the graphs' inputs.
+        range_style: how the range views were drawn that the network was trained on, and so how
+            point clouds are drawn for it. Bundles of before there were two styles say nothing.
+    """
 
     frames: Literal["uint8 (f, c, 64, 64)"] = "uint8 (f, c, 64, 64)"
     index: Literal["int64 (n, s), the rows of frames that are a clip's, -1 beyond its end"] = (
@@ -52,6 +59,7 @@ class Inputs(Frozen):
     )
     size: Literal[64] = 64
     normalisation: Literal["value / 255, inside the graph"] = "value / 255, inside the graph"
+    range_style: RangeStyle = RangeStyle.BINS
 
 
 class Origin(Frozen):

@@ -1,15 +1,17 @@
 """Range views: LiDAR points of a walking person → a coloured 64×64 frame.
 
-SUSTech1K drew its own files as scatter plots, whose round markers overlap and cover gaps. Here
-every point colours exactly the bin it falls into; bins that stay empty only because the sensor's
+Every point colours exactly the bin it falls into; bins that stay empty only because the sensor's
 rows and columns lie further apart than ours take the distance of a neighbour. The resize takes the
 nearest pixel: a colour stands for a distance, and a blend of two would show a distance that nothing
-measured. Small differences to the released pictures therefore remain.
+measured. SUSTech1K's own files are smooth scatter plots (`gait.range_scatter`), and these are not
+like them: on 72 simulated frames they light other pixels (IoU 0.74), and the colours of those that
+both light differ by 32 levels of 255. A network wants the style it was trained on, `RangeStyle`.
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from enum import StrEnum
+from functools import partial
 from math import ceil
 from typing import NamedTuple
 
@@ -22,6 +24,8 @@ from gait.crop import fit
 from gait.errors import ClipDtypeError, ClipShapeError
 from gait.lidar import LidarSensor
 from gait.modality import SIZE
+from gait.range_scatter import Marker, marker, scatter_view
+from gait.range_style import RangeStyle
 from gait.sampling import evenly
 
 AZIMUTH_BIN = 0.19188
@@ -34,8 +38,9 @@ LOWEST, HIGHEST = -25.0, 15.0
 """Elevation range, degrees; row 0 starts at the highest."""
 
 ROWS = round((HIGHEST - LOWEST) / ELEVATION_BIN)
-COLUMNS = 2 * int(90 / AZIMUTH_BIN)
-"""The half space in front of the sensor; azimuth 0 is where column `COLUMNS // 2` begins."""
+HALF = int(90 / AZIMUTH_BIN)
+COLUMNS = 2 * HALF
+"""The half space in front of the sensor; azimuth 0 is where column `HALF` begins."""
 
 MIN_PIXELS = 10
 """A frame with fewer filled bins shows no person."""
@@ -73,6 +78,7 @@ _EMPTY = -1
 _PALETTE = np.concatenate([JET, np.zeros((1, 3), dtype=np.uint8)])  # index −1 is black
 
 Points = NDArray[np.floating]
+Array = NDArray[np.float64]
 
 
 class Forward(StrEnum):
@@ -105,6 +111,7 @@ def project(
     forward: Forward = Forward.MINUS_X,
     sensor: LidarSensor | None = None,
     whole_beams: bool = False,
+    style: RangeStyle = RangeStyle.BINS,
 ) -> Aligned:
     """Projects the person's points of every frame to an aligned range view.
 
@@ -119,7 +126,10 @@ def project(
         sensor: which LiDAR, if known; else its raster is estimated from the points.
         whole_beams: the first and the last row of the person reach half way to the next beam, as
             those between them do: else whoever is seen by few beams comes out too short. Simulated
-            walks, by which the package's model was trained, are drawn without.
+            walks, by which the package's model was trained, are drawn without. A scatter plot's
+            markers reach as far by themselves.
+        style: how the points are drawn; the scatter plot crops, resizes and centres as
+            `gait.range_scatter` says.
 
     Returns:
         Frames `(s, 3, 64, 64)` RGB. Reasons for dropping: `empty` (no finite point),
@@ -136,19 +146,15 @@ def project(
         _check(index, cloud)
     frames, kept, dropped, ignored = [], [], Counter[str](), 0
     steps = _known_steps(sensor) or steps_of(points, forward)
-    gaps = _Gaps(
-        _measured_rows(points, forward, sensor),
-        0 if steps is None else ceil(steps[0] / ELEVATION_BIN),
-        whole_beams,
-    )
+    draw = _drawing(points, forward, sensor, steps, whole_beams, style)
     for start in range(0, len(points), _CHUNK):
-        images, not_finite = _images(points[start : start + _CHUNK], forward, gaps)
+        images, not_finite = _images(points[start : start + _CHUNK], forward, draw)
         ignored += not_finite
         for index, image in enumerate(images, start):
             if isinstance(image, str):
                 dropped[image] += 1
             else:
-                frames.append(_PALETTE[image])
+                frames.append(image)
                 kept.append(index)
     stacked = np.array(frames, dtype=np.uint8).reshape(-1, SIZE, SIZE, 3).transpose(0, 3, 1, 2)
     return require_frames(
@@ -160,6 +166,28 @@ def project(
             steps=steps,
         )
     )
+
+
+Draw = Callable[[Array, Array, NDArray[np.float32]], NDArray[np.uint8] | str]
+"""Draws the points of a frame by how far down and to the right they lie, in bins, and their
+distance: `(64, 64, 3)`, or why it cannot be used."""
+
+
+def _drawing(
+    points: Sequence[Points],
+    forward: Forward,
+    sensor: LidarSensor | None,
+    steps: tuple[float, float] | None,
+    whole_beams: bool,
+    style: RangeStyle,
+) -> Draw:
+    if style is RangeStyle.SCATTER:
+        row, column = steps or (ELEVATION_BIN, AZIMUTH_BIN)
+        shape = marker(round(row / ELEVATION_BIN, 1), round(column / AZIMUTH_BIN, 1))
+        return partial(_scattered, shape=shape)
+    apart = 0 if steps is None else ceil(steps[0] / ELEVATION_BIN)
+    measured = _measured_rows(points, forward, sensor)
+    return partial(_binned, gaps=_Gaps(measured, apart, whole_beams))
 
 
 class _Gaps(NamedTuple):
@@ -257,10 +285,11 @@ def _check(index: int, cloud: Points) -> None:
         )
 
 
-def _bins(
-    cloud: NDArray[np.float64], forward: Forward
-) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float32], NDArray[np.bool_]]:
-    """Row, column and horizontal distance of the points in view, and which points these are.
+def _places(
+    cloud: Array, forward: Forward
+) -> tuple[Array, Array, NDArray[np.float32], NDArray[np.bool_]]:
+    """How far down and to the right the points in view lie, in bins, their horizontal distance in
+    metres, and which points these are.
 
     The azimuth grows to the right: facing −x it is `atan2(y, −x)`.
     """
@@ -268,13 +297,24 @@ def _bins(
     with np.errstate(over="ignore"):  # absurd coordinates end at infinity, out of view
         distance = np.hypot(ahead, right)
     azimuth = np.degrees(np.arctan2(right, ahead))
-    elevation = np.degrees(np.arctan2(up, distance))
-    rows = np.floor((HIGHEST - elevation) / ELEVATION_BIN).astype(np.intp)
-    columns = np.floor(azimuth / AZIMUTH_BIN).astype(np.intp) + COLUMNS // 2
+    down = (HIGHEST - np.degrees(np.arctan2(up, distance))) / ELEVATION_BIN
+    across = azimuth / AZIMUTH_BIN
     # Distance 0 is how many drivers report a missing return.
     seen = (distance > 0) & (distance < np.finfo(np.float32).max)
-    seen &= (rows >= 0) & (rows < ROWS) & (columns >= 0) & (columns < COLUMNS)
-    return rows[seen], columns[seen], distance[seen].astype(np.float32), seen
+    seen &= (down >= 0) & (down < ROWS) & (across >= -HALF) & (across < HALF)
+    return down[seen], across[seen], distance[seen].astype(np.float32), seen
+
+
+def _bins(
+    cloud: Array, forward: Forward
+) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float32], NDArray[np.bool_]]:
+    """The row and column that `_places` lie in."""
+    down, across, distance, seen = _places(cloud, forward)
+    return *_cells(down, across), distance, seen
+
+
+def _cells(down: Array, across: Array) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    return np.floor(down).astype(np.intp), np.floor(across).astype(np.intp) + HALF
 
 
 def _nearest(
@@ -289,22 +329,21 @@ def _nearest(
 
 
 def _images(
-    points: Sequence[Points], forward: Forward, gaps: _Gaps
-) -> tuple[list[NDArray[np.int16] | str], int]:
-    """Per frame its 64×64 colour indices, or why it is dropped.
+    points: Sequence[Points], forward: Forward, draw: Draw
+) -> tuple[list[NDArray[np.uint8] | str], int]:
+    """Per frame its `(64, 64, 3)` colours, or why it is dropped.
 
-    Also the number of points that are not finite. Angles and bins are computed for all frames at
-    once.
+    Also the number of points that are not finite. Angles are computed for all frames at once.
     """
     cloud = np.concatenate(points, dtype=np.float64)
     source = np.repeat(np.arange(len(points)), [len(frame) for frame in points])
     finite = np.isfinite(cloud).all(axis=1)
-    rows, columns, distance, seen = _bins(cloud[finite], forward)
+    down, across, distance, seen = _places(cloud[finite], forward)
     counts = np.bincount(source[finite], minlength=len(points))
     ends = np.cumsum(np.bincount(source[finite][seen], minlength=len(points)))
-    parts = (np.split(values, ends[:-1]) for values in (rows, columns, distance))
+    parts = (np.split(values, ends[:-1]) for values in (down, across, distance))
     images = [
-        _person(frame[0], frame[1], frame[2], gaps)
+        draw(frame[0], frame[1], frame[2])
         if len(frame[0])
         else "outside_view"
         if count
@@ -314,12 +353,21 @@ def _images(
     return images, int(np.count_nonzero(~finite))
 
 
-def _person(
-    rows: NDArray[np.intp],
-    columns: NDArray[np.intp],
-    distance: NDArray[np.float32],
-    gaps: _Gaps,
-) -> NDArray[np.int16] | str:
+def _scattered(
+    down: Array, across: Array, distance: NDArray[np.float32], shape: Marker
+) -> NDArray[np.uint8] | str:
+    rows, columns = _cells(down, across)
+    filled = len(np.unique(rows * COLUMNS + columns))
+    if filled < MIN_PIXELS or rows.max() - rows.min() + 1 < MIN_ROWS:
+        return "too_few_points"
+    frame = scatter_view(down, across + 180 / AZIMUTH_BIN, distance, shape)
+    return frame if np.count_nonzero(frame.any(axis=2)) >= MIN_PIXELS else "too_few_points"
+
+
+def _binned(
+    down: Array, across: Array, distance: NDArray[np.float32], gaps: _Gaps
+) -> NDArray[np.uint8] | str:
+    rows, columns = _cells(down, across)
     measured = gaps.measured[rows.min() : rows.max() + 1]
     rows, columns = rows - rows.min(), columns - columns.min()
     image = _nearest(rows, columns, distance, (int(rows.max()) + 1, int(columns.max()) + 1))
@@ -333,7 +381,8 @@ def _person(
     mass = np.isfinite(image).sum(axis=0)
     frame = fit(_levels(image), mass, blend=False, empty=_EMPTY)
     # Scattered points can leave nothing around their centre.
-    return frame if np.count_nonzero(frame != _EMPTY) >= MIN_PIXELS else "too_few_points"
+    enough = np.count_nonzero(frame != _EMPTY) >= MIN_PIXELS
+    return np.asarray(_PALETTE[frame], np.uint8) if enough else "too_few_points"
 
 
 def _beyond(apart: int) -> int:

@@ -109,7 +109,7 @@ def _asking(arguments: Arguments) -> Iterator[Ask]:
 def _searched(
     arguments: Arguments, gallery: Gallery, encoder: Encoder, clip: Path
 ) -> dict[str, Any]:
-    decoded = decode_file(clip, arguments.modality, arguments.points.source)
+    decoded = decode_file(clip, arguments.modality, arguments.points.source, encoder.range_style)
     require_quality(decoded.quality, arguments.quality)
     (embedding,) = encoder.embed([decoded.clip])
     left = passed_over(decoded.clip, encoder.frames)

@@ -83,7 +83,7 @@ def reembed(
     for source in sources:
         advance(1)
         try:
-            clip = source.read()
+            clip = source.read(encoder.range_style)
         except GaitError as error:
             outcome.reject(source, error)
             continue

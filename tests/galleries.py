@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from gait.clip import Clip
 from gait.manifest import FileRecord, Manifest, contract_id
 from gait.modality import Modality
+from gait.range_style import RangeStyle
 from gallery.record.plain_template import PlainTemplate
 from gallery.search.cohort import Cohort
 from gallery.template import Authorisation, Enrolment
@@ -87,4 +88,13 @@ def bundle_with_cohort(folder: Path, people: int = 24) -> Path:
     manifest = Manifest.load(TINY)
     files = manifest.files | {"cohort.npz": FileRecord.of(file)}
     manifest.model_copy(update={"files": files, "cohort": "cohort.npz"}).save(folder)
+    return folder
+
+
+def scattering(bundle: Path, folder: Path) -> Path:
+    """The bundle with a manifest that says its network was trained on scatter plots."""
+    shutil.copytree(bundle, folder)
+    manifest = Manifest.load(folder)
+    inputs = manifest.inputs.model_copy(update={"range_style": RangeStyle.SCATTER})
+    manifest.model_copy(update={"inputs": inputs}).save(folder)
     return folder

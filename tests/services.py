@@ -27,8 +27,8 @@ def encoder() -> Encoder:
 @contextmanager
 def opened(folder: Path, **settings: Any) -> Iterator[Service]:
     """A service with an empty default gallery, which takes clips that show nobody."""
-    settings = {"quality_search": "off", "quality_enrol": "off"} | settings
-    service = Service.open(load_settings(data=folder / "data", bundle=TINY, threads=1, **settings))
+    settings = {"quality_search": "off", "quality_enrol": "off", "bundle": TINY} | settings
+    service = Service.open(load_settings(data=folder / "data", threads=1, **settings))
     try:
         yield service
     finally:

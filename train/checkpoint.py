@@ -14,7 +14,9 @@ from pydantic import ValidationError
 from torch import Tensor
 
 from gait.errors import CheckpointError, ConfigError
+from gait.range_style import RangeStyle
 from train.config import TrainConfig
+from train.data.pack import drawn_as
 from train.model.network import GaitNetwork
 from train.storage import write_atomically
 
@@ -57,6 +59,7 @@ class Checkpoint:
         iteration: optimisation steps done. With the configured seed it fixes the sampler, the
             diffusion noise and the learning rate, which are pure functions of it.
         simulated: whether the training walkers were simulated people.
+        range_style: how their range views were drawn.
         optimiser: its state dict; None in a checkpoint that is only for inference.
         scaler: the state of the fp16 gradient scaler; empty where it is not used.
         rng: torch's generator states (`cpu`, and `cuda` where used), uint8 tensors.
@@ -74,6 +77,7 @@ class Checkpoint:
     rng: Mapping[str, Tensor] = field(default_factory=dict)
     best: float | None = None
     torch_version: str = torch.__version__
+    range_style: RangeStyle = RangeStyle.BINS
 
 
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
@@ -88,6 +92,7 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
         "version": VERSION,
         "config": checkpoint.config.model_dump(mode="json"),
         "torch_version": str(checkpoint.torch_version),
+        "range_style": str(checkpoint.range_style),
     }
     buffer = io.BytesIO()
     torch.save(content, buffer)
@@ -124,7 +129,16 @@ def load_checkpoint(path: Path, map_location: str | torch.device = "cpu") -> Che
                 f"{path} holds {name} that is not of finite numbers, as after a training that "
                 "failed: take an earlier checkpoint"
             )
-    return Checkpoint(config=config, **fields)
+    style = _range_style(path, content.get("range_style"), fields["simulated"])
+    return Checkpoint(config=config, range_style=style, **fields)
+
+
+def _range_style(path: Path, value: Any, simulated: bool) -> RangeStyle:
+    """Checkpoints of before there were two styles say nothing: `drawn_as` does."""
+    try:
+        return drawn_as(simulated) if value is None else RangeStyle(value)
+    except ValueError as error:
+        raise CheckpointError(f"{path} has no proper range_style: {error}") from error
 
 
 def _without_centre(config: Any) -> Any:

@@ -8,6 +8,7 @@ of n: `subjects`, `types` and `views` for SUSTech1K (and simulated walkers), `su
 for FreeGait. `--embeddings` writes such a file from a checkpoint.
 """
 
+import sys
 import zipfile
 import zlib
 from collections.abc import Mapping, Sequence
@@ -124,6 +125,12 @@ def embed_by_checkpoint(path: Path, pack: Path | None) -> Tested:
     checkpoint = load_checkpoint(path)
     config = checkpoint.config
     opened = Pack.open(pack) if pack is not None else open_pack(Command(config))
+    if opened.range_style is not checkpoint.range_style:
+        print(
+            f"note: the pack's range views are drawn as {opened.range_style}, those of the "
+            f"training as {checkpoint.range_style}",
+            file=sys.stderr,
+        )
     device = pick_device(config.run, Ranks())
     set_threads(config.run)
     machine = Machine(device, pick_precision(config.run, device))

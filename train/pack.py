@@ -16,6 +16,7 @@ import tyro
 
 from gait.cli import run
 from gait.modality import Modality
+from gait.range_style import RangeStyle
 from train.data.pack import Pack
 from train.data.packing import SKIPPED, Report, pack_dataset, reader
 
@@ -30,6 +31,7 @@ def pack(
     modality: Modality | None = None,
     silhouettes: str | None = None,
     range_views: str | None = None,
+    range_style: RangeStyle | None = None,
     check: Path | None = None,
     as_json: Annotated[bool, tyro.conf.arg(name="json")] = False,
 ) -> None:
@@ -43,6 +45,9 @@ def pack(
         modality: pack this one alone; the dataset need not have the other.
         silhouettes: name of each sequence's file of silhouettes, where it is not the layout's.
         range_views: the same for range views.
+        range_style: how the range views were drawn, if not as the layout's own files: bins where
+            you made them from clouds with gait.range_view. The exported network's service draws
+            clouds alike.
         check: verify this pack instead: sizes, records and the sha256 of all frames.
         as_json: print the result as JSON.
     """
@@ -58,7 +63,9 @@ def pack(
     named = {Modality.SILHOUETTE: silhouettes, Modality.RANGE_VIEW: range_views}
     read = reader(layout, {m: name for m, name in named.items() if name is not None})
     kinds = tuple(Modality) if modality is None else (modality,)
-    report = pack_dataset(root, partition, out, layout=layout, read=read, modalities=kinds)
+    report = pack_dataset(
+        root, partition, out, layout=layout, read=read, modalities=kinds, range_style=range_style
+    )
     opened = Pack.open(out)
     if as_json:
         print(json.dumps(_contents(opened) | _omissions(report)))
@@ -77,6 +84,7 @@ def _contents(opened: Pack) -> dict[str, object]:
         "pack": str(opened.path),
         "layout": opened.layout,
         "simulated": opened.simulated,
+        "range_style": opened.range_style,
         "sequences": len(opened.records),
         "modalities": list(opened.modalities),
         "frames": opened.frame_count,

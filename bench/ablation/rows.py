@@ -273,6 +273,9 @@ SENSORS = (
     _added("changed-mean-columns", "clips changed, mean, columns", _CHANGED, _MEAN, _COLUMNS),
 )  # fmt: skip
 """For benchmark_sensors; the last one has all that the package's model was trained with."""
+STYLES = _pair("scatter", "range views as scatter plots", {"walkers": {"range_style": "scatter"}},
+               apart=True)  # fmt: skip
+"""The same people, whose range views are drawn as SUSTech1K's own files."""
 OTHERS = _pair("others", "other people", {"walkers": {"seed": 7}}, apart=True)
 CONTROLS = tuple(
     row
@@ -298,6 +301,7 @@ GROUPS: Mapping[str, Sequence[Row]] = {
     "rivals-tuned": RIVALS_TUNED,
     "inputs": INPUTS,
     "sensors": SENSORS,
+    "styles": STYLES,
     "others": OTHERS,
     "controls": CONTROLS,
 }

@@ -11,6 +11,7 @@ from gait.clip import Clip
 from gait.modality import Modality
 from gait.quality.judge import judge_clip
 from gait.quality.quality import Mode
+from gait.range_style import RangeStyle
 from gallery.decision.calibration import Calibration
 from gallery.decision.fitting import LabelledClips
 from gallery.enrolment.bulk import Outcome
@@ -85,8 +86,10 @@ def shortened(
                 )
 
 
-def _cut(source: Source, frames: int, judged: dict[Modality, list[float]]) -> Clip:
-    clip = source.read()
+def _cut(
+    source: Source, frames: int, judged: dict[Modality, list[float]], style: RangeStyle
+) -> Clip:
+    clip = source.read(style)
     start = max(0, (len(clip) - frames) // 2)
     clip = Clip(clip.frames[start : start + frames], clip.modality)
     judged.setdefault(clip.modality, []).append(judge_clip(clip).score)

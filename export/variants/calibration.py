@@ -11,6 +11,7 @@ from gait.clip import Frames
 from gait.decode import Limits, decode_clip
 from gait.errors import ExportError, GaitError
 from gait.modality import Modality
+from gait.range_style import RangeStyle
 from gait.sampling import evenly
 from gait.sustech1k import find_sequences, load_clip
 from train.data.pack import INDEX, Pack
@@ -54,10 +55,10 @@ class CalibrationSet:
         return digest.hexdigest()
 
 
-def find_calibration(path: Path) -> CalibrationSet:
+def find_calibration(path: Path, style: RangeStyle) -> CalibrationSet:
     """Clips of a pack's training people, of a tree in SUSTech1K's layout, or of clip files.
 
-    Files of a folder that are no clips are passed over.
+    Files of a folder that are no clips are passed over; point clouds are drawn in the style.
 
     Raises:
         PackError: it is not a whole pack.
@@ -72,7 +73,7 @@ def find_calibration(path: Path) -> CalibrationSet:
         rows = evenly(len(sequences), MOST)
         clips = {m: [load_clip(sequences[row], m).frames for row in rows] for m in Modality}
         return _checked(path.name, clips, "")
-    clips, unread = _of_files(sorted(p for p in path.rglob("*") if p.is_file()))
+    clips, unread = _of_files(sorted(p for p in path.rglob("*") if p.is_file()), style)
     return _checked(path.name, clips, f"; {unread} files are no clips" if unread else "")
 
 
@@ -83,13 +84,13 @@ def _of_pack(path: Path) -> dict[Modality, list[Frames]]:
     return {m: [pack.frames(record, m) for record in records] for m in Modality}
 
 
-def _of_files(paths: Iterable[Path]) -> tuple[dict[Modality, list[Frames]], int]:
+def _of_files(paths: Iterable[Path], style: RangeStyle) -> tuple[dict[Modality, list[Frames]], int]:
     clips: dict[Modality, list[Frames]] = {modality: [] for modality in Modality}
     unread, limits = 0, Limits()
     for path in paths:
         try:
             limits.check_bytes(path.stat().st_size)
-            clip = decode_clip(path.read_bytes(), limits=limits).clip
+            clip = decode_clip(path.read_bytes(), limits=limits, style=style).clip
         except GaitError:
             unread += 1
             continue

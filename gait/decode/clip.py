@@ -13,6 +13,7 @@ from gait.errors import ClipModalityError
 from gait.modality import Modality
 from gait.quality.judge import judge_clip
 from gait.quality.quality import Quality
+from gait.range_style import RangeStyle
 
 _DEFAULT = Limits()
 
@@ -70,6 +71,7 @@ def decode_clip(
     source: CloudSource = UNKNOWN,
     limits: Limits = _DEFAULT,
     columns: int | None = None,
+    style: RangeStyle = RangeStyle.BINS,
 ) -> Decoded:
     """Decodes a clip file of any format; which one is found by its first bytes, not by a name.
 
@@ -86,6 +88,7 @@ def decode_clip(
         source: which sensor recorded point clouds, and how their axes lie, if known.
         limits: caps on every size.
         columns: numbers of each point of `.bin` frames; found from the points if None.
+        style: how point clouds are drawn: as the network wants them, `Encoder.range_style`.
 
     Raises:
         DecodeError: unknown format, corrupt, too large or forbidden content.
@@ -93,11 +96,16 @@ def decode_clip(
     """
     # A file may hold any numbers. What is not finite is left out, and no warning says more.
     with np.errstate(all="ignore"):
-        return _decode(data, modality, source, limits, columns)
+        return _decode(data, modality, source, limits, columns, style)
 
 
 def _decode(
-    data: bytes, modality: Modality | None, source: CloudSource, limits: Limits, columns: int | None
+    data: bytes,
+    modality: Modality | None,
+    source: CloudSource,
+    limits: Limits,
+    columns: int | None,
+    style: RangeStyle,
 ) -> Decoded:
     limits.check_bytes(len(data))
     content = read_content(data, limits, columns)
@@ -107,7 +115,7 @@ def _decode(
             f"got a {content.modality} clip ({content.format}), it was said to be {modality}; "
             "leave the modality out, or send the other file"
         )
-    aligned, assumed, by_file = represent(content, source)
+    aligned, assumed, by_file = represent(content, source, style)
     clip = Clip(aligned.frames, content.modality)
     return Decoded(
         clip=clip,

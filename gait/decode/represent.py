@@ -18,11 +18,14 @@ from gait.lidar import Axis
 from gait.modality import SIZE, Modality
 from gait.quality.quality import Quality
 from gait.quality.source import judge_clouds, judge_pictures
+from gait.range_style import RangeStyle
 from gait.range_view import MIN_PIXELS, MIN_ROWS, Forward, project
 from gait.silhouette import align
 
 
-def represent(content: Content, source: CloudSource) -> tuple[Aligned, Assumed, Quality]:
+def represent(
+    content: Content, source: CloudSource, style: RangeStyle
+) -> tuple[Aligned, Assumed, Quality]:
     """Aligns what a file held.
 
     Frames of 64×64 pixels count as aligned already and keep their pixels; blank ones are dropped
@@ -39,7 +42,7 @@ def represent(content: Content, source: CloudSource) -> tuple[Aligned, Assumed, 
         ClipError: the axes of the points are not what was said, or cannot be told.
     """
     if content.clouds is not None:
-        return _project(content.clouds, source)
+        return _project(content.clouds, source, style)
     pictures = content.pictures or []
     if content.aligned:
         aligned = _as_they_are(pictures)
@@ -82,12 +85,18 @@ def align_range_views(pictures: Sequence[NDArray[np.uint8]]) -> Aligned:
     return require_frames(Aligned(stacked, np.array(kept, dtype=np.intp), dict(dropped)))
 
 
-def _project(clouds: Sequence[Cloud], source: CloudSource) -> tuple[Aligned, Assumed, Quality]:
+def _project(
+    clouds: Sequence[Cloud], source: CloudSource, style: RangeStyle
+) -> tuple[Aligned, Assumed, Quality]:
     up = source.upward or Axis.PLUS_Z
     person = one_person(stand(clouds, up))
     forward = forward_of(person.clouds, source)
     aligned = project(
-        on_beams(face(person.clouds, forward, up)), Forward.PLUS_X, source.sensor, whole_beams=True
+        on_beams(face(person.clouds, forward, up)),
+        Forward.PLUS_X,
+        source.sensor,
+        whole_beams=True,
+        style=style,
     )
     assumed: Assumed = {"forward": str(forward), "up": str(up)}
     if aligned.steps is not None:

@@ -114,7 +114,7 @@ def enrol_sources(
     for source in sources:
         try:
             check_name(source.subject)
-            clip = source.read()
+            clip = source.read(encoder.range_style)
             digest = clip_digest(clip)
             others = others_with(gallery, source.subject, digest)
             first = seen.setdefault(digest, source.subject)

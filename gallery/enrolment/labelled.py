@@ -39,7 +39,7 @@ def labelled_clips(
     found, waiting = list[tuple[str, str, str, Vector]](), list[Item]()
     for place, source in enumerate(sources, start=1):
         try:
-            waiting.append((source, source.read()))
+            waiting.append((source, source.read(encoder.range_style)))
         except GaitError as error:
             outcome.reject(source, error)
         if waiting and (len(waiting) == batch or place == len(sources)):

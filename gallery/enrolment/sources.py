@@ -19,6 +19,7 @@ from gait.modality import Modality
 from gait.pickles import load_arrays
 from gait.quality.judge import judge_clip
 from gait.quality.quality import Mode, require_quality
+from gait.range_style import RangeStyle
 from gait.sustech1k import Sequence, find_sequences, load_clip
 
 _SUSTECH1K = "*/*/*/[0-9][0-9]-*-*.pkl"
@@ -27,11 +28,18 @@ _SUSTECH1K = "*/*/*/[0-9][0-9]-*-*.pkl"
 
 @dataclass(frozen=True)
 class Source:
-    """One clip that may be enrolled. `read` raises a `GaitError` if it cannot be."""
+    """One clip that may be enrolled.
+
+    Args:
+        subject: whose.
+        name: of the clip.
+        read: the clip, point clouds drawn in a style: the network's. Raises a `GaitError` if there
+            is none.
+    """
 
     subject: str
     name: str
-    read: Callable[[], Clip]
+    read: Callable[[RangeStyle], Clip]
 
 
 @dataclass(frozen=True)
@@ -91,14 +99,17 @@ def find_sources(root: Path, selection: Selection) -> list[Source]:
     return found
 
 
-def decode_file(path: Path, modality: Modality | None, source: CloudSource) -> Decoded:
+def decode_file(
+    path: Path, modality: Modality | None, source: CloudSource, style: RangeStyle
+) -> Decoded:
     """The clip in a file, and how it came out of it.
 
     Raises:
         LayoutError: there is no such file.
         DecodeError, ClipError: see `gait.decode.decode_clip`.
     """
-    return decode_clip(read_file(path), modality=modality, source=source, limits=Limits())
+    data = read_file(path)
+    return decode_clip(data, modality=modality, source=source, limits=Limits(), style=style)
 
 
 def read_file(path: Path) -> bytes:
@@ -143,7 +154,7 @@ def _from_opengait(sequences: Iterable[Sequence], selection: Selection) -> list[
     ]
 
 
-def _decode_pickle(path: Path, selection: Selection) -> Clip:
+def _decode_pickle(path: Path, selection: Selection, style: RangeStyle) -> Clip:
     """The clip in a pickle of an array of frames, or of a list of arrays, one a frame."""
     held = load_arrays(path, limit=Limits().max_inflated_bytes)
     packed = io.BytesIO()
@@ -165,6 +176,7 @@ def _decode_pickle(path: Path, selection: Selection) -> Clip:
             modality=selection.modality,
             source=selection.source,
             limits=limits,
+            style=style,
         ),
         selection.quality,
     )
@@ -175,7 +187,8 @@ def _good(decoded: Decoded, mode: Mode) -> Clip:
     return decoded.clip
 
 
-def _load_good(sequence: Sequence, modality: Modality, mode: Mode) -> Clip:
+def _load_good(sequence: Sequence, modality: Modality, mode: Mode, _: RangeStyle) -> Clip:
+    """The pictures of a sequence, which are drawn already."""
     clip = load_clip(sequence, modality)
     require_quality(judge_clip(clip), mode)
     return clip
@@ -275,7 +288,9 @@ def _file(
     return Source(
         subject,
         name,
-        lambda: _good(decode_file(path, modality, selection.source), selection.quality),
+        lambda style: _good(
+            decode_file(path, modality, selection.source, style), selection.quality
+        ),
     )
 
 

@@ -11,6 +11,7 @@ from gait.golden import Golden
 from gait.manifest import Manifest
 from gait.modality import Modality
 from gait.ragged import ragged
+from gait.range_style import RangeStyle
 from gait.sampling import sampled
 from gait.variant import Variant
 from gallery.network.session import CPU, CUDA, Device, Session, checked_threads, expected_provider
@@ -114,6 +115,11 @@ class Encoder:
     def contract(self) -> str:
         """Fingerprint of the embedding space."""
         return self.manifest.contract
+
+    @property
+    def range_style(self) -> RangeStyle:
+        """How the network wants point clouds drawn."""
+        return self.manifest.inputs.range_style
 
     def embed(self, clips: Sequence[Clip]) -> Matrix:
         """Embeddings `(n, p * d)` float32 of clips of any lengths, of one modality or both.

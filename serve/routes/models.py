@@ -26,6 +26,7 @@ async def models(call: CurrentCall) -> ModelsReply:
                 variant_reason=encoder.choice.reason,
                 variants=list(encoder.manifest.variants),
                 frames=encoder.frames,
+                range_style=encoder.range_style,
                 calibrated=call.service.decider is not None,
             )
         ],

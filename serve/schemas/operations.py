@@ -3,6 +3,7 @@
 from pydantic import Field
 
 from gait.modality import Modality
+from gait.range_style import RangeStyle
 from gait.variant import Variant
 from serve.schemas.fields import CONTRACT, GalleryName, Reply, RequestId, Revision
 
@@ -46,6 +47,9 @@ class ModelReport(Reply):
     )
     variants: list[Variant] = Field(description="Those that the bundle holds.")
     frames: int = Field(description="Most frames of a clip that are looked at.")
+    range_style: RangeStyle = Field(
+        description="How point clouds are drawn, and so how pictures of range views should be."
+    )
     calibrated: bool = Field(description="Whether it has thresholds for decisions.")
 
 

@@ -198,6 +198,7 @@ class Service:
             "modality": reading.modality,
             "source": reading.source,
             "limits": self._limits,
+            "style": self.encoder.range_style,
         }
 
         async def decode() -> Finished:
@@ -229,7 +230,11 @@ class Service:
         """
 
         async def find() -> Finished:
-            arguments = {"limits": self._limits, "most": self.settings.max_clips}
+            arguments = {
+                "limits": self._limits,
+                "most": self.settings.max_clips,
+                "style": self.encoder.range_style,
+            }
             return await asyncio.wrap_future(self.finding.submit(data, arguments, client()))
 
         finished = await while_present(find())

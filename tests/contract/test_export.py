@@ -36,6 +36,7 @@ from gait.errors import (
 )
 from gait.manifest import MANIFEST, Manifest
 from gait.modality import Modality
+from gait.range_style import RangeStyle
 from gait.variant import Variant
 from gallery.decision.decision import bundle_calibration
 from gallery.network.encoder import Encoder
@@ -317,6 +318,21 @@ def test_the_manifest_says_what_is_inside(
             np.testing.assert_allclose(embedding, F.normalize(want, dim=1).flatten(), atol=1e-6)
 
 
+def test_the_style_of_range_views_ships(tmp_path: Path, quick: Path) -> None:
+    save_tiny_checkpoint(tmp_path / "ckpt.pt")
+    drawn = replace(load_checkpoint(tmp_path / "ckpt.pt"), range_style=RangeStyle.SCATTER)
+    save_checkpoint(tmp_path / "ckpt.pt", drawn)
+    pack = write_pack(tmp_path / "pack", train=34, test=6)
+    with pytest.raises(ExportError, match="range views of style bins, need scatter"):
+        exporting.export_bundle(tmp_path / "ckpt.pt", tmp_path / "bundle", Order(pack=pack))
+    assert not (tmp_path / "bundle").exists()
+    index = json.loads((pack / "index.json").read_text()) | {"range_style": "scatter"}
+    (pack / "index.json").write_text(json.dumps(index))
+    exporting.export_bundle(tmp_path / "ckpt.pt", tmp_path / "bundle", Order(pack=pack))
+    assert Encoder.load(tmp_path / "bundle", threads=1).range_style is RangeStyle.SCATTER
+    assert Encoder.load(quick, threads=1).range_style is RangeStyle.BINS
+
+
 def test_the_report_says_what_was_compared(bundle: Path) -> None:
     report = json.loads((bundle / exporting.PARITY).read_text())
     assert len({tuple(c["lengths"]) for c in report["shapes"]}) >= 5
@@ -588,14 +604,14 @@ def test_calibration_clips_can_be_files(tmp_path: Path, monkeypatch: pytest.Monk
     for person in range(3):
         for modality in Modality:
             np.save(folder / f"{person}-{modality}.npy", walk(person, 12, modality).frames)
-    found = find_calibration(tmp_path / "clips")
+    found = find_calibration(tmp_path / "clips", RangeStyle.BINS)
     assert (found.count, found.frames) == (3, 24)  # eight frames of each
     assert len(found.sha256) == 64
     (folder / "2-range_view.npy").unlink()
     with pytest.raises(ExportError, match=r"got 2 range_view clips .*; 1 files are no clips"):
-        find_calibration(tmp_path / "clips")
+        find_calibration(tmp_path / "clips", RangeStyle.BINS)
     with pytest.raises(ExportError, match="no pack or folder of clips"):
-        find_calibration(tmp_path / "nowhere")
+        find_calibration(tmp_path / "nowhere", RangeStyle.BINS)
 
 
 def test_a_variant_cannot_be_measured_without_people(

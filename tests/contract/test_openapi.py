@@ -115,7 +115,7 @@ FIELDS = {
     "Model": "contract simulated",
     "ModelsReply": "request_id models",
     "ModelReport": "contract simulated dimension modalities provider variant variant_reason "
-    "variants frames calibrated",
+    "variants frames range_style calibrated",
     "Readiness": "status contract provider galleries",
     "GalleryReadiness": "gallery gallery_revision ready behind damaged",
     "Grant": "scopes galleries note days",
@@ -189,6 +189,7 @@ def test_schemas_and_their_fields(document: Any) -> None:
         "Modality",
         "Mode",
         "Outcome",
+        "RangeStyle",
         "Reason",
         "Scope",
         "State",

@@ -14,6 +14,7 @@ import torch
 
 from gait.errors import CheckpointError, StorageError
 from gait.modality import Modality
+from gait.range_style import RangeStyle
 from tests.training_setup import tiny_config
 from train.checkpoint import (
     FORMAT,
@@ -38,6 +39,31 @@ def checkpoint() -> Checkpoint:
 def saved(tmp_path: Path, checkpoint: Checkpoint) -> Path:
     save_checkpoint(tmp_path / "last.pt", checkpoint)
     return tmp_path / "last.pt"
+
+
+@pytest.mark.parametrize("style", RangeStyle)
+def test_the_style_of_range_views_comes_back(
+    tmp_path: Path, checkpoint: Checkpoint, style: RangeStyle
+) -> None:
+    save_checkpoint(tmp_path / "last.pt", replace(checkpoint, range_style=style))
+    assert load_checkpoint(tmp_path / "last.pt").range_style is style
+
+
+@pytest.mark.parametrize(
+    ("simulated", "style"), [(True, RangeStyle.BINS), (False, RangeStyle.SCATTER)]
+)
+def test_a_checkpoint_of_before_there_were_styles_has_that_of_its_people(
+    tmp_path: Path, checkpoint: Checkpoint, simulated: bool, style: RangeStyle
+) -> None:
+    path = tmp_path / "last.pt"
+    save_checkpoint(path, replace(checkpoint, simulated=simulated))
+    content = torch.load(path, weights_only=True)
+    del content["range_style"]
+    torch.save(content, path)
+    assert load_checkpoint(path).range_style is style
+    torch.save(content | {"range_style": "oil"}, path)
+    with pytest.raises(CheckpointError, match="no proper range_style"):
+        load_checkpoint(path)
 
 
 def test_everything_comes_back(saved: Path, checkpoint: Checkpoint) -> None:

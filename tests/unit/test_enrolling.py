@@ -12,6 +12,7 @@ from gait.clip import Clip
 from gait.decode.points.axes import UNKNOWN
 from gait.errors import EncoderError, LayoutError, LimitExceededError, StorageError
 from gait.modality import Modality
+from gait.range_style import RangeStyle
 from gait.sustech1k import write_sequence
 from gallery.enrolment.bulk import enrol_sources as _enrol_sources
 from gallery.enrolment.sources import Selection, Source, decode_file, find_sources
@@ -75,7 +76,7 @@ def test_a_tree_gives_every_sequence_in_both_modalities(tree: Path) -> None:
     found = find_sources(tree, Selection())
     assert len(found) == 3 * 2 * 2 * 2
     assert found[0].name == "0000/00-nm/000/silhouette"
-    clip = found[1].read()
+    clip = found[1].read(RangeStyle.BINS)
     assert clip.modality is Modality.RANGE_VIEW
     np.testing.assert_array_equal(clip.frames, walk(0, 2, Modality.RANGE_VIEW).frames)
 
@@ -113,7 +114,7 @@ def test_a_csv_gives_its_rows(files: Path) -> None:
     )
     found = find_sources(table, Selection())
     assert [s.subject for s in found] == ["Zoë", "Doe, Jo"]
-    assert [s.read().modality for s in found] == list(Modality)
+    assert [s.read(RangeStyle.BINS).modality for s in found] == list(Modality)
 
 
 @pytest.mark.parametrize(
@@ -149,7 +150,7 @@ def test_enrolled_people_are_found(tree: Path, gallery: Gallery, encoder: Encode
     outcome = enrol_sources(gallery, encoder, sources, batch=5)
     assert (outcome.enrolled, outcome.present, outcome.rejected) == (12, 0, [])
     for source in sources:
-        (embedding,) = encoder.embed([clip := source.read()])
+        (embedding,) = encoder.embed([clip := source.read(RangeStyle.BINS)])
         best = gallery.identify(embedding, 1, clip.modality)[0]
         assert (best.subject, best.source) == (source.subject, source.name)
 
@@ -186,7 +187,7 @@ def test_each_clip_that_cannot_be_enrolled_is_told_with_its_reason(
     (files / "person 1" / "notes.txt").write_text("left leg shorter")
     np.save(files / "person 2" / "empty.npy", np.zeros((0, 1, 64, 64), np.uint8))
     advanced: list[int] = []
-    sources = [*find_sources(files, Selection()), Source("x" * 200, "long", lambda: None)]  # type: ignore[arg-type,return-value]
+    sources = [*find_sources(files, Selection()), Source("x" * 200, "long", lambda _: None)]  # type: ignore[arg-type,return-value]
     outcome = enrol_sources(gallery, encoder, sources, advance=advanced.append)
     assert outcome.enrolled == 6
     codes = {r.source: r.code for r in outcome.rejected}
@@ -205,6 +206,8 @@ def test_a_clip_the_network_refuses_does_not_take_the_batch_with_it(
     bad = walk(1, 4, Modality.SILHOUETTE).frames
 
     class Picky(Encoder):
+        range_style = RangeStyle.BINS
+
         def __init__(self) -> None:
             pass
 
@@ -232,4 +235,4 @@ def test_a_file_that_is_too_large_is_not_read(tmp_path: Path) -> None:
     with path.open("wb") as file:
         file.truncate(1 << 40)  # takes no space
     with pytest.raises(LimitExceededError, match="bytes in the file"):
-        decode_file(path, None, UNKNOWN)
+        decode_file(path, None, UNKNOWN, RangeStyle.BINS)

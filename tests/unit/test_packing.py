@@ -19,6 +19,7 @@ import pytest
 
 from gait.errors import LayoutError, PackError, PartitionError, StorageError
 from gait.modality import Modality
+from gait.range_style import RangeStyle
 from gait.sustech1k import Sequence, find_sequences, write_sequence
 from tests.dataset import SPLITS, arrays, pack_all, write_dataset
 from train.data.pack import Pack
@@ -61,6 +62,33 @@ def test_a_pack_says_which_simulator_drew_it(root: Path, said: str, version: int
     (root / "simulation.json").write_text(said)
     pack_all(root)
     assert Pack.open(root.parent / "pack").index.simulator == version
+
+
+@pytest.mark.parametrize(
+    ("simulation", "said", "style"),
+    [
+        (None, None, RangeStyle.SCATTER),
+        (None, RangeStyle.BINS, RangeStyle.BINS),
+        ("{}", None, RangeStyle.BINS),
+        ("{", None, RangeStyle.BINS),
+        ('{"arguments": {"range_style": "scatter"}}', None, RangeStyle.SCATTER),
+        ('{"arguments": {"range_style": "oil"}}', None, RangeStyle.BINS),
+        ('{"arguments": 3}', RangeStyle.SCATTER, RangeStyle.SCATTER),
+    ],
+)
+def test_a_pack_says_how_range_views_were_drawn(
+    root: Path, simulation: str | None, said: RangeStyle | None, style: RangeStyle
+) -> None:
+    if simulation is not None:
+        (root / "simulation.json").write_text(simulation)
+    out = root.parent / "pack"
+    pack_dataset(root, root / "partition.json", out, layout="sustech1k", range_style=said)
+    assert Pack.open(out).range_style is style
+    index = json.loads((out / "index.json").read_text())
+    del index["range_style"]  # a pack of before there were two styles
+    (out / "index.json").write_text(json.dumps(index))
+    earlier = RangeStyle.SCATTER if simulation is None else RangeStyle.BINS
+    assert Pack.open(out).range_style is earlier
 
 
 def _file(root: Path, index: str) -> Path:

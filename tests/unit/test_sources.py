@@ -9,6 +9,7 @@ import pytest
 from gait.decode.points.axes import UNKNOWN
 from gait.errors import LayoutError, LimitExceededError
 from gait.modality import Modality
+from gait.range_style import RangeStyle
 from gait.silhouette import align
 from gallery.enrolment.sources import Selection, decode_file, find_sources, read_file
 from tests import clip_files as files
@@ -37,7 +38,7 @@ def test_a_folder_of_frames_is_a_clip(tmp_path: Path) -> None:
     from gait.decode import decode_clip
 
     folder = frames_in(tmp_path / "walk")
-    found = decode_file(folder, None, UNKNOWN)
+    found = decode_file(folder, None, UNKNOWN, RangeStyle.BINS)
     assert found.format == "zip/png"
     np.testing.assert_array_equal(found.clip.frames, WANT)
     np.testing.assert_array_equal(decode_clip(read_file(folder)).clip.frames, WANT)
@@ -56,7 +57,7 @@ def test_people_with_folders_of_frames_at_any_depth(tmp_path: Path) -> None:
         ("cleo", "cleo/nm/090"),
     ]
     for source in found:
-        np.testing.assert_array_equal(source.read().frames, WANT)
+        np.testing.assert_array_equal(source.read(RangeStyle.BINS).frames, WANT)
     assert [s.subject for s in find_sources(tmp_path, Selection(subjects=("b*",)))] == ["ben"]
     with pytest.raises(LayoutError, match="no types and views"):
         find_sources(tmp_path, Selection(views=("090",)))
@@ -80,9 +81,9 @@ def test_opengaits_trees(tmp_path: Path) -> None:
         "001/nm-01/180/000.pkl",
         "002/nm-01/090/000.pkl",
     ]
-    np.testing.assert_array_equal(found[0].read().frames, align(narrow).frames)
-    np.testing.assert_array_equal(found[1].read().frames, align(narrow).frames)
-    assert found[2].read().modality is Modality.RANGE_VIEW
+    np.testing.assert_array_equal(found[0].read(RangeStyle.BINS).frames, align(narrow).frames)
+    np.testing.assert_array_equal(found[1].read(RangeStyle.BINS).frames, align(narrow).frames)
+    assert found[2].read(RangeStyle.BINS).modality is Modality.RANGE_VIEW
     (chosen,) = find_sources(tmp_path, Selection(views=("180",)))
     assert chosen.name == "001/nm-01/180/000.pkl"
 
@@ -91,7 +92,7 @@ def test_a_pickle_of_something_else_is_refused(tmp_path: Path) -> None:
     pickled(tmp_path / "001" / "nm-01" / "090" / "000.pkl", {"a": 1})
     (source,) = find_sources(tmp_path, ANY)
     with pytest.raises(LayoutError, match="holds a dict, need an array"):
-        source.read()
+        source.read(RangeStyle.BINS)
 
 
 def test_folders_that_are_no_clip_say_what_to_give(tmp_path: Path) -> None:

@@ -25,6 +25,7 @@ from gait.clip import Frames
 from gait.errors import PackError
 from gait.modality import SIZE, Modality
 from gait.progress import progress
+from gait.range_style import RangeStyle
 from train.data.partition import Role, Split
 
 INDEX = "index.json"
@@ -63,6 +64,13 @@ class Store(BaseModel, frozen=True, extra="forbid"):
     sha256: str
 
 
+def drawn_as(simulated: bool) -> RangeStyle:
+    """How range views are drawn where nothing says so: as the simulator does, or as SUSTech1K's
+    files of real people are.
+    """
+    return RangeStyle.BINS if simulated else RangeStyle.SCATTER
+
+
 class Index(BaseModel, frozen=True, extra="forbid"):
     """`index.json`."""
 
@@ -70,6 +78,7 @@ class Index(BaseModel, frozen=True, extra="forbid"):
     layout: str
     simulated: bool
     simulator: int | None = None  # version of the simulator, if it was one that says so
+    range_style: RangeStyle | None = None  # None in packs of before there were two
     partition_sha256: str
     stores: Annotated[dict[Modality, Store], Field(min_length=1)]
     records: tuple[Record, ...]
@@ -125,6 +134,11 @@ class Pack:
     def simulated(self) -> bool:
         """Whether the people are simulated; every number from them must say so."""
         return self.index.simulated
+
+    @property
+    def range_style(self) -> RangeStyle:
+        """How the range views were drawn, and so how a network trained on them wants clouds."""
+        return self.index.range_style or drawn_as(self.simulated)
 
     def store(self, modality: Modality) -> Frames:
         """All frames of one modality.

@@ -25,8 +25,9 @@ from gait.errors import (
 )
 from gait.modality import Modality
 from gait.progress import progress
+from gait.range_style import RangeStyle
 from gait.sustech1k import Sequence, find_sequences
-from train.data.pack import INDEX, Index, Record
+from train.data.pack import INDEX, Index, Record, drawn_as
 from train.data.partition import Partition, load_partition
 from train.data.staging import staged_folder
 from train.data.store_writer import StoreWriter
@@ -116,6 +117,7 @@ def pack_dataset(
     layout: str,
     read: Reader | None = None,
     modalities: Items[Modality] = tuple(Modality),
+    range_style: RangeStyle | None = None,
 ) -> Report:
     """Packs a dataset folder into `out`; what cannot be packed is skipped and reported.
 
@@ -126,6 +128,8 @@ def pack_dataset(
         layout: goes into the index; decides the protocol later.
         read: reads one sequence; None: as the layout does.
         modalities: which to pack; of one alone, sequences need not have the other.
+        range_style: how the range views were drawn; None: as the simulator says it drew them, and
+            those of real people as SUSTech1K's.
 
     Raises:
         LayoutError: `root` is no dataset folder.
@@ -147,10 +151,12 @@ def pack_dataset(
         if not report.records:
             reasons = ", ".join(f"{count} {reason}" for reason, count in report.counts().items())
             raise PackError(f"none of {root}'s {len(sequences)} sequences can be packed: {reasons}")
+        simulation = _simulation(root)
         index = Index(
             layout=layout,
-            simulated=(root / SIMULATION).is_file(),
-            simulator=_simulator_version(root / SIMULATION),
+            simulated=simulation is not None,
+            simulator=_simulator_version(simulation),
+            range_style=range_style or _drawn_by(simulation),
             partition_sha256=people.sha256,
             stores={modality: store.finish() for modality, store in stores.items()},
             records=tuple(report.records),
@@ -160,13 +166,28 @@ def pack_dataset(
     return report
 
 
-def _simulator_version(record: Path) -> int | None:
-    """What a simulator says of itself; None of real people, or where it says nothing."""
+def _simulation(root: Path) -> object:
+    """What a simulator says of itself, if it is readable; None of real people."""
     try:
-        version = json.loads(record.read_text()).get("version")
-    except (OSError, ValueError, AttributeError):
+        return json.loads((root / SIMULATION).read_text())
+    except FileNotFoundError:
         return None
-    return version if type(version) is int else None
+    except (OSError, ValueError):
+        return {}
+
+
+def _simulator_version(simulation: object) -> int | None:
+    match simulation:
+        case {"version": int(version)} if type(version) is int:
+            return version
+    return None
+
+
+def _drawn_by(simulation: object) -> RangeStyle:
+    match simulation:
+        case {"arguments": {"range_style": str(style)}} if style in [*RangeStyle]:
+            return RangeStyle(style)
+    return drawn_as(simulated=simulation is not None)
 
 
 def _read_all(

@@ -12,6 +12,7 @@ from torch.profiler import record_function
 
 from gait.errors import CheckpointError, OutOfMemoryError
 from gait.modality import Modality
+from gait.range_style import RangeStyle
 from train.checkpoint import Checkpoint
 from train.config import TrainConfig
 from train.data.batches import TrainBatch
@@ -139,8 +140,14 @@ class Learner:
         share = clips // ranks.world
         return noise.of(slice(ranks.rank * share, (ranks.rank + 1) * share))
 
-    def checkpoint(self, iteration: int, simulated: bool, best: float | None) -> Checkpoint:
-        """Everything needed to go on after `iteration`."""
+    def checkpoint(
+        self,
+        iteration: int,
+        simulated: bool,
+        best: float | None,
+        range_style: RangeStyle = RangeStyle.BINS,
+    ) -> Checkpoint:
+        """Everything needed to go on after `iteration`, and what its pack says of its people."""
         rng = {"cpu": torch.get_rng_state()}
         if self.machine.device.type == "cuda":
             rng["cuda"] = torch.cuda.get_rng_state(self.machine.device)
@@ -150,6 +157,7 @@ class Learner:
             classes=self.classes,
             iteration=iteration,
             simulated=simulated,
+            range_style=range_style,
             optimiser=self.optimiser.state_dict(),
             scaler=self.scaler.state_dict(),
             rng=rng,

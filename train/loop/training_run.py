@@ -197,6 +197,7 @@ class TrainingRun:
     def _save(self, iteration: int, best: bool) -> None:
         if not self._machine.ranks.main:
             return
-        checkpoint = self._learner.checkpoint(iteration, self._pack.simulated, self._best)
+        pack, score = self._pack, self._best
+        checkpoint = self._learner.checkpoint(iteration, pack.simulated, score, pack.range_style)
         for name in [BEST, LAST] if best else [LAST]:
             save_checkpoint(self._folder / name, checkpoint)

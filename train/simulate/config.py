@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from gait.errors import MotionFileError
 from gait.lidar import find_sensor
+from gait.range_style import RangeStyle
 from train.simulate.conditions import Clothes, Condition
 from train.simulate.identity import Build, Carrier, GaitSource
 from train.simulate.sensors.scene import CLOSEST, VIEWS, Sensors
@@ -70,6 +71,10 @@ class SimulateConfig(BaseModel):
     """Folder or .tar.gz of ASF/AMC or BVH files: people whose walks were recorded."""
     people: tuple[str, ...] = ()
     """Names of the recorded people to take; all of them if not given."""
+    range_style: RangeStyle = Field(
+        default=RangeStyle.BINS, exclude_if=lambda style: style == RangeStyle.BINS
+    )
+    """How range views are drawn: scatter as SUSTech1K's own files are."""
     points: bool = True
     """Write the point clouds too; they take most of the space."""
     seed: int = Field(default=0, ge=0)

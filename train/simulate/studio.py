@@ -91,6 +91,7 @@ class Studio:
             rng,
             self._rig_at(number),
             *self._worn(index, number),
+            style=config.range_style,
         )
         return Take(type, view, seen)
 

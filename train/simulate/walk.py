@@ -9,6 +9,7 @@ from gait.clip import Frames
 from gait.decode.points.ground import without_ground
 from gait.errors import ClipEmptyError
 from gait.modality import SIZE
+from gait.range_style import RangeStyle
 from gait.range_view import project
 from gait.silhouette import align
 from train.simulate.bodies.body import RestBody, pose
@@ -67,6 +68,7 @@ def observe(
     rig_at: RigAt = one_rig,
     clothes: Clothes = Clothes.USUAL,
     wardrobe: np.random.Generator | None = None,
+    style: RangeStyle = RangeStyle.BINS,
 ) -> Sighting:
     """Simulates one sequence.
 
@@ -80,6 +82,7 @@ def observe(
         rig_at: the sensors, by the walker's distance.
         clothes: how much they vary.
         wardrobe: where clothes come from that do not change from walk to walk; None: from `rng`.
+        style: how range views are drawn.
 
     Returns:
         The frames that both sensors could use; possibly none.
@@ -108,7 +111,7 @@ def observe(
     masks = _photographed(points, visible, rig)
     masks = segment(masks, rng, night=Condition.NIGHT in conditions, softness=rig.softness)
     clouds = measured if _plain(rig) else [_cleared(cloud) for cloud in measured]
-    return _paired(with_faults(masks, rig.faults, rng), clouds, measured)
+    return _paired(with_faults(masks, rig.faults, rng), clouds, measured, style)
 
 
 def _photographed(points: Array, visible: NDArray[np.bool_] | None, rig: Rig) -> Frames:
@@ -154,11 +157,14 @@ def _around(rig: Rig, points: Array) -> Raster:
 
 
 def _paired(
-    masks: Frames, clouds: list[NDArray[np.float64]], measured: list[NDArray[np.float64]]
+    masks: Frames,
+    clouds: list[NDArray[np.float64]],
+    measured: list[NDArray[np.float64]],
+    style: RangeStyle,
 ) -> Sighting:
     """Aligns both modalities and keeps the frames that are usable in both."""
     try:
-        camera, lidar = align(masks), project(clouds)
+        camera, lidar = align(masks), project(clouds, style=style)
     except ClipEmptyError:
         return Sighting(_NO_MASKS, _NO_VIEWS, [], measured)
     both = np.intersect1d(camera.kept, lidar.kept)
