@@ -18,7 +18,7 @@ from export.checks.accuracy import TestWalks
 from export.checks.parity import Embeddings, Graph, Report, check_ranking, check_shapes
 from export.checks.retrieval import RetrievalSet, drawn, from_pack
 from export.decisions import MadeCohort, calibrated, cohort_of
-from export.variants.calibration import CalibrationSet, find_calibration
+from export.variants.calibration import CalibrationSet, find_calibration, require_drawn
 from export.variants.candidates import (
     Advance,
     Candidate,
@@ -119,7 +119,9 @@ def export_bundle(
             "train with model.modalities of both"
         )
     pack = _pack(trained, order)
-    _check_styles(trained, order, pack)
+    for path in (pack, order.people, *order.cohort):
+        if path is not None:
+            require_drawn(path, Pack.open(path).range_style, trained.range_style)
     clips = _calibration(order, pack, trained.range_style)
     compared = drawn() if pack is None else from_pack(pack)
     backbones = {modality: backbone(network, modality) for modality in Modality}
@@ -169,22 +171,6 @@ def _pack(trained: Checkpoint, order: Order) -> Path | None:
             "what a variant loses is measured on people not trained on: give their --pack"
         )
     return order.pack
-
-
-def _check_styles(trained: Checkpoint, order: Order, pack: Path | None) -> None:
-    """Refuses to measure or calibrate on range views that are drawn as no service will draw them.
-
-    Raises:
-        ExportError: a pack's are not drawn as those of the training.
-    """
-    paths = [path for path in (pack, order.people, *order.cohort) if path is not None]
-    for path in paths:
-        if (style := Pack.open(path).range_style) is not trained.range_style:
-            raise ExportError(
-                f"got {path} with range views of style {style}, need {trained.range_style}, as the "
-                "network was trained on: pack people drawn so (train.simulate, train.pack "
-                "--range-style)"
-            )
 
 
 def _calibration(order: Order, pack: Path | None, style: RangeStyle) -> CalibrationSet | None:
@@ -267,7 +253,7 @@ def _save(
     config = trained.config
     parts, dim = config.model.found_shape
     records = {name: FileRecord.of(data) for name, data in files.items()}
-    contract = contract_id(variants[Variant.FP32].models, records)
+    contract = contract_id(variants[Variant.FP32].models, records, range_style=trained.range_style)
     if made is not None:
         files[COHORT] = made[1]
         records[COHORT] = FileRecord.of(made[1])

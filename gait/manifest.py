@@ -59,7 +59,9 @@ class Inputs(Frozen):
     )
     size: Literal[64] = 64
     normalisation: Literal["value / 255, inside the graph"] = "value / 255, inside the graph"
-    range_style: RangeStyle = RangeStyle.BINS
+    range_style: RangeStyle = Field(
+        default=RangeStyle.BINS, exclude_if=lambda style: style == RangeStyle.BINS
+    )
 
 
 class Origin(Frozen):
@@ -120,7 +122,8 @@ class Manifest(Frozen):
                 self._check(modality, model)
             if variant is not Variant.FP32 and build.accuracy is None:
                 raise ValueError(f"nothing shows that {variant} may stand in for fp32")
-        if self.contract != (want := contract_id(self.models, self.files, self.centre)):
+        style = self.inputs.range_style
+        if self.contract != (want := contract_id(self.models, self.files, self.centre, style)):
             raise BundleTamperedError(
                 f"the manifest's contract is {self.contract}, but its hashes give {want}: "
                 "it was edited after the export; export the bundle again"
@@ -205,17 +208,22 @@ class Manifest(Frozen):
 
 
 def contract_id(
-    models: dict[Modality, Model], files: dict[str, FileRecord], centre: str | None = None
+    models: dict[Modality, Model],
+    files: dict[str, FileRecord],
+    centre: str | None = None,
+    range_style: RangeStyle = RangeStyle.BINS,
 ) -> str:
     """Identity of an embedding space: embeddings may be compared if and only if it is equal.
 
     The first 32 hex digits of the SHA-256 over both fp32 graphs' hashes, that of a site's centre if
-    there is one, and the metric, as sorted JSON. The other variants of a bundle share it: none is
-    let in whose embeddings are not found among those of fp32, and the other way round, as well as
-    the trained network's are.
+    there is one, how points are drawn if not in bins, and the metric, as sorted JSON. The other
+    variants of a bundle share it: none is let in whose embeddings are not found among those of
+    fp32, and the other way round, as well as the trained network's are.
     """
     hashes = {str(modality): files[model.file].sha256 for modality, model in models.items()}
     own = {} if centre is None else {"centre": files[centre].sha256}
+    if range_style is not RangeStyle.BINS:
+        own["range_style"] = str(range_style)
     text = json.dumps({"metric": METRIC, "models": hashes, **own}, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 

@@ -33,6 +33,9 @@ _FINE = 16
 
 _OPAQUE = 1 - 1e-6
 
+_MANY = 20_000
+"""Points from which on those that others hide are left out: no sensor has as many of a person."""
+
 _RED = ((0.0, 0.0), (0.35, 0.0), (0.66, 1.0), (0.89, 1.0), (1.0, 0.5))
 _GREEN = ((0.0, 0.0), (0.125, 0.0), (0.375, 1.0), (0.64, 1.0), (0.91, 0.0), (1.0, 0.0))
 _BLUE = ((0.0, 0.5), (0.11, 1.0), (0.34, 1.0), (0.65, 0.0), (1.0, 0.0))
@@ -121,6 +124,9 @@ def _drawn(
 
     Also the column of the plot in which the picture begins.
     """
+    if len(down) > _MANY:
+        shown = _topmost(down, across)
+        down, across, colours = down[shown], across[shown], colours[shown]
     rows, columns = np.floor(down).astype(np.intp), np.floor(across).astype(np.intp)
     phases = ((np.stack([down - rows, across - columns])) * _PHASES).astype(np.intp)
     left = int(columns.min()) - shape.across
@@ -140,6 +146,14 @@ def _drawn(
     shown = coverage * np.exp(end - bare)
     channels = [np.bincount(cells, shown * c[point], size[0] * size[1]) for c in colours.T]
     return np.rint(np.stack(channels, axis=1)).astype(np.uint8).reshape(*size, 3), left
+
+
+def _topmost(down: NDArray[np.float64], across: NDArray[np.float64]) -> NDArray[np.intp]:
+    """Rows, in order, of the last point of each place that markers are told apart by."""
+    places = np.stack([np.floor(_PHASES * down), np.floor(_PHASES * across)]).astype(np.int64)
+    key = (places[0] - places[0].min()) * (int(np.ptp(places[1])) + 1) + places[1]
+    first = np.unique(key[::-1], return_index=True)[1]
+    return np.sort(len(key) - 1 - first)
 
 
 def _fitted(person: NDArray[np.uint8], left: int) -> NDArray[np.uint8]:

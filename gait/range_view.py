@@ -183,7 +183,8 @@ def _drawing(
 ) -> Draw:
     if style is RangeStyle.SCATTER:
         row, column = steps or (ELEVATION_BIN, AZIMUTH_BIN)
-        shape = marker(round(row / ELEVATION_BIN, 1), round(column / AZIMUTH_BIN, 1))
+        rows = min(row, MAX_STEP) / ELEVATION_BIN
+        shape = marker(round(rows, 1), round(min(column / AZIMUTH_BIN, MAX_GAP + 1), 1))
         return partial(_scattered, shape=shape)
     apart = 0 if steps is None else ceil(steps[0] / ELEVATION_BIN)
     measured = _measured_rows(points, forward, sensor)

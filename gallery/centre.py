@@ -114,7 +114,7 @@ def save_centred(bundle: Path, manifest: Manifest, centre: Centre, out: Path) ->
     files = dict(manifest.files)
     new = {FILE: centre_file(centre)}
     files[FILE] = FileRecord.of(new[FILE])
-    contract = contract_id(manifest.models, files, FILE)
+    contract = contract_id(manifest.models, files, FILE, manifest.inputs.range_style)
     calibration = bundle_calibration(bundle)
     if calibration is not None and manifest.calibration is not None:
         told = f"{calibration.data}; moved to a site's own mean"

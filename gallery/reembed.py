@@ -11,9 +11,11 @@ from datetime import datetime
 from pathlib import Path
 
 from gait.cli import run
-from gait.errors import ConfigError, GaitError
+from gait.errors import ConfigError, GaitError, GalleryError
+from gait.manifest import Manifest
 from gait.moving_picture import SHORT, MovingPicture
 from gait.progress import progress
+from gait.range_style import RangeStyle
 from gallery.command_line import options
 from gallery.command_line.network import Batch, Network, Points
 from gallery.enrolment.bulk import Item, Outcome, Rejection, embedded
@@ -77,19 +79,22 @@ def reembed(
     if batch < 1:
         raise ConfigError(f"got batches of {batch} clips, need at least 1")
     remade, outcome = Remade(), Outcome()
-    wanted = _wanted(old, new, remade)
+    wanted, styles = _wanted(old, new, remade), _styles(old)
     waiting = list[Item]()
     sought = set(wanted)
     for source in sources:
         advance(1)
         try:
+            known = {clip_digest(source.read(style)) for style in styles}
             clip = source.read(encoder.range_style)
         except GaitError as error:
             outcome.reject(source, error)
             continue
-        digest = clip_digest(clip)
-        if digest in sought:
-            sought.remove(digest)
+        found, digest = sought & known, clip_digest(clip)
+        sought -= found
+        if found - {digest}:
+            _drawn_anew(found, digest, wanted, new, remade)
+        if found and wanted.get(digest):
             waiting.append((source, clip))
         if len(waiting) == batch:
             remade.enrolled += _enrol(new, encoder, waiting, wanted, outcome)
@@ -99,6 +104,26 @@ def reembed(
     remade.missing = [Missing(t.id, t.subject, t.source) for t in left]
     remade.rejected = outcome.rejected
     return remade
+
+
+def _styles(old: Gallery) -> tuple[RangeStyle, ...]:
+    """How the clips of a gallery may have been drawn: as its bundle says, if it keeps one."""
+    try:
+        return (Manifest.load(old.bundle).inputs.range_style,)
+    except GalleryError:
+        return tuple(RangeStyle)
+
+
+def _drawn_anew(
+    found: Iterable[str], digest: str, wanted: Wanted, new: Gallery, remade: Remade
+) -> None:
+    """Templates of a clip of points are from here on wanted by the digest of its new frames."""
+    templates = [t for each in sorted(found) for t in wanted.pop(each)]
+    for t in templates:
+        if new.holds(t.subject, digest, _authorisation(t), picture=t.picture):
+            remade.present += 1
+        else:
+            wanted.setdefault(digest, []).append(t)
 
 
 def _wanted(old: Gallery, new: Gallery, remade: Remade) -> Wanted:

@@ -96,5 +96,6 @@ def scattering(bundle: Path, folder: Path) -> Path:
     shutil.copytree(bundle, folder)
     manifest = Manifest.load(folder)
     inputs = manifest.inputs.model_copy(update={"range_style": RangeStyle.SCATTER})
-    manifest.model_copy(update={"inputs": inputs}).save(folder)
+    contract = contract_id(manifest.models, manifest.files, range_style=inputs.range_style)
+    manifest.model_copy(update={"inputs": inputs, "contract": contract}).save(folder)
     return folder

@@ -1,6 +1,7 @@
 """Packs of random people for tests of training: a blocky pattern each, seen by both sensors."""
 
 import hashlib
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gait.modality import Modality
+from gait.range_style import RangeStyle
 from train.data.pack import INDEX, STORES, Index, Record, Store
 from train.data.partition import Role
 
@@ -79,3 +81,10 @@ def _write_store(path: Path, frames: NDArray[np.uint8]) -> Store:
         bytes=path.stat().st_size,
         sha256=hashlib.sha256(frames.data).hexdigest(),
     )
+
+
+def drawn_as(pack: Path, style: RangeStyle) -> Path:
+    """The same pack, which says that its range views are of that style."""
+    index = json.loads((pack / INDEX).read_text())
+    (pack / INDEX).write_text(json.dumps(index | {"range_style": style}))
+    return pack

@@ -10,7 +10,7 @@ import tyro
 
 from gait.cli import run
 from gait.errors import ConfigError, PackError
-from train.checkpoint import build_network, load_checkpoint, save_checkpoint
+from train.checkpoint import build_network, load_checkpoint, require_style, save_checkpoint
 from train.loop.embedding_centre import centre_embeddings
 from train.machine.device import pick_device, pick_precision
 from train.machine.distributed import Ranks
@@ -32,6 +32,7 @@ def main(checkpoint: tyro.conf.Positional[Path], out: Path, pack: Path | None = 
             "then train.project"
         )
     people = open_pack(Command(found.config, pack=pack))
+    require_style(found, people, checkpoint)
     records = [r for r in people.records if r.split == "train" and r.subject in found.classes]
     if {r.subject for r in records} != set(found.classes):
         raise PackError(f"{people.path} lacks people whom {checkpoint} was trained on")

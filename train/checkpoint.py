@@ -13,10 +13,10 @@ import torch
 from pydantic import ValidationError
 from torch import Tensor
 
-from gait.errors import CheckpointError, ConfigError
+from gait.errors import CheckpointError, ConfigError, PackError
 from gait.range_style import RangeStyle
 from train.config import TrainConfig
-from train.data.pack import drawn_as
+from train.data.pack import Pack, drawn_as
 from train.model.network import GaitNetwork
 from train.storage import write_atomically
 
@@ -184,6 +184,19 @@ def _read(path: Path, map_location: str | torch.device) -> object:
         raise CheckpointError(
             f"{path} is not a checkpoint: it holds more than tensors and plain containers"
         ) from error
+
+
+def require_style(checkpoint: Checkpoint, pack: Pack, path: Path) -> None:
+    """Makes sure that a network goes on with range views as it knows them.
+
+    Raises:
+        PackError: those of the pack are drawn in another style.
+    """
+    if pack.range_style is not checkpoint.range_style:
+        raise PackError(
+            f"{pack.path} has range views of style {pack.range_style}, {path} was trained on "
+            f"{checkpoint.range_style}: pack people drawn so (--range-style)"
+        )
 
 
 def load_network(path: Path, device: torch.device) -> GaitNetwork:

@@ -12,7 +12,7 @@ import tyro
 
 from gait.cli import run
 from gait.errors import PackError
-from train.checkpoint import build_network, load_checkpoint, save_checkpoint
+from train.checkpoint import build_network, load_checkpoint, require_style, save_checkpoint
 from train.config import TrainConfig
 from train.data.pack import Pack
 from train.loop.embedding_projection import fit_projection
@@ -53,6 +53,7 @@ def main(
         for pack in map(Pack.open, packs)
     ]
     for pack, records in people:
+        require_style(found, pack, checkpoint)
         if not records:
             raise PackError(f"{pack.path} has no training people: a partition names them")
     fit_projection(network, people, device, pick_precision(config.run, device))

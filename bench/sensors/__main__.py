@@ -62,7 +62,9 @@ def measured(arguments: Arguments) -> dict[str, object]:
     calibration, cohort = bundle_calibration(arguments.bundle), bundle_cohort(arguments.bundle)
 
     def embedded(variant: Variant, name: str, number: int) -> Seen:
-        clips, people, views = walks(variant, name, number, arguments.people, arguments.walks)
+        clips, people, views = walks(
+            variant, name, number, arguments.people, arguments.walks, encoder.range_style
+        )
         return variant.modality, Embedded(encoder.embed(clips), people, views)
 
     def score(probes: Seen, gallery: Seen) -> dict[str, float | None]:

@@ -14,6 +14,7 @@ from gait.decode.clip import decode_clip
 from gait.errors import ClipError
 from gait.modality import SIZE, Modality
 from gait.progress import progress
+from gait.range_style import RangeStyle
 from train.simulate.config import VERSION, SimulateConfig
 from train.simulate.identity import Build, GaitSource, Identity
 from train.simulate.sensors.scene import VIEWS as ANGLES
@@ -44,7 +45,12 @@ def people(count: int) -> tuple[Studio, list[Identity]]:
 
 
 def walks(
-    variant: Variant, name: str, number: int, count: int, kept: Path
+    variant: Variant,
+    name: str,
+    number: int,
+    count: int,
+    kept: Path,
+    style: RangeStyle = RangeStyle.BINS,
 ) -> tuple[list[Clip], NDArray[np.intp], NDArray[np.str_]]:
     """One walk of each person from each view, as a variant sees it.
 
@@ -55,6 +61,7 @@ def walks(
         count: of people.
         kept: folder in which walks are looked for and kept, by the variant and all of its values.
             Whoever changes how frames are aligned has to raise `_READ`.
+        style: how points are drawn.
 
     Returns:
         Clips, the person of each, and the view. What a sensor does not see, or decoding refuses, is
@@ -62,10 +69,12 @@ def walks(
     """
     words = "".join(letter if letter.isalnum() else "-" for letter in name)
     values = f"{variant} {SEED} {VIEWS} {DISTANCES} {_READ}"
+    if style is not RangeStyle.BINS:
+        values += f" {style}"
     digest = hashlib.sha256(values.encode()).hexdigest()[:8]
     file = kept / f"{words}-{number}-{count}-{VERSION}-{digest}.npz"
     if not file.exists():
-        _make(variant, name, number, count, file)
+        _make(variant, name, number, count, file, style)
     with np.load(file, allow_pickle=False) as held:
         lengths, frames = held["lengths"], held["frames"]
         ends = np.cumsum(lengths)
@@ -73,13 +82,15 @@ def walks(
         return clips, held["people"], held["views"]
 
 
-def _make(variant: Variant, name: str, number: int, count: int, file: Path) -> None:
+def _make(
+    variant: Variant, name: str, number: int, count: int, file: Path, style: RangeStyle
+) -> None:
     studio, everyone = people(count)
     frames, who, views = [], [], []
     with progress() as bar:
         task = bar.add_task("simulating", total=count, note=name)
         for index, person in enumerate(everyone):
-            for view, seen in _seen(studio, person, index, number, variant):
+            for view, seen in _seen(studio, person, index, number, variant, style):
                 if len(seen):
                     frames.append(seen)
                     who.append(index)
@@ -97,7 +108,12 @@ def _make(variant: Variant, name: str, number: int, count: int, file: Path) -> N
 
 
 def _seen(
-    studio: Studio, person: Identity, index: int, number: int, variant: Variant
+    studio: Studio,
+    person: Identity,
+    index: int,
+    number: int,
+    variant: Variant,
+    style: RangeStyle,
 ) -> Iterator[tuple[str, NDArray[np.uint8]]]:
     """The same walk, path and noise for every variant, as far as these do not depend on it."""
     for place, view in enumerate(studio.config.views):
@@ -118,15 +134,15 @@ def _seen(
         if variant.modality is Modality.SILHOUETTE:
             yield view, sighting.silhouettes[:, None]
         else:
-            yield view, _decoded(sighting.measured)
+            yield view, _decoded(sighting.measured, style)
 
 
-def _decoded(clouds: list[NDArray[np.float64]]) -> NDArray[np.uint8]:
+def _decoded(clouds: list[NDArray[np.float64]], style: RangeStyle) -> NDArray[np.uint8]:
     """The frames of a clip file of such clouds, as float32 and with all that is in them; none if it
     is refused."""
     file = io.BytesIO()
     np.savez(file, *(cloud.astype(np.float32) for cloud in clouds))
     try:
-        return decode_clip(file.getvalue(), modality=Modality.RANGE_VIEW).clip.frames
+        return decode_clip(file.getvalue(), modality=Modality.RANGE_VIEW, style=style).clip.frames
     except ClipError:
         return np.zeros((0, Modality.RANGE_VIEW.channels, SIZE, SIZE), np.uint8)

@@ -36,7 +36,7 @@ class Identify:
         purpose: str,  # noqa: ARG002
     ) -> list[dict[str, float]]:
         """The nearest rows of one clip."""
-        decoded = decode_clip(clip.read_bytes()).clip
+        decoded = decode_clip(clip.read_bytes(), style=self.bare.encoder.range_style).clip
         (found,) = self.bare.search(self.bare.embed([decoded]))
         return found
 

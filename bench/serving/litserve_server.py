@@ -14,6 +14,7 @@ from bench.serving.plain_server import PATH, Arguments, Bare
 from gait.cli import run
 from gait.clip import Clip
 from gait.decode import decode_clip
+from gait.manifest import Manifest
 
 Found = list[dict[str, float]]
 
@@ -24,13 +25,14 @@ class Identify(litserve.LitAPI):  # type: ignore[misc]
     def __init__(self, bundle: Path, people: int) -> None:
         super().__init__(max_batch_size=16, batch_timeout=0.005, api_path=PATH)
         self.bundle, self.people = bundle, people
+        self.style = Manifest.load(bundle).inputs.range_style
 
     def setup(self, device: str) -> None:  # noqa: ARG002
         self.bare = Bare(self.bundle, self.people)
 
     def decode_request(self, request):  # type: ignore[no-untyped-def]
         # No annotation: LitServe takes one as the type of the body.
-        return decode_clip(request["clip"].file.read()).clip
+        return decode_clip(request["clip"].file.read(), style=self.style).clip
 
     def batch(self, inputs: list[Clip]) -> list[Clip]:
         return inputs

@@ -63,7 +63,7 @@ def plain(bare: Bare) -> FastAPI:
 
     @app.post(PATH)
     def identify(clip: UploadFile) -> list[dict[str, float]]:
-        decoded = decode_clip(clip.file.read()).clip
+        decoded = decode_clip(clip.file.read(), style=bare.encoder.range_style).clip
         (found,) = bare.search(bare.embed([decoded]))
         return found
 

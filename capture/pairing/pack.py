@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from capture.pairing.pairing import Pair
+from gait.range_style import RangeStyle, record_style
 from gait.range_view import Forward, project
 from gait.silhouette import align
 from gait.sustech1k import write_sequence
@@ -48,6 +49,7 @@ def write_people(people: dict[str, list[Pair]], later: float, out: Path, least: 
     out.mkdir(parents=True, exist_ok=True)
     partition = {"TRAIN_SET": sorted(names[:train]), "TEST_SET": sorted(names[train:])}
     (out / PARTITION).write_text(json.dumps(partition, indent=1))
+    record_style(out, RangeStyle.BINS)
     return sum(map(len, views.values()))
 
 
@@ -72,7 +74,7 @@ def _write(pair: Pair, name: tuple[str, str, str], later: float, out: Path, leas
         return False
     masks = np.load(pair.camera.file)["frames"][camera]
     clouds = [_without_padding(each) for each in np.load(pair.lidar.file)["frames"][lidar]]
-    silhouettes, views = align(masks), project(clouds, Forward.PLUS_X)
+    silhouettes, views = align(masks), project(clouds, Forward.PLUS_X, style=RangeStyle.BINS)
     both = np.intersect1d(silhouettes.kept, views.kept)
     if len(both) < least:
         return False

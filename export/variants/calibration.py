@@ -15,6 +15,7 @@ from gait.range_style import RangeStyle
 from gait.sampling import evenly
 from gait.sustech1k import find_sequences, load_clip
 from train.data.pack import INDEX, Pack
+from train.data.packing import dataset_style
 
 FEWEST, MOST = 200, 256
 """Clips of each modality."""
@@ -62,19 +63,35 @@ def find_calibration(path: Path, style: RangeStyle) -> CalibrationSet:
 
     Raises:
         PackError: it is not a whole pack.
-        ExportError: there is no such folder, or it has fewer than `FEWEST` clips of a modality.
+        ExportError: there is no such folder, it has fewer than `FEWEST` clips of a modality, or its
+            range views are drawn in another style.
     """
     if not path.is_dir():
         raise ExportError(f"there is no pack or folder of clips {path} to calibrate with")
     if (path / INDEX).is_file():
+        require_drawn(path, Pack.open(path).range_style, style)
         return _checked(f"training people of {path.name}", _of_pack(path), "")
     sequences = find_sequences(path) if next(path.glob("*/*/*/*.pkl"), None) else []
     if sequences:
+        require_drawn(path, dataset_style(path), style)
         rows = evenly(len(sequences), MOST)
         clips = {m: [load_clip(sequences[row], m).frames for row in rows] for m in Modality}
         return _checked(path.name, clips, "")
     clips, unread = _of_files(sorted(p for p in path.rglob("*") if p.is_file()), style)
     return _checked(path.name, clips, f"; {unread} files are no clips" if unread else "")
+
+
+def require_drawn(path: Path, style: RangeStyle, wanted: RangeStyle) -> None:
+    """Refuses to measure or calibrate on range views that are drawn as no service will draw them.
+
+    Raises:
+        ExportError: they are.
+    """
+    if style is not wanted:
+        raise ExportError(
+            f"got {path} with range views of style {style}, need {wanted}, as the network was "
+            "trained on: take people drawn so (train.simulate, train.pack --range-style)"
+        )
 
 
 def _of_pack(path: Path) -> dict[Modality, list[Frames]]:

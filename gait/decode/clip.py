@@ -117,6 +117,7 @@ def _decode(
         )
     aligned, assumed, by_file = represent(content, source, style)
     clip = Clip(aligned.frames, content.modality)
+    shades = aligned.heights is None and content.clouds is None
     return Decoded(
         clip=clip,
         format=content.format,
@@ -126,6 +127,6 @@ def _decode(
         dropped=content.dropped | aligned.dropped,
         points_ignored=aligned.points_ignored,
         assumed=content.assumed | assumed,
-        quality=judge_clip(clip, greys=aligned.heights is None).joined(by_file),
+        quality=judge_clip(clip, shades=shades).joined(by_file),
         times=content.times and tuple(content.times[row] for row in aligned.kept),
     )

@@ -18,6 +18,9 @@ LOOKED_AT = 32
 COLOURS = 4
 """Frames whose colours are looked at."""
 
+_DARK = 64
+"""Of 255: pixels whose brightest channel is less have no hue to speak of."""
+
 ENOUGH_FRAMES = 10
 
 Lit = NDArray[np.bool_]
@@ -40,13 +43,14 @@ _UNDER_ONE_CYCLE = 0.4
 _RETURNED = 0.75
 
 
-def judge_clip(clip: Clip, *, greys: bool = True) -> Quality:
+def judge_clip(clip: Clip, *, shades: bool = True) -> Quality:
     """The quality of aligned frames, whatever they came from.
 
     Args:
         clip: any; frames far from each other in time look like a poor walk.
-        greys: whether grey frames are a photograph's. Small masks turn grey when they are enlarged:
-            of those their own pictures tell it (`gait.quality.source`).
+        shades: whether shades that no mask and no range view has are a photograph's. Small masks
+            turn grey when they are enlarged: of those their own pictures tell it
+            (`gait.quality.source`). Frames that were drawn from points are none.
     """
     clip = _middle(clip)
     lit = lit_of(clip)
@@ -54,7 +58,7 @@ def judge_clip(clip: Clip, *, greys: bool = True) -> Quality:
     severity = {
         Reason.TOO_FEW_FRAMES: ramp(len(clip), (ENOUGH_FRAMES, 1)),
         Reason.INVERTED: _inverted(lit),
-        Reason.PHOTOGRAPH: _photograph(clip) if greys and runs < _GRAIN else 0.0,
+        Reason.PHOTOGRAPH: _photograph(clip) if shades and runs < _GRAIN else 0.0,
         Reason.NOISE: ramp(runs, _RUNS[clip.modality]),
         Reason.SEVERAL_PEOPLE: ramp(_apart(cells), _TWO),
         Reason.GROUND: 0.8 * ramp(_feet(cells), _FEET),
@@ -110,8 +114,8 @@ def _photograph(clip: Clip) -> float:
     some = clip.frames[evenly(len(clip), COLOURS)]
     if clip.modality is Modality.SILHOUETTE:
         return ramp(grey_part(some), GREY)
-    colours = np.moveaxis(some, 1, 3)[:, ::2, ::2] >> 4
-    off = _OFF[tuple(np.moveaxis(colours[colours.any(axis=3)], 1, 0))]
+    colours = np.moveaxis(some, 1, 3)[:, ::2, ::2]
+    off = _OFF[tuple(np.moveaxis(_bright(colours[colours.max(axis=3) >= _DARK]) >> 4, 1, 0))]
     return ramp(float(np.median(off)) if len(off) else 0.0, _OFF_PALETTE)
 
 
@@ -122,10 +126,16 @@ def grey_part(shades: NDArray[np.uint8]) -> float:
     return grey / max(int(np.count_nonzero(shown)), 1)
 
 
+def _bright(colours: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The same hues at full brightness: the edge of a scatter plot's marker is a darker one."""
+    brightest = np.maximum(colours.max(axis=-1, keepdims=True), 1)
+    return np.asarray(colours / brightest * 255, np.uint8)
+
+
 def _off_palette() -> NDArray[np.float32]:
     """`(16, 16, 16)`: how far each colour, to 4 bits a channel, lies from the JET palette."""
     middles = np.stack(np.meshgrid(*[np.arange(16) * 16 + 8] * 3, indexing="ij"), axis=-1)
-    off = middles[..., None, :] - JET[::8].astype(np.int64)
+    off = middles[..., None, :] - _bright(JET[::8]).astype(np.int64)
     nearest: NDArray[np.float32] = np.sqrt((off**2).sum(axis=-1).min(axis=-1)).astype(np.float32)
     return nearest
 

@@ -44,7 +44,7 @@ from gallery.network.session import Device
 from gallery.search.cohort import bundle_cohort
 from tests.data.make_tiny_bundle import CONFIG, every_variant, save_tiny_checkpoint
 from tests.galleries import TINY, random_embeddings, walk
-from tests.packs import write_pack
+from tests.packs import drawn_as, write_pack
 from train.checkpoint import Checkpoint, build_network, load_checkpoint, save_checkpoint
 from train.config import FramePooling, ModelConfig, TrainConfig
 from train.data.pack import Pack
@@ -326,8 +326,11 @@ def test_the_style_of_range_views_ships(tmp_path: Path, quick: Path) -> None:
     with pytest.raises(ExportError, match="range views of style bins, need scatter"):
         exporting.export_bundle(tmp_path / "ckpt.pt", tmp_path / "bundle", Order(pack=pack))
     assert not (tmp_path / "bundle").exists()
-    index = json.loads((pack / "index.json").read_text()) | {"range_style": "scatter"}
-    (pack / "index.json").write_text(json.dumps(index))
+    drawn_as(pack, RangeStyle.SCATTER)
+    bins = write_pack(tmp_path / "bins", train=34, test=6)
+    int8 = Order(variants=(Variant.INT8,), pack=pack, calibration=bins, max_loss=100.0)
+    with pytest.raises(ExportError, match="bins with range views of style bins, need scatter"):
+        exporting.export_bundle(tmp_path / "ckpt.pt", tmp_path / "bundle", int8)
     exporting.export_bundle(tmp_path / "ckpt.pt", tmp_path / "bundle", Order(pack=pack))
     assert Encoder.load(tmp_path / "bundle", threads=1).range_style is RangeStyle.SCATTER
     assert Encoder.load(quick, threads=1).range_style is RangeStyle.BINS

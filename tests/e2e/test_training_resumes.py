@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from tests.packs import write_pack
+from gait.range_style import RangeStyle
+from tests.packs import drawn_as, write_pack
 from tests.training_setup import write_tiny_yaml
 from train.checkpoint import load_checkpoint
 from train.loop.training_run import LAST
@@ -112,6 +113,21 @@ def test_other_settings_are_refused_by_name(
     assert "log_every" not in said
     assert "--restart" in said
     assert (place.folder / "undisturbed" / LAST).read_bytes() == before
+
+
+def test_range_views_of_the_other_style_are_refused(
+    place: Place, undisturbed: list[dict[str, Any]]
+) -> None:
+    index = place.pack / "index.json"
+    before = index.read_text()
+    drawn_as(place.pack, RangeStyle.SCATTER)
+    try:
+        process = place.start("undisturbed")
+        _, said = process.communicate(timeout=60)
+    finally:
+        index.write_text(before)
+    assert process.returncode == 1
+    assert "range views of style scatter" in said
 
 
 def test_a_finished_run_only_evaluates_again(

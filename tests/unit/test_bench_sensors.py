@@ -7,6 +7,7 @@ from bench.sensors.decisions import RATE, Decided, decided
 from bench.sensors.rank import Embedded, rank1
 from bench.sensors.walks import _decoded
 from gait.modality import Modality
+from gait.range_style import RangeStyle
 from gallery.decision.fitting import calibrate
 from gallery.search.cohort import Cohort
 from tests.galleries import random_embeddings
@@ -73,6 +74,11 @@ def test_decisions_are_those_of_a_naive_loop(normalised: bool) -> None:
 
 def test_walks_of_a_lidar_go_through_a_clip_file() -> None:
     clouds = [walker(k, np.arange(-20, 5, 0.8)) for k in range(6)]
-    assert _decoded(clouds).shape == (6, 3, 64, 64)
-    assert _decoded([cloud[:, [0, 2, 1]] for cloud in clouds]).shape == (0, 3, 64, 64)  # refused
-    assert _decoded([]).shape == (0, 3, 64, 64)
+    assert _decoded(clouds, RangeStyle.BINS).shape == (6, 3, 64, 64)
+    assert _decoded([cloud[:, [0, 2, 1]] for cloud in clouds], RangeStyle.BINS).shape == (
+        0,
+        3,
+        64,
+        64,
+    )  # refused
+    assert _decoded([], RangeStyle.SCATTER).shape == (0, 3, 64, 64)

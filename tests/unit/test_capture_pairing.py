@@ -17,6 +17,8 @@ from capture.pairing.pack import same_moments, view_of, write_people
 from capture.pairing.pairing import Pair, Seen, pair_clips, people_of
 from capture.pairing.people import copy_people, read_people
 from gait.errors import LayoutError, SensorPlacementError
+from gait.range_style import RangeStyle
+from train.data.packing import dataset_style
 
 AHEAD = np.array([[0.0, -1, 0], [0, 0, -1], [1, 0, 0]])
 MATRIX = np.array([[500.0, 0, 320], [0, 500, 240], [0, 0, 1]])
@@ -262,5 +264,6 @@ def test_a_quarter_of_the_people_is_for_testing_those_seen_from_most_sides(
     both = {f"{number:04d}": [there, again] for number in range(tested)}
     once = {f"{number:04d}": [there] for number in range(tested, people)}
     assert write_people(both | once, 0.0, tmp_path, 10) == people + tested
+    assert dataset_style(tmp_path) is RangeStyle.BINS, "as they are drawn here"
     partition = json.loads((tmp_path / "partition.json").read_text())
     assert partition == {"TRAIN_SET": [*once], "TEST_SET": [*both]}

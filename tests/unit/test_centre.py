@@ -8,7 +8,8 @@ import torch
 
 from gait.errors import ConfigError, PackError
 from gait.modality import Modality
-from tests.packs import write_pack
+from gait.range_style import RangeStyle
+from tests.packs import drawn_as, write_pack
 from tests.training_setup import tiny_config
 from train.centre import main
 from train.checkpoint import Checkpoint, build_network, load_checkpoint, save_checkpoint
@@ -140,4 +141,6 @@ def test_centring_needs_the_people_trained_on(pack: Pack, tmp_path: Path) -> Non
     others = write_pack(tmp_path / "others", train=2)
     with pytest.raises(PackError, match="lacks people"):
         main(tmp_path / BEST, tmp_path / "centred.pt", others)
+    with pytest.raises(PackError, match="range views of style scatter"):
+        main(tmp_path / BEST, tmp_path / "centred.pt", drawn_as(others, RangeStyle.SCATTER))
     assert not (tmp_path / "centred.pt").exists()

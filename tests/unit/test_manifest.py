@@ -12,8 +12,9 @@ from gait.errors import BundleError, BundleTamperedError
 from gait.golden import noise_frames
 from gait.manifest import MANIFEST, Manifest, contract_id
 from gait.modality import Modality
+from gait.range_style import RangeStyle
 from gait.variant import Variant
-from tests.galleries import TINY, VARIANTS, other_bundle
+from tests.galleries import TINY, VARIANTS, other_bundle, scattering
 
 pytestmark = pytest.mark.serving
 
@@ -97,6 +98,17 @@ def test_the_contract_is_that_of_the_graphs_alone(tmp_path: Path) -> None:
     assert other.contract != tiny.contract
     without_report = {n: r for n, r in tiny.files.items() if n != "parity.json"}
     assert contract_id(tiny.models, without_report) == tiny.contract
+
+
+def test_the_same_graphs_for_other_pictures_are_another_contract(tmp_path: Path) -> None:
+    drawn = Manifest.load(scattering(TINY, tmp_path / "drawn"))
+    assert drawn.inputs.range_style is RangeStyle.SCATTER
+    assert drawn.contract != Manifest.load(TINY).contract
+    inputs = json.loads((TINY / MANIFEST).read_text())["inputs"]
+    assert "range_style" not in inputs, "earlier releases read bundles of bins"
+    _edit(tmp_path / "drawn", inputs=inputs)
+    with pytest.raises(BundleTamperedError):
+        Manifest.load(tmp_path / "drawn")
 
 
 @pytest.fixture

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from gait.errors import ConfigError, PackError
 from gait.modality import Modality
-from tests.packs import write_pack
+from gait.range_style import RangeStyle
+from tests.packs import drawn_as, write_pack
 from tests.training_setup import tiny_config
 from train.centre import main as centre
 from train.checkpoint import build_network, load_checkpoint
@@ -216,4 +217,7 @@ def test_a_pack_of_test_people_alone_is_refused(tmp_path: Path, pack: Pack) -> N
     others = write_pack(tmp_path / "others", train=0, test=5)
     with pytest.raises(PackError, match="no training people"):
         main(tmp_path / BEST, tmp_path / "out.pt", (others,), dimensions=4)
+    drawn = drawn_as(write_pack(tmp_path / "drawn"), RangeStyle.SCATTER)
+    with pytest.raises(PackError, match="range views of style scatter"):
+        main(tmp_path / BEST, tmp_path / "out.pt", (drawn,), dimensions=4)
     assert not (tmp_path / "out.pt").exists()

@@ -2,14 +2,19 @@
 
 import io
 import pickle
+import tracemalloc
 
 import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from gait.clip import Clip
 from gait.decode import decode_clip
 from gait.errors import ClipEmptyError
+from gait.modality import Modality
+from gait.quality.judge import judge_clip
+from gait.quality.quality import Reason
 from gait.range_scatter import RADIUS, marker
 from gait.range_style import RangeStyle
 from gait.range_view import AZIMUTH_BIN, ELEVATION_BIN, Forward, project
@@ -19,6 +24,7 @@ from tests.raster_walkers import walker
 BEAMS = np.arange(-25, 15, 0.2)
 FRAMES = [walker(frame, BEAMS) for frame in range(6)]
 SCATTER = RangeStyle.SCATTER
+LEVELS = np.radians(np.arange(-25, 14.9, 3.9))
 
 
 def plotted(cloud: NDArray[np.float64]) -> NDArray[np.uint8]:
@@ -125,3 +131,46 @@ def test_a_clip_is_drawn_as_it_is_asked_for() -> None:
     pictures = files.npy(scatter)  # drawn already: taken as they are
     np.testing.assert_array_equal(decode_clip(pictures).clip.frames, scatter)
     pickle.loads(pickle.dumps(decode_clip(data, style=SCATTER)))  # noqa: S301
+
+
+@pytest.mark.parametrize("beams", [0.2, 0.4, 0.8])
+@pytest.mark.parametrize("every", [1, 2])
+def test_a_scatter_plot_is_no_photograph(beams: float, every: int) -> None:
+    """Its blended edges are of no palette, whether they come as points or as pictures."""
+    clouds = [walker(frame, np.arange(-25, 15, beams))[::every] for frame in range(20)]
+    data = files.npz(**{f"{k:02}": cloud for k, cloud in enumerate(clouds)})
+    bins, scatter = (decode_clip(data, style=style) for style in RangeStyle)
+    assert scatter.quality.score > bins.quality.score - 0.1
+    pictures = decode_clip(files.npy(scatter.clip.frames))
+    assert Reason.PHOTOGRAPH not in pictures.quality.reasons
+
+
+def test_a_real_photograph_is_one() -> None:
+    rng = np.random.default_rng(0)
+    skin = np.array([200, 150, 120])[:, None, None] + rng.integers(-40, 40, (12, 3, 64, 64))
+    grey = np.repeat(rng.integers(60, 220, (12, 1, 64, 64)), 3, axis=1)
+    for frames in (skin, grey):
+        found = judge_clip(Clip(frames.astype(np.uint8), Modality.RANGE_VIEW))
+        assert Reason.PHOTOGRAPH in found.reasons
+
+
+def test_no_raster_makes_a_marker_that_costs_much() -> None:
+    wide = np.array([[8, 8 * np.tan(a), 8 * np.tan(e)] for a in (-1, 0, 1) for e in LEVELS])
+    close = wide * 0.05
+    for cloud in (np.repeat(wide, 4, axis=0), np.repeat(close, 4, axis=0)):
+        tracemalloc.start()
+        project([cloud] * 3, Forward.PLUS_X, style=SCATTER)
+        most = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert most < 200e6
+
+
+def test_points_that_others_hide_are_left_out_of_huge_clouds() -> None:
+    rng = np.random.default_rng(0)
+    once = FRAMES[0]
+    copies = [once + rng.normal(0, 1e-9, once.shape) for _ in range(40)]
+    huge = np.concatenate(copies)
+    assert len(huge) > 20_000
+    overlap, colours = apart(drawn(huge), drawn(once))
+    assert overlap > 0.9
+    assert colours < 15

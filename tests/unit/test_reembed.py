@@ -13,6 +13,7 @@ import pytest
 
 from gait.errors import ConfigError
 from gait.modality import Modality
+from gait.range_style import RangeStyle
 from gallery.enrolment.sources import Selection, find_sources
 from gallery.gallery import Gallery
 from gallery.network.encoder import Encoder
@@ -20,7 +21,8 @@ from gallery.opening import create_gallery, open_gallery
 from gallery.record import clock
 from gallery.reembed import Missing, reembed
 from gallery.template import Authorisation, Enrolment
-from tests.galleries import AUTHORISATION, TINY, enrolments, other_bundle, walk
+from tests.galleries import AUTHORISATION, TINY, enrolments, other_bundle, scattering, walk
+from tests.raster_walkers import walker
 
 pytestmark = pytest.mark.serving
 
@@ -101,6 +103,30 @@ def test_one_clip_of_two_people_and_two_copies_of_a_clip(
     assert done.enrolled == 4
     assert new.templates("alias")[0].source == "camera 9"
     assert new.counts().templates == 4
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["bundle kept", "bundle gone"])
+def test_points_that_the_new_model_wants_drawn_otherwise_are_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, known: bool
+) -> None:
+    (tmp_path / "clips" / "x").mkdir(parents=True)
+    clouds = {str(k): walker(k, np.arange(-25, 15, 0.2)) for k in range(6)}
+    np.savez(tmp_path / "clips" / "x" / "points.npz", **clouds)  # type: ignore[arg-type]
+    sources = find_sources(tmp_path / "clips", Selection())
+    drawn = scattering(TINY, tmp_path / "drawn")
+    with (
+        create_gallery(str(tmp_path / "old"), TINY) as old,
+        create_gallery(str(tmp_path / "new"), drawn) as new,
+    ):
+        clip, encoder = sources[0].read(RangeStyle.BINS), Encoder.load(drawn)
+        (embedding,) = Encoder.load(TINY).embed([clip])
+        old.enrol([Enrolment.of("ada", clip, embedding, "gate", AUTHORISATION)])
+        if not known:
+            monkeypatch.setattr(old, "_bundle", None)
+        assert reembed(old, new, encoder, sources).enrolled == 1
+        assert new.templates("ada")[0].source == "gate"
+        again = reembed(old, new, encoder, sources)
+        assert (again.enrolled, again.present, again.missing) == (0, 1, [])
 
 
 def test_a_batch_must_hold_a_clip(old: Gallery, new: Gallery) -> None:

@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 from gait.clip import Frames
 from gait.errors import (
@@ -25,7 +26,7 @@ from gait.errors import (
 )
 from gait.modality import Modality
 from gait.progress import progress
-from gait.range_style import RangeStyle
+from gait.range_style import RangeStyle, recorded_style
 from gait.sustech1k import Sequence, find_sequences
 from train.data.pack import INDEX, Index, Record, drawn_as
 from train.data.partition import Partition, load_partition
@@ -128,8 +129,7 @@ def pack_dataset(
         layout: goes into the index; decides the protocol later.
         read: reads one sequence; None: as the layout does.
         modalities: which to pack; of one alone, sequences need not have the other.
-        range_style: how the range views were drawn; None: as the simulator says it drew them, and
-            those of real people as SUSTech1K's.
+        range_style: how the range views were drawn; None: as `dataset_style` finds.
 
     Raises:
         LayoutError: `root` is no dataset folder.
@@ -156,7 +156,7 @@ def pack_dataset(
             layout=layout,
             simulated=simulation is not None,
             simulator=_simulator_version(simulation),
-            range_style=range_style or _drawn_by(simulation),
+            range_style=range_style or dataset_style(root),
             partition_sha256=people.sha256,
             stores={modality: store.finish() for modality, store in stores.items()},
             records=tuple(report.records),
@@ -166,24 +166,31 @@ def pack_dataset(
     return report
 
 
-def _simulation(root: Path) -> object:
+def _simulation(root: Path) -> dict[str, Any] | None:
     """What a simulator says of itself, if it is readable; None of real people."""
     try:
-        return json.loads((root / SIMULATION).read_text())
+        said = json.loads((root / SIMULATION).read_text())
     except FileNotFoundError:
         return None
     except (OSError, ValueError):
         return {}
+    return said if isinstance(said, dict) else {}
 
 
-def _simulator_version(simulation: object) -> int | None:
+def _simulator_version(simulation: dict[str, Any] | None) -> int | None:
     match simulation:
         case {"version": int(version)} if type(version) is int:
             return version
     return None
 
 
-def _drawn_by(simulation: object) -> RangeStyle:
+def dataset_style(root: Path) -> RangeStyle:
+    """How a dataset's range views were drawn: as is recorded beside them, or as the simulator says
+    it drew them, and those of real people as SUSTech1K's are.
+    """
+    if (recorded := recorded_style(root)) is not None:
+        return recorded
+    simulation = _simulation(root)
     match simulation:
         case {"arguments": {"range_style": str(style)}} if style in [*RangeStyle]:
             return RangeStyle(style)
