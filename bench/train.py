@@ -74,7 +74,7 @@ def main(
         steady: steps that the fastest row then does in a row; 500 on CUDA, none on a CPU.
         precision: instead of the preset's.
         count: only count FLOPs and bytes, which computes nothing: full size goes anywhere.
-        tflops, tbytes: with --count, a machine's best TFLOP/s and TB/s, to predict its steps.
+        tflops, tbytes: with --count, a GPU's best TFLOP/s and TB/s, to predict its steps.
 
     Raises:
         ConfigError: there is no such preset or row, or there are more turns than iterations.
@@ -89,12 +89,12 @@ def main(
     opened = open_frames(pack, config)
     if count:
         rates = Rates(tflops * 1e12, tbytes * 1e12) if tflops and tbytes else None
-        costs = count_rows(picked, opened, rates)
+        costs = count_rows(picked, opened, rates, gpu=rates is not None or device.type == "cuda")
         print(f"{counts_table(costs)}\n\n{ops_table(costs[DEFAULT])}")
         return
     trainers = {name: Trainer(c, opened, make_machine(c.run)) for name, c in picked.items()}
     seconds = take_turns(trainers, iterations // turns, turns)
-    costs = count_rows(picked, opened)
+    costs = count_rows(picked, opened, gpu=device.type == "cuda")
     peaks = {dtype: matmul_peak(device, dtype) for dtype in _precisions(picked)}
     images = 2 * config.batch.subjects * config.batch.sequences * config.batch.frames
     found = [
@@ -165,14 +165,16 @@ def steady_line(name: str, trainer: Trainer, steps: int) -> str:
 
 
 def count_rows(
-    picked: Mapping[str, TrainConfig], pack: Pack, rates: Rates | None = None
+    picked: Mapping[str, TrainConfig], pack: Pack, rates: Rates | None = None, *, gpu: bool
 ) -> dict[str, dict[str, OpCost]]:
     """What a step of each row costs; one compiled or recorded is counted as if it were not."""
     found = {}
     for name, config in picked.items():
         eager = changed(config, "run", {"compile": "nothing", "graph": False})
         subjects = len(split_people(pack.records, config).classes)
-        found[name] = count_step(eager, subjects, make_machine(config.run).precision, rates)
+        found[name] = count_step(
+            eager, subjects, make_machine(config.run).precision, rates, gpu=gpu
+        )
     return found
 
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from math import prod
 from typing import Any
+from unittest.mock import patch
 
 import torch
 from torch import Tensor
@@ -23,6 +24,7 @@ from bench.measuring.clock import quickest
 from gait.modality import SIZE, Modality
 from train.config import TrainConfig
 from train.data.batches import TrainBatch
+from train.diffusion import denoiser
 from train.loop.learner import Learner, Machine
 
 Formula = Callable[..., int]
@@ -111,7 +113,12 @@ FORMULAS: dict[object, Formula] = {
 
 
 def count_step(
-    config: TrainConfig, subjects: int, precision: torch.dtype, rates: Rates | None = None
+    config: TrainConfig,
+    subjects: int,
+    precision: torch.dtype,
+    rates: Rates | None = None,
+    *,
+    gpu: bool = False,
 ) -> dict[str, OpCost]:
     """The cost of each op of one whole step, updating included, the costliest first.
 
@@ -120,10 +127,12 @@ def count_step(
         subjects: training subjects N.
         precision: of autocast; float32 means none.
         rates: of the machine to predict for, if any.
+        gpu: whether that is a GPU, for which the denoiser does some things otherwise.
     """
     classes = [str(i) for i in range(subjects)]
     learner = Learner(config, classes, Machine(torch.device("cpu"), precision))
-    with FakeTensorMode(allow_non_fake_inputs=True):
+    path = patch.object(denoiser, "on_processor", lambda _: not gpu)
+    with path, FakeTensorMode(allow_non_fake_inputs=True):
         batch = _batch(config)
         learner.step(1, batch)  # the optimiser makes its state
         with OpCounter(rates) as counter:

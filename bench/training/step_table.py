@@ -14,7 +14,7 @@ from gallery.command_line.table import table
 Seconds = NDArray[np.float64]
 """`(turns, steps, 4)` of data, forward, backward and optimiser."""
 
-STEP_MS = 40.0
+STEP_MS = 45.0
 """Target on one GPU of the H200's class: milliseconds of an iteration in the steady state."""
 
 DIFFUSION = 0.12

@@ -37,6 +37,11 @@ def time_embeddings(steps: int, width: int) -> Tensor:
     return torch.cat([angles.sin(), angles.cos()], dim=1)
 
 
+def on_processor(x: Tensor) -> bool:
+    """Whether what suits a processor is computed, and not what suits a GPU."""
+    return x.device.type == "cpu"
+
+
 class GroupNorm(nn.GroupNorm):
     """GroupNorm in the dtype of its input; its statistics are float32 all the same.
 
@@ -46,7 +51,7 @@ class GroupNorm(nn.GroupNorm):
 
     def forward(self, input: Tensor) -> Tensor:
         with torch.autocast(input.device.type, enabled=False):
-            x = _swift(input)
+            x = input.float() if on_processor(input) else input
             weight, bias = self.weight.to(x.dtype), self.bias.to(x.dtype)
             return F.group_norm(x, self.num_groups, weight, bias, self.eps).to(input.dtype)
 
@@ -58,15 +63,10 @@ class DepthwiseConv(nn.Conv2d):
         super().__init__(channels, channels, 3, padding=1, groups=channels, bias=False)
 
     def forward(self, input: Tensor) -> Tensor:
-        if input.device.type != "cpu" or not torch.is_autocast_enabled("cpu"):
+        if not (on_processor(input) and torch.is_autocast_enabled("cpu")):
             return super().forward(input)
         with torch.autocast("cpu", enabled=False):
             return super().forward(input.float()).to(torch.get_autocast_dtype("cpu"))
-
-
-def _swift(x: Tensor) -> Tensor:
-    """In the dtype that this device computes small maps in the fastest."""
-    return x.float() if x.device.type == "cpu" else x
 
 
 class ChannelNorm(nn.LayerNorm):
@@ -178,7 +178,7 @@ def _attended(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     A column has few rows, for which a processor's flash attention takes twice the time of the plain
     formula.
     """
-    if q.device.type != "cpu":
+    if not on_processor(q):
         return F.scaled_dot_product_attention(q, k, v)
     weights: Tensor = (q @ k.transpose(-1, -2) * q.shape[-1] ** -0.5).softmax(dim=-1)
     return weights.to(v.dtype) @ v
