@@ -181,16 +181,23 @@ def _recipe_changes(old: str, new: str) -> Changes:
 
 LITERAL_CHANGES = _recipe_changes("ours", "literal")
 """From a preset of our recipe to the literal one, with the preset's sizes."""
-_NOT_SCALED = _row("linear", "β not scaled", schedule="linear")
 LITERAL = tuple(
     Row(f"{row.name}-literal", f"literal, {row.what}", _joined(LITERAL_CHANGES, row.changes),
         row.paper, base="base-literal", full="full-literal")
-    for row in (*PHASES, *PARTS, _NOT_SCALED, *SETTINGS)
+    for row in (*PHASES, *PARTS, *SETTINGS)
     if row.name in (BASE, "p1", "p12", "p13", "p23", FULL, "no-shared-noise", "no-heads",
-                    "no-token", "no-attention", "independent", "heavy", "linear", "t50", "t200", "tau1-90",
+                    "no-token", "no-attention", "independent", "heavy", "t50", "t200", "tau1-90",
                     "tau1-98", "tau2-40", "tau2-60")
 )  # fmt: skip
 """The literal recipe: embeddings as they are, by Euclidean distance."""
+LITERAL_LINEAR = Row(
+    "literal-linear",
+    "literal, all three phases, β not scaled",
+    _joined(LITERAL_CHANGES, {"diffusion": {"schedule": "linear"}}),
+    base="base-literal",
+    full="full-literal",
+)
+"""By this schedule the timesteps that the paper shows lie one in each phase."""
 WITHIN: Changes = {"model": {"within_modality_triplets": True}}
 _BASE_WITHIN, _FULL_WITHIN = _pair("within", "triplets within modalities", WITHIN)
 TRIPLETS = (replace(_BASE_WITHIN, full=_FULL_WITHIN.name), _FULL_WITHIN)
@@ -295,6 +302,7 @@ GROUPS: Mapping[str, Sequence[Row]] = {
     "undecayed": UNDECAYED,
     "initialisation": INITIALISATION,
     "literal": LITERAL,
+    "literal-schedule": (LITERAL_LINEAR,),
     "triplets": TRIPLETS,
     "tuning": TUNING,
     "rivals": RIVALS,

@@ -73,6 +73,8 @@ def test_the_literal_rows_are_the_literal_recipe(name: str, tmp_path: Path) -> N
         assert configured(preset, row, 3) == configured(literal, plain, 3)
         assert (row.base, row.full) == ("base-literal", "full-literal")
     assert configured(preset, ROWS["full-literal"], literal.seed) == literal
+    linear = configured(preset, ROWS["literal-linear"], literal.seed).diffusion
+    assert linear == literal.diffusion.model_copy(update={"schedule": "linear"})
     assert {"base-literal", "heavy-literal"} <= {row.name for row in GROUPS["literal"]}
 
 
