@@ -102,6 +102,8 @@ def _sentence(opened: Pack) -> str:
     return (
         f"{opened.path}: {len(opened.records)} sequences, {opened.frame_count} {frames} "
         f"of {len(people)} {kind}subjects ({train} train, {len(people) - train} test)"
+        + f", range views of style {opened.range_style}"
+        * (Modality.RANGE_VIEW in opened.modalities)
     )
 
 

@@ -38,6 +38,7 @@ def test_a_summary_names_what_was_packed_and_skipped(
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == (
         f"{out}: 7 sequences, 61 paired frames of 4 simulated subjects (2 train, 2 test)"
+        ", range views of style bins"
     )
     assert lines[1] == f"skipped 1 sequence (all in {out / 'skipped.json'})"
     assert lines[2].split() == ["1", "truncated", "or", "corrupt"]
