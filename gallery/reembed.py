@@ -85,12 +85,12 @@ def reembed(
     for source in sources:
         advance(1)
         try:
-            known = {clip_digest(source.read(style)) for style in styles}
-            clip = source.read(encoder.range_style)
+            read = {style: source.read(style) for style in {*styles, encoder.range_style}}
         except GaitError as error:
             outcome.reject(source, error)
             continue
-        found, digest = sought & known, clip_digest(clip)
+        clip = read[encoder.range_style]
+        found, digest = sought & {clip_digest(read[style]) for style in styles}, clip_digest(clip)
         sought -= found
         if found - {digest}:
             _drawn_anew(found, digest, wanted, new, remade)

@@ -17,6 +17,7 @@ from train.diffusion.denoiser import (
     AxialAttention,
     ChannelNorm,
     Denoiser,
+    DepthwiseConv,
     group_norm,
     time_embeddings,
 )
@@ -194,3 +195,17 @@ def test_a_kind_may_be_given_by_its_name(changes: dict[str, str]) -> None:
     named = Denoiser(16, DiffusionConfig().model_copy(update=changes))
     checked = Denoiser(16, DiffusionConfig.model_validate(changes))
     assert [w.shape for w in named.parameters()] == [w.shape for w in checked.parameters()]
+
+
+def test_norms_and_depthwise_convolutions_narrow_nothing() -> None:
+    """On a processor they widen bfloat16, and float64 stays what it is."""
+    torch.manual_seed(0)
+    norm, convolution = group_norm(16).double(), DepthwiseConv(16).double()
+    x = 1e6 + torch.randn(4, 16, 4, 4, dtype=torch.float64)
+    plain = F.group_norm(x, norm.num_groups, norm.weight, norm.bias, norm.eps)
+    torch.testing.assert_close(norm(x), plain, atol=0, rtol=0)
+    want = F.conv2d(x, convolution.weight, padding=1, groups=16)
+    torch.testing.assert_close(convolution(x), want, atol=0, rtol=1e-14)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert group_norm(16)(x.bfloat16()).dtype == torch.bfloat16
+        assert DepthwiseConv(16)(x.bfloat16()).dtype == torch.bfloat16

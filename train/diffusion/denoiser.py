@@ -42,6 +42,11 @@ def on_processor(x: Tensor) -> bool:
     return x.device.type == "cpu"
 
 
+def _widened(x: Tensor) -> Tensor:
+    """In float32; in float64 what is in it."""
+    return x.to(torch.promote_types(x.dtype, torch.float32))
+
+
 class GroupNorm(nn.GroupNorm):
     """GroupNorm in the dtype of its input; its statistics are float32 all the same.
 
@@ -51,7 +56,7 @@ class GroupNorm(nn.GroupNorm):
 
     def forward(self, input: Tensor) -> Tensor:
         with torch.autocast(input.device.type, enabled=False):
-            x = input.float() if on_processor(input) else input
+            x = _widened(input) if on_processor(input) else input
             weight, bias = self.weight.to(x.dtype), self.bias.to(x.dtype)
             return F.group_norm(x, self.num_groups, weight, bias, self.eps).to(input.dtype)
 
@@ -66,7 +71,7 @@ class DepthwiseConv(nn.Conv2d):
         if not (on_processor(input) and torch.is_autocast_enabled("cpu")):
             return super().forward(input)
         with torch.autocast("cpu", enabled=False):
-            return super().forward(input.float()).to(torch.get_autocast_dtype("cpu"))
+            return super().forward(_widened(input)).to(torch.get_autocast_dtype("cpu"))
 
 
 class ChannelNorm(nn.LayerNorm):

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from train.augment.batch import augmented
-from train.checkpoint import Checkpoint, save_checkpoint
+from train.checkpoint import Checkpoint, require_style, save_checkpoint
 from train.config import RivalMethod, TrainConfig
 from train.data.batches import TrainBatch, batches, place_frames
 from train.data.pack import Pack
@@ -86,6 +86,7 @@ class TrainingRun:
         self._ledger = Ledger()
         self._done, self._best = 0, None
         if checkpoint is not None:
+            require_style(checkpoint, pack, folder)
             self._learner.restore(checkpoint)
             self._done, self._best = checkpoint.iteration, checkpoint.best
 
