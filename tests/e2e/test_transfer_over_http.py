@@ -18,6 +18,7 @@ from gallery.identity import Identity, Party
 from serve.audit.use import Use
 from serve.work.service import Service
 from tests import services
+from tests.damage import flipped
 from tests.services import enrol, identify, probe
 
 pytestmark = pytest.mark.serving
@@ -118,10 +119,9 @@ def test_without_a_record_no_export_leaves(
 def test_a_damaged_file_enrols_nobody(sites: tuple[Site, Site], change: str) -> None:
     one, two = sites
     file = exported(one, two.public).content
-    middle = len(file) // 2
     damaged = {
         "cut": file[:-10],
-        "flipped": file[:middle] + bytes([file[middle] ^ 1]) + file[middle + 1 :],
+        "flipped": flipped(file, len(file) // 2),
         "longer": file + b"x",
         "nothing": b"",
         "noise": bytes(range(256)) * 40,

@@ -11,6 +11,7 @@ import pytest
 
 from gait.errors import PackError
 from gait.modality import Modality
+from tests.damage import flip
 from tests.dataset import FRAMES, arrays, pack_all, write_dataset
 from train.data.pack import Pack
 
@@ -55,14 +56,6 @@ def _edit(pack: Path, change: Callable[[Any], object]) -> None:
     (pack / "index.json").write_text(json.dumps(content))
 
 
-def _flip(pack: Path) -> None:
-    with (pack / "range_views.npy").open("r+b") as file:
-        file.seek(5000)
-        byte = file.read(1)
-        file.seek(5000)
-        file.write(bytes([byte[0] ^ 1]))
-
-
 DAMAGE: dict[str, Callable[[Path], object]] = {
     "silhouettes.npy is missing": lambda p: (p / "silhouettes.npy").unlink(),
     "range_views.npy has 1000 bytes": lambda p: os.truncate(p / "range_views.npy", 1000),
@@ -95,7 +88,7 @@ def test_a_damaged_pack_does_not_open(root: Path, message: str) -> None:
 
 def test_a_changed_pixel_is_found_by_the_check(root: Path) -> None:
     pack_all(root)
-    _flip(root.parent / "pack")
+    flip(root.parent / "pack" / "range_views.npy", 5000)
     pack = Pack.open(root.parent / "pack")
     with pytest.raises(PackError, match=r"range_views\.npy does not have the sha256"):
         pack.verify()

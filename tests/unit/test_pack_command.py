@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from gait.errors import PackError
+from tests.damage import flip
 from tests.dataset import write_dataset
 from train.pack import main
 
@@ -65,11 +66,7 @@ def test_json_is_for_programs(
 def test_a_damaged_pack_fails_the_check(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     out = root.parent / "pack"
     _run(monkeypatch, root, "--partition", root / "partition.json", "--out", out)
-    with (out / "silhouettes.npy").open("r+b") as file:
-        file.seek(-1, os.SEEK_END)
-        last = file.read(1)
-        file.seek(-1, os.SEEK_END)
-        file.write(bytes([last[0] ^ 1]))
+    flip(out / "silhouettes.npy", -1)
     with pytest.raises(PackError, match="sha256"):
         _run(monkeypatch, "--check", out)
 

@@ -20,6 +20,7 @@ from gallery.network.encoder import Encoder
 from gallery.network.site_centre import parse_centre
 from gallery.opening import create_gallery, open_gallery
 from gallery.template import Matrix
+from tests.damage import flip
 from tests.galleries import TINY
 from tests.services import probe
 from tests.walking_people import labelled
@@ -109,7 +110,7 @@ def test_a_centre_that_was_changed_is_refused(tmp_path: Path, clips: Path, run: 
     site = tmp_path / "site"
     run(clips, "--bundle", TINY, "--out", site)
     file = site / "centre.npy"
-    file.write_bytes(file.read_bytes()[:-1] + b"x")
+    flip(file, -1)
     with pytest.raises(BundleTamperedError, match=r"centre\.npy"):
         Encoder.load(site, threads=1)
 
