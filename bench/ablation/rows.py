@@ -221,6 +221,14 @@ def _rival(method: str, what: str, paper: str | None = None) -> Row:
     return Row(method.replace("_", "-"), what, changes, paper)
 
 
+PICTURES = Row(
+    "pictures-changed",
+    "no diffusion, pictures changed as for channel augmentation",
+    {**NO_DIFFUSION, "rival": {"method": "channel_augmentation", "weight": 0.0}},
+)
+"""What the changed pictures alone are worth."""
+
+
 RIVALS = (
     _rival("shared_backbone", "one backbone, after LidarGait", "18.3"),
     _rival("late_layers", "later layers shared, after MMGait"),
@@ -230,6 +238,7 @@ RIVALS = (
     _rival("semantic_parts", "parts by prototypes, after SAAI", "26.1"),
     _rival("implicit_knowledge", "implicit knowledge, after IDKL", "54.8"),
     _rival("two_stage_distillation", "two-stage distillation, after TSKD", "47.2"),
+    PICTURES,
 )
 SHARED = "shared-backbone"
 
@@ -254,7 +263,7 @@ RIVALS_TUNED = tuple(
         base=f"base-{suffix}", full=f"full-{suffix}")
     for suffix, what, changes in (("2000", "2000 iterations", STILL_SHORTER),
                                   ("lr-0015", "learning rate 0.0015", HALF_RATE))
-    for row in RIVALS
+    for row in RIVALS if row != PICTURES
 )  # fmt: skip
 _BASE_MASK, _FULL_MASK = _pair("mask", "range views as masks", {"model": {"range_input": "mask"}})
 _POINTS = Row("base-points", "no diffusion, range views as points",

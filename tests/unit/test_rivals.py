@@ -1,5 +1,6 @@
 """Rivals: their losses against plain loops, what they reach, and that nothing of them ships."""
 
+import math
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -28,6 +29,7 @@ from train.losses import Losses
 from train.machine.distributed import Ranks
 from train.model.network import GaitNetwork
 from train.rivals.channel_augmentation import (
+    ChannelAugmentation,
     channel_augmented,
     erased,
     single_channels,
@@ -36,6 +38,7 @@ from train.rivals.channel_augmentation import (
 from train.rivals.implicit_knowledge import SPECIAL, aligned
 from train.rivals.info_nce import contrast
 from train.rivals.relations import TEMPERATURE, both_ways, divergence, relations
+from train.rivals.rival import Seen
 from train.rivals.semantic_parts import APART, NEAR, centre_separation, sameness
 from train.rivals.shared_attention import SharedAttention
 from train.rivals.two_stage_distillation import taught
@@ -154,6 +157,16 @@ def test_squared_differences_are_of_weighted_distances() -> None:
         found.append(torch.log(1 + torch.exp((far - near).sign() * (far - near) ** 2)))
     torch.testing.assert_close(squared_difference(distances, same), torch.stack(found).mean())
     assert squared_difference(20.0 * ~same[None], same) == 0
+
+
+def test_squared_differences_go_on_falling_with_the_distance_of_people() -> None:
+    """By unit vectors they stayed at log 2, and the method was its changed pictures alone."""
+    unused, labels = torch.zeros(()), torch.tensor([0, 0, 1, 1])
+    people = torch.eye(2)[labels][:, None].expand(2, 4, 1, 2)  # √2 apart
+    for length in (1, 4):
+        found = ChannelAugmentation()(Seen(unused, length * people, unused, labels))
+        expected = math.log1p(math.exp(-2 * length**2))
+        assert float(found["squared_difference"]) == pytest.approx(expected, rel=1e-5)
 
 
 def test_centres_draw_and_push() -> None:

@@ -7,8 +7,10 @@ its modality, with its weighted farthest positives and nearest negatives.
 # Differs from CAJ: it shows every visible picture twice, as it is and changed; here half of the
 # clips are changed, so that a step costs what a step of the base does. What is erased turns black,
 # which is the background, and not to the data set's mean. A clip changes as a whole. Distances are
-# those of unit vectors, part by part; CAJ's features have one part and any length, and its squared
-# differences are clipped at 88.
+# those of embeddings as they are, part by part; CAJ's features have one part, and its squared
+# differences are clipped at 88, past which nothing would be learned. CAJ has this loss in place of
+# other triplets, here it stands beside those of Eq. 5. Distances of unit vectors would not do:
+# squares of their small differences leave the loss at log 2, whatever the network learns.
 """
 
 import torch
@@ -34,9 +36,9 @@ class ChannelAugmentation(Rival):
 
     def forward(self, seen: Seen) -> dict[str, Tensor]:
         """Both modalities are anchors, positives and negatives alike."""
-        pair, labels = seen.of_all(F.normalize(seen.embeddings, dim=3))
-        units, labels = pair.flatten(0, 1), labels.repeat(2)
-        distances = part_distances(units, units)
+        pair, labels = seen.of_all(seen.embeddings)
+        walks, labels = pair.flatten(0, 1), labels.repeat(2)
+        distances = part_distances(walks, walks)
         return {"squared_difference": squared_difference(distances, labels[:, None] == labels)}
 
 

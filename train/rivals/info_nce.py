@@ -30,7 +30,7 @@ class InfoNCE(Rival):
         self.log_scale = nn.Parameter(torch.tensor(-math.log(temperature)))
 
     def forward(self, seen: Seen) -> dict[str, Tensor]:
-        """Of the mean cosine over parts, which retrieval ranks by."""
+        """Of the mean cosine over parts; retrieval ranks by that of centred embeddings."""
         pair, labels = seen.of_all(F.normalize(seen.embeddings, dim=3))
         first, second = pair.flatten(2) / math.sqrt(pair.shape[2])
         scale = self.log_scale.clamp(max=math.log(LARGEST_SCALE)).exp()
