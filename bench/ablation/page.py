@@ -64,7 +64,8 @@ of the two directions.
 \\* As the paper reports, on real people (SUSTech1K) with another network and training. Compare
 directions and sizes of effects, not numbers. It is of one direction, in which the paper's full
 method has 63.8; "58.2 of 58.7" is of the other direction, in which it has 58.7.
-Rivals are our versions of the methods that the paper compares with:
+Beside a rival stands the paper's figure for the whole published system, which differs from the row
+in more than how it aligns: there not even directions can be compared. Rows are our versions:
 [what differs](../docs/rivals.md)."""
 
 

@@ -237,7 +237,9 @@ RIVALS = (
     _rival("channel_augmentation", "channel augmentation, after CAJ", "12.3"),
     _rival("semantic_parts", "parts by prototypes, after SAAI", "26.1"),
     _rival("implicit_knowledge", "implicit knowledge, after IDKL", "54.8"),
-    _rival("two_stage_distillation", "two-stage distillation, after TSKD", "47.2"),
+    _rival(
+        "two_stage_distillation", "a fused teacher, then distillation: ours, after TSKD", "47.2"
+    ),
     PICTURES,
 )
 SHARED = "shared-backbone"

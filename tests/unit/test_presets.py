@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from bench.ablation.rows import ROWS
 from gait.errors import ConfigError
 from tests.training_setup import tiny_config
 from train.config import DiffusionConfig, TrainConfig
@@ -28,24 +29,26 @@ def test_the_presets_are_there() -> None:
         "benchmark_sensors",
         "demo",
         "freegait",
+        "freegait_aligned",
         "freegait_ours",
         "simulated",
         "sustech1k",
+        "sustech1k_aligned",
         "sustech1k_ours",
         "walkers",
     ]
     assert [load_config(name).name for name in preset_names()] == preset_names()
 
 
-@pytest.mark.parametrize("recipe", ["literal", "ours"])
+@pytest.mark.parametrize("recipe", recipe_names())
 @pytest.mark.parametrize("layout", ["sustech1k", "freegait"])
-def test_both_recipes_have_the_papers_sizes_and_schedule(layout: str, recipe: str) -> None:
+def test_all_recipes_have_the_papers_sizes_and_schedule(layout: str, recipe: str) -> None:
     config = load_config(layout if recipe == "literal" else f"{layout}_{recipe}")
     batch, optim = config.batch, config.optim
     assert (batch.subjects, batch.sequences, batch.frames) == (8, 8, 10)
     assert (optim.iterations, optim.milestones, optim.gamma) == (40_000, (15_000, 30_000), 0.1)
     assert (optim.lr, optim.weight_decay, optim.schedule) == (3e-4, 5e-4, "steps")
-    assert config.diffusion.phases == (1, 2, 3)
+    assert config.diffusion.phases == ((1, 3) if recipe == "aligned" else (1, 2, 3))
     assert config.model.channels == (64, 128, 256, 512)
     assert not config.model.within_modality_triplets
     assert not config.data.simulated
@@ -92,6 +95,15 @@ def test_the_literal_recipe_adds_nothing_to_the_papers_latents() -> None:
     assert not config.model.centred
     assert config.distance == "euclidean"
     assert load_config("sustech1k_ours").distance == "cosine"
+
+
+def test_the_aligned_recipe_is_ours_without_a_denoiser() -> None:
+    """Phase 2 is left out, which is zero there: test_regularizer.py."""
+    ours, aligned = load_config("sustech1k_ours"), load_config("sustech1k_aligned")
+    changes = ROWS["no-denoiser-lambda-1"].changes["diffusion"] | {"phases": (1, 3)}
+    diffusion = ours.diffusion.model_copy(update=changes)
+    expected = ours.model_copy(update={"name": aligned.name, "diffusion": diffusion})
+    assert aligned == expected
 
 
 def test_a_file_of_ones_own_may_name_a_recipe(tmp_path: Path) -> None:

@@ -234,8 +234,9 @@ def test_the_reconstruction_weight_bounds_the_inverse_signal() -> None:
 
 def test_without_a_denoiser_the_clean_latents_are_compared() -> None:
     module, (first, second) = regularizer(denoiser="none"), maps()
-    terms = run(module, first, second).terms
-    z_0 = module.latents(first, second)
+    losses = run(module, first, second)
+    terms, z_0 = losses.terms, module.latents(first, second)
+    assert run(regularizer(denoiser="none", phases=(1, 3)), first, second).total == losses.total
     direct = 2 * (z_0[0] - z_0[1]).square().mean()
     torch.testing.assert_close(terms.pop("p3_reconstruction"), direct)
     assert terms.pop("p1_identity") == identity_loss(*z_0)

@@ -7,8 +7,9 @@ alike (`graph`) and in whom they are taken for (`classes`).
 
 # Differs from IDKL: the special head has one convolution where IDKL doubles the last stage,
 # and is each modality's own, so it needs no classifier of modalities to be special. Also left out
-# are the one that hides the modality from shared features, and the losses on the gate and on
-# centres. Walks are alike by cosine.
+# are the one that hides the modality from shared features, the losses on the gate and on centres,
+# the graph across both modalities, the second alignment of classes and the triplets of special
+# features. Walks are alike by cosine over a temperature, IDKL's by distances. Weights are ours.
 """
 
 import torch

@@ -6,8 +6,9 @@ apart, and the cells of two parts kept from being the same.
 
 # Differs from SAAI: its parts are compared in retrieval, and affinities among all probes and all of
 # the gallery re-rank the result; here the parts belong to the training alone, and nothing is
-# re-ranked, since a service knows no other probes. Its classifiers of one modality each are left
-# out. Centres are those of unit vectors, part by part.
+# re-ranked, since a service knows no other probes. Its classifiers of one modality each, which
+# agree with slow copies of each other, and the global feature beside the parts are left out.
+# Centres are those of unit vectors, part by part. Weights are ours.
 """
 
 import torch
