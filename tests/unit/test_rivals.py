@@ -157,6 +157,9 @@ def test_squared_differences_are_of_weighted_distances() -> None:
         found.append(torch.log(1 + torch.exp((far - near).sign() * (far - near) ** 2)))
     torch.testing.assert_close(squared_difference(distances, same), torch.stack(found).mean())
     assert squared_difference(20.0 * ~same[None], same) == 0
+    far = (20.0 * same[None]).requires_grad_()
+    assert squared_difference(far, same) == 88, "their square would be 400"
+    assert not torch.autograd.grad(squared_difference(far, same), far)[0].any()
 
 
 def test_squared_differences_go_on_falling_with_the_distance_of_people() -> None:

@@ -7,10 +7,9 @@ its modality, with its weighted farthest positives and nearest negatives.
 # Differs from CAJ: it shows every visible picture twice, as it is and changed; here half of the
 # clips are changed, so that a step costs what a step of the base does. What is erased turns black,
 # which is the background, and not to the data set's mean. A clip changes as a whole. Distances are
-# those of embeddings as they are, part by part; CAJ's features have one part, and its squared
-# differences are clipped at 88, past which nothing would be learned. CAJ has this loss in place of
-# other triplets, here it stands beside those of Eq. 5. Distances of unit vectors would not do:
-# squares of their small differences leave the loss at log 2, whatever the network learns.
+# those of embeddings as they are, part by part; CAJ's features have one part. CAJ has this loss in
+# place of other triplets, here it stands beside those of Eq. 5. Distances of unit vectors would not
+# do: squares of their small differences leave the loss at log 2, whatever the network learns.
 """
 
 import torch
@@ -28,6 +27,7 @@ SHARE = 0.5
 """Of the clips shown in one channel, and of those that lose a rectangle."""
 AREA, ASPECT = (0.02, 0.4), (0.3, 3.33)
 """Of the rectangle: its share of the picture, and its height per width."""
+LARGEST = 88.0
 _GREY = (0.299, 0.587, 0.114)
 
 
@@ -45,6 +45,9 @@ class ChannelAugmentation(Rival):
 def squared_difference(distances: Tensor, same: Tensor) -> Tensor:
     """Mean of `log(1 + exp(± (far − near)²))`, with + where positives are farther than negatives.
 
+    A square counts at most `LARGEST`, past which nothing is learned from it, as in CAJ's code. Left
+    out, these squares outweigh all else at the start of a training and spoil it.
+
     Args:
         distances: `(p, m, m)`.
         same: `(m, m)` bool, true for two walks of a person; a walk is its own positive.
@@ -53,7 +56,7 @@ def squared_difference(distances: Tensor, same: Tensor) -> Tensor:
         Scalar.
     """
     gap = _weighted(distances, distances, same) - _weighted(distances, -distances, ~same)
-    return F.softplus(gap * gap.abs()).mean()
+    return F.softplus((gap * gap.abs()).clamp(max=LARGEST)).mean()
 
 
 def _weighted(distances: Tensor, scores: Tensor, chosen: Tensor) -> Tensor:
