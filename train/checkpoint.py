@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from torch import Tensor
 
 from gait.errors import CheckpointError, ConfigError, PackError
+from gait.modality import Modality
 from gait.range_style import RangeStyle
 from train.config import TrainConfig
 from train.data.pack import Pack, drawn_as
@@ -186,13 +187,19 @@ def _read(path: Path, map_location: str | torch.device) -> object:
         ) from error
 
 
+def same_style(checkpoint: Checkpoint, pack: Pack) -> bool:
+    """Whether range views are drawn as the network knows them; true if it or the pack has none."""
+    both = set(checkpoint.config.model.modalities) & set(pack.modalities)
+    return Modality.RANGE_VIEW not in both or pack.range_style is checkpoint.range_style
+
+
 def require_style(checkpoint: Checkpoint, pack: Pack, path: Path) -> None:
     """Makes sure that a network goes on with range views as it knows them.
 
     Raises:
         PackError: those of the pack are drawn in another style.
     """
-    if pack.range_style is not checkpoint.range_style:
+    if not same_style(checkpoint, pack):
         raise PackError(
             f"{pack.path} has range views of style {pack.range_style}, {path} was trained on "
             f"{checkpoint.range_style}: pack people drawn so (--range-style)"

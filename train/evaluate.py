@@ -5,7 +5,8 @@ python -m train.evaluate EMBEDDINGS.npz [--protocol freegait]
 
 The .npz holds `silhouette` and `range_view`, or one of them, float `(n, p, d)`, and string arrays
 of n: `subjects`, `types` and `views` for SUSTech1K (and simulated walkers), `subjects` and `roles`
-for FreeGait. `--embeddings` writes such a file from a checkpoint.
+for FreeGait. `--embeddings` writes such a file from a checkpoint, with single strings `protocol`
+and `distance` and the truth value `simulated`: what holds where no option says otherwise.
 """
 
 import sys
@@ -23,8 +24,8 @@ from gait.cli import run
 from gait.errors import EvaluationError
 from gait.metrics import Distance
 from gait.modality import Modality
-from train.checkpoint import load_checkpoint
-from train.data.dataset_layout import Embedded, GalleryRule, Scoring
+from train.checkpoint import load_checkpoint, same_style
+from train.data.dataset_layout import GalleryRule, Scoring
 from train.data.pack import Pack, Record
 from train.dataset_layouts import layout_named
 from train.loop.learner import Machine
@@ -45,6 +46,9 @@ _UNREADABLE = (
 
 _FIELDS = {"subjects": "subject", "types": "type", "views": "view", "roles": "role"}
 """Names of the arrays of an .npz, and of the fields of a record."""
+
+_SAID = "protocol", "distance", "simulated"
+"""Single values of an .npz."""
 
 _NEEDED = {"sustech1k": ("subjects", "types", "views"), "freegait": ("subjects", "roles")}
 """What a protocol needs of them; another one needs all."""
@@ -72,10 +76,11 @@ def main(
         source: a checkpoint of train.run (.pt), or an .npz file with the arrays named above.
         pack: whose test people to score a checkpoint on; simulated walkers are made if not given.
         protocol: whose rules to follow, sustech1k or freegait; not given: the pack's, of an .npz
-            sustech1k.
+            what it says, or else sustech1k.
         gallery: FreeGait only: the listed gallery, or all that are no probe.
-        distance: which distance comes first; not given: that of the checkpoint's configuration.
-        simulated: the people of an .npz are simulated; the table will say so.
+        distance: which distance comes first; not given: that of the checkpoint's configuration, of
+            an .npz what it says, or else cosine.
+        simulated: the people of an .npz are simulated, whatever it says; the table will say so.
         views: also a line for each probe view.
         bootstrap: resamples of people.
         seed: of the resamples.
@@ -89,15 +94,14 @@ def main(
     if source.suffix not in {".pt", ".pth"}:
         if pack or report or embeddings:
             raise EvaluationError("--pack, --report and --embeddings need a checkpoint (.pt)")
-        how = how._replace(distance=distance or Distance.COSINE)
-        result = score_file(source, protocol or "sustech1k", how)
+        result = score_file(source, protocol, distance, how)
     else:
         tested = embed_by_checkpoint(source, pack)
         how = how._replace(
             distance=distance or tested.checkpoint.config.distance, simulated=tested.pack.simulated
         )
         if embeddings is not None:
-            save_embeddings(embeddings, tested.records, tested.embeddings)
+            save_embeddings(embeddings, tested)
         layout = protocol or tested.pack.layout
         if report is not None:
             result = write_results(report, tested, how, source.parent, layout)
@@ -125,7 +129,7 @@ def embed_by_checkpoint(path: Path, pack: Path | None) -> Tested:
     checkpoint = load_checkpoint(path)
     config = checkpoint.config
     opened = Pack.open(pack) if pack is not None else open_pack(Command(config))
-    if opened.range_style is not checkpoint.range_style:
+    if not same_style(checkpoint, opened):
         print(
             f"note: the pack's range views are drawn as {opened.range_style}, those of the "
             f"training as {checkpoint.range_style}",
@@ -137,8 +141,15 @@ def embed_by_checkpoint(path: Path, pack: Path | None) -> Tested:
     return embed_test_people(checkpoint, opened, machine)
 
 
-def score_file(path: Path, protocol: str, how: Scoring) -> ProtocolResult:
+def score_file(
+    path: Path, protocol: str | None, distance: Distance | None, how: Scoring
+) -> ProtocolResult:
     """Scores the embeddings of an .npz file.
+
+    Args:
+        path: of the file.
+        protocol, distance: None: what the file says, or else sustech1k and cosine.
+        how: all else; people are also simulated if the file says so.
 
     Raises:
         EvaluationError: it is not such a file, or lacks an array that the protocol needs.
@@ -147,6 +158,12 @@ def score_file(path: Path, protocol: str, how: Scoring) -> ProtocolResult:
     held = {m: arrays[m] for m in Modality if m in arrays}
     if not held:
         _array(arrays, Modality.RANGE_VIEW)
+    said = {name: arrays[name].item() for name in _SAID if name in arrays and not arrays[name].ndim}
+    protocol = protocol or str(said.get("protocol", "sustech1k"))
+    how = how._replace(
+        distance=distance or _distance(str(said.get("distance", Distance.COSINE)), path),
+        simulated=how.simulated or bool(said.get("simulated", False)),
+    )
     layout, names = layout_named(protocol), _NEEDED.get(protocol, tuple(_FIELDS))
     columns = {name: _array(arrays, name).astype(str).tolist() for name in names}
     lengths = {name: len(values) for name, values in [*held.items(), *columns.items()]}
@@ -174,13 +191,26 @@ def _records(columns: Mapping[str, Sequence[str]]) -> list[Record]:
     ]
 
 
-def save_embeddings(path: Path, records: Sequence[Record], embedded: Embedded) -> None:
+def _distance(name: str, path: Path) -> Distance:
+    try:
+        return Distance(name)
+    except ValueError:
+        known = ", ".join(Distance)
+        raise EvaluationError(f"{path} says distance {name!r}, need one of {known}") from None
+
+
+def save_embeddings(path: Path, tested: Tested) -> None:
     """Writes embeddings as the .npz file that this command reads."""
     columns = {
-        name: np.array([getattr(record, field) or "" for record in records], dtype=str)
+        name: np.array([getattr(record, field) or "" for record in tested.records], dtype=str)
         for name, field in _FIELDS.items()
     }
-    arrays: dict[str, Any] = {**{str(m): e for m, e in embedded.items()}, **columns}
+    said = tested.pack.layout, str(tested.checkpoint.config.distance), tested.pack.simulated
+    arrays: dict[str, Any] = {
+        **{str(modality): found for modality, found in tested.embeddings.items()},
+        **columns,
+        **dict(zip(_SAID, map(np.array, said), strict=True)),
+    }
     with path.open("wb") as stream:
         np.savez(stream, **arrays)
 

@@ -21,7 +21,7 @@ from pydantic import ValidationError
 
 from gait.cli import run
 from gait.errors import ConfigError, EvaluationError, PackError, StorageError
-from train.checkpoint import Checkpoint, load_checkpoint
+from train.checkpoint import Checkpoint, load_checkpoint, same_style
 from train.config import RivalMethod, TrainConfig
 from train.data.pack import Pack
 from train.data.split import Split, split_people
@@ -115,7 +115,7 @@ def main() -> None:
     config = command.config
     checkpoint = resume_point(command, split, ranks)
     start = None if command.start is None or checkpoint else load_checkpoint(command.start)
-    if start is not None and start.range_style is not pack.range_style:
+    if start is not None and not same_style(start, pack):
         say(ranks, f"note: {command.start} was trained on range views of style {start.range_style}")
     with process_group(ranks, device):
         training = TrainingRun(

@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import sys
 import zipfile
 from collections.abc import Callable
@@ -150,10 +151,24 @@ def test_a_checkpoint_is_scored_by_either_protocol_gallery_and_distance(
 def test_embeddings_that_it_writes_are_scored_alike(
     checkpoint: Path, pack: Path, tmp_path: Path, scored: Scored
 ) -> None:
+    """By the protocol and distance of the checkpoint, and as simulated people."""
     kept = tmp_path / "kept.npz"
     first = scored(checkpoint, "--pack", pack, "--embeddings", kept)
-    again = scored(kept, "--distance", "euclidean", "--simulated")
-    assert again == first
+    assert scored(kept) == first
+    assert (first.distance, first.simulated) == (Distance.EUCLIDEAN, True)
+    arrays = dict(np.load(kept))
+    np.savez(kept, **{**arrays, "protocol": np.array("freegait"), "simulated": np.array(False)})
+    other = scored(kept)
+    assert (other.protocol, other.simulated) == ("FreeGait", False)
+    assert other.rows == scored(checkpoint, "--pack", pack, "--protocol", "freegait").rows
+    assert scored(kept, "--distance", "cosine", "--simulated").distance is Distance.COSINE
+
+
+def test_a_distance_that_there_is_not_is_named(embeddings: Path, call: Call) -> None:
+    np.savez(embeddings, **dict(np.load(embeddings)), distance=np.array("manhattan"))
+    assert "says distance 'manhattan', need one of euclidean, cosine" in call(
+        embeddings, fails=True
+    )
 
 
 def test_a_report_of_a_checkpoint_is_written_where_it_is_wanted(
@@ -165,6 +180,23 @@ def test_a_report_of_a_checkpoint_is_written_where_it_is_wanted(
     assert [row.scores for row in kept.rows] == [row.scores for row in result.rows]
     page = (folder / "report.html").read_text()
     assert page.index("Rank-1 %, euclidean distance") < page.index("Rank-1 %, cosine distance")
+
+
+@pytest.mark.parametrize("gallery", ["list", "complement"])
+def test_a_report_shows_the_gallery_that_is_scored(
+    checkpoint: Path, pack: Path, tmp_path: Path, scored: Scored, gallery: str
+) -> None:
+    """In its strips too, and by another protocol than the pack's."""
+    given = ("--protocol", "freegait", "--gallery", gallery, "--report", tmp_path)
+    scored(checkpoint, "--pack", pack, *given)
+    walks = [record for record in Pack.open(pack).records if record.split == "test"]
+    page = (tmp_path / "report.html").read_text()
+    shown = set(re.findall(r"<figcaption>probe 01-nm, view \w+; gallery(.*?) walks", page))
+    if gallery == "list":
+        assert shown == {" 00-nm, view 000, 4"}, "one of each person"
+    else:
+        probes = sum(walk.role == "probe" for walk in walks)
+        assert shown == {f", all views, {len(walks) - probes}"}
 
 
 def test_what_does_not_go_together_is_said(embeddings: Path, call: Call) -> None:

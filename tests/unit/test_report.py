@@ -14,6 +14,7 @@ from tests.packs import write_pack
 from tests.training_setup import tiny_config
 from train.data.pack import Pack, Record
 from train.data.split import split_people
+from train.data.sustech1k import SUSTECH1K
 from train.dataset_layouts import layout_named
 from train.embed import Embeddings, by_modality
 from train.loop.learner import Machine
@@ -64,7 +65,7 @@ def colours(picture: np.ndarray[tuple[int, ...], np.dtype[np.uint8]]) -> list[tu
 def test_green_is_the_same_person_and_red_another(
     pack: Pack, records: list[Record], embeddings: Embeddings, probe: Modality
 ) -> None:
-    strips = retrieval_strips(pack, records, embeddings, probe, count=9)
+    strips = retrieval_strips(pack, records, embeddings, SUSTECH1K, probe, count=9)
     assert len(strips) == 9
     assert {hit for strip in strips for hit in strip.hits} == {True, False}
     for strip in strips:
@@ -75,7 +76,9 @@ def test_green_is_the_same_person_and_red_another(
 def test_strips_show_the_nearest_of_the_other_sensor_from_another_view(
     pack: Pack, records: list[Record], embeddings: Embeddings
 ) -> None:
-    for strip in retrieval_strips(pack, records, embeddings, Modality.SILHOUETTE, count=4):
+    for strip in retrieval_strips(
+        pack, records, embeddings, SUSTECH1K, Modality.SILHOUETTE, count=4
+    ):
         found = re.fullmatch(
             r"probe (\S+), view (\S+); gallery 00-nm, view (\S+), 9 walks", strip.caption
         )

@@ -1,7 +1,7 @@
 """What the project has to know about a dataset's layout: how it is read, and by which protocol."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -62,3 +62,9 @@ class DatasetLayout:
     in_gallery: Callable[[Record], bool]
     is_probe: Callable[[Record], bool]
     one_view: bool
+
+    def by_rule(self, gallery: GalleryRule) -> "DatasetLayout":
+        """The layout whose gallery is the listed one, or all that is no probe."""
+        if gallery == "list":
+            return self
+        return replace(self, in_gallery=lambda record: not self.is_probe(record))

@@ -11,9 +11,8 @@ import yaml
 
 from gait.metrics import Distance
 from train.checkpoint import Checkpoint
-from train.data.dataset_layout import Embedded
+from train.data.dataset_layout import DatasetLayout, Embedded
 from train.data.pack import Pack, Record
-from train.dataset_layouts import layout_named
 from train.protocols.result import ProtocolResult
 from train.report.metrics_log import read_metrics
 from train.report.open_set import draw_open_set, open_searches, open_set_html
@@ -35,6 +34,7 @@ def write_report(
     pack: Pack,
     records: Sequence[Record],
     embeddings: Embedded,
+    layout: DatasetLayout,
     result: ProtocolResult,
     cmc: bytes,
     metrics: Path,
@@ -47,6 +47,7 @@ def write_report(
         pack: where the pictures come from.
         records: the test walks.
         embeddings: theirs.
+        layout: which of them are enrolled and which are probes.
         result: the scores.
         cmc: the CMC plot, PNG.
         metrics: the folder whose `metrics.jsonl` gives the loss curves.
@@ -58,7 +59,7 @@ def write_report(
         f"modality; trained on {len(checkpoint.classes)} others for {checkpoint.iteration} "
         f"of {config.optim.iterations} iterations."
     )
-    searches = open_searches(records, embeddings, layout_named(pack.layout), result.distance)
+    searches = open_searches(records, embeddings, layout, result.distance)
     template = Template(files("train.report").joinpath("page.html").read_text("utf-8"))
     page = template.substitute(
         title=html.escape(f"DiffCrossGait: {config.name}"),
@@ -71,7 +72,7 @@ def write_report(
         strangers=open_set_html(searches),
         open_set=_inline(draw_open_set(searches)),
         other="other" if len(embeddings) > 1 else "same",
-        strips="\n".join(_strips(pack, records, embeddings, result.distance)),
+        strips="\n".join(_strips(pack, records, embeddings, layout, result.distance)),
         table=html.escape(result.table()),
         config=html.escape(yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)),
     )
@@ -79,13 +80,17 @@ def write_report(
 
 
 def _strips(
-    pack: Pack, records: Sequence[Record], embeddings: Embedded, distance: Distance
+    pack: Pack,
+    records: Sequence[Record],
+    embeddings: Embedded,
+    layout: DatasetLayout,
+    distance: Distance,
 ) -> list[str]:
     parts = []
     for probe in embeddings:
         title = f"{direction(probe, searched(embeddings, probe))}, {distance} distance"
         parts.append(f"<h3>{html.escape(title)}</h3>")
-        strips = retrieval_strips(pack, records, embeddings, probe, distance)
+        strips = retrieval_strips(pack, records, embeddings, layout, probe, distance)
         parts += [figure(strip) for strip in strips]
     return parts
 

@@ -82,13 +82,13 @@ def write_results(
     Raises:
         EvaluationError: the test people lack gallery or probes.
     """
-    protocol = layout_named(layout or tested.pack.layout)
+    protocol = layout_named(layout or tested.pack.layout).by_rule(how.gallery)
     result = protocol.score(tested.embeddings, tested.records, how)
     write_atomically(folder / "results.json", result.to_json(resamples=True).encode())
     ranked = how._replace(ranks=CMC_RANKS, bootstrap=1)
     cmc = draw_cmc(protocol.score(tested.embeddings, tested.records, ranked))
     write_atomically(folder / "cmc.png", cmc)
-    write_report(folder, *tested, result, cmc, metrics)
+    write_report(folder, *tested, protocol, result, cmc, metrics)
     return result
 
 

@@ -12,7 +12,6 @@ from gait.metrics import Distance, Parts, distances
 from gait.modality import Modality
 from train.data.dataset_layout import DatasetLayout, Embedded
 from train.data.pack import Pack, Record
-from train.dataset_layouts import layout_named
 from train.embed import Embeddings, by_modality
 
 NEAREST = 5
@@ -40,6 +39,7 @@ def retrieval_strips(
     pack: Pack,
     records: Sequence[Record],
     embeddings: Embeddings | Embedded,
+    layout: DatasetLayout,
     probe: Modality,
     distance: Distance = Distance.COSINE,
     count: int = 6,
@@ -51,13 +51,13 @@ def retrieval_strips(
         pack: where the frames are.
         records: the test walks.
         embeddings: theirs.
+        layout: which of them are enrolled and which are probes.
         probe: modality of the probes; the gallery's is the other, if there is one.
         distance: by which the nearest are found.
         count: how many probes, of different people as far as there are.
         seed: of the draw.
     """
     rng = np.random.default_rng(seed)
-    layout = layout_named(pack.layout)
     strips = []
     for index in _draw_probes(records, layout, count, rng):
         gallery = _gallery_of(records, layout, records[index], rng)
@@ -129,11 +129,18 @@ def draw_strip(
         for record, hit in zip(nearest, hits, strict=True)
     ]
     return Strip(
-        f"probe {probe.type}, view {probe.view}; gallery {nearest[0].type}, "
-        f"view {nearest[0].view}, {len(gallery)} walks",
+        f"probe {probe.type}, view {probe.view}; gallery{_alike(records, gallery)}, "
+        f"{len(gallery)} walks",
         hits,
         np.concatenate(pictures, axis=1),
     )
+
+
+def _alike(records: Sequence[Record], walks: NDArray[np.intp]) -> str:
+    """The type and the view of walks that share them, for a caption."""
+    types, views = ({getattr(records[i], name) for i in walks} for name in ("type", "view"))
+    of_type = f" {min(types)}" if len(types) == 1 else ""
+    return of_type + (f", view {min(views)}" if len(views) == 1 else ", all views")
 
 
 def framed(frames: Frames, colour: tuple[int, int, int]) -> NDArray[np.uint8]:
