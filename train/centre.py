@@ -41,7 +41,8 @@ def main(checkpoint: tyro.conf.Positional[Path], out: Path, pack: Path | None = 
     network = build_network(found).to(device)
     centre_embeddings(network, people, records, device, pick_precision(settings, device))
     model = found.config.model.model_copy(update={"centred": True})
-    config = found.config.model_copy(update={"model": model})
+    evaluation = found.config.evaluation.model_copy(update={"distance": None})
+    config = found.config.model_copy(update={"model": model, "evaluation": evaluation})
     weights = {name: tensor.cpu() for name, tensor in network.state_dict().items()}
     save_checkpoint(out, replace(found, config=config, model=weights))
     print(out)

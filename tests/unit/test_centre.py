@@ -115,12 +115,15 @@ def test_a_checkpoint_of_before_there_were_centres_says_it_has_none(tmp_path: Pa
 
 
 def test_a_checkpoint_is_centred_afterwards(pack: Pack, tmp_path: Path) -> None:
-    config = tiny_config(optim={"iterations": 2}, model={"centred": False})
+    config = tiny_config(
+        optim={"iterations": 2}, model={"centred": False}, evaluation={"distance": "euclidean"}
+    )
     split = split_people(pack.records, config)
     TrainingRun(config, pack, split, tmp_path, Machine(CPU)).run()
     main(tmp_path / BEST, tmp_path / "centred.pt", pack.path)
     found = load_checkpoint(tmp_path / "centred.pt")
     assert found.config.model.centred
+    assert found.config.distance == "cosine", "as it is served"
     assert found.optimiser, "training can go on"
     net, raw = build_network(found), build_network(load_checkpoint(tmp_path / BEST))
     assert not raw.silhouette.centre.any()

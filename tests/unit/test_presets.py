@@ -95,12 +95,17 @@ def test_the_literal_recipe_adds_nothing_to_the_papers_latents() -> None:
     assert not config.model.centred
     assert config.distance == "euclidean"
     assert load_config("sustech1k_ours").distance == "cosine"
+    diffusion, model = config.diffusion, config.model
+    assert (diffusion.lambda1, diffusion.lambda2, diffusion.lambda3) == (1, 1, 1)
+    assert (model.initialisation, model.frame_pooling) == ("opengait", "max")
+    assert (model.parts, model.columns, model.pyramid) == (16, 1, False)
+    assert not diffusion.detach_targets
 
 
 def test_the_aligned_recipe_is_ours_without_a_denoiser() -> None:
     """Phase 2 is left out, which is zero there: test_regularizer.py."""
     ours, aligned = load_config("sustech1k_ours"), load_config("sustech1k_aligned")
-    changes = ROWS["no-denoiser-lambda-1"].changes["diffusion"] | {"phases": (1, 3)}
+    changes = {**ROWS["no-denoiser-lambda-1"].changes["diffusion"], "phases": (1, 3)}
     diffusion = ours.diffusion.model_copy(update=changes)
     expected = ours.model_copy(update={"name": aligned.name, "diffusion": diffusion})
     assert aligned == expected

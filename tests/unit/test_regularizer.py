@@ -247,7 +247,11 @@ def test_without_a_denoiser_the_clean_latents_are_compared() -> None:
 
 def test_independent_denoisers_share_nothing_and_coupled_heads_have_no_parameters() -> None:
     independent = regularizer(denoiser=DenoiserKind.INDEPENDENT)
-    assert len(independent.denoisers) == 2
+    first, second = (set(map(id, each.parameters())) for each in independent.denoisers)
+    assert len(first) == len(second) > 10
+    assert not first & second
+    assert {id(p) for n, p in independent.named_parameters() if "token" in n} <= first | second
+    assert sum("token" in name for name, _ in independent.named_parameters()) == 2
     names = {
         name.split(".")[0] for name, _ in regularizer(decoupled_heads=False).named_parameters()
     }
@@ -308,10 +312,18 @@ def test_maps_of_two_dtypes_are_refused_unless_autocast_joins_them(heads: bool) 
         assert module(first, second.bfloat16(), noise_for(module), identity_loss).total.isfinite()
 
 
-def test_noise_of_a_longer_schedule_is_refused() -> None:
+def test_an_identity_loss_is_needed_for_phase_1_alone() -> None:
+    whole, others = regularizer(), regularizer(phases=(2, 3))
+    with pytest.raises(ConfigError, match="no identity loss, need one for phase 1"):
+        whole(*maps(), noise_for(whole), None)
+    assert others(*maps(), noise_for(others), None).total > 0
+
+
+def test_noise_of_another_schedule_is_refused() -> None:
     module = regularizer()
     t, eps = noise_for(module)
-    with pytest.raises(ConfigError, match="got a timestep beyond the 100 of this schedule"):
-        module(*maps(), Noise(t + 100, eps), identity_loss)
+    for wrong in (t + 100, t - 100):
+        with pytest.raises(ConfigError, match="got a timestep outside the 100 of this schedule"):
+            module(*maps(), Noise(wrong, eps), identity_loss)
     with pytest.raises(ConfigError, match=r"got timesteps of torch\.float32, need int64"):
         module(*maps(), Noise(t.float(), eps), identity_loss)

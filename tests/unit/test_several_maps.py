@@ -95,6 +95,9 @@ def test_shapes_that_do_not_fit_are_named(
 def test_pairs_that_are_missing_are_counted() -> None:
     with pytest.raises(ConfigError, match="got no pair"):
         SeveralRegularizers((), CONFIG)
+    for shape in ((16, 8), (16, 0, 4)):
+        with pytest.raises(ConfigError, match=r"need \(c, h, w\), each at least 1"):
+            SeveralRegularizers((shape,), CONFIG)  # type: ignore[arg-type]
     several = SeveralRegularizers(SHAPES, CONFIG)
     with pytest.raises(ConfigError, match="got 1 pairs, 2 noises and 0 identity losses, need 2"):
         several([maps(SHAPES[0])], several.draw(3, torch.Generator()), [])

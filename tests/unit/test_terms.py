@@ -66,6 +66,8 @@ def test_gradients_are_those_of_finite_differences() -> None:
     assert torch.autograd.gradcheck(mean_square, (pair,))
     assert torch.autograd.gradcheck(noise_consistency, (pair,))
     assert torch.autograd.gradcheck(lambda a, b: cross_reconstruction(a, b, weight), (pair, other))
+    assert torch.autograd.gradgradcheck(mean_square, (pair,))
+    assert torch.autograd.gradgradcheck(noise_consistency, (pair,))
 
 
 @pytest.mark.parametrize(

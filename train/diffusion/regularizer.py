@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from gait.errors import ConfigError
 from train.config import DenoiserKind, DiffusionConfig
@@ -120,7 +121,7 @@ class TrajectoryRegularizer(nn.Module):
         self.register_buffer(name, torch.from_numpy(values).float(), persistent=False)
 
     def forward(
-        self, first: Tensor, second: Tensor, noise: Noise, identity_loss: IdentityLoss
+        self, first: Tensor, second: Tensor, noise: Noise, identity_loss: IdentityLoss | None
     ) -> Losses:
         """The diffusion part of Eq. 18.
 
@@ -129,7 +130,7 @@ class TrajectoryRegularizer(nn.Module):
             second: `(n, c, h, w)` map of the other (3D); row i shows the same as in `first`.
             noise: timesteps and noise from `draw_noise`.
             identity_loss: called once with both estimated clean latents if phase 1 is in use; a
-                scalar.
+                scalar. Without phase 1 it may be None.
 
         Returns:
             Unweighted terms by name (`p1_identity`, `p2_noise`, …) and their weighted sum.
@@ -137,7 +138,8 @@ class TrajectoryRegularizer(nn.Module):
         Raises:
             ConfigError: the maps differ in shape or dtype, have no rows or other channels than was
                 said; the noise is of another shape than the latents or of a longer schedule (on
-                CUDA the device itself stops at that); or the identity loss is no scalar.
+                CUDA the device itself stops at that); or the identity loss is missing or no
+                scalar.
         """
         z_0 = self.latents(first, second)
         self._check_noise(noise, z_0)
@@ -234,10 +236,10 @@ class TrajectoryRegularizer(nn.Module):
 
     def _at(self, table: Tensor, t: Tensor) -> Tensor:
         try:
-            return table[t]
-        except IndexError as error:
+            return F.embedding(t, table[:, None])[..., 0]  # t < 0 is refused, where table[t] counts
+        except IndexError as error:  # from the end
             raise ConfigError(
-                f"got a timestep beyond the {self.config.steps} of this schedule: draw_noise with "
+                f"got a timestep outside the {self.config.steps} of this schedule: draw_noise with "
                 "the configuration that TrajectoryRegularizer was made with"
             ) from error
 
@@ -259,9 +261,16 @@ class TrajectoryRegularizer(nn.Module):
         return torch.cat(eps_hat, dim=1), torch.cat(bridge, dim=1)
 
     def _terms(
-        self, phase: int, state: Trajectory, z_0: Tensor, t: Tensor, identity_loss: IdentityLoss
+        self,
+        phase: int,
+        state: Trajectory,
+        z_0: Tensor,
+        t: Tensor,
+        identity_loss: IdentityLoss | None,
     ) -> dict[str, Tensor]:
         if phase == 1:
+            if identity_loss is None:
+                raise ConfigError("got no identity loss, need one for phase 1")
             return {"identity": _scalar(identity_loss(*state.estimate(z_0).unbind()))}
         return {
             "noise": noise_consistency(state.eps_hat),

@@ -30,6 +30,9 @@ class SeveralRegularizers(nn.Module):
         super().__init__()
         if not shapes:
             raise ConfigError("got no pair of maps, need at least one")
+        for shape in shapes:
+            if len(shape) != 3 or min(shape) < 1:
+                raise ConfigError(f"got the shape {shape} of maps, need (c, h, w), each at least 1")
         self.config = config
         self.shapes = tuple((config.latent_channels or c, h, w) for c, h, w in shapes)
         self.each = nn.ModuleList(TrajectoryRegularizer(c, config) for c, _, _ in shapes)
@@ -39,14 +42,14 @@ class SeveralRegularizers(nn.Module):
         return [draw_noise(self.config, n, shape, generator) for shape in self.shapes]
 
     def forward(
-        self, pairs: Sequence[Pair], noises: Sequence[Noise], losses: Sequence[IdentityLoss]
+        self, pairs: Sequence[Pair], noises: Sequence[Noise], losses: Sequence[IdentityLoss | None]
     ) -> Losses:
         """The diffusion part of Eq. 18, averaged over the pairs.
 
         Args:
             pairs: as many as shapes were given.
             noises: of each, from `draw`.
-            losses: the identity loss of the two estimates of each pair.
+            losses: the identity loss of the two estimates of each pair; None as there.
 
         Returns:
             Unweighted terms (`maps0_p1_identity`, …), and the mean of the weighted sums.

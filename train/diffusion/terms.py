@@ -76,14 +76,16 @@ class _Between(torch.autograd.Function):
     @staticmethod
     def forward(context: FunctionCtx, pair: Tensor) -> Tensor:
         difference = pair[0] - pair[1]
-        context.save_for_backward(difference)
+        context.save_for_backward(pair, difference)
         norm = torch.linalg.vector_norm(difference, dtype=summed_in(difference))
         mean: Tensor = norm.square() / difference.numel()
         return mean
 
     @staticmethod
     def backward(context: FunctionCtx, gradient: Tensor) -> Tensor:
-        (difference,) = context.saved_tensors  # type: ignore[attr-defined]
+        pair, difference = context.saved_tensors  # type: ignore[attr-defined]
+        if torch.is_grad_enabled():  # a gradient of this gradient is wanted: it is that of the pair
+            difference = pair[0] - pair[1]
         slope = gradient * (2 / difference.numel())
         slopes = torch.stack([slope, -slope]).view(2, *[1] * difference.ndim)
         result: Tensor = difference * slopes.to(difference.dtype)
