@@ -35,7 +35,7 @@ from bench.training.step_table import (
     targets_table,
 )
 from bench.training.timed_training import Trainer, memory_alone, open_frames
-from bench.training.variants import BASE, DEFAULT, LESS, PLAIN, changed, rows_named, variants
+from bench.training.variants import BASE, DEFAULT, OTHERS, PLAIN, changed, rows_named, variants
 from gait.cli import run
 from gait.errors import ConfigError
 from gait.progress import progress
@@ -56,6 +56,8 @@ def main(
     memory: bool = True,
     steady: int | None = None,
     precision: Literal["auto", "fp32", "bf16", "fp16"] | None = None,
+    cudnn_benchmark: bool = True,
+    costs: bool = True,
     count: bool = False,
     tflops: float | None = None,
     tbytes: float | None = None,
@@ -73,6 +75,8 @@ def main(
         memory: on a CPU, also train each row in a process of its own to see its peak memory.
         steady: steps that the fastest row then does in a row; 500 on CUDA, none on a CPU.
         precision: instead of the preset's.
+        cudnn_benchmark: whether cuDNN searches for the fastest algorithms, in all rows.
+        costs: count FLOPs and bytes of each row, which takes seconds of a processor.
         count: only count FLOPs and bytes, which computes nothing: full size goes anywhere.
         tflops, tbytes: with --count, a GPU's best TFLOP/s and TB/s, to predict its steps.
 
@@ -84,17 +88,18 @@ def main(
     config = load_config(preset or ("sustech1k" if torch.cuda.is_available() else "demo"))
     if precision is not None:
         config = changed(config, "run", {"precision": precision})
+    config = changed(config, "run", {"cudnn_benchmark": cudnn_benchmark})
     device = make_machine(config.run).device
     picked = pick_rows(variants(config, device), rows, device)
     opened = open_frames(pack, config)
     if count:
         rates = Rates(tflops * 1e12, tbytes * 1e12) if tflops and tbytes else None
-        costs = count_rows(picked, opened, rates, gpu=rates is not None or device.type == "cuda")
-        print(f"{counts_table(costs)}\n\n{ops_table(costs[DEFAULT])}")
+        counted = count_rows(picked, opened, rates, gpu=rates is not None or device.type == "cuda")
+        print(f"{counts_table(counted)}\n\n{ops_table(counted[DEFAULT])}")
         return
     trainers = {name: Trainer(c, opened, make_machine(c.run)) for name, c in picked.items()}
     seconds = take_turns(trainers, iterations // turns, turns)
-    costs = count_rows(picked, opened, gpu=device.type == "cuda")
+    counted = count_rows(picked, opened, gpu=device.type == "cuda") if costs else {}
     peaks = {dtype: matmul_peak(device, dtype) for dtype in _precisions(picked)}
     images = 2 * config.batch.subjects * config.batch.sequences * config.batch.frames
     found = [
@@ -103,9 +108,9 @@ def main(
             seconds[name],
             seconds[DEFAULT],
             images,
-            costs[name],
+            counted.get(name, {}),
             peaks[make_machine(c.run).precision],
-            (trainers[name].peak_bytes or memory_alone(c, pack)) if memory else None,
+            trainers[name].peak_bytes or (memory_alone(c, pack) if memory else None),
         )
         for name, c in picked.items()
     ]
@@ -116,18 +121,18 @@ def main(
         "matmul_flops": {str(dtype): peak for dtype, peak in peaks.items()},
         "copy_bytes": copy_peak(device),
     }
-    print(report(about, found, costs))
+    print(report(about, found, counted))
     if device.type == "cuda":
         print(f"\n{targets_table({row.name: row for row in found})}")
         steady = 500 if steady is None else steady
-    if steady:
-        own = [row for row in found if row.name not in LESS]
-        fastest = min(own, key=lambda row: row.median).name
-        print(steady_line(fastest, trainers[fastest], steady))
     if out is not None:
-        ops = {name: {op: asdict(c) for op, c in ops.items()} for name, ops in costs.items()}
+        ops = {name: {op: asdict(c) for op, c in ops.items()} for name, ops in counted.items()}
         text = json.dumps({**about, "rows": [asdict(r) for r in found], "ops": ops}, indent=2)
         out.write_text(text)
+    if steady:
+        own = [row for row in found if row.name not in OTHERS]
+        fastest = min(own, key=lambda row: row.median).name
+        print(steady_line(fastest, trainers[fastest], steady))
 
 
 def pick_rows(
@@ -182,7 +187,7 @@ def report(about: Mapping[str, object], rows: list[StepResult], costs: Costs) ->
     """All tables, and the ratios of the default to plain and base."""
     found = {row.name: row for row in rows}
     lines = [f"{name}: {value}" for name, value in about.items()]
-    lines += ["", steps_table(rows), "", ops_table(costs[DEFAULT]), ""]
+    lines += ["", steps_table(rows), "", *([ops_table(costs[DEFAULT]), ""] if costs else [])]
     if PLAIN in found:
         middle, low, high = found[PLAIN].relative
         lines.append(f"default against plain: {middle:.2f} times as fast ({low:.2f} to {high:.2f})")

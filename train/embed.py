@@ -95,6 +95,8 @@ def embed_modalities(
         )
     training, embed = network.training, embed or network.embed
     network.eval()
+    search = torch.backends.cudnn.benchmark
+    torch.backends.cudnn.benchmark = False  # it would search anew for each number of frames
     frames = MappedFrames(pack, records)
     lengths = np.array([r.length for r in records])
     found: dict[Modality, list[NDArray[np.float32]]] = {m: [] for m in modalities}
@@ -109,6 +111,7 @@ def embed_modalities(
                 out.append(embed(clips[modality].to(device), modality, own).cpu().numpy())
             bar.advance(task, len(group))
     network.train(training)
+    torch.backends.cudnn.benchmark = search
     back = np.argsort(np.concatenate(groups))
     return {modality: np.concatenate(parts)[back] for modality, parts in found.items()}
 

@@ -1,8 +1,9 @@
 """All that only a GPU can show, in one command of eight minutes: `scripts/gpu --out gpu.json`.
 
-First the tests that need one, then the table of training steps, what torch.compile does to it, a
-profile, and the exported network on CUDA. Each part is a process of its own: one that fails, takes
-too long or cannot be done here says so, and the others go on.
+First the tests that need one, then the table of training steps, steps without cuDNN's search, a
+profile, 500 steps in a row, the compiled denoiser, the exported network on CUDA, and what takes
+minutes to compile. Each part is a process of its own: one that fails, takes too long or cannot be
+done here says so, and the others go on.
 
 It needs torch, numpy, pydantic, tyro, yaml and rich; the tests pytest; the exported network
 onnxruntime-gpu, onnx and onnxscript. Without a GPU only `--preset demo` is of use, as a rehearsal.
@@ -16,7 +17,7 @@ import sys
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -76,26 +77,42 @@ class Outcome:
 
 TESTS = ("tests/unit/test_cuda.py", "tests/unit/test_graph.py")
 """Files with tests that need a GPU. Those beside them import what such a machine may lack."""
-ROWS = (BASE, NO_DENOISER, *OTHER_DENOISERS, "cudnn_benchmark off", "graph on", "channels_last off")
-COMPILING = ("compile denoiser", "compile all", COMPILED)
+ROWS = (BASE, NO_DENOISER, *OTHER_DENOISERS, "graph on", "channels_last off")
+DENOISER_COMPILED, ALL_COMPILED = ("compile denoiser",), ("compile all", COMPILED)
+
+
+CUDA_ALONE = ("no search", "compiled", "compiled tests")
+PYTEST = ("pytest", "pytest_timeout")
 
 
 def all_parts(preset: str, cuda: bool) -> list[Part]:
-    """What is done, in order; rows that need CUDA are left out without it."""
-    rows = [row for row in ROWS if cuda or row not in ("cudnn_benchmark off", "graph on")]
+    """What is done, in order; what needs CUDA is left out without it."""
     few = ("--iterations", "40", "--turns", "8") if cuda else ("--iterations", "2", "--turns", "1")
-    compiling = COMPILING if cuda else COMPILING[:1]
-    table = ("--no-memory", *few, "--rows")
-    short = ("--steady", "0", *table)
-    embedding = () if cuda else ("--small",)
-    return [
-        Part("tests", "pytest", ("-q", "-m", "gpu", *TESTS), 90, ("pytest",), writes=False),
-        Part("steps", "bench.train", (preset, *table, *rows), 150),
-        Part("profile", "bench.gpu.step_profile", (preset,), 45),
-        Part("embedding", "bench.gpu.embedding", embedding, 90,
+    table = (preset, "--no-memory", "--no-costs", "--steady", "0", *few)
+    # Without this project's conftest.py, which needs servers that such a machine lacks, and its
+    # rule that a warning fails a test, since its torch may be another one.
+    test = ("-v", "-m", "gpu", "--noconftest", "-W", "default", "--timeout=60", *TESTS, "-k")
+    every = [
+        Part("tests", "pytest", (*test, "not compiled"), 60, PYTEST, writes=False),
+        Part("steps", "bench.train", (*table, "--rows", *ROWS), 110),
+        Part("no search", "bench.train", (*table, "--no-cudnn-benchmark", "--rows", BASE), 40),
+        Part("profile", "bench.gpu.step_profile", (preset,), 35),
+        Part("in a row", "bench.train",
+             (preset, "--no-memory", "--no-costs", "--iterations", "2", "--turns", "1", "--steady",
+              "500", "--rows", BASE), 50),
+        Part("compiled denoiser", "bench.train", (*table, "--rows", *DENOISER_COMPILED), 75),
+        Part("embedding", "bench.gpu.embedding", () if cuda else ("--small",), 60,
              ("onnx", "onnxscript", "onnxruntime")),
-        Part("compile", "bench.train", (preset, *short, *compiling), 180),
+        Part("compiled", "bench.train", (*table, "--rows", *ALL_COMPILED), 90),
+        Part("compiled tests", "pytest", (*test, "compiled"), 80, PYTEST, writes=False),
     ]  # fmt: skip
+    return every if cuda else [_rehearsed(part) for part in every if part.name not in CUDA_ALONE]
+
+
+def _rehearsed(part: Part) -> Part:
+    """Without the rows and the many steps that only a GPU can do."""
+    words = [word for word in part.words if word != "graph on"]
+    return replace(part, words=tuple("5" if word == "500" else word for word in words))
 
 
 def main(
@@ -154,16 +171,24 @@ def done(part: Part, left: float) -> Outcome:
         with log.open("wb") as stream:
             state = _run([sys.executable, "-m", part.module, *words], stream, min(part.limit, left))
         said = log.read_text(errors="replace")[-SAID:].strip()
-        whole = state == "passed" and part.writes
-        result = json.loads(left_behind.read_bytes()) if whole else None
+        result = _json(left_behind)
     return Outcome(state, round(time.monotonic() - began, 1), said, result)
+
+
+def _json(path: Path) -> object:
+    """What a part left behind, though it may have failed later; None if that is no whole JSON."""
+    try:
+        return json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return None
 
 
 def _run(words: Sequence[str], stream: IO[bytes], limit: float) -> State:
     """Ends the processes that it started too: compilers would go on beside the next part."""
     process = subprocess.Popen(
-        words, stdout=stream, stderr=subprocess.STDOUT, start_new_session=True
-    )
+        words, stdout=stream, stderr=subprocess.STDOUT, start_new_session=True,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},  # what it said is there though it is killed
+    )  # fmt: skip
     try:
         return "failed" if process.wait(limit) else "passed"
     except subprocess.TimeoutExpired:

@@ -8,6 +8,7 @@ a clip, and the memory that is taken over many requests of random length.
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from itertools import product
 
 import numpy as np
 import torch
@@ -69,16 +70,15 @@ def main(requests: int = 2000, small: bool = False, out: OutFile = None) -> None
     devices = [Device.CPU, *([Device.CUDA] if expected_provider(Device.AUTO) == CUDA else [])]
     graphs = exported("demo" if small else "sustech1k")
     want = _embedded(Session(graphs[Variant.FP32], Device.CPU, available_threads()))
-    runs = [
-        _measured(graph, variant, device, want, requests if device is Device.CUDA else 20)
-        for device in devices
-        for variant, graph in graphs.items()
-    ]
+    runs: list[Run] = []
     if Device.CUDA not in devices:
         runs.append(Run("cuda", "ONNX Runtime finds no CUDA here"))
+    for device, (variant, graph) in product(devices, graphs.items()):
+        most = requests if device is Device.CUDA else 20
+        runs.append(_measured(graph, variant, device, want, most))
+        if out is not None:
+            out.write_text(json.dumps([asdict(row) for row in runs], indent=1))
     print(_text(runs))
-    if out is not None:
-        out.write_text(json.dumps([asdict(row) for row in runs], indent=1))
 
 
 def exported(preset: str) -> dict[Variant, bytes]:

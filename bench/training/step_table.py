@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from bench.training.step_cost import OpCost
 from bench.training.timed_training import PARTS
-from bench.training.variants import BASE, DEFAULT, LESS
+from bench.training.variants import BASE, DEFAULT, OTHERS
 from gallery.command_line.table import table
 
 Seconds = NDArray[np.float64]
@@ -34,7 +34,7 @@ class StepResult:
         relative: times as long as the default: the median over turns, and their quartiles.
         images: frames of both modalities a second.
         shares: of the step, for each of its parts.
-        flops, bytes: of one step, counted.
+        flops, bytes: of one step, counted; 0 if they were not.
         peak_share: FLOPs a second over those of this machine's best matrix products.
         memory: peak bytes; None if it was not measured.
     """
@@ -66,7 +66,7 @@ def step_result(
         name: of the row.
         seconds, default: of this row and the default, taken in the same turns.
         images: frames of both modalities in a batch.
-        ops: what a step costs.
+        ops: what a step costs; nothing if it was not counted.
         matmul: FLOP/s of this machine's best matrix products in the row's dtype.
         memory: peak bytes, if measured.
     """
@@ -100,9 +100,10 @@ def steps_table(rows: Sequence[StepResult]) -> str:
 def _cells(row: StepResult) -> tuple[object, ...]:
     middle, low, high = row.relative
     memory = "–" if row.memory is None else f"{row.memory / 1e9:.2f} GB"
+    counted = (f"{row.peak_share:.1%}", round(row.bytes / 1e9, 2)) if row.flops else ("–", "–")
     return (row.name, round(row.median, 4), round(row.p90, 4), f"{middle:.2f}",
             f"{low:.2f}–{high:.2f}", round(row.images), *(f"{row.shares[p]:.1%}" for p in PARTS),
-            f"{row.peak_share:.1%}", round(row.bytes / 1e9, 2), memory)  # fmt: skip
+            *counted, memory)  # fmt: skip
 
 
 def counts_table(costs: Mapping[str, Mapping[str, OpCost]]) -> str:
@@ -136,7 +137,7 @@ def targets_table(rows: Mapping[str, StepResult]) -> str:
     Args:
         rows: by name, with the default among them.
     """
-    fastest = min((r for r in rows.values() if r.name not in LESS), key=lambda row: row.median)
+    fastest = min((r for r in rows.values() if r.name not in OTHERS), key=lambda row: row.median)
     lines = [f"{'target':<44}{'wanted':>10}{'found':>10}"]
     for row in {DEFAULT: rows[DEFAULT], fastest.name: fastest}.values():
         lines.append(_target(f"ms a step, {row.name}", STEP_MS, 1000 * row.median, "{:.1f}"))

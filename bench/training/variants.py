@@ -10,8 +10,6 @@ from train.machine.device import pick_precision
 
 DEFAULT, PLAIN, BASE, COMPILED = "default", "plain", "base", "compiled graph"
 NO_DENOISER = "no denoiser"
-LESS = (BASE, NO_DENOISER)
-"""Rows that do less than the method: none of them is its fastest way."""
 
 EAGER: Mapping[str, object] = {
     "precision": "fp32",
@@ -34,6 +32,8 @@ OTHER_DENOISERS: Mapping[str, Mapping[str, object]] = {
     },
 }
 """Denoisers that may cost less. They learn something else than the default."""
+OTHERS = (BASE, NO_DENOISER, *OTHER_DENOISERS)
+"""Rows of other methods than the default's: none of them is its fastest way."""
 
 
 def variants(config: TrainConfig, device: torch.device) -> dict[str, TrainConfig]:
@@ -42,7 +42,8 @@ def variants(config: TrainConfig, device: torch.device) -> dict[str, TrainConfig
     `plain` has every ingredient off, `base` is the default without the diffusion branch, `no
     denoiser` aligns clean latents in its place, and `compiled graph` has on what is off until a GPU
     has shown that it helps; every other row is the default with one ingredient turned over. Rows
-    with a graph are for CUDA alone.
+    with a graph are for CUDA alone. There is no row without cuDNN's search: within a process it
+    takes what another row's search has found.
     """
     run = config.run
     half = pick_precision(run, device) != torch.float32
@@ -55,7 +56,7 @@ def variants(config: TrainConfig, device: torch.device) -> dict[str, TrainConfig
     }
     switches = ["channels_last", "one_call", "fused"]
     if device.type == "cuda":
-        switches += ["graph", "cudnn_benchmark"]
+        switches += ["graph"]
         rows[COMPILED] = {"compile": "all", "graph": True}
     for name in switches:
         now = bool(getattr(run, name))

@@ -117,7 +117,9 @@ def _providers(device: Device) -> list[str | tuple[str, dict[str, str]]]:
         return [CPU]
     with redirect_stdout(sys.stderr):  # it prints what it does not find
         onnxruntime.preload_dlls()  # CUDA and cuDNN of the nvidia wheels, where they are installed
-    return [(CUDA, {"use_tf32": "0"}), CPU]  # TF32 would cost the parity with the CPU
+    # TF32 would cost the parity with the CPU. A search of all algorithms, the default, would be
+    # made anew for each number of frames.
+    return [(CUDA, {"use_tf32": "0", "cudnn_conv_algo_search": "HEURISTIC"}), CPU]
 
 
 def _nvidia_present() -> bool:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from bench.gpu.__main__ import COMPILING, ROWS, TESTS, Part, all_parts, done
+from bench.gpu.__main__ import ALL_COMPILED, DENOISER_COMPILED, ROWS, TESTS, Part, all_parts, done
 from bench.gpu.embedding import main as embedding
 from bench.gpu.step_profile import main as step_profile
 from bench.training.variants import changed, variants
@@ -23,7 +23,7 @@ SLEEP = ("-n", "1", "-r", "1", "import time; time.sleep(20)")
 def test_every_row_of_the_tables_is_one_of_the_training_bench() -> None:
     config = changed(load_config("sustech1k"), "run", {"precision": "fp32"})
     known = variants(config, torch.device("cuda"))
-    assert {*ROWS, *COMPILING} <= set(known)
+    assert {*ROWS, *DENOISER_COMPILED, *ALL_COMPILED} <= set(known)
 
 
 def test_every_test_that_needs_a_gpu_is_run() -> None:
@@ -31,6 +31,32 @@ def test_every_test_that_needs_a_gpu_is_run() -> None:
         p for p in (ROOT / "tests").rglob("test_*.py") if "\n@pytest.mark.gpu\n" in p.read_text()
     ]
     assert {str(path.relative_to(ROOT)) for path in marked} == set(TESTS)
+
+
+@pytest.mark.parametrize("name", ["tests", "compiled tests"])
+def test_the_tests_run_where_nothing_is_installed_that_they_do_not_need(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in ("psycopg", "filelock", "cryptography", "sqlalchemy", "fastapi", "cv2", "faiss"):
+        (tmp_path / f"{module}.py").write_text("raise ImportError('not on a lent machine')")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    (part,) = (p for p in all_parts("sustech1k", cuda=True) if p.name == name)
+    outcome = done(part, 100)
+    assert outcome.state == "passed", outcome.said
+    if not torch.cuda.is_available():
+        assert "needs a CUDA device" in outcome.said
+    assert f"{2 if name != 'tests' else 4} " in outcome.said.splitlines()[-1]
+
+
+def test_what_a_part_said_and_left_stays_though_it_is_stopped(tmp_path: Path) -> None:
+    (tmp_path / "slow_part.py").write_text(
+        "import sys, time; open(sys.argv[-1], 'w').write('[1]'); print('begun'); time.sleep(60)"
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(tmp_path))
+        patch.delenv("PYTHONUNBUFFERED", raising=False)
+        outcome = done(Part("a", "slow_part", (), 3), 100)
+    assert (outcome.state, outcome.said, outcome.result) == ("too long", "begun", [1])
 
 
 def test_the_limits_of_all_parts_are_near_eight_minutes() -> None:

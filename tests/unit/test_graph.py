@@ -179,7 +179,7 @@ def test_a_learner_on_a_cpu_refuses_a_graph() -> None:
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-@pytest.mark.parametrize("compiled", [False, True])
+@pytest.mark.parametrize("compiled", [False, True], ids=["eager", "compiled"])
 def test_on_cuda_a_graph_learns_what_eager_steps_learn(compiled: bool) -> None:
     device, found = torch.device("cuda", 0), []
     for on in (False, True):
