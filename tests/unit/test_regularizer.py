@@ -245,6 +245,18 @@ def test_without_a_denoiser_the_clean_latents_are_compared() -> None:
         DiffusionConfig(denoiser=DenoiserKind.NONE, phases=(2,))
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # torch's own
+def test_where_nothing_can_be_compiled_the_denoiser_runs_as_it_is(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("torch._inductor.config.cpp.cxx", ("/no/compiler",))
+    monkeypatch.setattr("torch._dynamo.config.suppress_errors", False)
+    torch.compiler.reset()
+    plain, compiled = regularizer(), regularizer()
+    compiled.compile_denoisers()
+    torch.testing.assert_close(run(compiled, *maps()).total, run(plain, *maps()).total)
+
+
 def test_independent_denoisers_share_nothing_and_coupled_heads_have_no_parameters() -> None:
     independent = regularizer(denoiser=DenoiserKind.INDEPENDENT)
     first, second = (set(map(id, each.parameters())) for each in independent.denoisers)

@@ -113,7 +113,11 @@ class TrajectoryRegularizer(nn.Module):
         self._constant("weight", reconstruction_weight(retention, config.max_inverse_signal))
 
     def compile_denoisers(self) -> None:
-        """Has torch.compile translate the denoiser at its first call. What it computes is equal."""
+        """Has torch.compile translate the denoiser at its first call. What it computes is equal.
+
+        Where that fails, as without a compiler, torch says why and the denoiser runs as it is.
+        """
+        torch._dynamo.config.suppress_errors = True
         for denoiser in self.denoisers:
             denoiser.compile()
 
