@@ -1,3 +1,5 @@
+from collections.abc import Callable
+
 import pytest
 import torch
 from torch import Tensor
@@ -14,6 +16,24 @@ def features() -> Tensor:
 def test_temporal_pooling_is_the_maximum_over_frames(features: Tensor) -> None:
     expected = torch.stack([torch.stack([*clip]).max(0).values for clip in features])
     torch.testing.assert_close(temporal_pooling(features), expected, rtol=0, atol=0)
+
+
+def test_the_maximum_of_a_training_step_stays_channels_last() -> None:
+    """So that nothing behind it is laid anew; value and gradient are those of the plain maximum."""
+    frames = torch.randn(6, 8, 4, 4).to(memory_format=torch.channels_last)
+    frames[1] = frames[0]  # a tie, whose gradient is shared
+    pools: list[Callable[[Tensor], Tensor]] = [temporal_pooling, lambda x: x.amax(dim=1)]
+    found = []
+    for pool in pools:
+        maps = frames.detach().requires_grad_()
+        pooled = pool(maps.unflatten(0, (2, 3)))
+        pooled.square().sum().backward()
+        found.append((pooled.detach(), maps.grad))
+    (pooled, gradient), (plain, expected) = found
+    assert pooled.is_contiguous(memory_format=torch.channels_last)
+    assert torch.equal(pooled, plain)
+    assert gradient is not None
+    assert torch.equal(gradient, expected)
 
 
 @pytest.mark.parametrize("kind", FramePooling)

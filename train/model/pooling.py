@@ -28,10 +28,13 @@ def temporal_pooling(
     Returns:
         `(n, c, h, w)`.
     """
-    real = None
     if lengths is not None:
         real = torch.arange(features.shape[1], device=features.device) < lengths[:, None]
-    return over_frames(features, real, kind)
+        return over_frames(features, real, kind)
+    if kind == FramePooling.MAX:
+        # The same maximum, channels last: torch would lay it, and all that follows, anew.
+        return features.permute(0, 1, 3, 4, 2).amax(dim=1).permute(0, 3, 1, 2)
+    return over_frames(features, None, kind)
 
 
 def over_frames(features: Tensor, real: Tensor | None, kind: FramePooling) -> Tensor:
