@@ -69,6 +69,8 @@ _KEYS_KEPT = 4_096
 _PLACES = {str(modality): place for place, modality in enumerate(Modality)}
 
 _T = TEMPLATES.c
+_REVISION = select(META.c.gallery, META.c.master, META.c.revision)
+"""Made once, because every search asks it several times."""
 
 
 class RecordReader:
@@ -398,7 +400,7 @@ class RecordReader:
 
     def _read_revisions(self, questions: Sequence[None]) -> list[int]:
         """What `revision` gives for all who wait: it is read after the last of them came."""
-        found = self.rows(select(META.c.gallery, META.c.master, META.c.revision))
+        found = self.rows(_REVISION)
         return self._current(found) * len(questions)
 
     def _read_templates(self, questions: Sequence[Sequence[int]]) -> list[list[Held]]:
