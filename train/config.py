@@ -354,6 +354,9 @@ class AugmentConfig(Config):
     """Share of the clips of each modality that are changed; 0 changes none."""
     ramp: float = Field(default=0.5, ge=0, le=1)
     """Part of the run in which the share rises from 0."""
+    erased: float = Field(default=0.0, ge=0, le=1)
+    """Share of the clips that lose a rectangle, and of the range views that show one of their
+    channels alone (`train/augment/erased.py`), from the first step."""
 
 
 class OptimConfig(Config):

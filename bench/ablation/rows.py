@@ -229,6 +229,13 @@ PICTURES = Row(
 """What the changed pictures alone are worth."""
 
 
+_ERASED: Changes = {"augment": {"erased": 0.5}}
+ERASED = (
+    Row("full-erased", "all three phases, pictures changed", _ERASED, base=PICTURES.name),
+    Row("no-denoiser-erased", "clean latents aligned (λ3 = 1), pictures changed",
+        {"diffusion": {"denoiser": "none", "lambda3": 1.0}, **_ERASED}, base=PICTURES.name),
+)  # fmt: skip
+"""Whether the branch helps a base whose pictures are changed, which it is compared with."""
 RIVALS = (
     _rival("shared_backbone", "one backbone, after LidarGait", "18.3"),
     _rival("late_layers", "later layers shared, after MMGait"),
@@ -318,6 +325,7 @@ GROUPS: Mapping[str, Sequence[Row]] = {
     "tuning": TUNING,
     "rivals": RIVALS,
     "sharing": SHARING,
+    "erased": ERASED,
     "rivals-tuned": RIVALS_TUNED,
     "inputs": INPUTS,
     "sensors": SENSORS,

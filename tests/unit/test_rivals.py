@@ -17,6 +17,7 @@ from tests.packs import write_pack
 from tests.training_setup import tiny_config
 from tests.unit.test_network import MODEL, SUBJECTS, batch, noise
 from train.augment.draws import Draws
+from train.augment.erased import channel_augmented, erased, single_channels
 from train.checkpoint import load_network
 from train.config import DiffusionConfig, ModelConfig, RivalConfig, RivalMethod, TrainConfig
 from train.data.batches import MappedFrames, TrainBatch, batches
@@ -28,13 +29,7 @@ from train.loop.training_run import TrainingRun
 from train.losses import Losses
 from train.machine.distributed import Ranks
 from train.model.network import GaitNetwork
-from train.rivals.channel_augmentation import (
-    ChannelAugmentation,
-    channel_augmented,
-    erased,
-    single_channels,
-    squared_difference,
-)
+from train.rivals.channel_augmentation import SHARE, ChannelAugmentation, squared_difference
 from train.rivals.implicit_knowledge import SPECIAL, aligned
 from train.rivals.info_nce import contrast
 from train.rivals.relations import TEMPERATURE, both_ways, divergence, relations
@@ -341,7 +336,7 @@ def draws(clips: int, ranks: Ranks = Ranks()) -> Draws:  # noqa: B008
 
 def test_half_of_the_range_views_show_one_channel() -> None:
     clips = torch.randint(0, 256, (400, 2, 3, 4, 4), dtype=torch.uint8)
-    changed = single_channels(clips, draws(400))
+    changed = single_channels(clips, SHARE, draws(400))
     grey = (changed == changed[:, :, :1]).all(dim=(1, 2, 3, 4))
     assert torch.equal(changed[~grey], clips[~grey])
     assert 0.35 < grey.float().mean() < 0.65  # fails by chance once in 10⁹ runs
@@ -353,7 +348,7 @@ def test_half_of_the_range_views_show_one_channel() -> None:
 
 def test_half_of_the_clips_lose_a_rectangle() -> None:
     clips = torch.full((200, 2, 1, 64, 64), 255, dtype=torch.uint8)
-    lost = (erased(clips, draws(200)) == 0).squeeze(2)
+    lost = (erased(clips, SHARE, draws(200)) == 0).squeeze(2)
     assert torch.equal(lost[:, 0], lost[:, 1]), "the same in every frame"
     area = lost[:, 0].float().mean(dim=(1, 2))
     assert 0.35 < (area > 0).float().mean() < 0.65
@@ -365,14 +360,14 @@ def test_half_of_the_clips_lose_a_rectangle() -> None:
 def test_pictures_change_by_seed_and_iteration_alone_on_any_number_of_ranks() -> None:
     frames = torch.randint(1, 256, (8, 2, 4, 64, 64), dtype=torch.uint8)
     given = TrainBatch(frames[:, :, :1], frames[:, :, 1:], torch.arange(8))
-    whole = channel_augmented(given, 0, 1, Ranks())
+    whole = channel_augmented(given, SHARE, 0, 1, Ranks())
     for rank in range(2):
         part = TrainBatch(*(x[4 * rank : 4 * rank + 4] for x in given))
-        mine = channel_augmented(part, 0, 1, Ranks(rank, 2))
+        mine = channel_augmented(part, SHARE, 0, 1, Ranks(rank, 2))
         for one, two in zip(mine, whole, strict=True):
             assert torch.equal(one, two[4 * rank : 4 * rank + 4])
-    assert not torch.equal(channel_augmented(given, 0, 2, Ranks())[1], whole[1])
-    assert not torch.equal(channel_augmented(given, 1, 1, Ranks())[1], whole[1])
+    assert not torch.equal(channel_augmented(given, SHARE, 0, 2, Ranks())[1], whole[1])
+    assert not torch.equal(channel_augmented(given, SHARE, 1, 1, Ranks())[1], whole[1])
 
 
 def train(learner: Learner, pack: Pack, first: int, last: int) -> None:
@@ -417,24 +412,34 @@ def test_a_rival_is_told_how_far_the_run_is(tmp_path: Path) -> None:
     assert stages == [1, 0]
 
 
-@pytest.mark.parametrize("method", ["channel_augmentation", "info_nce"])
-def test_a_run_changes_the_pictures_of_channel_augmentation_alone(
-    method: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("method", "share", "wanted"),
+    [("channel_augmentation", 0.0, 0.5), ("info_nce", 0.0, 0.0), ("info_nce", 0.25, 0.25)],
+)
+def test_a_run_changes_the_pictures_of_channel_augmentation_and_where_it_is_said(
+    method: str, share: float, wanted: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    changed: list[int] = []
+    changed: list[tuple[float, int]] = []
 
-    def watched(batch: TrainBatch, seed: int, iteration: int, ranks: Ranks) -> TrainBatch:
-        changed.append(iteration)
-        return channel_augmented(batch, seed, iteration, ranks)
+    def watched(
+        batch: TrainBatch, share: float, seed: int, iteration: int, ranks: Ranks
+    ) -> TrainBatch:
+        found = channel_augmented(batch, share, seed, iteration, ranks)
+        assert (found is batch) == (not share)
+        changed.append((share, iteration))
+        return found
 
     monkeypatch.setattr("train.loop.training_run.channel_augmented", watched)
     config = tiny_config(
-        rival={"method": method}, diffusion={"phases": ()}, optim={"iterations": 3}
+        rival={"method": method},
+        augment={"erased": share},
+        diffusion={"phases": ()},
+        optim={"iterations": 3},
     )
     pack = Pack.open(write_pack(tmp_path / "pack"))
     split = split_people(pack.records, config)
     TrainingRun(config, pack, split, tmp_path / "run", Machine(CPU)).run()
-    assert changed == ([1, 2, 3] if method == "channel_augmentation" else [])
+    assert changed == [(wanted, iteration) for iteration in (1, 2, 3)]
     assert load_network(tmp_path / "run" / "last.pt", CPU).rival is not None
 
 

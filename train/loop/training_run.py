@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from train.augment.batch import augmented
+from train.augment.erased import channel_augmented
 from train.checkpoint import Checkpoint, require_style, save_checkpoint
 from train.config import RivalMethod, TrainConfig
 from train.data.batches import TrainBatch, batches, place_frames
@@ -21,7 +22,7 @@ from train.loop.trace import no_trace, traced
 from train.loop.validate import validate
 from train.machine.distributed import agree
 from train.report.reporter import Reporter
-from train.rivals.channel_augmentation import channel_augmented
+from train.rivals.channel_augmentation import SHARE
 
 LAST, BEST = "last.pt", "best.pt"
 
@@ -143,9 +144,10 @@ class TrainingRun:
     def _augmented(self, batch: TrainBatch, iteration: int, iterations: int) -> TrainBatch:
         config, ranks = self._config, self._machine.ranks
         batch = augmented(batch, config.augment, config.seed, iteration, iterations, ranks)
+        share = config.augment.erased
         if config.rival.method == RivalMethod.CHANNEL_AUGMENTATION:
-            return channel_augmented(batch, config.seed, iteration, ranks)
-        return batch
+            share = SHARE
+        return channel_augmented(batch, share, config.seed, iteration, ranks)
 
     def _after(self, iteration: int, signalled: bool, reporter: Reporter | None) -> bool:
         """Does what is due after a step; returns whether to stop before the last one."""
