@@ -2,8 +2,9 @@
 
 The networks of the ablation's rows `base` and `networks` that were trained: Rank-1 of the people
 held out against operations for a clip of 30 frames, and against milliseconds here, in one run of
-all by turns. A network is on the front if none costs less and finds as many. Choose by the people
-held out; the test people are shown beside them.
+all by turns. A network is on a front if none costs less and finds as many. Choose by the people
+held out; the test people are shown beside them. Networks are compared by the same seeds, and where
+they differ by less than seeds do, a front says nothing.
 """
 
 from collections.abc import Mapping, Sequence
@@ -38,6 +39,8 @@ from train.report.plots import png
 
 FRAMES = 30
 """Of the clip that is counted and timed."""
+COSTS = {"GFLOP for a clip of 30 frames": "gflop", "ms for it here": "milliseconds"}
+"""What they are called in a picture, and the field of a point."""
 
 
 @dataclass(frozen=True)
@@ -46,11 +49,12 @@ class Point:
 
     Args:
         name, what: of its row.
-        seeds: that were trained.
+        seeds: that it is the mean of.
         gflop: of a clip of 30 frames, the mean of both sensors, two for each multiply-add.
         milliseconds: of a silhouette clip here, in fp32: the median over turns.
         held, both: Rank-1 in percent of the people held out and of the test people, the mean of
             both directions across sensors.
+        spread: of the people held out, the worst and the best seed.
     """
 
     name: str
@@ -60,10 +64,12 @@ class Point:
     milliseconds: float
     held: float
     both: float
+    spread: tuple[float, float]
 
 
 def main(
     preset: Annotated[str, tyro.conf.Positional] = "benchmark",
+    seeds: tuple[int, ...] | None = None,
     turns: int = 15,
     threads: int | None = None,
     results: Path = RESULTS,
@@ -73,21 +79,28 @@ def main(
 
     Args:
         preset: whose runs.
+        seeds: networks that were trained with all of these are compared; if not given, all
+            networks by the seeds that they share.
         turns: how often each network is timed.
         threads: of ONNX Runtime; by default every core this process may use.
         results: folder of the records.
         out: a PNG file for the picture.
 
     Raises:
-        EvaluationError: none of the rows has a run.
+        EvaluationError: none of the rows has a run, or they share no seed.
         ConfigError: there is no such preset.
     """
-    runs = read_runs(load_config(preset), results)
-    rows = [name for name in (BASE, *(row.name for row in NETWORKS)) if name in runs]
+    found = read_runs(load_config(preset), results)
+    names = (BASE, *(row.name for row in NETWORKS))
+    rows = [name for name in names if name in found and set(seeds or ()) <= set(found[name])]
     if not rows:
         raise EvaluationError(
             "no network is trained yet: python -m bench.ablation --rows base networks"
         )
+    shared = set(seeds or ()) or set.intersection(*(set(found[name]) for name in rows))
+    if not shared:
+        raise EvaluationError("the networks share no seed: name those that count with --seeds")
+    runs = {name: {seed: found[name][seed] for seed in sorted(shared)} for name in rows}
     models = {name: next(iter(runs[name].values())).config.model for name in rows}
     milliseconds = timed(models, turns, threads or available_threads())
     points = [point(name, runs[name], models[name], milliseconds[name]) for name in rows]
@@ -100,8 +113,8 @@ def point(
     name: str, runs: Mapping[int, RunRecord], model: ModelConfig, milliseconds: float
 ) -> Point:
     """What a row's runs found, and what its network costs."""
-    held = [value for record in runs.values() for value in record.validation.values()]
-    found = float(np.mean(held)), score(runs, ACROSS).value
+    held = [float(np.mean([*record.validation.values()])) for record in runs.values()]
+    found = float(np.mean(held)), score(runs, ACROSS).value, (min(held), max(held))
     return Point(name, ROWS[name].what, len(runs), gflop(model), milliseconds, *found)
 
 
@@ -142,27 +155,30 @@ def _network(model: ModelConfig) -> GaitNetwork:
     return GaitNetwork(shipped, DiffusionConfig(phases=()), 8).eval()
 
 
-def front(points: Sequence[Point]) -> set[str]:
-    """Names of the networks than which none needs fewer operations and finds as many."""
+def front(points: Sequence[Point], cost: str = "gflop") -> set[str]:
+    """Names of the networks than which none costs less and finds as many."""
+    values = {p.name: (getattr(p, cost), p.held) for p in points}
     return {
-        p.name
-        for p in points
+        name
+        for name, (own, held) in values.items()
         if not any(
-            (q.gflop <= p.gflop and q.held >= p.held) and (q.gflop, q.held) != (p.gflop, p.held)
-            for q in points
+            other <= own and found >= held and (other, found) != (own, held)
+            for other, found in values.values()
         )
     }
 
 
 def text(points: Sequence[Point]) -> str:
     """The table, the cheapest first."""
-    ahead, base = front(points), points[0]
-    lines = [["network", "", "seeds", "GFLOP", "ms", "× base", "held out", "test", "on the front"]]
+    base, fronts = points[0], {cost: front(points, cost) for cost in COSTS.values()}
+    lines = [["network", "", "seeds", "GFLOP", "ms", "× base", "held out", "worst, best seed",
+              "test", "on the front by operations", "by time"]]  # fmt: skip
     for p in sorted(points, key=lambda p: p.gflop):
         times = f"{p.milliseconds / base.milliseconds:.2f}"
         lines.append(
             [p.name, p.what, str(p.seeds), f"{p.gflop:.2f}", f"{p.milliseconds:.1f}", times,
-             f"{p.held:.1f}", f"{p.both:.1f}", "yes" if p.name in ahead else ""]
+             f"{p.held:.1f}", f"{p.spread[0]:.1f}, {p.spread[1]:.1f}", f"{p.both:.1f}",
+             *("yes" if p.name in ahead else "" for ahead in fronts.values())]
         )  # fmt: skip
     return markdown(lines)
 
@@ -171,19 +187,20 @@ def draw(points: Sequence[Point]) -> bytes:
     """Held-out Rank-1 against operations and against time, as a PNG picture."""
     figure = Figure(figsize=(11, 4.5), layout="constrained")
     figure.suptitle("What accuracy costs, simulated people held out")
-    ahead = sorted((p for p in points if p.name in front(points)), key=lambda p: p.gflop)
-    costs = {"GFLOP for a clip of 30 frames": "gflop", "ms for it here": "milliseconds"}
     both = figure.subplots(1, 2, sharey=True)
-    for axes, (label, cost) in zip(both, costs.items(), strict=True):
+    for axes, (label, cost) in zip(both, COSTS.items(), strict=True):
+        names = front(points, cost)
+        ahead = sorted((getattr(p, cost), p.held) for p in points if p.name in names)
+        axes.step(*zip(*ahead, strict=True), where="post", color="tab:orange")
         for p in points:
-            place = getattr(p, cost), p.held
-            axes.plot(*place, "o", color="tab:orange" if p in ahead else "tab:gray")
-            axes.annotate(p.name, place, xytext=(4, 4), textcoords="offset points", fontsize=8)
+            x, colour = getattr(p, cost), "tab:orange" if p.name in names else "tab:gray"
+            axes.plot((x, x), p.spread, color=colour, linewidth=1)
+            axes.plot(x, p.held, "o", color=colour)
+            axes.annotate(
+                p.name, (x, p.held), xytext=(4, 4), textcoords="offset points", fontsize=8
+            )
         axes.set(xlabel=label, xscale="log")
         axes.grid(alpha=0.3)
-    both[0].step(
-        [p.gflop for p in ahead], [p.held for p in ahead], where="post", color="tab:orange"
-    )
     both[0].set_ylabel("Rank-1 across sensors, %")
     return png(figure)
 

@@ -13,7 +13,7 @@ from train.config import ModelConfig
 from train.presets import load_config
 
 SMALL = ModelConfig(channels=(4, 8), strides=(2, 2), blocks=(1, 1), stem_stride=4, parts=4)
-ONE = Point("one", "", 1, 1.0, 1.0, 50.0, 40.0)
+ONE = Point("one", "", 1, 1.0, 1.0, 50.0, 40.0, (50.0, 50.0))
 
 
 def test_on_the_front_is_what_nothing_cheaper_equals() -> None:
@@ -23,6 +23,8 @@ def test_on_the_front_is_what_nothing_cheaper_equals() -> None:
     )
     assert front([ONE, better, dearer, worse]) == {"one", "better"}
     assert front([ONE, replace(ONE, name="equal")]) == {"one", "equal"}
+    faster = replace(better, milliseconds=0.5)
+    assert front([ONE, faster], "milliseconds") == {"better"}, "by another cost"
 
 
 def test_operations_are_counted_for_thirty_frames() -> None:
@@ -47,6 +49,20 @@ def test_the_table_and_the_picture_are_of_what_was_trained(
     lines = capsys.readouterr().out.splitlines()[2:]
     cells = {line.split(" | ")[0].strip("| "): line.strip("| ").split(" | ") for line in lines}
     assert list(cells) == ["net-narrow", "net-width-48", "base"]
-    assert cells["net-narrow"][-3:] == ["51.0", "51.0", "yes"]
+    assert cells["net-narrow"][6:-1] == ["51.0", "51.0, 51.0", "51.0", "yes"]
     assert "yes" not in cells["base"]
     assert (tmp_path / "front.png").read_bytes().startswith(b"\x89PNG")
+    for seed, found in ((4, 90.0), (5, 60.0)):
+        record = write_record(preset, "base", seed, np.full(8, found))
+        (tmp_path / preset.name / f"base-{seed}.json").write_text(record.to_json())
+    main(results=tmp_path, turns=1, threads=1)
+    (again,) = (line for line in capsys.readouterr().out.splitlines() if line.startswith("| base"))
+    assert "| 1 |" in again, "by the seed that all have"
+    assert "| 50.0 |" in again
+    main(results=tmp_path, turns=1, threads=1, seeds=(4, 5))
+    (alone,) = capsys.readouterr().out.splitlines()[2:]
+    assert "| 2 |" in alone
+    assert "| 75.0 | 60.0, 90.0 |" in alone
+    (tmp_path / preset.name / "base-3.json").unlink()
+    with pytest.raises(EvaluationError, match="share no seed"):
+        main(results=tmp_path, turns=1, threads=1)
