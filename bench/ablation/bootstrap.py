@@ -50,7 +50,8 @@ def estimate(values: Values, seed: int = 0) -> Estimate:
     if seeds > 1:
         spread = values.mean(axis=1).std(ddof=1) / np.sqrt(seeds)
         student = np.random.default_rng([seed, seeds]).standard_t(seeds - 1, size=RESAMPLES)
-        drawn = drawn + spread * student
+        # Both ways, so that a difference the other way round has the same interval mirrored.
+        drawn = np.concatenate([drawn + spread * student, drawn - spread * student])
     low, high = np.percentile(drawn, [2.5, 97.5])
     return Estimate(float(values.mean()), float(low), float(high), seeds)
 

@@ -65,6 +65,14 @@ def test_the_same_values_give_the_same_interval() -> None:
     assert estimate(values) == estimate(values.copy())
 
 
+@pytest.mark.parametrize("seeds", [1, 3])
+def test_a_difference_the_other_way_round_is_as_sure(seeds: int) -> None:
+    values = np.random.default_rng(5).normal(1, 9, (seeds, 40))
+    there, back = estimate(values), estimate(-values)
+    both = [back.low, back.high, back.value]
+    assert both == pytest.approx([-there.high, -there.low, -there.value], rel=1e-9)
+
+
 def test_people_without_a_value_are_left_out() -> None:
     values = np.array([[1.0, 2.0, np.nan], [3.0, np.nan, 5.0]])
     assert estimate(values) == estimate(values[:, :1])
