@@ -7,10 +7,12 @@ with keys and with limits that are never reached; the same model behind a plain 
 if `--litserve` and `--bentoml` say where they were installed, behind LitServe and BentoML. The
 clients are a process apart and know only this machine. With `--minutes` the service then gets mixed
 traffic, and its memory is watched. With `--hostile 10` one honest client meets ten that send files
-made to be slow.
+made to be slow. With `--flame FILE.svg` py-spy draws what holds Python's lock beside one client.
 """
 
 import json
+import shutil
+import subprocess
 import sys
 import tempfile
 import time
@@ -37,6 +39,7 @@ from bench.serving.service_process import (
 from bench.serving.soak import memory_text, soak
 from gait.cli import run
 from gait.clip import Clip
+from gait.errors import ConfigError
 from gait.modality import Modality
 from gallery.command_line.table import table
 from serve.access.key_file import KeyFile
@@ -65,6 +68,8 @@ class Arguments:
         minutes: of mixed traffic afterwards, with the memory watched.
         hostile: clients that send files made to be slow, beside one honest client. Its times alone
             and beside them are then all that is measured.
+        flame: an SVG that py-spy, which has to be installed, draws of the service beside one
+            client for ten times `seconds`. Nothing else is then measured.
     """
 
     bundle: Bundle
@@ -76,6 +81,7 @@ class Arguments:
     bentoml: Path | None = None
     minutes: float = 0.0
     hostile: int = 0
+    flame: Path | None = None
     json: Json = False
 
 
@@ -115,6 +121,9 @@ def main() -> None:
     if given.hostile:
         _hostile(given, clips)
         return
+    if given.flame is not None:
+        _flame(given, given.flame, clips)
+        return
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         servers = {
             name: stack.enter_context(server)
@@ -139,6 +148,27 @@ def _hostile(given: Arguments, clips: Sequence[Clip]) -> None:
         files = [clip_file(clip) for clip in clips]
         result = beside_hostile(service, files, given.hostile, given.seconds)
     print(json.dumps(result.figures) if given.json else beside_text(result), end="")
+
+
+def _flame(given: Arguments, out: Path, clips: Sequence[Clip]) -> None:
+    """What holds Python's lock of the service while one client sends requests, as a picture.
+
+    Raises:
+        ConfigError: py-spy is missing, or fails, such as for lack of rights.
+    """
+    if shutil.which("py-spy") is None:
+        raise ConfigError("found no py-spy: pip install py-spy, and try again")
+    with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
+        service = stack.enter_context(_servers(given, Path(folder))["service"])
+        enrol(service)
+        seconds = 10 * given.seconds
+        watching = ["py-spy", "record", "--gil", "--threads", "--rate", "500", "--nonblocking"]
+        watching += ["--duration", str(max(1, round(seconds))), "--pid", str(service.process)]
+        drawing = subprocess.Popen([*watching, "--output", str(out)])
+        load = _pressed(service, clips, 1, seconds)
+        if drawing.wait():
+            raise ConfigError(f"py-spy ended with {drawing.returncode}: it may need root")
+    print(f"{out}: {len(load.latencies)} requests, p50 {load.milliseconds(50):.1f} ms")
 
 
 def enrol(service: ServiceClient) -> None:
