@@ -164,6 +164,25 @@ def test_serving_cost() -> None:
     assert found["memory"]["early_mib"] > 10
 
 
+@pytest.mark.parametrize("code", [0, 1])
+def test_a_flame_graph_is_drawn_of_the_service_beside_a_client(
+    code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A stand-in notes how it was called: py-spy needs rights that not every machine gives."""
+    stand_in, called, out = tmp_path / "py-spy", tmp_path / "called", tmp_path / "flame.svg"
+    stand_in.write_text(f'#!/bin/sh\necho "$@" > {called}\nexit {code}\n')
+    stand_in.chmod(0o755)
+    words = [sys.executable, "-m", "bench.serve", "--bundle", str(TINY), "--frames", "3"]
+    words += ["--seconds", "0.1", "--flame", str(out)]
+    path = f"{tmp_path}:/usr/bin:/bin"
+    for folder, said in ((path, "may need root"), ("/usr/bin:/bin", "found no py-spy")):
+        monkeypatch.setenv("PATH", folder)
+        done = subprocess.run(words, check=False, capture_output=True, text=True, timeout=120)
+        assert done.returncode == (0 if folder == path and not code else 1)
+        assert said in done.stderr or done.returncode == 0
+    assert f"--output {out}" in called.read_text()
+
+
 def test_a_bundle_finds_what_its_checkpoint_finds(tmp_path: Path) -> None:
     pack = Pack.open(write_pack(tmp_path / "pack"))
     records = [record for record in pack.records if record.split == "test"]
