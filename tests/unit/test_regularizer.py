@@ -2,6 +2,7 @@ from collections.abc import Callable
 
 import pytest
 import torch
+import torch._inductor.config
 from torch import Tensor
 
 from gait.errors import ConfigError
@@ -246,15 +247,14 @@ def test_without_a_denoiser_the_clean_latents_are_compared() -> None:
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # torch's own
-def test_where_nothing_can_be_compiled_the_denoiser_runs_as_it_is(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr("torch._inductor.config.cpp.cxx", ("/no/compiler",))
-    monkeypatch.setattr("torch._dynamo.config.suppress_errors", False)
+def test_where_nothing_can_be_compiled_the_denoiser_runs_as_it_is() -> None:
     torch.compiler.reset()
     plain, compiled = regularizer(), regularizer()
-    compiled.compile_denoisers()
-    torch.testing.assert_close(run(compiled, *maps()).total, run(plain, *maps()).total)
+    no_compiler = torch._inductor.config.patch({"cpp.cxx": ("/no/compiler",)})
+    with no_compiler, torch._dynamo.config.patch(suppress_errors=False):
+        compiled.compile_denoisers()
+        torch.testing.assert_close(run(compiled, *maps()).total, run(plain, *maps()).total)
+    torch.compiler.reset()  # it would go on passing over this denoiser
 
 
 def test_independent_denoisers_share_nothing_and_coupled_heads_have_no_parameters() -> None:

@@ -92,7 +92,7 @@ def test_help_names_the_presets(capsys: pytest.CaptureFixture[str]) -> None:
     assert caught.value.code == 0
     said = capsys.readouterr().out
     assert "python -m train.run [PRESET]" in said
-    assert "demo, freegait, freegait_ours, simulated, sustech1k" in said
+    assert "demo, freegait, freegait_aligned, freegait_ours, simulated, sustech1k" in said
 
 
 @pytest.fixture
