@@ -75,7 +75,7 @@ def main(
         memory: on a CPU, also train each row in a process of its own to see its peak memory.
         steady: steps that the fastest row then does in a row; 500 on CUDA, none on a CPU.
         precision: instead of the preset's.
-        cudnn_benchmark: whether cuDNN searches for the fastest algorithms, in all rows.
+        cudnn_benchmark: no: cuDNN searches for no fastest algorithms, whatever the preset says.
         costs: count FLOPs and bytes of each row, which takes seconds of a processor.
         count: only count FLOPs and bytes, which computes nothing: full size goes anywhere.
         tflops, tbytes: with --count, a GPU's best TFLOP/s and TB/s, to predict its steps.
@@ -88,7 +88,8 @@ def main(
     config = load_config(preset or ("sustech1k" if torch.cuda.is_available() else "demo"))
     if precision is not None:
         config = changed(config, "run", {"precision": precision})
-    config = changed(config, "run", {"cudnn_benchmark": cudnn_benchmark})
+    if not cudnn_benchmark:
+        config = changed(config, "run", {"cudnn_benchmark": False})
     device = make_machine(config.run).device
     picked = pick_rows(variants(config, device), rows, device)
     opened = open_frames(pack, config)

@@ -1,6 +1,7 @@
 """The embeddings of a pack's sequences: batched by length, every frame used."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import NamedTuple
 
 import numpy as np
@@ -95,13 +96,12 @@ def embed_modalities(
         )
     training, embed = network.training, embed or network.embed
     network.eval()
-    search = torch.backends.cudnn.benchmark
-    torch.backends.cudnn.benchmark = False  # it would search anew for each number of frames
     frames = MappedFrames(pack, records)
     lengths = np.array([r.length for r in records])
     found: dict[Modality, list[NDArray[np.float32]]] = {m: [] for m in modalities}
     groups = batched_by_length(lengths)
-    with progress() as bar, torch.autocast(device.type, precision, precision != torch.float32):
+    half = torch.autocast(device.type, precision, precision != torch.float32)
+    with progress() as bar, half, _without_search():
         task = bar.add_task(title, total=len(records), note="")
         for group in groups:
             offsets = np.minimum(np.arange(lengths[group].max()), lengths[group, None] - 1)
@@ -111,9 +111,19 @@ def embed_modalities(
                 out.append(embed(clips[modality].to(device), modality, own).cpu().numpy())
             bar.advance(task, len(group))
     network.train(training)
-    torch.backends.cudnn.benchmark = search
     back = np.argsort(np.concatenate(groups))
     return {modality: np.concatenate(parts)[back] for modality, parts in found.items()}
+
+
+@contextmanager
+def _without_search() -> Iterator[None]:
+    """cuDNN would search for the fastest algorithm anew for each number of frames."""
+    before = torch.backends.cudnn.benchmark
+    torch.backends.cudnn.benchmark = False
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.benchmark = before
 
 
 def batched_by_length(lengths: NDArray[np.int_]) -> list[Rows]:

@@ -79,10 +79,10 @@ TESTS = ("tests/unit/test_cuda.py", "tests/unit/test_graph.py")
 """Files with tests that need a GPU. Those beside them import what such a machine may lack."""
 ROWS = (BASE, NO_DENOISER, *OTHER_DENOISERS, "graph on", "channels_last off")
 DENOISER_COMPILED, ALL_COMPILED = ("compile denoiser",), ("compile all", COMPILED)
-
-
 CUDA_ALONE = ("no search", "compiled", "compiled tests")
+"""Parts that a rehearsal leaves out."""
 PYTEST = ("pytest", "pytest_timeout")
+"""Packages that the tests need."""
 
 
 def all_parts(preset: str, cuda: bool) -> list[Part]:

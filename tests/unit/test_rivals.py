@@ -443,6 +443,38 @@ def test_a_run_changes_the_pictures_of_channel_augmentation_and_where_it_is_said
     assert load_network(tmp_path / "run" / "last.pt", CPU).rival is not None
 
 
+def test_changed_pictures_are_those_of_channel_augmentation_without_its_loss(
+    tmp_path: Path,
+) -> None:
+    """So the records of the row `pictures-changed` are of `augment.erased 0.5`."""
+    pack = Pack.open(write_pack(tmp_path / "pack"))
+    found = []
+    for name, changes in (
+        ("rival", {"rival": {"method": "channel_augmentation", "weight": 0.0}}),
+        ("erased", {"augment": {"erased": 0.5}}),
+    ):
+        config = tiny_config(diffusion={"phases": ()}, optim={"iterations": 3}, **changes)
+        split = split_people(pack.records, config)
+        TrainingRun(config, pack, split, tmp_path / name, Machine(CPU)).run()
+        found.append(load_network(tmp_path / name / "last.pt", CPU).state_dict())
+    assert found[0].keys() == found[1].keys()
+    assert all(torch.equal(found[0][name], found[1][name]) for name in found[0])
+
+
+@pytest.mark.parametrize("modality", ["silhouette", "range_view"])
+def test_pictures_of_one_sensor_alone_are_changed(modality: str, tmp_path: Path) -> None:
+    config = tiny_config(
+        model={"modalities": [modality]},
+        augment={"erased": 0.5},
+        diffusion={"phases": ()},
+        optim={"iterations": 2},
+    )
+    pack = Pack.open(write_pack(tmp_path / "pack", modalities=[Modality(modality)]))
+    split = split_people(pack.records, config)
+    TrainingRun(config, pack, split, tmp_path / "run", Machine(CPU)).run()
+    assert (tmp_path / "run" / "last.pt").is_file()
+
+
 def test_a_rival_takes_the_place_of_the_branch() -> None:
     with pytest.raises(ConfigError, match="need one of the two"):
         tiny_config(rival={"method": "info_nce"})

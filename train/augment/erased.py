@@ -33,14 +33,16 @@ def channel_augmented(
     """
     if not share:
         return batch
+
+    def draws(clips: Tensor, place: int) -> Draws:
+        return Draws((seed, iteration, place), len(clips), clips.shape[1], clips.device, ranks)
+
     first, second, labels = batch
-    own = [
-        Draws((seed, iteration, 2 + modality), len(x), x.shape[1], x.device, ranks)
-        for modality, x in enumerate((first, second))
-    ]
-    first = erased(first, share, own[0]) if len(first) else first
+    if len(first):
+        first = erased(first, share, draws(first, 2))
     if len(second):
-        second = erased(single_channels(second, share, own[1]), share, own[1])
+        own = draws(second, 3)
+        second = erased(single_channels(second, share, own), share, own)
     return TrainBatch(first, second, labels)
 
 
@@ -59,7 +61,7 @@ def single_channels(clips: Tensor, share: float, draws: Draws) -> Tensor:
 def erased(clips: Tensor, share: float, draws: Draws) -> Tensor:
     """Clips `(n, s, c, 64, 64)`, some of them with a black rectangle, the same in every frame."""
     area, aspect = draws.clip(*AREA), draws.clip_log(*ASPECT)
-    sides = [(SIZE * share.sqrt()).clamp(max=SIZE) for share in (area * aspect, area / aspect)]
+    sides = [(SIZE * side.sqrt()).clamp(max=SIZE) for side in (area * aspect, area / aspect)]
     places = torch.arange(SIZE, device=clips.device)
     inside = []
     for side in sides:

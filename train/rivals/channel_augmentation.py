@@ -22,6 +22,7 @@ from train.rivals.rival import Rival, Seen
 SHARE = 0.5
 """Of the clips that are changed, see `train.augment.erased`."""
 LARGEST = 88.0
+"""Square of a difference that still counts."""
 
 
 class ChannelAugmentation(Rival):
