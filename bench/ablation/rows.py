@@ -226,8 +226,8 @@ PICTURES = Row(
     "no diffusion, pictures changed as for channel augmentation",
     {**NO_DIFFUSION, "rival": {"method": "channel_augmentation", "weight": 0.0}},
 )
-"""What the changed pictures alone are worth. Its records are older than `augment.erased 0.5`; a test
-shows that both train the same network."""
+"""What the changed pictures alone are worth. Its records are older than `augment.erased 0.5`; a
+test shows that both train the same network."""
 _ERASED: Changes = {"augment": {"erased": 0.5}}
 ERASED = (
     Row("full-erased", "all three phases, pictures changed", _ERASED, base=PICTURES.name),
