@@ -153,6 +153,11 @@ class ModelConfig(Config):
                 f"got own_layers {self.own_layers}, need pictures of both sensors, which the "
                 "shared layers see"
             )
+        if self.range_input == "points" and self.projection and self.projection_of == "maps":
+            raise ConfigError(
+                "got a projection of maps and range_input points, need a projection of the "
+                "embedding: the other is shown mean pictures, which a set of points has not"
+            )
         layers = 1 + len(self.channels)
         if self.own_layers is not None and self.own_layers > layers:
             raise ConfigError(
@@ -490,6 +495,19 @@ class TrainConfig(Config):
             raise ConfigError(
                 f"got diffusion phases {self.diffusion.phases} and {self.model.modalities[0]} "
                 "alone, need both modalities to align: give --diffusion.phases without a number"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _colours_to_change(self) -> Self:
+        changes = RivalMethod.CHANNEL_AUGMENTATION
+        if self.model.range_input != "colours" and (
+            self.augment.erased or self.rival.method == changes
+        ):
+            raise ConfigError(
+                f"got range_input {self.model.range_input} and augment.erased or rival {changes}, "
+                "which show single colour channels, need range_input colours: a pixel without "
+                "that colour would be no part of the person"
             )
         return self
 

@@ -9,4 +9,8 @@ def half(graph: onnx.ModelProto) -> onnx.ModelProto:
     copy = onnx.ModelProto()
     copy.CopyFrom(graph)
     converted: onnx.ModelProto = convert_float_to_float16(copy, keep_io_types=True)
+    # What two nodes read that stay in float32 is cast twice, to the same name: no valid graph.
+    nodes = {tuple(node.output): node for node in converted.graph.node}
+    del converted.graph.node[:]
+    converted.graph.node.extend(nodes.values())
     return converted

@@ -24,6 +24,7 @@ from export.variants import quantise
 from export.variants.calibration import find_calibration
 from export.variants.candidates import Candidate
 from export.variants.graph import check, trace
+from export.variants.half import half
 from gait.cli import run
 from gait.clip import Frames
 from gait.errors import (
@@ -76,6 +77,7 @@ def bundle(checkpoint: Path) -> Path:
     return out
 
 
+@pytest.mark.usefixtures("short_checks")
 def test_a_bundle_carries_a_calibration_of_enough_test_people(
     bundle: Path, checkpoint: Path, tmp_path: Path
 ) -> None:
@@ -108,15 +110,20 @@ def test_a_bundle_carries_a_calibration_of_enough_test_people(
 
 
 @pytest.fixture
-def quick(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def short_checks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An export compares with torch in few runs."""
+    monkeypatch.setattr("export.checks.parity.LENGTHS", ((1,), (3, 2)))
+    monkeypatch.setattr("export.checks.retrieval.SUBJECTS", 3)
+
+
+@pytest.fixture
+def quick(bundle: Path, short_checks: None, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The bundle; tracing returns its graphs and parity is short, so that an export is quick."""
 
     def cached(_: Backbone, modality: Modality) -> onnx.ModelProto:
         return onnx.load(bundle / f"{modality}.onnx")
 
     monkeypatch.setattr(exporting, "trace", cached)
-    monkeypatch.setattr("export.checks.parity.LENGTHS", ((1,), (3, 2)))
-    monkeypatch.setattr("export.checks.retrieval.SUBJECTS", 3)
     return bundle
 
 
@@ -134,8 +141,13 @@ def test_the_encoder_gives_what_the_network_gives(
         np.testing.assert_allclose(got, want, atol=1e-5)
 
 
-@pytest.mark.parametrize("of", ["embedding", "maps"])
-def test_a_projection_ships_and_other_people_may_decide(tmp_path: Path, of: str) -> None:
+@pytest.mark.usefixtures("short_checks")
+@pytest.mark.parametrize(
+    ("of", "variants"), [("embedding", ()), ("maps", (Variant.INT8,))], ids=["embedding", "maps"]
+)
+def test_a_projection_ships_and_other_people_may_decide(
+    tmp_path: Path, of: str, variants: tuple[Variant, ...]
+) -> None:
     model = CONFIG.model.model_copy(update={"projection": 12, "projection_of": of})
     config = CONFIG.model_copy(update={"model": model})
     save_tiny_checkpoint(tmp_path / "ckpt.pt", config=config)
@@ -147,13 +159,15 @@ def test_a_projection_ships_and_other_people_may_decide(tmp_path: Path, of: str)
     save_checkpoint(tmp_path / "ckpt.pt", replace(found, model=network.state_dict()))
     pack = write_pack(tmp_path / "pack", train=34, test=6)
     people = write_pack(tmp_path / "people", train=0, test=45)
-    order = Order(variants=(Variant.INT8,), pack=pack, people=people, max_loss=100.0)
+    order = Order(variants=variants, pack=pack, people=people, max_loss=100.0)
     manifest = exporting.export_bundle(tmp_path / "ckpt.pt", tmp_path / "bundle", order)
     assert (manifest.embedding.parts, manifest.embedding.dim) == (1, 12)
     calibration = bundle_calibration(tmp_path / "bundle")
     assert calibration is not None
     assert (calibration.people, calibration.data) == (45, "people, test people")
-    for variant, tolerance in ((Variant.FP32, 1e-5), (Variant.INT8, 0.3)):
+    tolerances = {Variant.FP32: 1e-5, Variant.INT8: 0.3}
+    for variant in (Variant.FP32, *variants):
+        tolerance = tolerances[variant]
         encoder = Encoder.load(tmp_path / "bundle", variant=variant, device=Device.CPU, threads=1)
         for modality in Modality:
             clips = [walk(1, 5, modality), walk(2, 3, modality)]
@@ -234,6 +248,18 @@ def test_what_a_rival_trained_ships_without_its_heads(
         want = np.stack([backbone(network, modality).embed(clip) for clip in clips])
         got = Graph(model.SerializeToString()).embed(clips)
         np.testing.assert_allclose(got, want, atol=1e-5)
+
+
+@pytest.mark.parametrize("seen", ["mask", "points"])
+def test_other_inputs_ship_in_half_precision(seen: str) -> None:
+    torch.manual_seed(0)
+    model = CONFIG.model.model_copy(update={"range_input": seen})
+    path = backbone(GaitNetwork(model, CONFIG.diffusion, 3), Modality.RANGE_VIEW)
+    graph = half(trace(path, Modality.RANGE_VIEW))
+    clips = [walk(person, person + 2, Modality.RANGE_VIEW).frames for person in range(3)]
+    got = Graph(graph.SerializeToString()).embed(clips)
+    want = np.stack([path.embed(clip) for clip in clips])
+    np.testing.assert_allclose(got, want, atol=0.02)
 
 
 def test_a_network_of_one_sensor_is_refused(tmp_path: Path) -> None:
