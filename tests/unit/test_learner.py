@@ -105,10 +105,11 @@ def test_other_errors_pass_unchanged() -> None:
         raise RuntimeError("shapes do not match")
 
 
-def test_two_backbones_begin_as_the_shared_one_was(stream: list[TrainBatch]) -> None:
-    shared = learner(model={"own_layers": 0})
+@pytest.mark.parametrize("seen", ["colours", "mask"])
+def test_two_backbones_begin_as_the_shared_one_was(seen: str, stream: list[TrainBatch]) -> None:
+    shared = learner(model={"own_layers": 0, "range_input": seen})
     shared.step(1, stream[0])
-    apart = learner()
+    apart = learner(model={"range_input": seen})
     apart.take_over(shared.checkpoint(1, simulated=True, best=None))
     clips = dict(zip(Modality, stream[0][:2], strict=True))
     for modality, some in clips.items():

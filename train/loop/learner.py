@@ -185,8 +185,9 @@ class Learner:
         """Begins with another network's weights, where name and shape are the same.
 
         Centre and projection are not taken, since they belong to a finished network, nor is the
-        classifier, since it belongs to that network's people. A stem that saw a silhouette in all
-        channels of a range view is added up to one of a single channel, which gives the same.
+        classifier, since it belongs to that network's people. A stem that saw a silhouette, or a
+        mask, in all channels of a range view is added up to one of a single channel, which gives
+        the same.
 
         Returns:
             How many numbers were taken, and how many there are.
@@ -199,11 +200,13 @@ class Learner:
             and not name.endswith(".centre")
             and not name.startswith(("neck.", "projection."))
         }
-        fitting = {
-            name: tensor
-            for name, tensor in ((n, _added_up(n, x, own[n].shape)) for n, x in theirs.items())
-            if tensor.shape == own[name].shape
-        }
+        masks = other.config.model.range_input == "mask"
+        grey = tuple(f"{m}." for m in Modality if m == Modality.SILHOUETTE or masks)
+        added_up = (
+            (name, _added_up(tensor, own[name].shape) if name.startswith(grey) else tensor)
+            for name, tensor in theirs.items()
+        )
+        fitting = {name: tensor for name, tensor in added_up if tensor.shape == own[name].shape}
         self.network.load_state_dict(fitting, strict=False)
         taken = sum(tensor.numel() for tensor in fitting.values())
         return taken, sum(tensor.numel() for tensor in own.values())
@@ -256,11 +259,6 @@ def _out_of_memory(config: TrainConfig, error: BaseException) -> OutOfMemoryErro
     )
 
 
-def _added_up(name: str, weight: Tensor, wanted: torch.Size) -> Tensor:
-    """A silhouette's stem for one channel in place of several, in which it stood alike.
-
-    A range view's channels are colours, which differ, so its stem stays as it is.
-    """
-    if not name.startswith(f"{Modality.SILHOUETTE}.") or weight.ndim != 4 or wanted[1] != 1:
-        return weight
-    return weight.sum(dim=1, keepdim=True)
+def _added_up(weight: Tensor, wanted: torch.Size) -> Tensor:
+    """A stem for one channel in place of several, in which a picture stood alike."""
+    return weight.sum(dim=1, keepdim=True) if weight.ndim == 4 and wanted[1] == 1 else weight
