@@ -70,6 +70,16 @@ def test_a_heavy_denoiser_has_no_bottleneck() -> None:
         DiffusionConfig(denoiser=DenoiserKind.HEAVY, block=DenoiserBlock.BOTTLENECK)
 
 
+def test_weights_learn_from_frozen_maps_that_lie_channels_last() -> None:
+    """torch's own gradient of them ends the process."""
+    norm = group_norm(32)
+    frozen = torch.randn(2, 32, 4, 4)
+    found = [norm(x) for x in (frozen, frozen.to(memory_format=torch.channels_last))]
+    torch.testing.assert_close(*found)
+    grads = [torch.autograd.grad(x.square().sum(), list(norm.parameters())) for x in found]
+    torch.testing.assert_close(*grads)
+
+
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_a_channel_norm_is_of_each_cell_alone(dtype: torch.dtype) -> None:
     norm = ChannelNorm(6)

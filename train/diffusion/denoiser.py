@@ -51,12 +51,15 @@ class GroupNorm(nn.GroupNorm):
     """GroupNorm in the dtype of its input; its statistics are float32 all the same.
 
     CUDA's autocast would make a float32 copy of every map, and so of what follows. A processor
-    takes longer for bfloat16 than for float32 and both conversions.
+    takes longer for bfloat16 than for float32 and both conversions. Of a map that lies channels
+    last and needs no gradient, torch 2.13's gradient of the weights ends a processor's process.
     """
 
     def forward(self, input: Tensor) -> Tensor:
         with torch.autocast(input.device.type, enabled=False):
             x = _widened(input) if on_processor(input) else input
+            if on_processor(x) and not x.requires_grad:
+                x = x.contiguous()
             weight, bias = self.weight.to(x.dtype), self.bias.to(x.dtype)
             return F.group_norm(x, self.num_groups, weight, bias, self.eps).to(input.dtype)
 
