@@ -13,7 +13,7 @@ from typing import Annotated
 import tyro
 
 from bench.ablation.page import read_runs, write_pages
-from bench.ablation.rows import GROUPS, ROWS, chosen
+from bench.ablation.rows import GROUPS, ROWS, chosen, original
 from bench.ablation.running import run_trial
 from bench.ablation.table import against_table, tables
 from bench.ablation.trial import Selection
@@ -79,7 +79,8 @@ def against_text(command: Command, name: str) -> str:
 
 def rows_text(command: Command) -> str:
     """The rows by group, and which seeds are done."""
-    runs = read_runs(load_config(command.preset), command.results)
+    preset = load_config(command.preset)
+    runs = read_runs(preset, command.results)
     names = max(map(len, ROWS)) + 2
     width = max(len(row.what) for row in ROWS.values()) + 2
     lines = []
@@ -87,7 +88,9 @@ def rows_text(command: Command) -> str:
         lines.append(f"{group}:")
         for row in rows:
             done = " ".join(map(str, runs.get(row.name, {}))) or "none"
-            lines.append(f"  {row.name:<{names}}{row.what:<{width}}seeds done: {done}")
+            first = original(preset, row).name
+            said = f"seeds done: {done}" if first == row.name else f"with {preset.name}: {first}"
+            lines.append(f"  {row.name:<{names}}{row.what:<{width}}{said}")
     return "\n".join(lines)
 
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.ablation.record import RunRecord, pack_data
-from bench.ablation.rows import Row, chosen, configured
+from bench.ablation.rows import Row, chosen, configured, original
 from gait.errors import ConfigError
 from train.config import TrainConfig
 from train.data.pack import Pack
@@ -95,14 +95,18 @@ class Selection:
     def trials(self) -> list[Trial]:
         """Every run chosen, seed by seed, so that the first table has every row once.
 
+        A row that is another one with this preset, as `base-3000` is `base` where that is the
+        preset's length, stands for that one.
+
         Raises:
             ConfigError: no run is chosen, or there is no such row or preset.
         """
         preset = load_config(self.preset)
+        rows = {row.name: row for row in (original(preset, row) for row in chosen(self.rows))}
         trials = [
             Trial(preset, row, seed, self.runs, self.results)
             for seed in self.seeds
-            for row in chosen(self.rows)
+            for row in rows.values()
         ]
         if not trials:
             raise ConfigError("got no row or no seed, need at least one of each (see --list)")

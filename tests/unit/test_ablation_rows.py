@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from bench.ablation.page import PRESETS
-from bench.ablation.rows import GROUPS, ROWS, chosen, configured
+from bench.ablation.rows import GROUPS, ROWS, chosen, configured, original
+from bench.ablation.trial import Selection
 from gait.errors import ConfigError
 from train.presets import FOLDER, differences, load_config
 
@@ -30,6 +31,21 @@ def test_no_two_rows_train_the_same() -> None:
     preset = load_config("benchmark_2")  # the new one trains for 3000 iterations anyway
     configs = [configured(preset, row, 0).model_dump_json() for row in ROWS.values()]
     assert len(set(configs)) == len(configs)
+
+
+def test_a_row_that_changes_nothing_with_a_preset_is_not_trained_again() -> None:
+    new, old = ("base-3000", "full-3000", "no-denoiser-3000"), ("base", "full", "no-denoiser")
+    assert [t.name for t in Selection(rows=new, seeds=(3,)).trials()] == [
+        f"{name}-3" for name in old
+    ]
+    assert [
+        t.row.name for t in Selection(rows=new, seeds=(3,), preset="benchmark_2").trials()
+    ] == list(new)
+    for name in PRESETS:
+        preset = load_config(name)
+        for row in ROWS.values():
+            one, two = (configured(preset, r, 0) for r in (row, original(preset, row)))
+            assert one == two
 
 
 def test_rows_are_compared_with_rows_of_the_same_people() -> None:
