@@ -87,11 +87,20 @@ def test_a_network_of_points_learns_and_embeds() -> None:
     assert net.embed(views, Modality.RANGE_VIEW).isfinite().all()
 
 
-def test_layers_of_pictures_are_not_shared_with_points() -> None:
-    values = {
-        "model": {"range_input": "points"},
-        "diffusion": {"phases": []},
-        "rival": {"method": "late_layers"},
-    }
-    with pytest.raises(ConfigError, match="late_layers and range_input points"):
+@pytest.mark.parametrize(
+    ("model", "others", "what"),
+    [
+        ("points", {"rival": {"method": "late_layers"}}, "late_layers and range_input points"),
+        ("points", {"model": {"projection": 4, "projection_of": "maps"}}, "projection of maps"),
+        ("points", {"augment": {"erased": 0.5}}, "range_input points and augment.erased"),
+        ("mask", {"augment": {"erased": 0.5}}, "range_input mask and augment.erased"),
+        ("mask", {"rival": {"method": "channel_augmentation"}}, "rival channel_augmentation"),
+    ],
+)
+def test_what_needs_pictures_or_colours_is_refused(
+    model: str, others: dict[str, dict[str, object]], what: str
+) -> None:
+    values = {"diffusion": {"phases": []}, **others}
+    values["model"] = {"range_input": model, **others.get("model", {})}
+    with pytest.raises(ConfigError, match=what):
         TrainConfig.model_validate(values)

@@ -48,9 +48,9 @@ class PointNet(nn.Module):
         order = x[:, 3:] * (1 + turns - turns.floor())
         chosen = order.flatten(2).topk(POINTS, dim=2).indices.expand(-1, 6, -1)
         seen = torch.cat([x[:, :3], places, x[:, 3:]], 1).flatten(2).gather(2, chosen)
-        points, lit = seen.transpose(1, 2).split([5, 1], dim=2)
+        points, lit = seen[:, :5].transpose(1, 2), seen[:, 5:].transpose(1, 2)
         # Layers end in a ReLU, so 0 is the least that any point has, and what an empty frame has.
-        largest = (cast(Tensor, self.layers(points)) * lit).amax(dim=1)
+        largest: Tensor = (cast(Tensor, self.layers(points)) * lit).amax(dim=1)
         return largest[:, :, None, None].expand(-1, -1, *self.shape)
 
 
