@@ -52,6 +52,8 @@ of the two directions.
 
 - **"to base" and "to full"** are differences to a base and a full method that trained on the same
   people with the same triplets. Each line names them. Differences are paired over seeds and people.
+  One seed gives the same people, batches and backbones at the start; the denoiser's first weights
+  are the same only where no part of the network before it is another.
 - **"Held out"** is the score in both directions on people kept out of training, others with each
   seed. Settings may be chosen by this column and by no other.
 - **Brackets** are 95 % intervals. People are resampled; the spread over seeds is Student's t, so
@@ -65,8 +67,10 @@ of the two directions.
 directions and sizes of effects, not numbers. It is of one direction, in which the paper's full
 method has 63.8; "58.2 of 58.7" is of the other direction, in which it has 58.7.
 Beside a rival stands the paper's figure for the whole published system, which differs from the row
-in more than how it aligns: there not even directions can be compared. Rows are our versions:
-[what differs](../docs/rivals.md)."""
+in more than how it aligns, and beside another input that of one which simulation does not have:
+there not even directions can be compared. Rows are our versions:
+[what differs](../docs/rivals.md). In our copy of the paper's table of parts only the figure without
+the token is sure; which of 61.8, 62.7 and 62.0 is whose follows the order of its columns."""
 
 
 def read_runs(preset: TrainConfig, results: Path) -> Runs:

@@ -91,7 +91,8 @@ class RunRecord(Part):
         format: version of this file's layout.
         preset: name of the benchmark at its scale.
         row: of the ablation.
-        seed: of initial weights, batches, noise, and of who is held out.
+        seed: of initial weights, batches, noise, and of who is held out. Weights are drawn
+            module by module: the denoiser's differ between rows that have others before it.
         simulated: whether the people are.
         simulator: version of what drew them; None of real people, and of old records.
         config: resolved configuration.

@@ -22,8 +22,8 @@ class Row:
         what: in a table.
         changes: from the preset, which is the full method.
         paper: Rank-1 in percent that the paper reports on SUSTech1K, if it has this row, from
-            LiDAR to camera. Its tables of T, τ1 and τ2 are of the other direction, in which its
-            full method has 58.7.
+            LiDAR to camera; of the parts by the order of its columns (`bench.ablation.page`). Its
+            tables of T, τ1 and τ2 are of the other direction, in which its full method has 58.7.
         base, full: the rows it is compared with; their people must be the same.
         earlier: of presets whose records are of something else than the row is now: what in a
             table, where the paper's figure is then left out.
