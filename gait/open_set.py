@@ -94,8 +94,7 @@ def over_people(
 
     People are drawn again with replacement, each with all their outcomes: clips of one person are
     not independent. Where not one person has any error, or all have nothing else, drawing again
-    gives that same rate for ever, so the interval then ends at the exact binomial bound for as many
-    people: 1 − (half of what is left out)^(1/people).
+    gives that same rate for ever, so the interval then ends at the exact bound, `at_most`.
 
     Args:
         outcomes: `(n,)` numbers; for a rate, 0 or 1.
@@ -118,12 +117,23 @@ def over_people(
     left = (1 - share) / 2
     draws = resample(len(names), RESAMPLES, seed)
     low, high = np.quantile((draws @ sums) / (draws @ counts), [left, 1 - left])
-    bound = 1 - left ** (1 / len(names))
+    bound = at_most(len(names), share)
     if not values.any():
         high = bound
     elif (values == 1).all():
         low = 1 - bound
     return float(values.mean()), float(low), float(high)
+
+
+def at_most(people: int, share: float = 0.95) -> float:
+    """The rate that is still likely where not one of some people has an error: 0..1.
+
+    The upper end of the exact binomial interval (Clopper and Pearson, 1934).
+
+    >>> round(at_most(40), 3)
+    0.088
+    """
+    return float(1 - ((1 - share) / 2) ** (1 / people))
 
 
 def interval(rate: float, deviation: float, people: int) -> tuple[float, float]:

@@ -5,10 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from train.protocols.resample import resampled_people
-
-TIMES = 1000
-"""Bootstrap resamples."""
+from gait.open_set import over_people
 
 Vectors = NDArray[np.float32]
 
@@ -44,7 +41,7 @@ def rank1(probes: Embedded, gallery: Embedded, people: int) -> Score:
     """Share of probes whose nearest template, of those from other views, is their person's.
 
     A probe is missed that is not there, since its sensor saw nothing or its file was refused.
-    Whole people are resampled, since walks of one person are not independent.
+    The interval is over people (`gait.open_set.over_people`).
 
     Args:
         probes: walks that are looked for.
@@ -55,13 +52,8 @@ def rank1(probes: Embedded, gallery: Embedded, people: int) -> Score:
     similarity[probes.views[:, None] == gallery.views] = -np.inf
     right = gallery.people[similarity.argmax(axis=1)] == probes.people
     hits = np.bincount(probes.people, right, people)
-    counts = np.full(people, len(np.unique(gallery.views)))
-    weights = resampled_people(people, TIMES, seed=0)
-    drawn = 100 * (weights @ hits) / np.maximum(weights @ counts, 1)
-    low, high = np.quantile(drawn, (0.025, 0.975))
-    found = 100 * hits.sum() / counts.sum()
-    return Score(_percent(found), _percent(low), _percent(high), int(counts.sum()))
-
-
-def _percent(value: float) -> float:
-    return round(float(value), 1)
+    each = np.arange(len(np.unique(gallery.views)))  # probes of a person, the found ones first
+    outcomes = each < hits[:, None]
+    rates = over_people(outcomes.ravel(), np.repeat(np.arange(people), len(each)))
+    found, low, high = (round(100 * rate, 1) for rate in rates)
+    return Score(found, low, high, outcomes.size)

@@ -50,6 +50,9 @@ def test_a_case_worked_by_hand() -> None:
     assert result.gallery_rule.endswith("; 25% of these views lack the person, who is missed then")
     first = result.row(probe=SIL, gallery=RV, distance="euclidean", view="000")
     assert (first.scores["rank5"].value, first.probes, first.misses) == (100, 2, 0)
+    # Of two people without a miss: 0.025 ** (1 / 2), Clopper and Pearson's bound.
+    low, high = first.scores["rank5"].low, first.scores["rank5"].high
+    assert (round(low, 1), high) == (15.8, 100)
 
 
 def test_probe_and_gallery_modality_are_not_swapped() -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from gait.open_set import at_most
 from train.protocols.outcomes import Indices, Lookup, Side
 from train.protocols.records import Interval, Row
 from train.protocols.resample import Tally, Values, scores
@@ -106,6 +107,7 @@ def _rows(
     names: list[str | None] = [None, *(layout.view_names if len(layout.view_names) > 1 else ())]
     for view, name in enumerate(names, -1):
         inside = np.ones(len(views), dtype=np.bool_) if name is None else views == view
+        people = len(np.unique(subjects[inside]))
         of_view = slice(None) if name is None else slice(view, view + 1)
         yield Row(
             probe=way.probe,
@@ -114,23 +116,29 @@ def _rows(
             condition=probe_set.name,
             view=name,
             probes=int(inside.sum()),
-            subjects=len(np.unique(subjects[inside])),
+            subjects=people,
             misses=int(misses[inside].sum()),
             cells=int(cells[of_view].sum()),
             empty_cells=int(cells[of_view].sum() - filled[of_view].sum()),
-            scores=_intervals(layout.metrics, value[view], drawn[:, view]),
+            scores=_intervals(layout.metrics, value[view], drawn[:, view], people),
             resamples=_resamples(layout.metrics, drawn[:, view]) if name is None else None,
         )
 
 
 def _intervals(
-    metrics: Sequence[str], value: NDArray[np.float64], drawn: NDArray[np.float64]
+    metrics: Sequence[str],
+    value: NDArray[np.float64],
+    drawn: NDArray[np.float64],
+    people: int,
 ) -> dict[str, Interval]:
     if not np.isfinite(value).all():
         return {}
     drawn = drawn[np.isfinite(drawn).all(axis=1)]
     # A resample without a single probe says nothing; with none left the value stands alone.
     low, high = np.percentile(drawn, [2.5, 97.5], axis=0) if len(drawn) else (value, value)
+    # Where all people have nothing but hits, or misses, so have all resamples.
+    low = np.where(value >= 100, 100 * (1 - at_most(people)), low)
+    high = np.where(value <= 0, 100 * at_most(people), high)
     return {
         name: Interval(value=_percent(v), low=_percent(a), high=_percent(b))
         for name, v, a, b in zip(metrics, value, low, high, strict=True)
