@@ -3,7 +3,7 @@
 Runs what is missing of the chosen rows and prints their table. Killed, it goes on where it was;
 started twice, the two processes take different runs. Each finished run is one JSON in
 `results/PRESET`, and tables come from those alone: `--table` runs nothing, `--write` also puts the
-tables into results/tables.md and docs/evidence.md.
+tables into results/tables.md and the pages of docs that show some.
 """
 
 import sys
@@ -34,7 +34,7 @@ class Command(Selection):
         listing: print the rows, and which seeds are done, and stop.
         table: print the tables of what is done, and stop.
         against: a row: print what the chosen rows score above or below it, and stop.
-        write: also write them into results/tables.md and docs/evidence.md.
+        write: also write them into results/tables.md and the pages of docs that show some.
     """
 
     pack: OtherPeople = None

@@ -1,10 +1,10 @@
-"""results/tables.md and the table of docs/evidence.md, written from the records alone."""
+"""results/tables.md and the tables of two pages of docs, written from the records alone."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from bench.ablation.record import Data, RunRecord
-from bench.ablation.rows import FULL, PHASES, ROWS
+from bench.ablation.rows import BASE, ERASED, FULL, PHASES, RIVALS, ROWS, SHARING
 from bench.ablation.table import (
     ACROSS,
     Runs,
@@ -14,6 +14,7 @@ from bench.ablation.table import (
     euclidean_table,
     gain,
     markdown,
+    methods_table,
     phases_table,
     score,
     single_table,
@@ -26,10 +27,10 @@ from train.presets import load_config
 from train.storage import write_atomically
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGE, EVIDENCE = ROOT / "results" / "tables.md", ROOT / "docs" / "evidence.md"
+PAGE = ROOT / "results" / "tables.md"
 PRESETS = ("benchmark", "benchmark_2", "benchmark_sensors", "benchmark_gpu")
-PHASES_OF = "benchmark_2"
-"""The preset whose phases docs/evidence.md shows."""
+PHASES_OF, METHODS_OF = "benchmark_2", "benchmark"
+"""The presets whose phases docs/evidence.md shows, and whose methods docs/rivals.md."""
 RECORDED = "recorded"
 """Folder, beside the presets', of the records of recorded people."""
 BEGIN, END = "<!-- results: python -m bench.ablation --table --write -->", "<!-- /results -->"
@@ -183,6 +184,20 @@ def evidence_text(results: Path) -> str:
     return f"{markdown(lines)}\n\n{_of_what(preset, runs)}"
 
 
+def methods_text(results: Path) -> str:
+    """What docs/rivals.md shows between its marks: all methods by what they are worth."""
+    preset = load_config(METHODS_OF)
+    rows = (ROWS[BASE], ROWS[FULL], ROWS["no-denoiser-lambda-1"], *RIVALS, *SHARING, *ERASED)
+    return methods_table(read_runs(preset, results), rows)
+
+
+IN_DOCS: Mapping[Path, Callable[[Path], str]] = {
+    ROOT / "docs" / "evidence.md": evidence_text,
+    ROOT / "docs" / "rivals.md": methods_text,
+}
+"""Pages with a table between marks, and what makes it."""
+
+
 def _of_what(preset: TrainConfig, runs: Runs) -> str:
     commits = {r.commit or "unknown" for row in PHASES for r in runs.get(row.name, {}).values()}
     return (
@@ -206,12 +221,12 @@ def with_results(page: str, text: str) -> str:
     before, begin, rest = page.partition(BEGIN)
     _, end, after = rest.partition(END)
     if not begin or not end:
-        raise EvaluationError(f"docs/evidence.md lacks the marks {BEGIN} and {END}")
+        raise EvaluationError(f"a page of docs lacks the marks {BEGIN} and {END}")
     return f"{before}{BEGIN}\n{text}\n{END}{after}"
 
 
 def write_pages(results: Path) -> None:
-    """Writes both pages."""
+    """Writes all pages."""
     write_atomically(PAGE, results_text(results).encode())
-    evidence = with_results(EVIDENCE.read_text(), evidence_text(results))
-    write_atomically(EVIDENCE, evidence.encode())
+    for page, text in IN_DOCS.items():
+        write_atomically(page, with_results(page.read_text(), text(results)).encode())

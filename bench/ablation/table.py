@@ -125,6 +125,18 @@ def against_table(runs: Runs, other: Row, rows: Sequence[Row]) -> str:
     return markdown(lines)
 
 
+def methods_table(runs: Runs, rows: Sequence[Row]) -> str:
+    """Rows of the same people by what they score above the base, the least first."""
+    found = [(row, runs[row.name], gain(runs[BASE], runs[row.name], ACROSS)) for row in rows
+             if row.name in runs]  # fmt: skip
+    lines = [["row", "what", "seeds", "over the base", "over the branch", "held out, %"]]
+    for row, own, above in sorted(found, key=lambda each: each[2].value if each[2] else 0.0):
+        over = "–" if row.name == BASE else _signed(above)
+        branch = _gain(runs, FULL, row, ACROSS)
+        lines.append([f"`{row.name}`", row.what, _seeds(own), over, branch, _held(own)])
+    return markdown(lines)
+
+
 def phases_table(runs: Runs) -> str:
     """What each phase adds to each set of others: differences of rows that differ in it alone."""
     names = [direction(*pair) for pair in ACROSS]

@@ -73,6 +73,16 @@ def test_a_difference_the_other_way_round_is_as_sure(seeds: int) -> None:
     assert both == pytest.approx([-there.high, -there.low, -there.value], rel=1e-9)
 
 
+@pytest.mark.parametrize(("seeds", "t"), [(2, 12.706), (3, 4.303), (4, 3.182), (6, 2.571)])
+def test_the_spread_over_seeds_is_students(seeds: int, t: float) -> None:
+    """Quantiles of any table of Student's t; all people alike, so that seeds alone spread."""
+    of_seeds = np.arange(seeds, dtype=np.float64)
+    found = estimate(np.tile(of_seeds[:, None], (1, 5)))
+    half = t * of_seeds.std(ddof=1) / np.sqrt(seeds)
+    assert found.high - found.value == pytest.approx(half, rel=0.01)
+    assert found.value - found.low == pytest.approx(half, rel=0.01)
+
+
 def test_people_without_a_value_are_left_out() -> None:
     values = np.array([[1.0, 2.0, np.nan], [3.0, np.nan, 5.0]])
     assert estimate(values) == estimate(values[:, :1])

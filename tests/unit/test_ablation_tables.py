@@ -9,10 +9,11 @@ from bench.ablation.bootstrap import estimate
 from bench.ablation.page import (
     BEGIN,
     END,
-    EVIDENCE,
+    IN_DOCS,
     PAGE,
     PHASES_OF,
     evidence_text,
+    methods_text,
     read_runs,
     results_text,
     with_results,
@@ -222,8 +223,17 @@ def test_the_page_says_simulated_and_names_config_and_commit(tmp_path: Path) -> 
 def test_the_documents_are_what_the_command_writes() -> None:
     again = "run python -m bench.ablation --table --write"
     assert PAGE.read_text() == results_text(RESULTS), again
-    evidence = EVIDENCE.read_text()
-    assert evidence == with_results(evidence, evidence_text(RESULTS)), again
+    for page, text in IN_DOCS.items():
+        assert page.read_text() == with_results(page.read_text(), text(RESULTS)), again
+
+
+def test_methods_stand_in_the_order_of_what_they_add() -> None:
+    lines = [line.split(" | ") for line in methods_text(RESULTS).splitlines()[2:]]
+    added = [0.0 if line[3] == "–" else float(line[3].strip("*").split()[0]) for line in lines]
+    assert added == sorted(added)
+    assert {"| `base`", "| `full`", "| `info-nce`", "| `full-erased`"} <= {
+        line[0] for line in lines
+    }
 
 
 def test_only_the_text_between_the_marks_changes() -> None:

@@ -43,7 +43,7 @@ class Differences(Record):
 
     def table(self) -> str:
         """Plain text, one line per score."""
-        lines = [["score", "before", "after", "change", "95 % paired"]]
+        lines = [["score", "before", "after", "change", "95 % paired, over people alone"]]
         lines += [_cells(d) for d in self.differences]
         return "\n".join([self.title, *columns(lines)])
 
