@@ -62,7 +62,8 @@ class ModelConfig(Config):
     """What is trained on: both modalities, or one alone (then without a diffusion branch)."""
     range_input: Literal["colours", "mask", "points"] = "colours"
     """What the network sees of a range view: its colours; only which pixels are lit, as if it were
-    a silhouette; or its lit pixels as a set of points (paper A.3)."""
+    a silhouette; or its lit pixels as a set of points (paper A.3), to which the strides, blocks and
+    convolutions of pictures do nothing but give the map its shape."""
     strides: tuple[PositiveInt, ...] = (1, 2, 2, 1)
     """Stride of each stage's first block."""
     blocks: tuple[PositiveInt, ...] = (1, 1, 1, 1)
@@ -73,7 +74,8 @@ class ModelConfig(Config):
     """What the 3×3 convolutions of the blocks are: full ones, or one for each channel and a 1×1
     across channels, which has some seventh of the weights. The paper's are full."""
     width: PositiveInt = Field(default=SIZE, le=SIZE)
-    """Columns of a frame that the network sees, around its middle; the paper's see all 64."""
+    """Columns of a frame that the network sees, around its middle; the paper's see all 64. Mean
+    pictures (`projection_of`) show all columns."""
     own_layers: NonNegativeInt | None = None
     """How many of the first layers, the stem and each stage, each sensor has for itself; both share
     the others and see them as one batch. With 0 silhouettes stand in three channels. If null, each
@@ -178,7 +180,7 @@ class ModelConfig(Config):
         if self.width % self.downsampling or (SIZE - self.width) % 2:
             raise ConfigError(
                 f"got a width of {self.width} columns and stem_stride × strides = "
-                f"{self.downsampling}, need an even multiple of it"
+                f"{self.downsampling}, need a multiple of it that is even"
             )
         _, height, width = self.latent_shape
         if height % self.parts:

@@ -13,7 +13,7 @@ import tyro
 from gait.cli import run
 from gait.errors import PackError
 from train.checkpoint import build_network, load_checkpoint, require_style, save_checkpoint
-from train.config import TrainConfig
+from train.config import ModelConfig, TrainConfig
 from train.data.pack import Pack
 from train.loop.embedding_projection import fit_projection
 from train.machine.device import pick_device, pick_precision
@@ -66,7 +66,8 @@ def main(
 
 
 def _with(config: TrainConfig, dimensions: int | None, of: str) -> TrainConfig:
-    model = config.model.model_copy(update={"projection": dimensions, "projection_of": of})
+    changed = {"projection": dimensions, "projection_of": of}
+    model = ModelConfig.model_validate(config.model.model_dump() | changed)
     return config.model_copy(update={"model": model})
 
 

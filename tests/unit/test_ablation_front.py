@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from bench.ablation.front import Point, front, gflop, main
-from gait.errors import EvaluationError
+from gait.errors import ConfigError, EvaluationError
 from tests.records import write_record
 from train.config import ModelConfig
 from train.presets import load_config
@@ -46,11 +46,13 @@ def test_the_table_and_the_picture_are_of_what_was_trained(
         record = write_record(preset, name, 3, np.full(8, found))
         (tmp_path / preset.name / f"{name}-3.json").write_text(record.to_json())
     main(results=tmp_path, turns=1, threads=1, out=tmp_path / "front.png")
-    lines = capsys.readouterr().out.splitlines()[2:]
+    *lines, empty, seeds = capsys.readouterr().out.splitlines()[2:]
+    assert (empty, seeds) == ("", "Seeds 3.")
     cells = {line.split(" | ")[0].strip("| "): line.strip("| ").split(" | ") for line in lines}
     assert list(cells) == ["net-narrow", "net-width-48", "base"]
     assert cells["net-narrow"][6:-1] == ["51.0", "51.0, 51.0", "51.0", "yes"]
     assert "yes" not in cells["base"]
+    assert cells["base"][5] == "1.00"
     assert (tmp_path / "front.png").read_bytes().startswith(b"\x89PNG")
     for seed, found in ((4, 90.0), (5, 60.0)):
         record = write_record(preset, "base", seed, np.full(8, found))
@@ -60,9 +62,17 @@ def test_the_table_and_the_picture_are_of_what_was_trained(
     assert "| 1 |" in again, "by the seed that all have"
     assert "| 50.0 |" in again
     main(results=tmp_path, turns=1, threads=1, seeds=(4, 5))
-    (alone,) = capsys.readouterr().out.splitlines()[2:]
+    alone, _, seeds = capsys.readouterr().out.splitlines()[2:]
+    assert seeds == "Seeds 4, 5. Without all of them: net-narrow, net-width-48."
     assert "| 2 |" in alone
     assert "| 75.0 | 60.0, 90.0 |" in alone
     (tmp_path / preset.name / "base-3.json").unlink()
     with pytest.raises(EvaluationError, match="share no seed"):
         main(results=tmp_path, turns=1, threads=1)
+    main(results=tmp_path, turns=1, threads=1, seeds=(3,))
+    *rows, _, _ = capsys.readouterr().out.splitlines()[2:]
+    assert {row.split(" | ")[5] for row in rows} == {"–"}, "no base to be compared with"
+    with pytest.raises(EvaluationError, match="with all of the seeds 3, 9"):
+        main(results=tmp_path, seeds=(3, 9))
+    with pytest.raises(ConfigError, match="0 turns"):
+        main(results=tmp_path, turns=0)

@@ -15,6 +15,7 @@ from tests.packs import drawn_as, write_pack
 from tests.training_setup import tiny_config
 from train.centre import main as centre
 from train.checkpoint import build_network, load_checkpoint
+from train.config import DiffusionConfig, ModelConfig
 from train.data.pack import Pack
 from train.data.split import split_people
 from train.embed import embed_sequences
@@ -100,6 +101,18 @@ def test_a_description_is_roots_of_cells_beside_a_mean_picture() -> None:
             [own / np.linalg.norm(own), 0.7 * picture / np.linalg.norm(picture)]
         )
         np.testing.assert_allclose(found[clip].numpy(), wanted, atol=1e-6)
+
+
+@pytest.mark.parametrize("width", range(8, 65, 8))
+def test_maps_of_every_width_are_projected(width: int) -> None:
+    model = ModelConfig(
+        channels=(4, 8), strides=(4, 2), blocks=(1, 1), parts=4, width=width,
+        projection=4, projection_of="maps",
+    )  # fmt: skip
+    network = GaitNetwork(model, DiffusionConfig(phases=()), 3).eval()
+    frames = torch.zeros(2, 3, 1, 64, 64, dtype=torch.uint8)
+    with torch.no_grad():
+        assert network.embed(frames, Modality.SILHOUETTE).shape == (2, 1, 4)
 
 
 def test_a_mean_picture_shows_where_somebody_is_in_the_frames_that_count() -> None:
@@ -201,6 +214,15 @@ def test_a_checkpoint_is_projected_afterwards_by_people_of_several_packs(
     assert done.model.keys() == found.model.keys()
     for embeddings in embed_sequences(build_network(found), pack, split.train[:2], CPU):
         assert embeddings.shape == (2, 1, 12)
+
+
+def test_a_projection_that_no_training_could_have_is_refused(pack: Pack, tmp_path: Path) -> None:
+    points = {"range_input": "points"}
+    config = tiny_config(optim={"iterations": 1}, model=points, diffusion={"phases": []})
+    TrainingRun(config, pack, split_people(pack.records, config), tmp_path, Machine(CPU)).run()
+    with pytest.raises(ConfigError, match="range_input points"):
+        main(tmp_path / BEST, tmp_path / "out.pt", (pack.path,), dimensions=4, of="maps")
+    assert not (tmp_path / "out.pt").exists()
 
 
 def test_what_is_projected_is_not_centred_afterwards(pack: Pack, tmp_path: Path) -> None:

@@ -67,8 +67,8 @@ class GroupNorm(nn.GroupNorm):
 class DepthwiseConv(nn.Conv2d):
     """A 3×3 convolution of each channel by itself, on a processor in float32 as `GroupNorm`."""
 
-    def __init__(self, channels: int) -> None:
-        super().__init__(channels, channels, 3, padding=1, groups=channels, bias=False)
+    def __init__(self, channels: int, stride: int = 1) -> None:
+        super().__init__(channels, channels, 3, stride, 1, groups=channels, bias=False)
 
     def forward(self, input: Tensor) -> Tensor:
         if not (on_processor(input) and torch.is_autocast_enabled("cpu")):

@@ -46,7 +46,8 @@ class PointNet(nn.Module):
         places = 2 * torch.cat([n / m for n, m in zip(counted, x.shape[2:], strict=True)], 1) - 1
         turns = _ALONG * counted[0] + _ACROSS * counted[1]
         order = x[:, 3:] * (1 + turns - turns.floor())
-        chosen = order.flatten(2).topk(POINTS, dim=2).indices.expand(-1, 6, -1)
+        many = min(POINTS, x.shape[2] * x.shape[3])
+        chosen = order.flatten(2).topk(many, dim=2).indices.expand(-1, 6, -1)
         seen = torch.cat([x[:, :3], places, x[:, 3:]], 1).flatten(2).gather(2, chosen)
         points, lit = seen[:, :5].transpose(1, 2), seen[:, 5:].transpose(1, 2)
         # Layers end in a ReLU, so 0 is the least that any point has, and what an empty frame has.

@@ -1,5 +1,6 @@
 """From what a clip shows to the directions in which people differ more than one's walks do."""
 
+import math
 from collections.abc import Mapping
 
 import numpy as np
@@ -17,7 +18,7 @@ SHRINKAGE = {"embedding": 0.5, "maps": 0.1}
 projected."""
 
 CELLS = 4
-"""Cells of a feature map along each axis, at most; a finer map is averaged."""
+"""Cells of a feature map along each axis, less than twice as many: a finer map is averaged."""
 
 PICTURE = 32
 """Pixels of a mean picture along each axis."""
@@ -46,7 +47,8 @@ class Projection(nn.Module):
         numbers = model.embedding_parts * model.embedding
         self.of_maps = model.projection_of == "maps"
         if self.of_maps:
-            numbers = channels * min(height, CELLS) * min(width, CELLS) + PICTURE**2
+            cells = math.prod(size // _pooled(size) for size in (height, width))
+            numbers = channels * cells + PICTURE**2
         self.shrinkage, dimensions = SHRINKAGE[model.projection_of], model.projection or 0
         self.register_buffer("weight", torch.zeros(numbers, dimensions))
         self.register_buffer("offsets", torch.zeros(len(Modality), dimensions))
@@ -83,6 +85,11 @@ class Projection(nn.Module):
                 self.offsets[place].copy_(torch.from_numpy(offset))
 
 
+def _pooled(size: int) -> int:
+    """How many cells of a map are taken together along an axis; those left over do not count."""
+    return max(1, size // CELLS)
+
+
 def maps_and_pictures(features: Tensor, pictures: Tensor) -> Tensor:
     """What clips show: the square roots of their feature maps, so that a few strong cells do not
     outweigh all others, and their mean pictures.
@@ -94,9 +101,9 @@ def maps_and_pictures(features: Tensor, pictures: Tensor) -> Tensor:
     Returns:
         `(n, numbers)` float32.
     """
-    height, width = (max(1, size // CELLS) for size in features.shape[2:])
-    cells = F.avg_pool2d(features.float().clamp(min=0), (height, width))
-    maps = F.normalize(cells.sqrt().flatten(1), dim=1)
+    height, width = features.shape[2:]
+    pooled = F.avg_pool2d(features.float().clamp(min=0), (_pooled(height), _pooled(width)))
+    maps = F.normalize(pooled.sqrt().flatten(1), dim=1)
     return torch.cat([maps, PICTURE_WEIGHT * F.normalize(pictures.flatten(1), dim=1)], dim=1)
 
 

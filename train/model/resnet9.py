@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from train.config import ModelConfig
+from train.diffusion.denoiser import DepthwiseConv
 
 
 def conv3x3(channels_in: int, channels_out: int, stride: int = 1) -> nn.Conv2d:
@@ -19,7 +20,7 @@ def separable3x3(channels_in: int, channels_out: int, stride: int = 1) -> nn.Seq
     a batch norm follows (Howard et al., 2017, who have an activation between the two).
     """
     return nn.Sequential(
-        nn.Conv2d(channels_in, channels_in, 3, stride, 1, groups=channels_in, bias=False),
+        DepthwiseConv(channels_in, stride),
         nn.BatchNorm2d(channels_in),
         nn.Conv2d(channels_in, channels_out, 1, bias=False),
     )
@@ -94,4 +95,7 @@ class ResNet9(nn.Module):
 
 def _initialise(module: nn.Module) -> None:
     if isinstance(module, nn.Conv2d):
-        nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+        # Of a convolution by channels torch counts the outputs of all channels, not of one.
+        nn.init.kaiming_normal_(
+            module.weight, mode="fan_out" if module.groups == 1 else "fan_in", nonlinearity="relu"
+        )
