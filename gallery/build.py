@@ -5,6 +5,7 @@ python -m gallery.build --out gallery --authorisation "study 12, consent form 3"
 """
 
 import json
+import sys
 from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -22,7 +23,7 @@ from gallery.command_line import options
 from gallery.command_line.network import Batch, Network, Points
 from gallery.enrolment.bulk import Outcome, enrol_sources
 from gallery.enrolment.expiry_date import expiry_date
-from gallery.enrolment.sources import Selection, Source, find_sources
+from gallery.enrolment.sources import Selection, Source, find_sources, other_style
 from gallery.gallery import Gallery
 from gallery.network.encoder import Encoder
 from gallery.opening import kept_bundle, open_or_create
@@ -76,6 +77,8 @@ def main() -> None:
     sources = find_sources(arguments.root, _selection(arguments))
     bundle = arguments.bundle or kept_bundle(arguments.out) or own_bundle()
     encoder = arguments.network.encoder(bundle)
+    if said := other_style(sources, encoder.range_style):
+        print(f"note: {said}", file=sys.stderr)
     with closing(open_or_create(arguments.out, bundle)) as gallery:
         outcome = _enrol(gallery, encoder, sources, authorisation, arguments)
         counts = gallery.counts()

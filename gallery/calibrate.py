@@ -23,7 +23,7 @@ from gallery.decision.decision import USUAL
 from gallery.decision.fitting import calibrate
 from gallery.enrolment.bulk import Outcome
 from gallery.enrolment.labelled import labelled_clips
-from gallery.enrolment.sources import Selection, find_sources
+from gallery.enrolment.sources import Selection, find_sources, require_style
 from gallery.opening import open_gallery
 
 SHOWN = (10, 100, 1000)
@@ -68,6 +68,7 @@ def main() -> None:
         selection = Selection(modality=arguments.modality, source=arguments.points.source)
         sources = find_sources(arguments.clips, selection)
         encoder = arguments.network.encoder(gallery.bundle)
+        require_style(sources, encoder.range_style)
         with progress() as bar:
             task = bar.add_task("embedding", total=len(sources), note=encoder.provider)
             clips = labelled_clips(

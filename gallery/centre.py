@@ -25,7 +25,7 @@ from gallery.decision.decision import bundle_calibration
 from gallery.decision.fitting import LabelledClips
 from gallery.enrolment.bulk import Outcome
 from gallery.enrolment.labelled import labelled_clips
-from gallery.enrolment.sources import Selection, find_sources
+from gallery.enrolment.sources import Selection, find_sources, require_style
 from gallery.network.site_centre import Centre, centre_file
 
 FILE = "centre.npy"
@@ -145,6 +145,7 @@ def _embedded(arguments: Arguments, bundle: Path, outcome: Outcome) -> LabelledC
     with progress() as bar:
         for place, folder in enumerate(arguments.clips):
             sources = find_sources(folder, selection)
+            require_style(sources, encoder.range_style)
             task = bar.add_task("embedding", total=len(sources), note=str(folder))
             clips = labelled_clips(
                 encoder,

@@ -4,6 +4,7 @@ python -m gallery.reembed --gallery gallery --bundle new --clips data/clips --ou
 """
 
 import json
+import sys
 from collections.abc import Callable, Iterable
 from contextlib import closing
 from dataclasses import asdict, dataclass, field
@@ -19,7 +20,7 @@ from gait.range_style import RangeStyle
 from gallery.command_line import options
 from gallery.command_line.network import Batch, Network, Points
 from gallery.enrolment.bulk import Item, Outcome, Rejection, embedded
-from gallery.enrolment.sources import Selection, Source, find_sources
+from gallery.enrolment.sources import Selection, Source, find_sources, other_style
 from gallery.exchange.templates import every_template
 from gallery.gallery import Gallery
 from gallery.network.encoder import Encoder
@@ -185,6 +186,8 @@ def main() -> None:
         raise ConfigError("the new gallery must be another than the old one")
     sources = find_sources(arguments.clips, Selection(source=arguments.points.source))
     encoder = arguments.network.encoder(arguments.bundle)
+    if said := other_style(sources, encoder.range_style):
+        print(f"note: {said}", file=sys.stderr)
     with (
         closing(open_gallery(arguments.gallery, readonly=True)) as old,
         closing(open_or_create(arguments.out, arguments.bundle)) as new,

@@ -15,9 +15,9 @@ from torch import Tensor
 
 from gait.errors import CheckpointError, ConfigError, PackError
 from gait.modality import Modality
-from gait.range_style import RangeStyle
+from gait.range_style import RangeStyle, drawn_as
 from train.config import TrainConfig
-from train.data.pack import Pack, drawn_as
+from train.data.pack import Pack
 from train.model.network import GaitNetwork
 from train.storage import write_atomically
 

@@ -11,11 +11,10 @@ from gait.clip import Frames
 from gait.decode import Limits, decode_clip
 from gait.errors import ExportError, GaitError
 from gait.modality import Modality
-from gait.range_style import RangeStyle
+from gait.range_style import RangeStyle, dataset_style
 from gait.sampling import evenly
 from gait.sustech1k import find_sequences, load_clip
 from train.data.pack import INDEX, Pack
-from train.data.packing import dataset_style
 
 FEWEST, MOST = 200, 256
 """Clips of each modality."""

@@ -19,7 +19,7 @@ from gait.modality import Modality
 from gait.pickles import load_arrays
 from gait.quality.judge import judge_clip
 from gait.quality.quality import Mode, require_quality
-from gait.range_style import RangeStyle
+from gait.range_style import RECORD, RangeStyle, dataset_style
 from gait.sustech1k import Sequence, find_sequences, load_clip
 
 _SUSTECH1K = "*/*/*/[0-9][0-9]-*-*.pkl"
@@ -35,11 +35,14 @@ class Source:
         name: of the clip.
         read: the clip, point clouds drawn in a style: the network's. Raises a `GaitError` if there
             is none.
+        drawn: style of a range view that is drawn already; None where reading draws, or of a
+            silhouette.
     """
 
     subject: str
     name: str
     read: Callable[[RangeStyle], Clip]
+    drawn: RangeStyle | None = None
 
 
 @dataclass(frozen=True)
@@ -89,7 +92,7 @@ def find_sources(root: Path, selection: Selection) -> list[Source]:
         _refuse_walk_filters(root, selection)
         found = _from_csv(root, selection)
     elif next(root.glob(_SUSTECH1K), None) is not None:
-        found = _from_sequences(find_sequences(root), selection)
+        found = _from_sequences(find_sequences(root), selection, dataset_style(root))
     elif next(root.glob("*/*/*/*.pkl"), None) is not None:
         found = _from_opengait(find_sequences(root), selection)
     else:
@@ -97,6 +100,28 @@ def find_sources(root: Path, selection: Selection) -> list[Source]:
     if not found:
         raise LayoutError(f"there is no clip in {root}{selection.shown()}")
     return found
+
+
+def other_style(sources: Iterable[Source], style: RangeStyle) -> str | None:
+    """What to say of range views that are drawn already, and not as the network wants them."""
+    count = sum(source.drawn not in (None, style) for source in sources)
+    if not count:
+        return None
+    return (
+        f"{count} clips are range views drawn otherwise than in the style {style} that the model "
+        "was trained on, which costs points: give files of point clouds, or a model for these; "
+        f"or, if that is wrong, {RECORD} in the folder's root says how they are drawn"
+    )
+
+
+def require_style(sources: Iterable[Source], style: RangeStyle) -> None:
+    """Refuses to fit decisions to what no service will draw.
+
+    Raises:
+        LayoutError: a range view is drawn already, in another style.
+    """
+    if said := other_style(sources, style):
+        raise LayoutError(said)
 
 
 def decode_file(
@@ -194,12 +219,15 @@ def _load_good(sequence: Sequence, modality: Modality, mode: Mode, _: RangeStyle
     return clip
 
 
-def _from_sequences(sequences: Iterable[Sequence], selection: Selection) -> list[Source]:
+def _from_sequences(
+    sequences: Iterable[Sequence], selection: Selection, style: RangeStyle
+) -> list[Source]:
     return [
         Source(
             sequence.subject,
             f"{sequence.name}/{modality}",
             partial(_load_good, sequence, modality, selection.quality),
+            style if modality is Modality.RANGE_VIEW else None,
         )
         for sequence in sequences
         if _chosen(selection, sequence.subject, sequence.type, sequence.view)

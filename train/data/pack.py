@@ -25,7 +25,7 @@ from gait.clip import Frames
 from gait.errors import PackError
 from gait.modality import SIZE, Modality
 from gait.progress import progress
-from gait.range_style import RangeStyle
+from gait.range_style import RangeStyle, drawn_as
 from train.data.partition import Role, Split
 
 INDEX = "index.json"
@@ -62,13 +62,6 @@ class Store(BaseModel, frozen=True, extra="forbid"):
     shape: tuple[int, int, int, int]
     bytes: int
     sha256: str
-
-
-def drawn_as(simulated: bool) -> RangeStyle:
-    """How range views are drawn where nothing says so: as the simulator does, or as SUSTech1K's
-    files of real people are.
-    """
-    return RangeStyle.BINS if simulated else RangeStyle.SCATTER
 
 
 class Index(BaseModel, frozen=True, extra="forbid"):

@@ -26,17 +26,15 @@ from gait.errors import (
 )
 from gait.modality import Modality
 from gait.progress import progress
-from gait.range_style import RangeStyle, recorded_style
+from gait.range_style import RangeStyle, dataset_style, simulation_of
 from gait.sustech1k import Sequence, find_sequences
-from train.data.pack import INDEX, Index, Record, drawn_as
+from train.data.pack import INDEX, Index, Record
 from train.data.partition import Partition, load_partition
 from train.data.staging import staged_folder
 from train.data.store_writer import StoreWriter
 from train.dataset_layouts import layout_named
 
 SKIPPED = "skipped.json"
-SIMULATION = "simulation.json"
-"""The simulator leaves this file in a dataset's root; its presence marks every number from it."""
 
 Reader = Callable[[Sequence, Modality], Frames]
 """Reads a sequence's frames in one modality, uint8 `(s, c, 64, 64)`."""
@@ -151,7 +149,7 @@ def pack_dataset(
         if not report.records:
             reasons = ", ".join(f"{count} {reason}" for reason, count in report.counts().items())
             raise PackError(f"none of {root}'s {len(sequences)} sequences can be packed: {reasons}")
-        simulation = _simulation(root)
+        simulation = simulation_of(root)
         index = Index(
             layout=layout,
             simulated=simulation is not None,
@@ -166,35 +164,11 @@ def pack_dataset(
     return report
 
 
-def _simulation(root: Path) -> dict[str, Any] | None:
-    """What a simulator says of itself, if it is readable; None of real people."""
-    try:
-        said = json.loads((root / SIMULATION).read_text())
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError):
-        return {}
-    return said if isinstance(said, dict) else {}
-
-
 def _simulator_version(simulation: dict[str, Any] | None) -> int | None:
     match simulation:
         case {"version": int(version)} if type(version) is int:
             return version
     return None
-
-
-def dataset_style(root: Path) -> RangeStyle:
-    """How a dataset's range views were drawn: as is recorded beside them, or as the simulator says
-    it drew them, and those of real people as SUSTech1K's are.
-    """
-    if (recorded := recorded_style(root)) is not None:
-        return recorded
-    simulation = _simulation(root)
-    match simulation:
-        case {"arguments": {"range_style": str(style)}} if style in [*RangeStyle]:
-            return RangeStyle(style)
-    return drawn_as(simulated=simulation is not None)
 
 
 def _read_all(
