@@ -100,7 +100,7 @@ class Use:
         if self.is_due(503):
             self._ended = True
             outcome = Outcome.FAILED if self._intent is None else Outcome.UNKNOWN
-            self._writer.audit.write(self._record(outcome, code))
+            self._writer.audit.write(self._record(outcome, code, self.clips))
 
     def is_due(self, status: int) -> bool:
         """Whether a reply of this status needs a record that is not there yet.
@@ -112,10 +112,16 @@ class Use:
             return False
         return status != 429 or self._intent is not None
 
-    async def _write(self, outcome: Outcome, code: str | None = None) -> AuditEntry:
-        return await self._writer.write(lambda: self._record(outcome, code))
+    def leave(self) -> None:
+        """Lets go of the clips: the request is over, but what is in its scope is a cycle, which
+        the collector finds long afterwards (`serve.run.collect_garbage_less`)."""
+        self.clips = []
 
-    def _record(self, outcome: Outcome, code: str | None = None) -> Record:
+    async def _write(self, outcome: Outcome, code: str | None = None) -> AuditEntry:
+        clips = self.clips  # the record is made in another thread, perhaps after `leave`
+        return await self._writer.write(lambda: self._record(outcome, code, clips))
+
+    def _record(self, outcome: Outcome, code: str | None, clips: list[bytes]) -> Record:
         assert self.action is not None
         state = self._scope["state"]
         # What is in a path may have been refused, and is recorded all the same.
@@ -125,7 +131,7 @@ class Use:
             "gallery": path.get("g"),
             "subject": path.get("subject"),
             "templates": (int(template),) if template.isascii() and template.isdigit() else (),
-            "probes": tuple(map(self._writer.audit.key.probe, self.clips)),
+            "probes": tuple(map(self._writer.audit.key.probe, clips)),
         }
         known |= self.known
         key = f"key {path['key']}" if "key" in path else None

@@ -66,6 +66,7 @@ class Recorded:
             if use.is_due(500):  # no reply was made
                 with suppress(AuditUnavailableError):  # logged by `AuditLog`
                     await use.end(Outcome.FAILED, "internal")
+            use.leave()
 
 
 def _ending(status: int, body: Message) -> tuple[Outcome, str | None]:

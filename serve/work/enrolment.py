@@ -202,7 +202,7 @@ def _single(
                 refuse_duplicate(subject, others, mode)
                 found[position] = others
             except ClipDuplicateError as error:
-                clips.rejected[position] = error
+                clips.rejected[position] = error.with_traceback(None)
                 del clips.usable[position]
     return found, _known(subject, gallery), gallery.revision
 

@@ -255,7 +255,8 @@ class Service:
             try:
                 clips.usable[position] = await self.decode(data, reading, stages, mode)
             except (ClipError, DecodeError) as error:
-                clips.rejected[position] = error
+                # Its traceback knows this frame, which knows the error: a cycle with the files.
+                clips.rejected[position] = error.with_traceback(None)
         return clips
 
     async def embed(self, clips: Sequence[Clip], stages: Stages) -> Matrix:
