@@ -12,6 +12,7 @@ made to be slow. With `--flame FILE.svg` py-spy draws what holds Python's lock b
 
 import json
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -117,6 +118,8 @@ class ServingResult:
 def main() -> None:
     """Measures, and prints a table or JSON."""
     given = tyro.cli(Arguments, prog="python -m bench.serve")
+    _check(given)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # servers end too
     clips = _clips(given.frames)
     if given.hostile:
         _hostile(given, clips)
@@ -137,6 +140,16 @@ def main() -> None:
     else:
         print(results_table(rows))
         print("" if memory is None else memory_text(memory), end="")
+
+
+def _check(given: Arguments) -> None:
+    if not given.clients or min(*given.clients, given.frames, given.rounds) < 1:
+        raise ConfigError("got less than one client, frame or round, need one or more of each")
+    if given.seconds <= 0:
+        raise ConfigError(f"got measurements of {given.seconds} s, need more than none")
+    for folder in (given.litserve, given.bentoml):
+        if folder is not None and not folder.is_dir():
+            raise ConfigError(f"there is no folder {folder}: see --help for how it is made")
 
 
 def _hostile(given: Arguments, clips: Sequence[Clip]) -> None:
@@ -224,9 +237,8 @@ def _pressed(server: ServiceClient, clips: Sequence[Clip], clients: int, seconds
 
 def _loop(bare: Bare, clips: Sequence[Clip], seconds: float) -> Load:
     """The encoder and the search alone, one clip after the other."""
-    load, began, cpu = Load(), time.perf_counter(), time.process_time()
     bare.search(bare.embed(clips[:1]))
-    turn = 0
+    load, began, cpu, turn = Load(), time.perf_counter(), time.process_time(), 0
     while (started := time.perf_counter()) < began + seconds:
         bare.search(bare.embed([clips[turn % len(clips)]]))
         load.latencies.append(time.perf_counter() - started)
@@ -260,7 +272,7 @@ def serving_result(
         clips_per_second=_median([load.rate for load in loads]),
         share=_median([load.rate / alone.rate for load, alone in pairs]),
         extra_ms=_median([load.milliseconds(50) - a.milliseconds(50) for load, a in pairs]),
-        cpu_ms=_median([1e3 * load.server_cpu / len(load.latencies) for load in loads]),
+        cpu_ms=_median([1e3 * load.server_cpu / max(1, load.answered) for load in loads]),
         refused={status: n for status, n in statuses.items() if not 200 <= status < 300},
         client_share=_median([load.cpu / load.seconds for load in loads]),
     )

@@ -17,7 +17,11 @@ import numpy as np
 
 HOST = "127.0.0.1"
 _PAUSE = 0.05
-"""Seconds that a client stays away after a refusal."""
+"""Seconds that a client stays away after a refusal, or a connection that broke."""
+_LEAST = 3
+"""Requests of each client, so that some meet as many others as there always are."""
+_PATIENCE = 120.0
+"""Seconds that a client waits for a reply."""
 
 
 @dataclass
@@ -26,7 +30,8 @@ class Load:
 
     Args:
         seconds: of all of it.
-        latencies: seconds of each request that was answered with 2xx.
+        latencies: seconds of each request that was answered with 2xx, without the first of each
+            client: all of them begin at once, with nobody before them.
         statuses: how many requests got which status; 0 for a connection that broke.
         cpu: seconds of a core that the clients themselves took.
         server_cpu: seconds of a core that who served them took.
@@ -39,9 +44,14 @@ class Load:
     server_cpu: float = 0.0
 
     @property
+    def answered(self) -> int:
+        """Requests answered with 2xx, the first ones as well."""
+        return sum(count for status, count in self.statuses.items() if 200 <= status < 300)
+
+    @property
     def rate(self) -> float:
         """Requests answered a second."""
-        return len(self.latencies) / self.seconds
+        return self.answered / self.seconds
 
     def milliseconds(self, percentile: float) -> float:
         """A percentile of the answered requests' times."""
@@ -75,7 +85,8 @@ def press(port: int, requests: Sequence[bytes], clients: int, seconds: float) ->
         port: of the service on this machine.
         requests: sent in turn.
         clients: at the same time, each with a connection of its own.
-        seconds: after which nobody sends any more; what was sent is waited for.
+        seconds: after which nobody sends any more who has sent `_LEAST`; what was sent is waited
+            for.
     """
     return asyncio.run(_press(port, requests, clients, seconds))
 
@@ -90,20 +101,39 @@ async def _press(port: int, requests: Sequence[bytes], clients: int, seconds: fl
 
 
 async def _client(port: int, turn: Iterator[bytes], end: float, load: Load) -> None:
-    reader, writer = await asyncio.open_connection(HOST, port)
-    try:
-        while (sent := time.perf_counter()) < end:
-            writer.write(next(turn))
-            status = await _reply(reader)
-            load.statuses[status] += 1
-            if 200 <= status < 300:
-                load.latencies.append(time.perf_counter() - sent)
-            else:
-                await asyncio.sleep(_PAUSE)
-    except (ConnectionError, asyncio.IncompleteReadError):
+    sent = itertools.count()
+    while not await _sends(port, turn, end, load, sent):
         load.statuses[0] += 1
+        await asyncio.sleep(_PAUSE)
+        if time.perf_counter() >= end:
+            return
+
+
+async def _sends(
+    port: int, turn: Iterator[bytes], end: float, load: Load, sent: Iterator[int]
+) -> bool:
+    """Sends over one connection; whether it held to the end."""
+    try:
+        reader, writer = await asyncio.open_connection(HOST, port)
+    except OSError:
+        return False
+    try:
+        for number in sent:
+            if (began := time.perf_counter()) >= end and number >= _LEAST:
+                break
+            writer.write(next(turn))
+            async with asyncio.timeout(_PATIENCE):
+                status = await _reply(reader)
+            load.statuses[status] += 1
+            if not 200 <= status < 300:
+                await asyncio.sleep(_PAUSE)
+            elif number:
+                load.latencies.append(time.perf_counter() - began)
+    except (OSError, asyncio.IncompleteReadError):  # a TimeoutError is an OSError
+        return False
     finally:
         writer.close()
+    return True
 
 
 async def _reply(reader: asyncio.StreamReader) -> int:

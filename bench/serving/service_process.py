@@ -19,6 +19,7 @@ import numpy as np
 from gait.clip import Clip
 from gait.errors import GaitError
 from gait.modality import Modality
+from gallery.record.master_key import FILE_VARIABLE
 
 SUBJECTS = "/v1/galleries/default/subjects"
 ANYTHING = {"DIFFCROSSGAIT_QUALITY_SEARCH": "off", "DIFFCROSSGAIT_QUALITY_ENROL": "off"}
@@ -189,7 +190,7 @@ def running(
             [sys.executable, "-m", *module, "--port", str(port)],
             stdout=output,
             stderr=subprocess.STDOUT,
-            env=os.environ | dict(environment or {}),
+            env=_without_settings() | dict(environment or {}),
             start_new_session=True,
         )
     client = ServiceClient(f"http://127.0.0.1:{port}", process.pid, token)
@@ -199,9 +200,21 @@ def running(
     finally:
         client.close()
         process.terminate()
-        process.wait(timeout=30)
-        with suppress(ProcessLookupError):  # what it started and left behind
-            os.killpg(process.pid, signal.SIGKILL)
+        try:
+            process.wait(timeout=30)
+        finally:
+            with suppress(ProcessLookupError):  # what it started and left behind
+                os.killpg(process.pid, signal.SIGKILL)
+
+
+def _without_settings() -> dict[str, str]:
+    """This process's environment, without the settings of the service of whoever runs it: their
+    galleries must not be filled, and figures not depend on them."""
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if name == FILE_VARIABLE or not name.startswith("DIFFCROSSGAIT_")
+    }
 
 
 def _await_ready(client: ServiceClient, process: subprocess.Popen[bytes], log: Path) -> None:
