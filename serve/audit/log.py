@@ -133,8 +133,8 @@ class AuditLog:
                     entries = self._append([*self._owed, *records])
             except BaseException as error:
                 log.error("audit records cannot be written: %s", error)
-                self._owed += [each for each in records if each.intent is not None]
-                if isinstance(error, GaitError):
+                if isinstance(error, GaitError):  # of the disk; other errors would come again
+                    self._owed += [each for each in records if each.intent is not None]
                     problem = f"the use cannot be recorded: {error}"
                     raise AuditUnavailableError(problem) from error
                 raise

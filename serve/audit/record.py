@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, computed_field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, FiniteFloat, computed_field
 
 from serve.audit.key import AuditKey
 
@@ -80,7 +80,7 @@ class ShownCandidate(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     subject: Text
-    similarity: float
+    similarity: FiniteFloat
     template: int
     modality: Text | None = Field(default=None, description="Of that template.")
 

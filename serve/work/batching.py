@@ -94,7 +94,8 @@ class Batcher:
             deadline: on the clock of `time.monotonic`.
 
         Raises:
-            BusyError: the queue is full; none of the clips was taken.
+            BusyError: the queue is full, or so long that they would be too late; none of the clips
+                was taken.
             ClosingError: the service is stopping.
             DeadlineError: it was not done in time.
             EncoderError: a clip could not be embedded.
@@ -139,16 +140,21 @@ class Batcher:
             if self._closing:
                 raise ClosingError("the service is stopping; try again")
             self._queue = [each for each in self._queue if not each.result.cancelled()]
-            if self._queue and len(self._queue) + len(entries) > self._max_queue:
+            waiting = len(self._queue) + len(entries)
+            too_late = now + self._seconds_for(waiting) > deadline
+            if self._queue and (waiting > self._max_queue or too_late):
                 raise self._busy()
             self._queue.extend(entries)
             self._metrics.queued.set(len(self._queue))
             self._changed.notify()
         return entries
 
+    def _seconds_for(self, clips: int) -> float:
+        """How long so many clips will take, by how long the last ones took."""
+        return clips * self._seconds_per_clip / len(self._threads)
+
     def _busy(self) -> BusyError:
-        seconds = len(self._queue) * self._seconds_per_clip / len(self._threads)
-        after = min(max(1, math.ceil(seconds)), _LONGEST_RETRY)
+        after = min(max(1, math.ceil(self._seconds_for(len(self._queue)))), _LONGEST_RETRY)
         return BusyError(
             f"{len(self._queue)} clips are waiting already; try again in {after} s",
             retry_after=after,

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from gait.errors import (
     AuditBrokenError,
@@ -31,7 +32,7 @@ from serve.audit import key as keys
 from serve.audit import record as records
 from serve.audit.key import rewrap
 from serve.audit.log import FILE, AuditLog
-from serve.audit.record import GENESIS, Action, AuditEntry, Outcome, Record
+from serve.audit.record import GENESIS, Action, AuditEntry, Outcome, Record, ShownCandidate
 from serve.audit.search import Filter, moment
 from serve.audit.verify import verify
 from serve.audit.writer import Writer
@@ -449,6 +450,25 @@ def test_those_who_wait_are_refused_at_once_and_outcomes_are_owed(
         disk.fails = None
         last = audit.write(used(99))
         assert last.sequence == CROWD + 3, "what was owed came first"
+
+
+def test_a_record_that_a_defect_broke_is_not_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with AuditLog.open(tmp_path, MASTER) as audit:
+        disk = Disk(audit, monkeypatch)
+        disk.go.set()
+        audit.write(used(1))
+        disk.fails = ZeroDivisionError()
+        with pytest.raises(ZeroDivisionError):
+            audit.write(used(2, intent=1))
+        disk.fails = None
+        assert audit.write(used(3)).sequence == 3, "or no use could be recorded any more"
+
+
+def test_a_similarity_that_is_no_number_is_no_record() -> None:
+    with pytest.raises(ValidationError, match="finite"):
+        ShownCandidate(subject="anna", similarity=float("nan"), template=1)
 
 
 def test_nobody_waits_for_a_record_that_a_defect_broke(tmp_path: Path) -> None:

@@ -176,6 +176,24 @@ def test_a_rare_clip_is_not_passed_over_for_ever() -> None:
     run(fair())
 
 
+def test_who_would_be_too_late_is_told_at_once_when_to_come_back() -> None:
+    encoder = SlowEncoder(seconds=0.5)
+
+    async def late() -> None:
+        with batching(encoder) as batcher:
+            await batcher.embed(clip(1), soon())  # now it knows what a clip costs
+            first = await held(encoder, batcher)
+            waiting = await queued(batcher, clip(2), clip(3))
+            with pytest.raises(BusyError) as refusal:
+                await batcher.embed(clip(4), soon(1))  # the third of 0.5 s each
+            assert refusal.value.fields["retry_after"] == 2  # 2 clips of a little over 0.5 s
+            waiting += await queued(batcher, clip(5))  # with time enough
+            encoder.go.set()
+            await asyncio.gather(first, *waiting)
+
+    run(late())
+
+
 def test_a_full_queue_refuses_with_the_time_it_needs() -> None:
     encoder = SlowEncoder(seconds=0.5)
 
