@@ -74,7 +74,8 @@ def _write(pair: Pair, name: tuple[str, str, str], later: float, out: Path, leas
         return False
     masks = np.load(pair.camera.file)["frames"][camera]
     clouds = [_without_padding(each) for each in np.load(pair.lidar.file)["frames"][lidar]]
-    silhouettes, views = align(masks), project(clouds, Forward.PLUS_X, style=RangeStyle.BINS)
+    silhouettes = align(masks)
+    views = project(clouds, Forward.PLUS_X, whole_beams=True, style=RangeStyle.BINS)  # as served
     both = np.intersect1d(silhouettes.kept, views.kept)
     if len(both) < least:
         return False

@@ -12,10 +12,17 @@ from gait.clip import Clip
 from gait.decode.points.axes import UNKNOWN
 from gait.errors import EncoderError, LayoutError, LimitExceededError, StorageError
 from gait.modality import Modality
-from gait.range_style import RangeStyle
+from gait.range_style import RangeStyle, record_style
 from gait.sustech1k import write_sequence
 from gallery.enrolment.bulk import enrol_sources as _enrol_sources
-from gallery.enrolment.sources import Selection, Source, decode_file, find_sources
+from gallery.enrolment.sources import (
+    Selection,
+    Source,
+    decode_file,
+    find_sources,
+    other_style,
+    require_style,
+)
 from gallery.gallery import Gallery
 from gallery.network.encoder import Encoder
 from gallery.network.session import Device
@@ -79,6 +86,27 @@ def test_a_tree_gives_every_sequence_in_both_modalities(tree: Path) -> None:
     clip = found[1].read(RangeStyle.BINS)
     assert clip.modality is Modality.RANGE_VIEW
     np.testing.assert_array_equal(clip.frames, walk(0, 2, Modality.RANGE_VIEW).frames)
+
+
+def test_range_views_of_a_tree_say_how_they_are_drawn(tree: Path) -> None:
+    """Real people's are SUSTech1K's own pictures, unless something beside them says otherwise."""
+    found = find_sources(tree, Selection())
+    assert {source.drawn for source in found[::2]} == {None}, "silhouettes"
+    assert {source.drawn for source in found[1::2]} == {RangeStyle.SCATTER}
+    assert other_style(found, RangeStyle.SCATTER) is None
+    said = other_style(found, RangeStyle.BINS)
+    assert said is not None
+    assert said.startswith("12 clips are range views drawn otherwise than in the style bins")
+    with pytest.raises(LayoutError, match="12 clips"):
+        require_style(found, RangeStyle.BINS)
+    record_style(tree, RangeStyle.BINS)
+    require_style(find_sources(tree, Selection()), RangeStyle.BINS)
+    (tree / "range_views.json").write_text('{"range_style": "bin"}')
+    with pytest.raises(LayoutError, match="names no style, need range_style bins or scatter"):
+        find_sources(tree, Selection())
+    (tree / "range_views.json").unlink()
+    (tree / "simulation.json").write_text("{}")
+    require_style(find_sources(tree, Selection()), RangeStyle.BINS)
 
 
 @pytest.mark.parametrize(

@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 import torch
 
-from gait.errors import NonFiniteLossError
+from gait.errors import ConfigError, NonFiniteLossError
 from gait.metrics import Distance
 from gait.modality import Modality
-from tests.packs import write_pack
+from gait.range_style import RangeStyle
+from tests.packs import drawn_as, write_pack
 from tests.training_setup import tiny_config
 from train.checkpoint import load_checkpoint
 from train.config import TrainConfig
@@ -92,6 +93,14 @@ def test_the_best_is_chosen_by_the_configured_distance(
 def test_without_held_out_people_the_last_is_the_best(pack: Pack, tmp_path: Path) -> None:
     train(tiny_config(optim={"iterations": 3}, data={"validation_subjects": 0}), pack, tmp_path)
     assert iteration_of(tmp_path / BEST) == iteration_of(tmp_path / LAST) == 3
+
+
+def test_clips_drawn_as_scatter_plots_are_not_changed(tmp_path: Path) -> None:
+    scatter = Pack.open(drawn_as(write_pack(tmp_path / "scatter"), RangeStyle.SCATTER))
+    config = tiny_config(augment={"share": 0.3})
+    split = split_people(scatter.records, config)
+    with pytest.raises(ConfigError, match="range views of style scatter, need bins"):
+        TrainingRun(config, scatter, split, tmp_path, Machine(torch.device("cpu")))
 
 
 def test_every_step_is_logged_whatever_the_pauses(pack: Pack, tmp_path: Path) -> None:

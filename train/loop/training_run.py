@@ -5,6 +5,8 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import NamedTuple
 
+from gait.errors import ConfigError
+from gait.range_style import RangeStyle
 from train.augment.batch import augmented
 from train.augment.erased import channel_augmented
 from train.checkpoint import Checkpoint, require_style, save_checkpoint
@@ -68,6 +70,11 @@ class TrainingRun:
         machine: what to compute on.
         checkpoint: where to go on from.
         profile: write a trace of a few steps into the folder as well.
+
+    Raises:
+        ConfigError: clips are to be changed that are drawn as scatter plots.
+        CheckpointError: the checkpoint is of another network.
+        PackError: its range views are of another style.
     """
 
     def __init__(
@@ -80,6 +87,11 @@ class TrainingRun:
         checkpoint: Checkpoint | None = None,
         profile: bool = False,
     ) -> None:
+        if config.augment.share and pack.range_style is RangeStyle.SCATTER:
+            raise ConfigError(
+                f"got augment.share {config.augment.share} and {pack.path} with range views of "
+                "style scatter, need bins: changed clips would be drawn as nothing else is"
+            )
         self._config, self._pack, self._split = config, pack, split
         self._folder, self._machine = folder, machine
         self._profile = profile and machine.ranks.main
