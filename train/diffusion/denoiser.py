@@ -263,6 +263,6 @@ def _half(channels: int, heads: int) -> int:
     if channels % 2 or channels // 2 % heads:
         raise ConfigError(
             f"got {channels} latent channels and {heads} attention heads, need channels "
-            f"divisible by {2 * heads}: change latent_channels, attention_heads or the width of the maps"
+            f"divisible by {2 * heads}; change latent_channels, attention_heads or the maps' width"
         )
     return channels // 2
