@@ -15,6 +15,7 @@ import numpy as np
 import tyro
 
 from bench.measuring.options import Bundle, Json, OutFile
+from export.variants.calibration import require_drawn
 from gait.cli import run
 from gait.clip import Clip, Frames
 from gait.errors import PackError
@@ -52,6 +53,7 @@ def main() -> None:
     if not records:
         raise PackError(f"{pack.path} has no test people to measure on")
     encoder = Encoder.load(arguments.bundle, variant=arguments.variant)
+    require_drawn(pack.path, pack.range_style, encoder.range_style)
     found = layout_named(pack.layout).score(
         embedded(encoder, pack, records), records, Scoring(simulated=pack.simulated)
     )

@@ -26,7 +26,7 @@ from gait.modality import Modality
 from gait.progress import progress
 from gait.sampling import evenly
 from gallery.command_line.table import table
-from train.checkpoint import build_network, load_checkpoint
+from train.checkpoint import build_network, load_checkpoint, require_style
 from train.data.pack import Pack, Record
 from train.embed import Embeddings
 from train.model.network import GaitNetwork
@@ -100,7 +100,9 @@ def main() -> None:
         raise ConfigError(f"{arguments.pack} has no test people")
     longest = max(record.length for record in records)
     plans = [(rule, most) for most in arguments.frames for rule in RULES] + [("evenly", longest)]
-    network = build_network(load_checkpoint(arguments.checkpoint))
+    checkpoint = load_checkpoint(arguments.checkpoint)
+    require_style(checkpoint, pack, arguments.checkpoint)
+    network = build_network(checkpoint)
     with progress() as bar, torch.inference_mode():
         walks = list(bar.track(records, description="walks"))
         found = [_walk(network, pack, record, plans) for record in walks]
