@@ -19,7 +19,7 @@ import numpy as np
 from gait.clip import Clip
 from gait.errors import GaitError
 from gait.modality import Modality
-from gallery.record.master_key import FILE_VARIABLE
+from serve.settings import Settings
 
 SUBJECTS = "/v1/galleries/default/subjects"
 ANYTHING = {"DIFFCROSSGAIT_QUALITY_SEARCH": "off", "DIFFCROSSGAIT_QUALITY_ENROL": "off"}
@@ -209,12 +209,10 @@ def running(
 
 def _without_settings() -> dict[str, str]:
     """This process's environment, without the settings of the service of whoever runs it: their
-    galleries must not be filled, and figures not depend on them."""
-    return {
-        name: value
-        for name, value in os.environ.items()
-        if name == FILE_VARIABLE or not name.startswith("DIFFCROSSGAIT_")
-    }
+    galleries must not be filled, and figures not depend on them. The master key stays."""
+    prefix = str(Settings.model_config["env_prefix"])
+    settings = {f"{prefix}{name}".upper() for name in Settings.model_fields}
+    return {name: x for name, x in os.environ.items() if name.upper() not in settings}
 
 
 def _await_ready(client: ServiceClient, process: subprocess.Popen[bytes], log: Path) -> None:
