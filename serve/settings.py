@@ -72,7 +72,8 @@ class Settings(BaseSettings):
             with more.
         batch_wait_ms: milliseconds a batch may collect while another run goes on; an idle network
             waits for nothing.
-        max_queue: clips that may wait for the network; more are told to come back (429).
+        max_queue: clips that may wait for the network; more are told to come back (429), and so are
+            those that would wait longer than the deadline, by how long the last clips took.
         deadline_seconds: seconds after which a clip that waits to be read, or then for the network,
             is given up (503).
         grace_seconds: seconds that running requests get to finish when the service is to stop.

@@ -10,6 +10,7 @@ from typing import Any
 import av
 import cv2
 import numpy as np
+from av.codec.context import Flags
 from av.video.stream import VideoStream
 
 from capture.source.video import Frame, frames
@@ -44,6 +45,8 @@ def draw_boxes(
         stream = container.add_stream(_encoder(), rate=Fraction(rate).limit_denominator(1000))
         assert isinstance(stream, VideoStream)
         stream.width, stream.height, stream.pix_fmt = size[0], size[1], "yuv420p"
+        # Without it FFmpeg lets x264 decide by which of its threads was quicker.
+        stream.codec_context.flags |= Flags.bitexact
         for frame in _with_first(first, pictures):
             while 0 <= frame_number < frame.index:
                 frame_number, rows = next(people, (-1, []))

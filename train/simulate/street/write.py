@@ -19,6 +19,7 @@ import av
 import numpy as np
 import yaml
 from annotated_types import Ge
+from av.codec.context import Flags
 from av.video.stream import VideoStream
 
 from gait.errors import LayoutError
@@ -81,6 +82,7 @@ def write_street(config: StreetConfig, people: list[Identity], out: Path) -> Non
         stream = video.add_stream("libx264", rate=Fraction(RATE), options={"crf": "16"})
         assert isinstance(stream, VideoStream)
         stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT_PX, "yuv420p"
+        stream.codec_context.flags |= Flags.bitexact  # x264's threads must not decide what it is
         truth = csv.writer(file)
         truth.writerow(_COLUMNS)
         task = bar.add_task("simulating", total=config.frames, note="")
