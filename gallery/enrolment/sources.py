@@ -110,7 +110,7 @@ def other_style(sources: Iterable[Source], style: RangeStyle) -> str | None:
     return (
         f"{count} clips are range views drawn otherwise than in the style {style} that the model "
         "was trained on, which costs points: give files of point clouds, or a model for these; "
-        f"or, if that is wrong, {RECORD} in the folder's root says how they are drawn"
+        f'or, if that is wrong, write {{"range_style": "{style}"}} into {RECORD} in the root'
     )
 
 
