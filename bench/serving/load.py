@@ -30,8 +30,8 @@ class Load:
 
     Args:
         seconds: of all of it.
-        latencies: seconds of each request that was answered with 2xx, without the first of each
-            client: all of them begin at once, with nobody before them.
+        latencies: seconds of each request that was answered with 2xx, without the first that each
+            client sent: all of them begin at once, with nobody before them.
         statuses: how many requests got which status; 0 for a connection that broke.
         cpu: seconds of a core that the clients themselves took.
         server_cpu: seconds of a core that who served them took.
@@ -85,8 +85,8 @@ def press(port: int, requests: Sequence[bytes], clients: int, seconds: float) ->
         port: of the service on this machine.
         requests: sent in turn.
         clients: at the same time, each with a connection of its own.
-        seconds: after which nobody sends any more who has sent `_LEAST`; what was sent is waited
-            for.
+        seconds: after which nobody sends any more who has sent `_LEAST`, or whose connection broke;
+            what was sent is waited for.
     """
     return asyncio.run(_press(port, requests, clients, seconds))
 
@@ -105,7 +105,7 @@ async def _client(port: int, turn: Iterator[bytes], end: float, load: Load) -> N
     while not await _sends(port, turn, end, load, sent):
         load.statuses[0] += 1
         await asyncio.sleep(_PAUSE)
-        if time.perf_counter() >= end:
+        if time.perf_counter() >= end:  # a service that is gone is not waited for
             return
 
 

@@ -133,7 +133,11 @@ class AuditLog:
                     entries = self._append([*self._owed, *records])
             except BaseException as error:
                 log.error("audit records cannot be written: %s", error)
-                if isinstance(error, GaitError):  # of the disk; other errors would come again
+                if not isinstance(error, GaitError):
+                    # A defect of one of them, which would come again: what is owed is settled as
+                    # unknown at the next start.
+                    self._owed.clear()
+                else:  # of the disk
                     self._owed += [each for each in records if each.intent is not None]
                     problem = f"the use cannot be recorded: {error}"
                     raise AuditUnavailableError(problem) from error

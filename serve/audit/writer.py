@@ -5,11 +5,13 @@ from collections.abc import Callable, Sequence
 from queue import SimpleQueue
 from threading import Thread
 
+from gait.errors import AuditUnavailableError
 from serve.audit.log import AuditLog
 from serve.audit.record import AuditEntry, Record
 from serve.work.threads import tell
 
 _Due = tuple[Callable[[], Record], "asyncio.Future[AuditEntry]"]
+_Made = tuple[Record, "asyncio.Future[AuditEntry]"]
 
 
 class Writer:
@@ -58,15 +60,22 @@ class Writer:
                 self._write(due)
 
     def _write(self, due: Sequence[_Due]) -> None:
-        made = list[tuple[Record, "asyncio.Future[AuditEntry]"]]()
+        made = list[_Made]()
         for make, written in due:
             try:
                 made.append((make(), written))
             except BaseException as error:  # noqa: BLE001 - of this one alone, who waits for it
                 tell(written, written.set_exception, error)
+        self._write_made(made)
+
+    def _write_made(self, made: Sequence[_Made]) -> None:
         try:
             entries = self.audit.write_together([record for record, _ in made])
         except BaseException as error:  # noqa: BLE001 - those who wait must not wait for ever
+            if len(made) > 1 and not isinstance(error, AuditUnavailableError):
+                for each in made:  # a defect is of one of them alone
+                    self._write_made([each])
+                return
             for _, written in made:
                 tell(written, written.set_exception, error)
         else:

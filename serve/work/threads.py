@@ -58,21 +58,19 @@ class _Task:
     """Something to do, let go of once it is done or nobody wants it."""
 
     def __init__(self, task: Callable[[], Any]) -> None:
-        self._task: Callable[[], Any] | None = task
+        held = self._held = [task]
         self.ended = Future[Any]()
-        self.ended.add_done_callback(self._forget)
+        # It must not know this object: that were a cycle, which keeps the result.
+        self.ended.add_done_callback(lambda _: held.clear())
 
     def do(self) -> None:
-        task = self._task
+        task = next(iter(self._held), None)
         if task is None or not self.ended.set_running_or_notify_cancel():
             return
         try:
             self.ended.set_result(task())
         except BaseException as error:  # noqa: BLE001 - it is of whoever waits
             self.ended.set_exception(error)
-
-    def _forget(self, _: "Future[Any]") -> None:
-        self._task = None
 
 
 def tell(ended: "asyncio.Future[Any]", say: Callable[[Any], None], what: object) -> None:

@@ -466,6 +466,29 @@ def test_a_record_that_a_defect_broke_is_not_tried_again(
         assert audit.write(used(3)).sequence == 3, "or no use could be recorded any more"
 
 
+def test_a_record_that_cannot_be_sealed_takes_no_other_along(tmp_path: Path) -> None:
+    """Such as none can be made, but by a defect."""
+    (shown,) = used().candidates[:1]
+    broken = used(2, candidates=(shown.model_copy(update={"similarity": float("nan")}),), intent=1)
+
+    async def together(writer: Writer) -> list[AuditEntry | BaseException]:
+        records = [used(1), broken, used(3)]
+        return await asyncio.gather(
+            *(writer.write(partial(lambda record: record, each)) for each in records),
+            return_exceptions=True,
+        )
+
+    with AuditLog.open(tmp_path, MASTER) as audit:
+        writer = Writer(audit)
+        first, failed, last = asyncio.run(together(writer))
+        writer.close()
+        assert isinstance(failed, ValueError)
+        assert isinstance(first, AuditEntry)
+        assert isinstance(last, AuditEntry)
+        assert audit.write(used(4)).sequence == 4
+    assert verify(tmp_path, key_of(tmp_path)).intact
+
+
 def test_a_similarity_that_is_no_number_is_no_record() -> None:
     with pytest.raises(ValidationError, match="finite"):
         ShownCandidate(subject="anna", similarity=float("nan"), template=1)
