@@ -23,6 +23,7 @@ from bench.demo.report import NEAREST, Direction, Probe, summary, table, write_p
 from bench.measuring.options import Bundle, Json
 from bench.serving.service_process import ServiceClient, clip_file, running_service
 from gait.cli import run
+from gait.dataset import simulation_of
 from gait.errors import DataError
 from gait.manifest import Manifest
 from gait.modality import Modality
@@ -60,7 +61,7 @@ def main() -> None:
     """Runs both directions, prints the table and writes the page."""
     arguments = tyro.cli(Arguments, prog="python -m bench.end_to_end")
     dataset = _dataset(arguments)
-    simulated = (dataset / "simulation.json").exists()
+    simulated = simulation_of(dataset) is not None
     directions = [_direction(arguments, dataset, enrolled) for enrolled in reversed(Modality)]
     page = write_page(arguments.out / "found.html", dataset, directions, simulated)
     if arguments.json:

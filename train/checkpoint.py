@@ -13,9 +13,10 @@ import torch
 from pydantic import ValidationError
 from torch import Tensor
 
+from gait.dataset import drawn_as
 from gait.errors import CheckpointError, ConfigError, PackError
 from gait.modality import Modality
-from gait.range_style import RangeStyle, drawn_as
+from gait.range_style import RangeStyle
 from train.config import TrainConfig
 from train.data.pack import Pack
 from train.model.network import GaitNetwork

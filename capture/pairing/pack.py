@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from capture.pairing.pairing import Pair
-from gait.range_style import RangeStyle, record_style
+from gait.dataset import record_style
+from gait.range_style import RangeStyle
 from gait.range_view import Forward, project
 from gait.silhouette import align
 from gait.sustech1k import write_sequence

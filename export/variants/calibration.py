@@ -8,10 +8,11 @@ from pathlib import Path
 import numpy as np
 
 from gait.clip import Frames
+from gait.dataset import dataset_style
 from gait.decode import Limits, decode_clip
 from gait.errors import ExportError, GaitError
 from gait.modality import Modality
-from gait.range_style import RangeStyle, dataset_style
+from gait.range_style import RangeStyle
 from gait.sampling import evenly
 from gait.sustech1k import find_sequences, load_clip
 from train.data.pack import INDEX, Pack

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from gait.clip import Clip
+from gait.dataset import RANGE_VIEWS, dataset_style
 from gait.decode import Decoded, Limits, decode_clip
 from gait.decode.folder import frames_in, is_clip_name, zip_frames
 from gait.decode.points.axes import UNKNOWN, CloudSource
@@ -19,7 +20,7 @@ from gait.modality import Modality
 from gait.pickles import load_arrays
 from gait.quality.judge import judge_clip
 from gait.quality.quality import Mode, require_quality
-from gait.range_style import RECORD, RangeStyle, dataset_style
+from gait.range_style import RangeStyle
 from gait.sustech1k import Sequence, find_sequences, load_clip
 
 _SUSTECH1K = "*/*/*/[0-9][0-9]-*-*.pkl"
@@ -110,7 +111,7 @@ def other_style(sources: Iterable[Source], style: RangeStyle) -> str | None:
     return (
         f"{count} clips are range views drawn otherwise than in the style {style} that the model "
         "was trained on, which costs points: give files of point clouds, or a model for these; "
-        f'or, if that is wrong, write {{"range_style": "{style}"}} into {RECORD} in the root'
+        f'or, if that is wrong, write {{"range_style": "{style}"}} into {RANGE_VIEWS} in the root'
     )
 
 

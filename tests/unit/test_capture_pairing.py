@@ -16,8 +16,9 @@ from capture.pairing.calibration import Calibration, read_calibration
 from capture.pairing.pack import same_moments, view_of, write_people
 from capture.pairing.pairing import Pair, Seen, pair_clips, people_of
 from capture.pairing.people import copy_people, read_people
+from gait.dataset import dataset_style
 from gait.errors import LayoutError, SensorPlacementError
-from gait.range_style import RangeStyle, dataset_style
+from gait.range_style import RangeStyle
 
 AHEAD = np.array([[0.0, -1, 0], [0, 0, -1], [1, 0, 0]])
 MATRIX = np.array([[500.0, 0, 320], [0, 500, 240], [0, 0, 1]])

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 
 from gait.clip import Clip
+from gait.dataset import record_style
 from gait.decode.points.axes import UNKNOWN
 from gait.errors import EncoderError, LayoutError, LimitExceededError, StorageError
 from gait.modality import Modality
-from gait.range_style import RangeStyle, record_style
+from gait.range_style import RangeStyle
 from gait.sustech1k import write_sequence
 from gallery.enrolment.bulk import enrol_sources as _enrol_sources
 from gallery.enrolment.sources import (

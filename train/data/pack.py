@@ -22,10 +22,11 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from gait.clip import Frames
+from gait.dataset import drawn_as
 from gait.errors import PackError
 from gait.modality import SIZE, Modality
 from gait.progress import progress
-from gait.range_style import RangeStyle, drawn_as
+from gait.range_style import RangeStyle
 from train.data.partition import Role, Split
 
 INDEX = "index.json"

@@ -17,6 +17,7 @@ from types import MappingProxyType
 from typing import Any
 
 from gait.clip import Frames
+from gait.dataset import dataset_style, simulation_of
 from gait.errors import (
     ClipError,
     CorruptDataError,
@@ -26,7 +27,7 @@ from gait.errors import (
 )
 from gait.modality import Modality
 from gait.progress import progress
-from gait.range_style import RangeStyle, dataset_style, simulation_of
+from gait.range_style import RangeStyle
 from gait.sustech1k import Sequence, find_sequences
 from train.data.pack import INDEX, Index, Record
 from train.data.partition import Partition, load_partition

@@ -16,6 +16,7 @@ import cv2
 from filelock import FileLock, Timeout
 from threadpoolctl import threadpool_limits
 
+from gait.dataset import SIMULATION
 from gait.errors import DataError, LayoutError, StorageError
 from gait.progress import progress
 from gait.sustech1k import write_sequence
@@ -23,7 +24,6 @@ from train.simulate.config import VERSION, SimulateConfig
 from train.simulate.movement.recorded import find_people
 from train.simulate.studio import Studio, open_studio, statistics_of
 
-RECORD = "simulation.json"
 PARTITION = "partition.json"
 _STAGING = ".staging"
 
@@ -65,11 +65,11 @@ def simulate(config: SimulateConfig, out: Path, workers: int | None = None) -> P
 
 def _claim(config: SimulateConfig, out: Path) -> None:
     """Writes the record of a new simulation, or checks that of a begun one."""
-    path = out / RECORD
+    path = out / SIMULATION
     wanted = {"simulated": True, "version": VERSION, "arguments": config.arguments}
     if not path.exists():
         if any(not entry.name.startswith(".") for entry in out.iterdir()):
-            raise LayoutError(f"{out} is not empty and holds no {RECORD}; give another folder")
+            raise LayoutError(f"{out} is not empty and holds no {SIMULATION}; give another folder")
         _write_json(path, wanted)
         return
     try:

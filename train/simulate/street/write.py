@@ -22,6 +22,7 @@ from annotated_types import Ge
 from av.codec.context import Flags
 from av.video.stream import VideoStream
 
+from gait.dataset import SIMULATION
 from gait.errors import LayoutError
 from gait.frozen import Frozen
 from gait.progress import progress
@@ -37,7 +38,6 @@ from train.simulate.street.sensors import (
 )
 from train.simulate.street.walkers import plan, present
 
-RECORD = "simulation.json"
 _COLUMNS = ("frame", "seconds", "person", "x", "y", "x0", "y0", "x1", "y1", "seen")
 
 
@@ -113,4 +113,4 @@ def _describe(config: StreetConfig, people: int, out: Path) -> None:
     }
     (out / "calibration.yaml").write_text(yaml.safe_dump(calibration, default_flow_style=None))
     record = {"simulated": True, "street": True, "people": people, **config.model_dump()}
-    (out / RECORD).write_text(json.dumps(record, indent=2) + "\n")
+    (out / SIMULATION).write_text(json.dumps(record, indent=2) + "\n")
