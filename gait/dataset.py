@@ -30,7 +30,7 @@ def dataset_style(root: Path) -> RangeStyle:
         recorded = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return _simulated_style(root)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise LayoutError(f"cannot read {path}: {error}") from error
     match recorded:
         case {"range_style": str(style)} if style in [*RangeStyle]:
@@ -59,6 +59,6 @@ def simulation_of(root: Path) -> dict[str, Any] | None:
         said = json.loads((root / SIMULATION).read_text())
     except FileNotFoundError:
         return None
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return said if isinstance(said, dict) else {}

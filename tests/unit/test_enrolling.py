@@ -105,8 +105,11 @@ def test_range_views_of_a_tree_say_how_they_are_drawn(tree: Path) -> None:
     (tree / "range_views.json").write_text('{"range_style": "bin"}')
     with pytest.raises(LayoutError, match="names no style, need range_style bins or scatter"):
         find_sources(tree, Selection())
+    (tree / "range_views.json").write_text("[" * 100_000)
+    with pytest.raises(LayoutError, match="cannot read"):
+        find_sources(tree, Selection())
     (tree / "range_views.json").unlink()
-    (tree / "simulation.json").write_text("{}")
+    (tree / "simulation.json").write_text("[" * 100_000)
     require_style(find_sources(tree, Selection()), RangeStyle.BINS)
 
 
