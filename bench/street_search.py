@@ -13,23 +13,20 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-import numpy as np
 import tyro
 
 from bench.measuring.options import Json
 from bench.street import clips_of
 from gait.cli import run
 from gait.errors import DataError
+from gait.open_set import over_people
 from gait.own_bundle import own_bundle
-from train.protocols.resample import resampled_people
-
-_TIMES = 1000
 
 
 @dataclass(frozen=True)
@@ -70,22 +67,16 @@ def looked_for(truth: Path, folder: Path, gallery: Path, key: Path) -> list[Look
 
 def figures(looked: Sequence[Looked]) -> dict[str, Any]:
     """Rank-1 with its interval, and how often what was decided, by pass."""
-    people = sorted({each.person for each in looked})
-    right, of = defaultdict[str, int](int), Counter(each.person for each in looked)
-    for each in looked:
-        right[each.person] += each.right
-    weights = resampled_people(len(people), _TIMES, seed=0)
-    hits, counts = (np.array([many[p] for p in people]) for many in (right, of))
-    drawn = 100 * (weights @ hits) / np.maximum(weights @ counts, 1)
-    low, high = np.quantile(drawn, (0.025, 0.975))
+    people = [each.person for each in looked]
+    rank1, low, high = over_people([each.right for each in looked], people)
     return {
         "simulated": True,
-        "people": len(people),
+        "people": len(set(people)),
         "clips": len(looked),
         "first": sum(each.right for each in looked),
-        "rank1": round(100 * sum(each.right for each in looked) / max(len(looked), 1), 1),
-        "low": round(float(low), 1),
-        "high": round(float(high), 1),
+        "rank1": round(100 * rank1, 1),
+        "low": round(100 * low, 1),
+        "high": round(100 * high, 1),
         "same_pass": _of([each for each in looked if each.number == 0]),
         "another_pass": _of([each for each in looked if each.number > 0]),
         "looked": [asdict(each) for each in looked],

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict
 
 from gait.clip import Clip
 from gait.modality import Modality
+from gait.open_set import over_people
 from gait.sustech1k import Sequence as Walk
 from gait.sustech1k import load_clip
 from train.report.page import SIMULATED, figure
@@ -61,14 +62,9 @@ class Direction(BaseModel):
 
     def within(self, k: int) -> tuple[float, float, float]:
         """Percent of probes whose person is among the first k, with a 95 % interval over people."""
-        people = sorted({p.subject for p in self.probes})
-        hits = np.array([[p.rank <= k, people.index(p.subject)] for p in self.probes])
-        found = np.bincount(hits[:, 1], hits[:, 0], len(people))
-        sent = np.bincount(hits[:, 1], minlength=len(people))
-        draws = np.random.default_rng(0).integers(len(people), size=(1000, len(people)))
-        resampled = found[draws].sum(1) / sent[draws].sum(1)
-        low, high = np.quantile(resampled, [0.025, 0.975])
-        return 100 * found.sum() / sent.sum(), 100 * low, 100 * high
+        hits, people = [p.rank <= k for p in self.probes], [p.subject for p in self.probes]
+        found, low, high = over_people(hits, people)
+        return 100 * found, 100 * low, 100 * high
 
     def median(self, stage: str) -> float:
         """Median milliseconds of a stage."""

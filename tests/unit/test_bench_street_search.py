@@ -23,6 +23,7 @@ def test_rank_1_by_pass_with_what_was_decided() -> None:
     assert (found["low"], found["high"]) == (50.0, 100.0), "whole people are drawn"
 
 
-def test_all_right_needs_no_luck() -> None:
+def test_three_people_who_are_all_found_say_little() -> None:
     found = figures([looked(name, 0, name) for name in "abc"])
-    assert (found["low"], found["rank1"], found["high"]) == (100.0, 100.0, 100.0)
+    # Clopper and Pearson's bound: 0.025 ** (1 / 3).
+    assert (found["low"], found["rank1"], found["high"]) == (29.2, 100.0, 100.0)
