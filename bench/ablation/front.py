@@ -215,10 +215,11 @@ def draw(points: Sequence[Point]) -> bytes:
             x, colour = getattr(p, cost), "tab:orange" if p.name in names else "tab:gray"
             axes.plot((x, x), p.spread, color=colour, linewidth=1)
             axes.plot(x, p.held, "o", color=colour)
-            weight = "bold" if p.name == BASE else "normal"
+            above = 4 if p.name in names else -12  # so that neighbours do not overprint
             axes.annotate(
-                p.name.removeprefix("net-"), (x, p.held), xytext=(4, 4),
-                textcoords="offset points", fontsize=8, weight=weight,
+                p.name.removeprefix("net-"), (x, p.held), xytext=(4, above),
+                textcoords="offset points", fontsize=8,
+                weight="bold" if p.name == BASE else "normal",
             )  # fmt: skip
         axes.set(xlabel=label, xscale="log")
         axes.margins(x=0.2)
