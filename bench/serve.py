@@ -5,9 +5,11 @@ python -m bench.serve --bundle bundle
 In turns, so that all meet the same machine: the encoder and a search in a bare loop; the service,
 with keys and with limits that are never reached; the same model behind a plain FastAPI handler and,
 if `--litserve` and `--bentoml` say where they were installed, behind LitServe and BentoML. The
-clients are a process apart and know only this machine. With `--minutes` the service then gets mixed
-traffic, and its memory is watched. With `--hostile 10` one honest client meets ten that send files
-made to be slow. With `--flame FILE.svg` py-spy draws what holds Python's lock beside one client.
+clients are a process apart and know only this machine. With `--postgres` services that share one
+record in PostgreSQL are measured as well: one of them, and `--processes` together. With `--minutes`
+the service then gets mixed traffic, and its memory is watched. With `--hostile 10` one honest
+client meets ten that send files made to be slow. With `--flame FILE.svg` py-spy draws what holds
+Python's lock beside one client.
 """
 
 import json
@@ -32,6 +34,7 @@ from bench.serving.load import Load, form, press
 from bench.serving.plain_server import PATH, Bare
 from bench.serving.service_process import (
     ANYTHING,
+    Served,
     ServiceClient,
     clip_file,
     running,
@@ -66,6 +69,10 @@ class Arguments:
         rounds: measurements of each kind, taken in turns.
         litserve: folder made by `pip install --target FOLDER litserve`; left out if not given.
         bentoml: folder made by `uv pip install --target FOLDER 'bentoml>=1.4'`, likewise.
+        postgres: an empty database, `postgresql://USER@HOST:PORT/DATABASE`; its password comes from
+            `PGPASSWORD`. On a machine that has no server, `python -m tests.servers postgres FOLDER
+            $$` starts one. Processors are shared with it, and what it uses is not in "CPU ms".
+        processes: services on it.
         minutes: of mixed traffic afterwards, with the memory watched.
         hostile: clients that send files made to be slow, beside one honest client. Its times alone
             and beside them are then all that is measured.
@@ -80,6 +87,8 @@ class Arguments:
     rounds: int = 3
     litserve: Path | None = None
     bentoml: Path | None = None
+    postgres: str | None = None
+    processes: int = 2
     minutes: float = 0.0
     hostile: int = 0
     flame: Path | None = None
@@ -133,7 +142,10 @@ def main() -> None:
             for name, server in _servers(given, Path(folder)).items()
         }
         enrol(servers["service"])
-        rows = _rows(given, servers, clips)
+        served = {name: Served([server]) for name, server in servers.items()}
+        if given.postgres is not None:
+            served |= _sharing(given, given.postgres, Path(folder), stack)
+        rows = _rows(given, served, clips)
         memory = soak(servers["service"], given.minutes) if given.minutes else None
     if given.json:
         print(json.dumps({"rows": [vars(row) for row in rows], "memory": memory}, indent=1))
@@ -145,6 +157,10 @@ def main() -> None:
 def _check(given: Arguments) -> None:
     if not given.clients or min(*given.clients, given.frames, given.rounds) < 1:
         raise ConfigError("got less than one client, frame or round, need one or more of each")
+    if given.processes < 1:
+        raise ConfigError(f"got {given.processes} services on PostgreSQL, less than one process")
+    if given.postgres is not None and not given.postgres.startswith("postgresql://"):
+        raise ConfigError(f"got {given.postgres!r}, need postgresql://USER@HOST:PORT/DATABASE")
     if given.seconds <= 0:
         raise ConfigError(f"got measurements of {given.seconds} s, need more than none")
     for folder in (given.litserve, given.bentoml):
@@ -178,7 +194,7 @@ def _flame(given: Arguments, out: Path, clips: Sequence[Clip]) -> None:
         watching = ["py-spy", "record", "--gil", "--threads", "--rate", "500", "--nonblocking"]
         watching += ["--duration", str(max(1, round(seconds))), "--pid", str(service.process)]
         drawing = subprocess.Popen([*watching, "--output", str(out)])
-        load = _pressed(service, clips, 1, seconds)
+        load = _pressed(Served([service]), clips, 1, seconds)
         if drawing.wait():
             raise ConfigError(f"py-spy ended with {drawing.returncode}: it may need root")
     print(f"{out}: {len(load.latencies)} requests, p50 {load.milliseconds(50):.1f} ms")
@@ -207,8 +223,25 @@ def _servers(given: Arguments, folder: Path) -> Mapping[str, _Server]:
     return servers
 
 
+def _sharing(
+    given: Arguments, database: str, folder: Path, stack: ExitStack
+) -> Mapping[str, Served]:
+    """One service on a record in PostgreSQL, and several, that one among them."""
+    keys = folder / KEYS
+    token = KeyFile(keys).new(Grant(scopes=tuple(Scope))).token
+    settings = {"DIFFCROSSGAIT_GALLERIES": database, "DIFFCROSSGAIT_KEYS": str(keys)}
+    services = list[ServiceClient]()
+    for number in range(given.processes):
+        data, log = folder / f"data-{number}", folder / f"service-{number}.log"
+        one = running_service(given.bundle, data, log, ANYTHING | _OFTEN | settings, token)
+        services.append(stack.enter_context(one))
+    enrol(services[0])
+    together = {f"{count} on PostgreSQL": services[:count] for count in (1, given.processes)}
+    return {name: Served(some) for name, some in together.items()}
+
+
 def _rows(
-    given: Arguments, servers: Mapping[str, ServiceClient], clips: Sequence[Clip]
+    given: Arguments, servers: Mapping[str, Served], clips: Sequence[Clip]
 ) -> list[ServingResult]:
     bare = Bare(given.bundle, _PEOPLE)
     kinds = [(BARE, 1), *((name, clients) for clients in given.clients for name in servers)]
@@ -224,13 +257,13 @@ def _rows(
     return [serving_result(*kind, loads[kind], loads[BARE, 1]) for kind in kinds]
 
 
-def _pressed(server: ServiceClient, clips: Sequence[Clip], clients: int, seconds: float) -> Load:
+def _pressed(server: Served, clips: Sequence[Clip], clients: int, seconds: float) -> Load:
     """What clients of a server saw, and the processor time that it took."""
-    port, headers = server.port, server.headers
-    requests = [form(port, PATH, {"clip": clip_file(c)}, _FIELDS, headers) for c in clips]
-    press(port, requests, clients, 0.3)  # connections, threads, caches
+    ports, headers = server.ports, server.headers
+    requests = [form(ports[0], PATH, {"clip": clip_file(c)}, _FIELDS, headers) for c in clips]
+    press(ports, requests, clients, 0.3)  # connections, threads, caches
     cpu = server.cpu_seconds()
-    load = press(port, requests, clients, seconds)
+    load = press(ports, requests, clients, seconds)
     load.server_cpu = server.cpu_seconds() - cpu
     return load
 

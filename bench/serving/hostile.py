@@ -61,14 +61,14 @@ def beside_hostile(
     """
     honest = [form(service.port, _PATH, {"clip": clip}, _FIELDS) for clip in clips]
     bad = [form(service.port, _PATH, {"clip": clip}, _FIELDS) for clip in hostile_files().values()]
-    press(service.port, honest, 1, 1.0)
-    quiet = press(service.port, honest, 1, seconds)
+    press([service.port], honest, 1, 1.0)
+    quiet = press([service.port], honest, 1, seconds)
     seen: list[Load] = []
     attack = threading.Thread(
-        target=lambda: seen.append(press(service.port, bad, clients, seconds + 1))
+        target=lambda: seen.append(press([service.port], bad, clients, seconds + 1))
     )
     attack.start()
-    loud = press(service.port, honest, 1, seconds)
+    loud = press([service.port], honest, 1, seconds)
     attack.join()
     return Beside(quiet, loud, seen[0])
 

@@ -78,24 +78,27 @@ def form(
     return "\r\n".join([*lines, "", ""]).encode() + request.content
 
 
-def press(port: int, requests: Sequence[bytes], clients: int, seconds: float) -> Load:
+def press(ports: Sequence[int], requests: Sequence[bytes], clients: int, seconds: float) -> Load:
     """Lets clients send requests for some seconds, each the next when it has its answer.
 
     Args:
-        port: of the service on this machine.
+        ports: of services on this machine, which clients are shared out to in turn.
         requests: sent in turn.
         clients: at the same time, each with a connection of its own.
         seconds: after which nobody sends any more who has sent `_LEAST`, or whose connection broke;
             what was sent is waited for.
     """
-    return asyncio.run(_press(port, requests, clients, seconds))
+    return asyncio.run(_press(ports, requests, clients, seconds))
 
 
-async def _press(port: int, requests: Sequence[bytes], clients: int, seconds: float) -> Load:
+async def _press(
+    ports: Sequence[int], requests: Sequence[bytes], clients: int, seconds: float
+) -> Load:
     load, turn = Load(), itertools.cycle(requests)
+    each = [ports[client % len(ports)] for client in range(clients)]
     began, cpu = time.perf_counter(), _cpu_seconds()
     end = began + seconds
-    await asyncio.gather(*(_client(port, turn, end, load) for _ in range(clients)))
+    await asyncio.gather(*(_client(port, turn, end, load) for port in each))
     load.seconds, load.cpu = time.perf_counter() - began, _cpu_seconds() - cpu
     return load
 

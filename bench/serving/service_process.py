@@ -145,6 +145,31 @@ class ServiceClient:
         self._http.close()
 
 
+@dataclass(frozen=True)
+class Served:
+    """What clients of one or several services need, as if they were one.
+
+    Args:
+        services: that share their galleries and keys.
+    """
+
+    services: Sequence[ServiceClient]
+
+    @property
+    def ports(self) -> list[int]:
+        """TCP ports."""
+        return [service.port for service in self.services]
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """Of each request."""
+        return self.services[0].headers
+
+    def cpu_seconds(self) -> float:
+        """Processor time of all of them so far."""
+        return sum(service.cpu_seconds() for service in self.services)
+
+
 @contextmanager
 def running_service(
     bundle: Path,

@@ -68,15 +68,22 @@ async def breaking(number: int, writer: asyncio.StreamWriter) -> None:
 
 def test_the_first_request_of_each_client_is_answered_and_not_timed() -> None:
     with Server(at_once) as server:
-        load = press(server.port, [REQUEST], clients=3, seconds=0)
+        load = press([server.port], [REQUEST], clients=3, seconds=0)
     assert load.answered == server.count == 9, "three of each, however short the time"
     assert len(load.latencies) == 6
     assert load.rate == pytest.approx(9 / load.seconds)
 
 
+def test_clients_are_shared_out_to_the_services_in_turn() -> None:
+    with Server(at_once) as one, Server(at_once) as other:
+        load = press([one.port, other.port], [REQUEST], clients=3, seconds=0)
+    assert (one.count, other.count) == (6, 3)
+    assert load.answered == 9
+
+
 def test_a_client_goes_on_when_its_connection_breaks() -> None:
     with Server(breaking) as server:
-        load = press(server.port, [REQUEST], clients=1, seconds=2)
+        load = press([server.port], [REQUEST], clients=1, seconds=2)
     assert load.statuses[0] == 1
     assert load.answered > 3
 
@@ -84,7 +91,7 @@ def test_a_client_goes_on_when_its_connection_breaks() -> None:
 def test_without_a_service_every_try_counts_as_broken() -> None:
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))  # nobody listens there, and nobody else can
-        load = press(closed.getsockname()[1], [REQUEST], clients=2, seconds=0.1)
+        load = press([closed.getsockname()[1]], [REQUEST], clients=2, seconds=0.1)
     assert load.answered == 0
     assert load.statuses[0] >= 2
 
@@ -107,6 +114,8 @@ def test_settings_of_the_service_of_whoever_measures_do_not_reach_the_one_measur
         (["--rounds", "0"], "less than one client, frame or round"),
         (["--seconds", "0"], "more than none"),
         (["--litserve", "/nowhere"], "no folder /nowhere"),
+        (["--processes", "0"], "less than one process"),
+        (["--postgres", "site-7"], "postgresql://"),
     ],
 )
 def test_what_cannot_be_measured_is_said_at_once(given: list[str], said: str) -> None:
