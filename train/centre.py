@@ -3,6 +3,7 @@
 `train.run` does it itself unless `model.centred` is off, as in the paper's presets.
 """
 
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,14 +12,16 @@ import tyro
 from gait.cli import run
 from gait.errors import ConfigError, PackError
 from train.checkpoint import build_network, load_checkpoint, require_style, save_checkpoint
+from train.config import TrainConfig
 from train.loop.embedding_centre import centre_embeddings
+from train.loop.training_run import LAST
 from train.machine.device import pick_device, pick_precision
 from train.machine.distributed import Ranks
 from train.run import Command, open_pack
 
 
 def main(checkpoint: tyro.conf.Positional[Path], out: Path, pack: Path | None = None) -> None:
-    """Writes the same checkpoint with centres. Training can go on with `--model.centred`.
+    """Writes the same checkpoint with centres, and says with which options training can go on.
 
     Args:
         checkpoint: of train.run.
@@ -46,6 +49,15 @@ def main(checkpoint: tyro.conf.Positional[Path], out: Path, pack: Path | None = 
     weights = {name: tensor.cpu() for name, tensor in network.state_dict().items()}
     save_checkpoint(out, replace(found, config=config, model=weights))
     print(out)
+    print(
+        f"as {LAST} of a run, its training goes on with {_options(found.config)}", file=sys.stderr
+    )
+
+
+def _options(before: TrainConfig) -> str:
+    """What the command line of a run says once its checkpoint is centred."""
+    named = before.evaluation.distance is not None
+    return "--model.centred" + " --evaluation.distance None" * named
 
 
 if __name__ == "__main__":

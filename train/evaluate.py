@@ -29,11 +29,13 @@ from train.data.dataset_layout import GalleryRule, Scoring
 from train.data.pack import Pack, Record
 from train.dataset_layouts import layout_named
 from train.loop.learner import Machine
+from train.loop.training_run import BEST
 from train.machine.device import pick_device, pick_precision, set_threads
 from train.machine.distributed import Ranks
 from train.protocols.result import ProtocolResult
 from train.report.results import Tested, embed_test_people, write_results
 from train.run import Command, open_pack
+from train.storage import write_atomically
 
 _UNREADABLE = (
     ValueError,
@@ -73,7 +75,8 @@ def main(
     """Scores a checkpoint or embeddings: both distances, all directions, 95 % intervals.
 
     Args:
-        source: a checkpoint of train.run (.pt), or an .npz file with the arrays named above.
+        source: a checkpoint of train.run (.pt), or its folder for best.pt there; or an .npz file
+            with the arrays named above.
         pack: whose test people to score a checkpoint on; simulated walkers are made if not given.
         protocol: whose rules to follow, sustech1k or freegait; not given: the pack's, of an .npz
             what it says, or else sustech1k.
@@ -84,13 +87,19 @@ def main(
         views: also a line for each probe view.
         bootstrap: resamples of people.
         seed: of the resamples.
-        against: an earlier result's JSON; prints the change since then instead.
+        against: an earlier result's JSON; prints the change since then instead, first each by the
+            distance that it goes by.
         report: write results.json, cmc.png and report.html into this folder (of a checkpoint).
         embeddings: write the checkpoint's embeddings here, as an .npz that this command reads.
         out: write the JSON here, with the resamples a paired comparison needs.
         as_json: print JSON instead of tables.
     """
     how = Scoring(bootstrap=bootstrap, seed=seed, simulated=simulated, gallery=gallery)
+    before = None if against is None else ProtocolResult.from_json(against.read_bytes())
+    for path in (embeddings, out):
+        _require_place(path)
+    if source.is_dir():
+        source /= BEST
     if source.suffix not in {".pt", ".pth"}:
         if pack or report or embeddings:
             raise EvaluationError("--pack, --report and --embeddings need a checkpoint (.pt)")
@@ -107,13 +116,20 @@ def main(
             result = write_results(report, tested, how, source.parent, layout)
         else:
             result = layout_named(layout).score(tested.embeddings, tested.records, how)
-    if out is not None:
-        out.write_text(result.to_json(resamples=True))
-    if against is not None:
-        changes = ProtocolResult.from_json(against.read_bytes()).compare(result)
+    if before is not None:
+        changes = before.compare(result)
         print(changes.to_json() if as_json else changes.table())
     else:
         print(result.to_json() if as_json else result.table(views=views))
+    if out is not None:
+        write_atomically(out, result.to_json(resamples=True).encode())
+
+
+def _require_place(path: Path | None) -> None:
+    """Asks before all work for where its result will be written."""
+    if path is not None and (path.is_dir() or not path.parent.is_dir()):
+        why = "is a folder" if path.is_dir() else "would lie in a folder that is not there"
+        raise EvaluationError(f"cannot write {path}: it {why}")
 
 
 def embed_by_checkpoint(path: Path, pack: Path | None) -> Tested:

@@ -30,6 +30,7 @@ from train.dataset_layouts import layout_named
 from train.loop.learner import Machine
 from train.loop.trace import TRACE
 from train.loop.training_run import BEST, LAST, TrainingRun
+from train.loop.validate import can_validate
 from train.machine.device import pick_device, pick_precision, set_threads
 from train.machine.distributed import Ranks, process_group
 from train.presets import differences, explain, load_config, preset_names
@@ -113,6 +114,9 @@ def main() -> None:
     split = split_people(pack.records, config)
     command = fitting(command, split, ranks)
     config = command.config
+    if split.validation and not can_validate(split.validation):
+        say(ranks, "the people held out were seen from one side, so nobody can look for them "
+                   f"from another: {BEST} will be the last")  # fmt: skip
     checkpoint = resume_point(command, split, ranks)
     start = None if command.start is None or checkpoint else load_checkpoint(command.start)
     if start is not None and not same_style(start, pack):

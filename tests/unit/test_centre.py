@@ -10,7 +10,8 @@ from gait.errors import ConfigError, PackError
 from gait.modality import Modality
 from gait.range_style import RangeStyle
 from tests.packs import drawn_as, write_pack
-from tests.training_setup import tiny_config
+from tests.training_command import trained
+from tests.training_setup import tiny_config, write_tiny_yaml
 from train.centre import main
 from train.checkpoint import Checkpoint, build_network, load_checkpoint, save_checkpoint
 from train.data.pack import Pack
@@ -19,7 +20,7 @@ from train.embed import embed_sequences
 from train.loop import embedding_centre as centring
 from train.loop.embedding_centre import centre_embeddings
 from train.loop.learner import Machine
-from train.loop.training_run import BEST, TrainingRun
+from train.loop.training_run import BEST, LAST, TrainingRun
 from train.model.network import GaitNetwork
 
 CPU = torch.device("cpu")
@@ -129,6 +130,24 @@ def test_a_checkpoint_is_centred_afterwards(pack: Pack, tmp_path: Path) -> None:
     assert not raw.silhouette.centre.any()
     for embeddings in embed_sequences(net, pack, split.train, CPU):
         np.testing.assert_allclose(embeddings.mean(axis=0), 0, atol=1e-2)
+
+
+@pytest.mark.parametrize("distance", [None, "euclidean"])
+def test_training_goes_on_from_a_centred_checkpoint_as_it_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+    distance: str | None,
+) -> None:  # fmt: skip
+    changes = {"model": {"centred": False}, "evaluation": {"distance": distance}}
+    preset, pack = write_tiny_yaml(tmp_path, **changes), write_pack(tmp_path / "pack")
+    words = [str(preset), "--pack", str(pack), "--out", str(tmp_path / "run")]
+    words += ["--optim.schedule", "steps", "--optim.milestones", "5"]
+    trained(monkeypatch, *words, "--optim.iterations", "1")
+    main(tmp_path / "run" / LAST, tmp_path / "centred.pt", pack)
+    options = capsys.readouterr().err.splitlines()[-1].partition(" goes on with ")[2].split()
+    (tmp_path / "centred.pt").replace(tmp_path / "run" / LAST)
+    trained(monkeypatch, *words, "--optim.iterations", "2", *options)
+    found = load_checkpoint(tmp_path / "run" / LAST)
+    assert (found.iteration, found.config.model.centred) == (2, True)
 
 
 def test_a_checkpoint_of_a_packed_dataset_needs_the_pack(pack: Pack, tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from train.data.pack import Pack
 from train.data.split import split_people
 from train.evaluate import command
 from train.loop.learner import Machine
-from train.loop.training_run import LAST, TrainingRun
+from train.loop.training_run import BEST, LAST, TrainingRun
 from train.protocols.result import ProtocolResult
 
 Call = Callable[..., str]
@@ -202,6 +202,44 @@ def test_a_report_shows_the_gallery_that_is_scored(
 def test_what_does_not_go_together_is_said(embeddings: Path, call: Call) -> None:
     assert "need a checkpoint" in call(embeddings, "--pack", embeddings.parent, fails=True)
     assert "did you mean 'sustech1k'?" in call(embeddings, "--protocol", "sustech", fails=True)
+
+
+def test_where_a_result_goes_is_asked_before_all_work(
+    embeddings: Path, tmp_path: Path, call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("train.evaluate.score_file", None)
+    assert "would lie in a folder" in call(
+        embeddings, "--out", tmp_path / "no" / "where.json", fails=True
+    )
+    assert f"cannot write {tmp_path}" in call(embeddings, "--embeddings", tmp_path, fails=True)
+    assert "storage.failed" in call(embeddings, "--against", tmp_path / "none.json", fails=True)
+
+
+def test_a_run_folder_stands_for_its_best_checkpoint(
+    checkpoint: Path, pack: Path, tmp_path: Path, scored: Scored, call: Call
+) -> None:
+    given = ("--pack", pack)
+    assert scored(checkpoint.parent, *given) == scored(checkpoint.parent / BEST, *given)
+    assert f"{tmp_path / BEST}" in call(tmp_path, *given, fails=True)
+
+
+def test_models_are_compared_each_by_its_own_distance_first(
+    checkpoint: Path, pack: Path, tmp_path: Path, call: Call
+) -> None:
+    given, kept = (checkpoint, "--pack", pack, "--bootstrap", 20), tmp_path / "kept.json"
+    before = ProtocolResult.from_json(call(*given, "--json", "--out", kept))
+    lines = call(*given, "--distance", "cosine", "--against", kept).splitlines()
+    assert lines[0].endswith("before goes by euclidean distance, after by cosine distance")
+    ways = [line.split(", ")[1] for line in lines[2:]]
+    assert list(dict.fromkeys(ways)) == ["euclidean → cosine", "euclidean", "cosine"]
+    probe, gallery = Modality
+    first, second = (
+        before.score(probe=probe, gallery=gallery, distance=distance).value
+        for distance in (Distance.EUCLIDEAN, Distance.COSINE)
+    )
+    (line,) = (each for each in lines if f"{probe} → {gallery}, {ways[0]}, Overall, rank1 " in each)
+    said = line.rpartition("rank1")[2].split()[:3]
+    assert said == [f"{first:.1f}", f"{second:.1f}", f"{second - first:+.1f}"]
 
 
 def test_embeddings_of_one_modality_are_scored_within_it(embeddings: Path, scored: Scored) -> None:

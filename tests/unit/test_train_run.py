@@ -10,6 +10,7 @@ import torch
 from gait.cli import run
 from gait.errors import ConfigError, PackError
 from tests.packs import write_pack
+from tests.training_command import trained
 from tests.training_setup import tiny_config, write_tiny_yaml
 from train.checkpoint import load_checkpoint
 from train.config import TrainConfig
@@ -145,11 +146,6 @@ def test_too_few_people_end_with_one_line(
     assert said.startswith("error [config.invalid]: got 6 training people")
 
 
-def trained(monkeypatch: pytest.MonkeyPatch, *words: str) -> None:
-    monkeypatch.setattr(sys, "argv", ["run", *words, "--json"])
-    main()
-
-
 def test_a_finished_run_is_lengthened_as_if_it_had_been_longer(
     command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -235,11 +231,13 @@ def test_people_who_give_no_test_are_trained_on_all_the_same(
 ) -> None:
     pack, out = write_pack(tmp_path / "pack", views=("000",)), tmp_path / "out"
     words = (str(write_tiny_yaml(tmp_path)), "--pack", str(pack), "--out", str(out))
-    trained(monkeypatch, *words, "--optim.iterations", "1")
+    trained(monkeypatch, *words, "--optim.iterations", "3", "--run.validate_every", "1")
     said = capsys.readouterr()
     assert said.out == ""
     assert "its people give no test: got 4 gallery clips" in said.err
-    assert load_checkpoint(out / "best.pt").iteration == 1
+    assert "seen from one side, so nobody can look for them from another" in said.err
+    best = load_checkpoint(out / "best.pt")
+    assert (best.iteration, best.best) == (3, None), "no score that would mean nothing"
 
 
 def test_too_few_people_for_a_projection_are_trained_on_without_one(

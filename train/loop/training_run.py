@@ -21,7 +21,7 @@ from train.loop.interrupt import StopRequest
 from train.loop.learner import Learner, Machine, memory_explained
 from train.loop.ledger import Ledger
 from train.loop.trace import no_trace, traced
-from train.loop.validate import validate
+from train.loop.validate import can_validate, validate
 from train.machine.distributed import agree
 from train.report.reporter import Reporter
 from train.rivals.channel_augmentation import SHARE
@@ -51,7 +51,7 @@ def due_after(iteration: int, config: TrainConfig, validating: bool) -> Due:
     Args:
         iteration: the step just done, 1 for the first.
         config: says how often, and which step is the last.
-        validating: whether people are held out.
+        validating: whether people are held out who can be looked for.
     """
     run, last = config.run, iteration == config.optim.iterations
     validate = validating and (last or iteration % run.validate_every == 0)
@@ -97,6 +97,7 @@ class TrainingRun:
         self._profile = profile and machine.ranks.main
         self._learner = Learner(config, split.classes, machine)
         self._ledger = Ledger()
+        self._validates = can_validate(split.validation)
         self._done, self._best = 0, None
         if checkpoint is not None:
             require_style(checkpoint, pack, folder)
@@ -163,7 +164,7 @@ class TrainingRun:
 
     def _after(self, iteration: int, signalled: bool, reporter: Reporter | None) -> bool:
         """Does what is due after a step; returns whether to stop before the last one."""
-        due = due_after(iteration, self._config, bool(self._split.validation))
+        due = due_after(iteration, self._config, self._validates)
         stopping = self._stops(signalled, due)
         if due.look or stopping:
             rows = self._ledger.read()

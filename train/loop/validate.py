@@ -18,6 +18,11 @@ Validation = dict[tuple[Modality, Modality, Distance], float]
 """Rank-1 in percent by probe modality, gallery modality and distance."""
 
 
+def can_validate(records: Sequence[Record]) -> bool:
+    """Whether a walk can be looked for among walks from another view than its own."""
+    return len({record.view for record in records}) > 1
+
+
 def validate(
     network: GaitNetwork,
     pack: Pack,
@@ -32,7 +37,7 @@ def validate(
     Args:
         network: on `device`.
         pack: where the frames are.
-        records: walks of the held-out people.
+        records: walks of the held-out people, of whom `can_validate` is true.
         device: where to compute.
         precision: dtype of autocast.
 
@@ -55,7 +60,7 @@ def rank1(
 ) -> dict[Distance, float]:
     """Percent of probes whose nearest walk, among those from other views, is their subject's.
 
-    Probe and gallery item i are the same walk.
+    Probe and gallery item i are the same walk. There are at least two views (`can_validate`).
 
     Args:
         probes, gallery: `(n, p, d)` float32.

@@ -1,6 +1,6 @@
 """What changed between two results."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
@@ -14,7 +14,8 @@ class Difference(Record):
     """One score's change in percentage points.
 
     Args:
-        probe, gallery, distance, condition, metric: which score.
+        probe, gallery, condition, metric: which score.
+        distance, distance_after: by which distance before, and after.
         before, after: the two values in percent.
         low, high: paired 95 % interval of the change; None where it cannot be paired.
     """
@@ -22,6 +23,7 @@ class Difference(Record):
     probe: Modality
     gallery: Modality
     distance: Distance
+    distance_after: Distance
     condition: str
     metric: str
     before: float
@@ -53,33 +55,44 @@ class Differences(Record):
 
 
 def differences(
-    before: Iterable[Row], after: Iterable[Row], *, paired: bool
+    before: Iterable[Row],
+    after: Iterable[Row],
+    distances: Sequence[tuple[Distance, Distance]],
+    *,
+    paired: bool,
 ) -> Iterator[Difference]:
     """Changes of every score over all views that both hold.
 
     Args:
         before: rows of the one result.
         after: rows of the other.
+        distances: by which distance before and after, in this order.
         paired: whether equal positions in their resamples are the same people.
     """
-    others = {row.key: row for row in after}
-    for row in before:
-        other = others.get(row.key)
-        if row.view is not None or other is None:
-            continue
-        for metric in (name for name in row.scores if name in other.scores):
-            low, high = _interval(row, other, metric) if paired else (None, None)
-            yield Difference(
-                probe=row.probe,
-                gallery=row.gallery,
-                distance=row.distance,
-                condition=row.condition,
-                metric=metric,
-                before=row.scores[metric].value,
-                after=other.scores[metric].value,
-                low=low,
-                high=high,
-            )
+    rows, others = ([row for row in some if row.view is None] for some in (before, after))
+    found = {(row.distance, row.probe, row.gallery, row.condition): row for row in others}
+    for first, second in distances:
+        for row in (row for row in rows if row.distance == first):
+            other = found.get((second, row.probe, row.gallery, row.condition))
+            if other is not None:
+                yield from _changes(row, other, paired=paired)
+
+
+def _changes(row: Row, other: Row, *, paired: bool) -> Iterator[Difference]:
+    for metric in (name for name in row.scores if name in other.scores):
+        low, high = _interval(row, other, metric) if paired else (None, None)
+        yield Difference(
+            probe=row.probe,
+            gallery=row.gallery,
+            distance=row.distance,
+            distance_after=other.distance,
+            condition=row.condition,
+            metric=metric,
+            before=row.scores[metric].value,
+            after=other.scores[metric].value,
+            low=low,
+            high=high,
+        )
 
 
 def _interval(before: Row, after: Row, metric: str) -> tuple[float | None, float | None]:
@@ -99,5 +112,6 @@ def _interval(before: Row, after: Row, metric: str) -> tuple[float | None, float
 
 def _cells(d: Difference) -> list[str]:
     paired = "–" if d.low is None or d.high is None else f"[{d.low:+.1f}, {d.high:+.1f}]"
-    name = f"{d.probe} → {d.gallery}, {d.distance}, {d.condition}, {d.metric}"
+    by = " → ".join(dict.fromkeys((d.distance, d.distance_after)))
+    name = f"{d.probe} → {d.gallery}, {by}, {d.condition}, {d.metric}"
     return [name, f"{d.before:.1f}", f"{d.after:.1f}", f"{d.change:+.1f}", paired]

@@ -141,7 +141,7 @@ class ProtocolResult(Record):
         title = f"{self.protocol} protocol{', simulated' * self.simulated}"
         notes = [
             f"gallery: {self.gallery_rule}",
-            f"this model is compared by {self.distance} distance; the other is shown beside it",
+            f"compared by {self.distance} distance; the other is shown beside it",
             f"percent [95 % interval over {self.bootstrap} resamples of people, gallery fixed]",
             *(f"probes left out, {why}: {count}" for why, count in self.left_out.items()),
         ]
@@ -150,6 +150,8 @@ class ProtocolResult(Record):
 
     def compare(self, other: "ProtocolResult") -> Differences:
         """How much better `other` is: its scores minus these, row by row over all views.
+
+        First each by the distance that it goes by, then both by the same one.
 
         The intervals are paired, from the same resampled people, where both results hold their
         resamples of the same people and seed; else there are none.
@@ -168,7 +170,12 @@ class ProtocolResult(Record):
             other.seed,
             other.bootstrap,
         )
+        own = (self.distance, other.distance)
+        both = [(distance, distance) for distance in (self.distance, *Distance)]
+        order = list(dict.fromkeys([own, *both]))
+        changes = differences(self.rows, other.rows, order, paired=paired)
         return Differences(
-            title=f"{self.protocol} protocol{', simulated' * self.simulated}",
-            differences=tuple(differences(self.rows, other.rows, paired=paired)),
+            title=f"{self.protocol} protocol{', simulated' * self.simulated}: before goes by "
+            f"{own[0]} distance, after by {own[1]} distance",
+            differences=tuple(changes),
         )
