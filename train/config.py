@@ -90,9 +90,11 @@ class ModelConfig(Config):
     pyramid: bool = False
     """Also 1, 2, 4, … strips, up to `parts`: with 16, an embedding of 31 parts. The paper calls its
     pooling multi-scale and gives 16 strips."""
-    initialisation: Literal["per_part", "opengait"] = "per_part"
+    initialisation: Literal["per_part", "opengait", "opengait_whole"] = "per_part"
     """How the part embeddings and the classifier start: Xavier for each part's matrix, or, as in
-    OpenGait, for all parts as one tensor, whose numbers are some 12 times smaller."""
+    OpenGait, for all parts as one tensor, whose numbers are some 12 times smaller. With
+    `opengait_whole` every other layer starts as there too, those of the diffusion branch as well:
+    convolutions and linear maps with Xavier and no bias, batch norms around 1."""
     embedding: PositiveInt = 256
     """Size d of one part's embedding (Eq. 3)."""
     margin: float = Field(default=0.2, ge=0)

@@ -100,6 +100,7 @@ PARTS = (
     _row("no-denoiser", "no denoiser: clean latents aligned", denoiser="none"),
 )  # fmt: skip
 ALIGNMENT = (
+    _row("no-denoiser-lambda-03", "no denoiser, λ3 = 0.3", denoiser="none", lambda3=0.3),
     _row("no-denoiser-lambda-1", "no denoiser, λ3 = 1", denoiser="none", lambda3=1.0),
     _row("no-denoiser-lambda-10", "no denoiser, λ3 = 10", denoiser="none", lambda3=10.0),
 )
@@ -180,8 +181,13 @@ UNDECAYED = (
     replace(_NO_ATTENTION, full="full-undecayed"),
 )  # fmt: skip
 """With weight decay queries and keys fade, and attention is a mean over the rows of a column."""
-OPENGAIT: Changes = {"model": {"initialisation": "opengait"}}
-INITIALISATION = _pair("opengait", "OpenGait's first weights", OPENGAIT)
+INITIALISATION = (
+    *_pair("opengait", "OpenGait's first weights of part embeddings and classifier",
+           {"model": {"initialisation": "opengait"}}),
+    *_pair("opengait-whole", "OpenGait's first weights of every layer",
+           {"model": {"initialisation": "opengait_whole"}}),
+)  # fmt: skip
+PYRAMID = _pair("pyramid", "strips of all scales", {"model": {"pyramid": True}})
 
 
 def _recipe_changes(old: str, new: str) -> Changes:
@@ -205,14 +211,22 @@ LITERAL = tuple(
                     "tau1-98", "tau2-40", "tau2-60")
 )  # fmt: skip
 """The literal recipe: embeddings as they are, by Euclidean distance."""
-LITERAL_LINEAR = Row(
-    "literal-linear",
-    "literal, all three phases, β not scaled",
-    _joined(LITERAL_CHANGES, {"diffusion": {"schedule": "linear"}}),
-    base="base-literal",
-    full="full-literal",
+
+
+def _literal(name: str, what: str, **diffusion: Any) -> Row:
+    """A row of the literal recipe with another choice where our copy of the paper is silent."""
+    return Row(f"literal-{name}", f"literal, all three phases, {what}",
+               _joined(LITERAL_CHANGES, {"diffusion": diffusion}), base="base-literal",
+               full="full-literal")  # fmt: skip
+
+
+LITERAL_CHOICES = (
+    _literal("linear", "β not scaled", schedule="linear"),
+    _literal("lambda23-01", "λ2 = λ3 = 0.1", lambda2=0.1, lambda3=0.1),
+    _literal("lambda23-001", "λ2 = λ3 = 0.01", lambda2=0.01, lambda3=0.01),
 )
-"""By this schedule the timesteps that the paper shows lie one in each phase."""
+"""By β that are not scaled the timesteps that the paper shows lie one in each phase; and Eq. 17
+then does not outweigh all other terms, as with a small λ3."""
 WITHIN: Changes = {"model": {"within_modality_triplets": True}}
 _BASE_WITHIN, _FULL_WITHIN = _pair("within", "triplets within modalities", WITHIN)
 TRIPLETS = (replace(_BASE_WITHIN, full=_FULL_WITHIN.name), _FULL_WITHIN)
@@ -340,8 +354,9 @@ GROUPS: Mapping[str, Sequence[Row]] = {
     "settings": SETTINGS,
     "undecayed": UNDECAYED,
     "initialisation": INITIALISATION,
+    "scales": PYRAMID,
     "literal": LITERAL,
-    "literal-schedule": (LITERAL_LINEAR,),
+    "literal-choices": LITERAL_CHOICES,
     "triplets": TRIPLETS,
     "tuning": TUNING,
     "rivals": RIVALS,

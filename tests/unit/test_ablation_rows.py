@@ -91,6 +91,10 @@ def test_the_literal_rows_are_the_literal_recipe(name: str, tmp_path: Path) -> N
     assert configured(preset, ROWS["full-literal"], literal.seed) == literal
     linear = configured(preset, ROWS["literal-linear"], literal.seed).diffusion
     assert linear == literal.diffusion.model_copy(update={"schedule": "linear"})
+    for name, weight in (("01", 0.1), ("001", 0.01)):
+        weights = {"lambda2": weight, "lambda3": weight}
+        found = configured(preset, ROWS[f"literal-lambda23-{name}"], literal.seed).diffusion
+        assert found == literal.diffusion.model_copy(update=weights)
     assert {"base-literal", "heavy-literal"} <= {row.name for row in GROUPS["literal"]}
 
 
@@ -101,6 +105,7 @@ def test_latents_are_aligned_without_a_denoiser_at_weights_of_their_own() -> Non
     }
     assert {name: found.lambda3 for name, found in weights.items()} == {
         "no-denoiser": 3.0,
+        "no-denoiser-lambda-03": 0.3,
         "no-denoiser-lambda-1": 1.0,
         "no-denoiser-lambda-10": 10.0,
     }

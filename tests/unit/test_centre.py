@@ -1,6 +1,7 @@
 """Centring: the mean embedding of training walks is taken away, in each modality for itself."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -137,7 +138,10 @@ def test_training_goes_on_from_a_centred_checkpoint_as_it_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
     distance: str | None,
 ) -> None:  # fmt: skip
-    changes = {"model": {"centred": False}, "evaluation": {"distance": distance}}
+    changes: dict[str, dict[str, Any]] = {
+        "model": {"centred": False},
+        "evaluation": {"distance": distance},
+    }
     preset, pack = write_tiny_yaml(tmp_path, **changes), write_pack(tmp_path / "pack")
     words = [str(preset), "--pack", str(pack), "--out", str(tmp_path / "run")]
     words += ["--optim.schedule", "steps", "--optim.milestones", "5"]

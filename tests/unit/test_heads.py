@@ -1,7 +1,8 @@
 import pytest
 import torch
 
-from train.model.heads import BNNeck, Initialisation, SeparateFCs
+from train.model.heads import BNNeck, SeparateFCs
+from train.model.initialisation import Initialisation
 
 
 def test_separate_fcs_apply_one_matrix_per_part_and_no_bias() -> None:
@@ -40,6 +41,11 @@ def test_cosines_do_not_depend_on_the_length_of_a_subjects_column() -> None:
     [
         ("per_part", (6 / (512 + 256)) ** 0.5, (6 / (256 + 250)) ** 0.5),
         ("opengait", (6 / (512 * 256 + 16 * 256)) ** 0.5, (6 / (256 * 250 + 16 * 250)) ** 0.5),
+        (
+            "opengait_whole",
+            (6 / (512 * 256 + 16 * 256)) ** 0.5,
+            (6 / (256 * 250 + 16 * 250)) ** 0.5,
+        ),
     ],
 )
 def test_weights_start_within_xaviers_bound(

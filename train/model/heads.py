@@ -1,22 +1,10 @@
 """From parts to embeddings and class logits, shared by both modalities (Eq. 3 and 4)."""
 
-from typing import Literal
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-Initialisation = Literal["per_part", "opengait"]
-
-
-def initialise(weight: nn.Parameter, start: Initialisation) -> None:
-    """Xavier-uniform weights `(p, in, out)`.
-
-    `per_part` takes each part's matrix for itself. `opengait` takes the tensor as torch takes a
-    convolution's, with `in · out` inputs and `p · out` outputs, so its numbers are far smaller.
-    """
-    for tensor in [weight.data] if start == "opengait" else weight.data:
-        nn.init.xavier_uniform_(tensor)
+from train.model.initialisation import Initialisation, initialise
 
 
 class SeparateFCs(nn.Module):

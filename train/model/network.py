@@ -19,6 +19,7 @@ from train.losses import (
     part_cross_entropy,
 )
 from train.model.heads import BNNeck, SeparateFCs
+from train.model.initialisation import as_opengait
 from train.model.point_net import PointNet
 from train.model.pooling import horizontal_pooling, temporal_pooling
 from train.model.projection import PICTURE, Projection, maps_and_pictures
@@ -238,6 +239,8 @@ class GaitNetwork(nn.Module):
         self.decoupled = diffusion.decoupled_heads
         self.regularizer = TrajectoryRegularizer(width, diffusion) if diffusion.phases else None
         self.rival, self.rival_weight = make_rival(rival, model, subjects), rival.weight
+        if start == "opengait_whole":
+            self.apply(as_opengait)
 
     def branch(self, modality: Modality) -> Branch:
         """The branch of a modality.
