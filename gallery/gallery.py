@@ -91,10 +91,12 @@ class Found:
         decision: about the most similar person.
         candidates: the most similar people first; all that the search was to list, whatever was
             decided.
+        revision: how many changes of the record there had been before; it may know later ones.
     """
 
     decision: Decision
     candidates: list[Candidate]
+    revision: int
 
 
 class Gallery:
@@ -363,13 +365,26 @@ class Gallery:
         Raises:
             GalleryError: not an embedding of this gallery's model, or `top_k` below 1.
         """
+        search = self._search(embedding, modality, probe)
+        return self._identified(search, top_k, subjects, fusion)[0]
+
+    def _identified(
+        self,
+        search: Identification,
+        top_k: int,
+        subjects: Collection[str] | None,
+        fusion: Fusion = DEFAULT,
+    ) -> tuple[list[Candidate], int]:
+        """What `identify` finds, and the revision before it looked."""
         if top_k < 1:
             raise GalleryError(f"got top_k {top_k}, need at least 1")
-        search = self._search(embedding, modality, probe)
         if subjects is not None:
-            return search.among(self._record.subject_numbers(subjects), fusion)[:top_k]
-        self._index.follow()
-        return search.among_all(top_k, fusion)
+            revision = self._record.revision()
+            numbers = self._record.subject_numbers(subjects)
+            return search.among(numbers, fusion)[:top_k], revision
+        self._index.follow()  # it has asked the record for its revision
+        revision = self._index.revision
+        return search.among_all(top_k, fusion), revision
 
     def search(
         self,
@@ -393,12 +408,11 @@ class Gallery:
             GalleryError: as `identify`.
             CalibrationError: the gallery's or the bundle's calibration is damaged.
         """
-        candidates = self.identify(embedding, top_k, modality, subjects=subjects, probe=probe)
-        # a search of everybody has just asked the record for its revision
-        revision = self._index.revision if subjects is None else self._record.revision()
+        search = self._search(embedding, modality, probe)
+        candidates, revision = self._identified(search, top_k, subjects)
         decided = self._decisions.of_search
         decision = decided(candidates, probe, policy, modality, subjects, revision)
-        return Found(decision, candidates)
+        return Found(decision, candidates, revision)
 
     def decision_on(
         self, similarity: float, probe: Modality, policy: Policy = USUAL
@@ -453,8 +467,10 @@ class Gallery:
             SubjectNotFoundError, GalleryEmptyError, GalleryError: as `compare`.
             CalibrationError: the gallery's or the bundle's calibration is damaged.
         """
+        revision = self._record.revision()
         found = self.compare(embedding, subject, modality, probe=probe)
-        return Found(self._decisions.of_comparison(found, probe, policy, modality), [found])
+        decision = self._decisions.of_comparison(found, probe, policy, modality)
+        return Found(decision, [found], revision)
 
     @property
     def cohort(self) -> Cohort | None:

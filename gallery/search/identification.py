@@ -55,18 +55,22 @@ class Normaliser:
 
     @cached_property
     def _own(self) -> dict[str, float]:
-        return {str(m): self.cohort.share(self.modality, self.probe, m) for m in Modality}
+        """The probe's part, by the modality of the templates; of those that there were so far."""
+        return {}
 
     def shares(self, rows: Sequence[Row], templates: Sequence[PlainTemplate]) -> Iterator[float]:
         """What is taken off the similarity of the probe to each template.
 
         Templates bring their own part with them, unless they were enrolled without this cohort.
         """
-        cohort, place = self.cohort.id, list(Modality).index(self.modality)
+        own, cohort, place = self._own, self.cohort.id, list(Modality).index(self.modality)
         for row, (_, embedding, shares) in zip(rows, templates, strict=True):
             if shares is None or shares.cohort != cohort:
                 shares = self.cohort.of_template(Modality(row.modality), embedding)
-            yield self._own[row.modality] + shares.values[place]
+            if row.modality not in own:
+                seen_by = Modality(row.modality)
+                own[row.modality] = self.cohort.share(self.modality, self.probe, seen_by)
+            yield own[row.modality] + shares.values[place]
 
 
 @dataclass(frozen=True)

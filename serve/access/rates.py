@@ -1,24 +1,24 @@
 """How often one key, one gallery and one address may ask: a moving window each, in memory.
 
-A restart forgets what was counted; a service is one process, so nothing else counts.
+A restart forgets what was counted; a service is one process, so nothing else counts. The library
+`limits` starts a thread for nearly every request, on which the event loop waits.
 """
 
 import ipaddress
 import threading
 import time
+from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Annotated
 
-from limits import parse
-from limits.storage import MemoryStorage
-from limits.strategies import MovingWindowRateLimiter
 from pydantic import Field
 
 from gait.errors import RateError
 
 MAX_NAMES = 10_000
-"""Keys, galleries and addresses remembered; counting starts anew when there are more."""
+"""Keys, galleries and addresses remembered; counting starts anew when more have asked of late."""
+_SECONDS = {"second": 1, "minute": 60, "hour": 3600, "day": 86_400}
 
 
 Rate = Annotated[str, Field(pattern=r"^[1-9][0-9]{0,8}/(second|minute|hour|day)$")]
@@ -66,13 +66,10 @@ class Rates:
     """
 
     def __init__(self, per_key: str, per_gallery: str, per_address: str) -> None:
-        self._limits = {
-            "key": parse(per_key),
-            "gallery": parse(per_gallery),
-            "address": parse(per_address),
-        }
-        self._latest, self._lock = 0.0, threading.Lock()
-        self._forget()
+        given = {"key": per_key, "gallery": per_gallery, "address": per_address}
+        self._limits = {policy: _parsed(rate) for policy, rate in given.items()}
+        self._counted: dict[tuple[str, str], deque[float]] = {}
+        self._lock = threading.Lock()
 
     def count(self, policy: str, name: str) -> Allowance:
         """Counts a request.
@@ -81,23 +78,36 @@ class Rates:
             policy: `key`, `gallery` or `address`.
             name: id of the key, name of the gallery, or address of a client without a valid key.
         """
-        limit = self._limits[policy]
+        quota, window = self._limits[policy]
         if policy == "address":
             name = _network(name)
         with self._lock:
-            now = time.time()
-            # What was counted before the clock was set back counts until it is as late again.
-            if now < self._latest - 1 or len(self._storage.events) > MAX_NAMES:
-                self._forget()
-            self._latest = now
-            spent = not self._limiter.hit(limit, policy, name)
-            stats = self._limiter.get_window_stats(limit, policy, name)
-        reset = max(0, int(stats.reset_time - now)) + 1  # never too early
-        return Allowance(policy, limit.amount, limit.get_expiry(), stats.remaining, reset, spent)
+            now = time.monotonic()  # nobody sets this clock
+            counted = self._counted.get((policy, name))
+            if counted is None:
+                if len(self._counted) >= MAX_NAMES:
+                    self._forget(now)
+                counted = self._counted[policy, name] = deque()
+            while counted and counted[0] < now - window:
+                counted.popleft()
+            spent = len(counted) >= quota
+            if not spent:
+                counted.append(now)
+            left, oldest = quota - len(counted), counted[0]
+        reset = int(oldest + window - now) + 1  # never too early
+        return Allowance(policy, quota, window, left, reset, spent)
 
-    def _forget(self) -> None:
-        self._storage = MemoryStorage()
-        self._limiter = MovingWindowRateLimiter(self._storage)
+    def _forget(self, now: float) -> None:
+        """Makes room: forgets who has not asked within a window, or else everybody."""
+        late = {policy: now - window for policy, (_, window) in self._limits.items()}
+        kept = {key: times for key, times in self._counted.items() if times[-1] >= late[key[0]]}
+        self._counted = kept if len(kept) <= MAX_NAMES // 2 else {}
+
+
+def _parsed(rate: str) -> tuple[int, int]:
+    """Requests, and seconds of the window, of a `Rate`."""
+    quota, _, unit = rate.partition("/")
+    return int(quota), _SECONDS[unit]
 
 
 def rate_headers(allowances: Iterable[Allowance]) -> dict[str, str]:

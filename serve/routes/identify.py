@@ -47,10 +47,9 @@ async def identify(
     probe = await service.decode(call.use.clips[0], reading, stages)
     (embedding,) = await service.embed([probe.clip], stages)
 
-    def search(within: Gallery) -> tuple[Found, int]:
+    def search(within: Gallery) -> Found:
         with stages.stage("search"):
-            revision = within.revision  # before, so that no later state is claimed
-            found = within.search(
+            return within.search(
                 embedding,
                 probe.clip.modality,
                 service.settings.policy,
@@ -58,12 +57,11 @@ async def identify(
                 modality=gallery_modality,
                 subjects=subjects,
             )
-            return found, revision
 
-    found, revision = await service.on(gallery, search)
+    found = await service.on(gallery, search)
     decision = found.decision
     candidates = found.candidates if all_candidates else decision.shown(found.candidates)
-    call.use.saw(candidates, revision)
+    call.use.saw(candidates, found.revision)
     call.use.decided(decision, probe.clip.modality)
     with stages.stage("audit"):
         audit_id = await call.use.done()
@@ -77,7 +75,7 @@ async def identify(
         probe=ClipReport.of(probe, service.encoder),
         gallery=gallery,
         gallery_modality=gallery_modality,
-        gallery_revision=revision,
+        gallery_revision=found.revision,
         model=Model.of(service.encoder),
         timings_ms=stages.milliseconds,
     )

@@ -70,24 +70,22 @@ async def verify(
 
         policy, modality = call.service.settings.policy, probe.clip.modality
 
-        def compare(within: Gallery) -> tuple[Found, int]:
+        def compare(within: Gallery) -> Found:
             with call.stages.stage("search"):
-                revision = within.revision  # before, so that no later state is claimed
-                found = within.verify(
+                return within.verify(
                     embedding, modality, subject, policy, modality=gallery_modality
                 )
-                return found, revision
 
-        found, revision = await call.service.on(gallery, compare)
+        found = await call.service.on(gallery, compare)
         decision, (match,) = found.decision, found.candidates
-        call.use.saw([match], revision)
+        call.use.saw([match], found.revision)
         similarity = match.similarity
         enrolled = Enrolled(
             gallery=gallery,
             subject=match.subject,
             template=match.template,
             modality=match.modality,
-            gallery_revision=revision,
+            gallery_revision=found.revision,
         )
     call.use.decided(decision, probe.clip.modality)
     with call.stages.stage("audit"):
