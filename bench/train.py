@@ -13,7 +13,7 @@ and no dataset. On CUDA it sets the targets of the full-size recipe beside what 
 import json
 import platform
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Literal
@@ -43,6 +43,7 @@ from train.config import TrainConfig
 from train.data.pack import Pack
 from train.data.split import split_people
 from train.presets import load_config
+from train.storage import write_atomically
 
 Costs = Mapping[str, Mapping[str, OpCost]]
 
@@ -98,42 +99,52 @@ def main(
         counted = count_rows(picked, opened, rates, gpu=rates is not None or device.type == "cuda")
         print(f"{counts_table(counted)}\n\n{ops_table(counted[DEFAULT])}")
         return
-    trainers = {name: Trainer(c, opened, make_machine(c.run)) for name, c in picked.items()}
-    seconds = take_turns(trainers, iterations // turns, turns)
-    counted = count_rows(picked, opened, gpu=device.type == "cuda") if costs else {}
     peaks = {dtype: matmul_peak(device, dtype) for dtype in _precisions(picked)}
-    images = 2 * config.batch.subjects * config.batch.sequences * config.batch.frames
-    found = [
-        step_result(
-            name,
-            seconds[name],
-            seconds[DEFAULT],
-            images,
-            counted.get(name, {}),
-            peaks[make_machine(c.run).precision],
-            trainers[name].peak_bytes or (memory_alone(c, pack) if memory else None),
-        )
-        for name, c in picked.items()
-    ]
-    about = {
+    about: dict[str, object] = {
         "preset": config.name,
         "machine": _machine(device),
         "frames": "noise" if pack is None else str(pack),
         "matmul_flops": {str(dtype): peak for dtype, peak in peaks.items()},
         "copy_bytes": copy_peak(device),
     }
+    counted = count_rows(picked, opened, gpu=device.type == "cuda") if costs else {}
+    trainers = {name: Trainer(c, opened, make_machine(c.run)) for name, c in picked.items()}
+    about["not_compiled"] = [name for name, trainer in trainers.items() if trainer.fell_back]
+    alone = {name: memory_alone(c, pack) for name, c in picked.items()} if memory else {}
+    images = 2 * config.batch.subjects * config.batch.sequences * config.batch.frames
+
+    def write(rows: list[StepResult], further: Mapping[str, object]) -> None:
+        if out is not None:
+            ops = {name: {op: asdict(c) for op, c in ops.items()} for name, ops in counted.items()}
+            whole = {**about, **further, "rows": [asdict(row) for row in rows], "ops": ops}
+            write_atomically(out, json.dumps(whole, indent=2).encode())
+
+    found: list[StepResult] = []
+    for seconds in take_turns(trainers, iterations // turns, turns):
+        found = [
+            step_result(
+                name,
+                seconds[name],
+                seconds[DEFAULT],
+                images,
+                counted.get(name, {}),
+                peaks[make_machine(c.run).precision],
+                trainers[name].peak_bytes or alone.get(name),
+            )
+            for name, c in picked.items()
+        ]
+        write(found, {})  # so that what was measured is there if this is ended
     print(report(about, found, counted))
     if device.type == "cuda":
         print(f"\n{targets_table({row.name: row for row in found})}")
         steady = 500 if steady is None else steady
-    if out is not None:
-        ops = {name: {op: asdict(c) for op, c in ops.items()} for name, ops in counted.items()}
-        text = json.dumps({**about, "rows": [asdict(r) for r in found], "ops": ops}, indent=2)
-        out.write_text(text)
     if steady:
         own = [row for row in found if row.name not in OTHERS]
         fastest = min(own, key=lambda row: row.median).name
-        print(steady_line(fastest, trainers[fastest], steady))
+        took = seconds_in_a_row(trainers[fastest], steady)
+        write(found, {"in_a_row": {"row": fastest, "steps": steady, "seconds": took}})
+        print(f"{steady} steps of {fastest!r} in a row: {took:.4f} s each, "
+              f"40,000 in {40_000 * took / 3600:.2f} h")  # fmt: skip
 
 
 def pick_rows(
@@ -146,8 +157,10 @@ def pick_rows(
     return {name: c for name, c in every.items() if compiling or c.run.compile == "nothing"}
 
 
-def take_turns(trainers: Mapping[str, Trainer], steps: int, turns: int) -> dict[str, Seconds]:
-    """Seconds `(turns, steps, 4)` of every row."""
+def take_turns(
+    trainers: Mapping[str, Trainer], steps: int, turns: int
+) -> Iterator[dict[str, Seconds]]:
+    """Seconds `(turns, steps, 4)` of every row, of all turns so far, after each turn."""
     taken: dict[str, list[Seconds]] = {name: [] for name in trainers}
     with progress() as bar:
         task = bar.add_task("timing", total=turns * len(trainers), note="")
@@ -156,18 +169,14 @@ def take_turns(trainers: Mapping[str, Trainer], steps: int, turns: int) -> dict[
                 bar.update(task, note=name)
                 taken[name].append(trainer.turn(steps))
                 bar.advance(task)
-    return {name: np.stack(rows) for name, rows in taken.items()}
+            yield {name: np.stack(rows) for name, rows in taken.items()}
 
 
-def steady_line(name: str, trainer: Trainer, steps: int) -> str:
-    """How long many steps take, by the clock from the first to the last."""
+def seconds_in_a_row(trainer: Trainer, steps: int) -> float:
+    """Of each of many steps, by the clock from the first to the last."""
     before = time.perf_counter()
     trainer.turn(steps)
-    took = (time.perf_counter() - before) / (steps + 1)
-    return (
-        f"{steps} steps of {name!r} in a row: {took:.4f} s each, "
-        f"40,000 in {40_000 * took / 3600:.2f} h"
-    )
+    return (time.perf_counter() - before) / (steps + 1)
 
 
 def count_rows(

@@ -79,8 +79,9 @@ TESTS = ("tests/unit/test_cuda.py", "tests/unit/test_graph.py")
 """Files with tests that need a GPU. Those beside them import what such a machine may lack."""
 ROWS = (BASE, NO_DENOISER, *OTHER_DENOISERS, "graph on", "channels_last off")
 DENOISER_COMPILED, ALL_COMPILED = ("compile denoiser",), ("compile all", COMPILED)
-CUDA_ALONE = ("no search", "compiled", "compiled tests")
+CUDA_ALONE = ("no search", "compiled tests", *ALL_COMPILED)
 """Parts that a rehearsal leaves out."""
+ALL_THAT_IS_LEFT = float("inf")
 PYTEST = ("pytest", "pytest_timeout")
 """Packages that the tests need."""
 
@@ -91,20 +92,22 @@ def all_parts(preset: str, cuda: bool) -> list[Part]:
     table = (preset, "--no-memory", "--no-costs", "--steady", "0", *few)
     # Without this project's conftest.py, which needs servers that such a machine lacks, and its
     # rule that a warning fails a test, since its torch may be another one.
-    test = ("-v", "-m", "gpu", "--noconftest", "-W", "default", "--timeout=60", *TESTS, "-k")
+    test = ("-v", "-m", "gpu", "--noconftest", "-W", "default", *TESTS, "--timeout")
     every = [
-        Part("tests", "pytest", (*test, "not compiled"), 60, PYTEST, writes=False),
+        Part("tests", "pytest", (*test, "60", "-k", "not compiled"), 60, PYTEST, writes=False),
         Part("steps", "bench.train", (*table, "--rows", *ROWS), 110),
         Part("no search", "bench.train", (*table, "--no-cudnn-benchmark", "--rows", BASE), 40),
         Part("profile", "bench.gpu.step_profile", (preset,), 35),
         Part("in a row", "bench.train",
              (preset, "--no-memory", "--no-costs", "--iterations", "2", "--turns", "1", "--steady",
-              "500", "--rows", BASE), 50),
-        Part("compiled denoiser", "bench.train", (*table, "--rows", *DENOISER_COMPILED), 75),
-        Part("embedding", "bench.gpu.embedding", () if cuda else ("--small",), 60,
+              "500", "--rows"), 85),
+        Part("embedding", "bench.gpu.embedding", () if cuda else ("--small",), 75,
              ("onnx", "onnxscript", "onnxruntime")),
-        Part("compiled", "bench.train", (*table, "--rows", *ALL_COMPILED), 90),
-        Part("compiled tests", "pytest", (*test, "compiled"), 80, PYTEST, writes=False),
+        Part("compiled denoiser", "bench.train", (*table, "--rows", *DENOISER_COMPILED), 75),
+        Part("compiled tests", "pytest", (*test, "0", "-k", "compiled"), ALL_THAT_IS_LEFT, PYTEST,
+             writes=False),
+        *(Part(row, "bench.train", (*table, "--rows", row), ALL_THAT_IS_LEFT)
+          for row in ALL_COMPILED),
     ]  # fmt: skip
     return every if cuda else [_rehearsed(part) for part in every if part.name not in CUDA_ALONE]
 

@@ -130,7 +130,10 @@ class Trainer:
         device, _, ranks = machine
         self._stream: Iterator[TrainBatch] = batches(frames, sampler, ranks, device, 1, sys.maxsize)
         self._peak = 0
+        compiled = _compiled()
         self._watched(UNTIMED, before)  # a recorded step takes its memory while it is recorded
+        self.fell_back = config.run.compile != "nothing" and _compiled() == compiled
+        """Whether torch was to compile something and could not, so that it ran as it is."""
         self._held = self._allocated() - before
 
     def turn(self, steps: int) -> NDArray[np.float64]:
@@ -169,6 +172,11 @@ class Trainer:
     def _allocated(self) -> int:
         device = self._machine.device
         return torch.cuda.memory_allocated(device) if device.type == "cuda" else 0
+
+
+def _compiled() -> int:
+    """Graphs that torch has compiled in this process so far."""
+    return int(torch._dynamo.utils.counters["aot_autograd"]["ok"])
 
 
 def memory_alone(config: TrainConfig, pack: Path | None) -> int:

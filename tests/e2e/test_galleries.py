@@ -11,9 +11,8 @@ import pytest
 from fastapi.testclient import TestClient
 
 from gait.modality import Modality
-from gallery.gallery import Gallery
+from gallery.gallery import Found, Gallery
 from gallery.opening import create_gallery
-from gallery.template import Candidate
 from serve.work.service import Service
 from tests import services
 from tests.services import PURPOSE, add, enrol, identify, probe
@@ -171,14 +170,14 @@ def test_a_gallery_is_deleted_after_the_search_in_it(
     create(client, "old")
     enrol(client, 2, gallery="old")
     searching, go_on = threading.Event(), threading.Event()
-    search = Gallery.identify
+    search = Gallery.search
 
-    def slow(*arguments: Any, **options: Any) -> list[Candidate]:
+    def slow(*arguments: Any, **options: Any) -> Found:
         searching.set()
         assert go_on.wait(20)
         return search(*arguments, **options)
 
-    monkeypatch.setattr(Gallery, "identify", slow)
+    monkeypatch.setattr(Gallery, "search", slow)
     with ThreadPoolExecutor(2) as pool:
         found = pool.submit(identify, client, probe(1, SILHOUETTE), {"gallery": "old"})
         assert searching.wait(20)

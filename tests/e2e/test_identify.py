@@ -334,7 +334,7 @@ def test_waiting_requests_are_bounded(tmp_path: Path, monkeypatch: pytest.Monkey
         services.client(service) as client,
         ThreadPoolExecutor(1) as pool,
     ):
-        monkeypatch.setattr(Gallery, "identify", slow)
+        monkeypatch.setattr(Gallery, "search", slow)
         first = pool.submit(identify, client, data)
         assert entered.acquire(timeout=20)
         refused = identify(client, data)

@@ -6,14 +6,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench.ablation.front import Point, front, gflop, main
+from bench.ablation.front import SHIPPED, Point, front, gflop, main, point
+from bench.ablation.rows import ROWS, configured
 from gait.errors import ConfigError, EvaluationError
+from gait.own_bundle import own_bundle
 from tests.records import write_record
+from train.checkpoint import load_checkpoint
 from train.config import ModelConfig
 from train.presets import load_config
 
 SMALL = ModelConfig(channels=(4, 8), strides=(2, 2), blocks=(1, 1), stem_stride=4, parts=4)
-ONE = Point("one", "", 1, 1.0, 1.0, 50.0, 40.0, (50.0, 50.0))
+ONE = Point("one", "", 1, 1.0, 1.0, None, 50.0, 40.0, (50.0, 50.0))
 
 
 def test_on_the_front_is_what_nothing_cheaper_equals() -> None:
@@ -25,6 +28,21 @@ def test_on_the_front_is_what_nothing_cheaper_equals() -> None:
     assert front([ONE, replace(ONE, name="equal")]) == {"one", "equal"}
     faster = replace(better, milliseconds=0.5)
     assert front([ONE, faster], "milliseconds") == {"better"}, "by another cost"
+
+
+def test_what_is_called_shipped_has_the_layers_of_the_packages_model() -> None:
+    shipped = load_checkpoint(own_bundle() / "network.pt").config.model
+    row = configured(load_config("benchmark"), ROWS[SHIPPED], 0).model
+    layers = {"channels", "strides", "blocks", "stem_stride", "convolutions", "width", "parts"}
+    assert row.model_dump(include=layers) == shipped.model_dump(include=layers)
+
+
+def test_times_are_the_median_over_turns() -> None:
+    preset = load_config("benchmark")
+    runs = {3: write_record(preset, "net-narrow", 3, np.full(8, 50.0))}
+    taken = {"base": [2.0, 4.0, 9.0], "net-narrow": [1.0, 3.0, 3.0]}
+    found = point("net-narrow", runs, SMALL, taken)
+    assert (found.milliseconds, found.times) == (3.0, 0.5)
 
 
 def test_operations_are_counted_for_thirty_frames() -> None:
@@ -50,9 +68,12 @@ def test_the_table_and_the_picture_are_of_what_was_trained(
     assert (empty, seeds) == ("", "Seeds 3.")
     cells = {line.split(" | ")[0].strip("| "): line.strip("| ").split(" | ") for line in lines}
     assert list(cells) == ["net-narrow", "net-width-48", "base"]
-    assert cells["net-narrow"][6:-1] == ["51.0", "51.0, 51.0", "51.0", "yes"]
+    assert cells["net-narrow"][4] == "1.00", "the best is itself"
+    assert cells["net-narrow"][7:-1] == ["51.0", "+0.0", "51.0, 51.0", "51.0", "yes"]
+    assert cells["net-width-48"][8] == "-11.0"
     assert "yes" not in cells["base"]
-    assert cells["base"][5] == "1.00"
+    assert cells["base"][6] == "1.00"
+    assert float(cells["base"][4]) > 1
     assert (tmp_path / "front.png").read_bytes().startswith(b"\x89PNG")
     for seed, found in ((4, 90.0), (5, 60.0)):
         record = write_record(preset, "base", seed, np.full(8, found))
@@ -65,13 +86,13 @@ def test_the_table_and_the_picture_are_of_what_was_trained(
     alone, _, seeds = capsys.readouterr().out.splitlines()[2:]
     assert seeds == "Seeds 4, 5. Without all of them: net-narrow, net-width-48."
     assert "| 2 |" in alone
-    assert "| 75.0 | 60.0, 90.0 |" in alone
+    assert "| 75.0 | +0.0 | 60.0, 90.0 |" in alone
     (tmp_path / preset.name / "base-3.json").unlink()
     with pytest.raises(EvaluationError, match="share no seed"):
         main(results=tmp_path, turns=1, threads=1)
     main(results=tmp_path, turns=1, threads=1, seeds=(3,))
     *rows, _, _ = capsys.readouterr().out.splitlines()[2:]
-    assert {row.split(" | ")[5] for row in rows} == {"–"}, "no base to be compared with"
+    assert {row.split(" | ")[6] for row in rows} == {"–"}, "no base to be compared with"
     with pytest.raises(EvaluationError, match="with all of the seeds 3, 9"):
         main(results=tmp_path, seeds=(3, 9))
     with pytest.raises(ConfigError, match="0 turns"):

@@ -9,11 +9,23 @@ from pathlib import Path
 import pytest
 import torch
 
-from bench.gpu.__main__ import ALL_COMPILED, DENOISER_COMPILED, ROWS, TESTS, Part, all_parts, done
+from bench.gpu.__main__ import (
+    ALL_COMPILED,
+    ALL_THAT_IS_LEFT,
+    DENOISER_COMPILED,
+    ROWS,
+    TESTS,
+    Part,
+    all_parts,
+    done,
+)
 from bench.gpu.embedding import main as embedding
 from bench.gpu.step_profile import main as step_profile
+from bench.training.noise_pack import noise_pack
+from bench.training.timed_training import Trainer
 from bench.training.variants import changed, variants
-from tests.training_setup import write_tiny_yaml
+from tests.training_setup import tiny_config, write_tiny_yaml
+from train.loop.learner import Machine
 from train.presets import load_config
 
 ROOT = Path(__file__).parents[2]
@@ -60,7 +72,10 @@ def test_what_a_part_said_and_left_stays_though_it_is_stopped(tmp_path: Path) ->
 
 
 def test_the_limits_of_all_parts_are_near_eight_minutes() -> None:
-    assert sum(part.limit for part in all_parts("sustech1k", cuda=True)) <= 600
+    parts = all_parts("sustech1k", cuda=True)
+    limited = [part.limit for part in parts if part.limit != ALL_THAT_IS_LEFT]
+    assert sum(limited) <= 480
+    assert all(part.limit == ALL_THAT_IS_LEFT for part in parts[len(limited) :]), "the last ones"
 
 
 @pytest.mark.parametrize(
@@ -117,9 +132,22 @@ def test_the_profile_is_of_full_and_base(tmp_path: Path) -> None:
     assert "aten::convolution_backward" in names
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # torch's own
+def test_a_row_that_torch_could_not_compile_is_told() -> None:
+    torch.compiler.reset()
+    eager = tiny_config()
+    compiled = changed(eager, "run", {"compile": "denoiser"})
+    pack, machine = noise_pack(8, 5), Machine(torch.device("cpu"))
+    with torch._inductor.config.patch({"cpp.cxx": ("/no/compiler",)}):
+        assert Trainer(compiled, pack, machine).fell_back
+    assert not Trainer(eager, pack, machine).fell_back
+    torch.compiler.reset()
+
+
 def test_the_exported_network_is_compared_with_itself(tmp_path: Path) -> None:
     embedding(requests=100, small=True, out=tmp_path / "embedding.json")
     runs = json.loads((tmp_path / "embedding.json").read_bytes())
-    cosines = {run["engine"]: run["cosine"] for run in runs if not run["problem"]}
+    assert all(min(run["milliseconds"]) > 0 and min(run["memory"]) > 0 for run in runs)
+    cosines = {run["engine"]: run["cosine"] for run in runs}
     assert cosines["fp32, cpu"] == pytest.approx(1, abs=1e-6)
     assert cosines["fp16, cpu"] == pytest.approx(1, abs=1e-3)

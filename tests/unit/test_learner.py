@@ -54,6 +54,13 @@ def test_steps_lower_the_loss_of_a_batch(stream: list[TrainBatch]) -> None:
     assert losses[-1] < 0.8 * losses[0]
 
 
+@pytest.mark.parametrize("wanted", [True, False])
+def test_cudnn_searches_where_it_is_to(stream: list[TrainBatch], wanted: bool) -> None:
+    with torch.backends.cudnn.flags(enabled=True, benchmark=not wanted):
+        learner(run={"cudnn_benchmark": wanted}).step(1, stream[0])
+        assert torch.backends.cudnn.benchmark is wanted
+
+
 def test_the_noise_is_a_function_of_seed_and_iteration(stream: list[TrainBatch]) -> None:
     one, two = learner(), learner()
     two.step(1, stream[0])

@@ -254,6 +254,7 @@ def test_where_nothing_can_be_compiled_the_denoiser_runs_as_it_is() -> None:
     with no_compiler, torch._dynamo.config.patch(suppress_errors=False):
         compiled.compile_denoisers()
         torch.testing.assert_close(run(compiled, *maps()).total, run(plain, *maps()).total)
+        assert not torch._dynamo.config.suppress_errors, "of anything else a failure is told"
     torch.compiler.reset()  # it would go on passing over this denoiser
 
 

@@ -92,6 +92,7 @@ class TrajectoryRegularizer(nn.Module):
         self.config = config
         self.one_call = True
         """Whether the denoiser takes all phases and modalities as one batch. Result: equal."""
+        self.compiled = False
         self.channels = channels
         latent = config.latent_channels or channels
         self.heads = (
@@ -117,9 +118,9 @@ class TrajectoryRegularizer(nn.Module):
 
         Where that fails, as without a compiler, torch says why and the denoiser runs as it is.
         """
-        torch._dynamo.config.suppress_errors = True
         for denoiser in self.denoisers:
             denoiser.compile()
+        self.compiled = True
 
     def _constant(self, name: str, values: NDArray[np.float64]) -> None:
         self.register_buffer(name, torch.from_numpy(values).float(), persistent=False)
@@ -248,6 +249,12 @@ class TrajectoryRegularizer(nn.Module):
             ) from error
 
     def _denoise(self, z_t: Tensor, t: Tensor, condition: Tensor) -> tuple[Tensor, Tensor]:
+        if not self.compiled:
+            return self._denoised(z_t, t, condition)
+        with torch._dynamo.config.patch(suppress_errors=True):
+            return self._denoised(z_t, t, condition)
+
+    def _denoised(self, z_t: Tensor, t: Tensor, condition: Tensor) -> tuple[Tensor, Tensor]:
         t = t[:, None].expand(z_t.shape[:3])
         if len(self.denoisers) == 1 and self.one_call:
             return _flattened(self.denoisers[0], z_t, t, condition)
