@@ -11,7 +11,7 @@ from bench.ablation.table import (
     by_row,
     conditions_table,
     direction,
-    euclidean_table,
+    distances_table,
     gain,
     markdown,
     methods_table,
@@ -47,9 +47,9 @@ rows. Stopped, it continues with the same command; a second process beside it ta
 **All people are simulated.** A score is Rank-1 in percent under the SUSTech1K protocol: a person is
 looked up by another walk than the enrolled one, from every other view on its own, and the
 conditions of the preset are pooled. Embeddings are centred and compared by cosine distance; those
-of the group `literal` are not centred, and compared by Euclidean distance, as its recipe says. The
-network is the one at the end of training. Nobody who is tested was trained on. "Both" is the mean
-of the two directions.
+of the groups `literal` and `literal-choices` are not centred, and compared by Euclidean distance,
+as that recipe says. "By either distance" has all rows by both. The network is the one at the end of
+training. Nobody who is tested was trained on. "Both" is the mean of the two directions.
 
 - **"to base" and "to full"** are differences to a base and a full method that trained on the same
   people with the same triplets. Each line names them. Differences are paired over seeds and people.
@@ -121,10 +121,10 @@ def preset_text(preset: TrainConfig, runs: Runs) -> str:
         "For reference: probe and gallery of one sensor. Not an upper bound for the camera.",
         single_table(runs),
     ]
-    euclidean = [
-        "### Euclidean distance",
-        "What the paper ranks by; embeddings are centred here too, but for those of `literal`.",
-        euclidean_table(runs),
+    distances = [
+        "### By either distance",
+        "The paper ranks by Euclidean distance. Embeddings of rows that go by cosine are centred.",
+        distances_table(runs),
     ]
     texts = {
         "### What each phase adds": phases_table(runs),
@@ -132,7 +132,7 @@ def preset_text(preset: TrainConfig, runs: Runs) -> str:
     }
     gains = [f"{title}\n\n{text}" for title, text in texts.items() if text]
     return "\n\n".join(
-        [f"## {preset.name}", "\n".join(facts), tables(runs), *gains, *within, *euclidean]
+        [f"## {preset.name}", "\n".join(facts), tables(runs), *gains, *within, *distances]
     )
 
 

@@ -6,6 +6,7 @@ from itertools import groupby, product
 import numpy as np
 
 from bench.ablation.bootstrap import Estimate, Values, estimate
+from bench.ablation.paper import TABLES
 from bench.ablation.record import RunRecord
 from bench.ablation.rows import BASE, FULL, GROUPS, PHASES, ROWS, Row
 from gait.errors import ConfigError
@@ -129,11 +130,14 @@ def methods_table(runs: Runs, rows: Sequence[Row]) -> str:
     """Rows of the same people by what they score above the base, the least first."""
     found = [(row, runs[row.name], gain(runs[BASE], runs[row.name], ACROSS)) for row in rows
              if row.name in runs]  # fmt: skip
-    lines = [["row", "what", "seeds", "over the base", "over the branch", "held out, %"]]
+    lines = [["row", "what", "seeds", "over the base", "over the branch", "held out, %",
+              "the paper*"]]  # fmt: skip
     for row, own, above in sorted(found, key=lambda each: each[2].value if each[2] else 0.0):
         over = "–" if row.name == BASE else _signed(above)
         branch = _gain(runs, FULL, row, ACROSS)
-        lines.append([f"`{row.name}`", row.what, _seeds(own), over, branch, _held(own)])
+        found_there = "–" if row.paper is None else row.paper
+        cells = [f"`{row.name}`", row.what, _seeds(own), over, branch, _held(own), found_there]
+        lines.append(cells)
     return markdown(lines)
 
 
@@ -202,6 +206,12 @@ def _scores_by_condition(
         found = [f"{score(own, [pair], condition).value:.1f}" for condition in conditions]
         five = np.mean([r.score(*pair, OVERALL, r.config.distance).rank5 for r in own.values()])
         lines.append([row.name, _seeds(own), *found, f"{five:.1f}"])
+        published = TABLES[pair[0]].get(row.name)
+        if published is not None:
+            given = (published.rank1.get(condition) for condition in conditions)
+            cells = ("–" if value is None else f"{value:.1f}" for value in given)
+            lines.append([f"*{published.system} in the paper\\**", "", *cells,
+                          f"{published.rank5:.1f}"])  # fmt: skip
     return markdown(lines)
 
 
@@ -217,15 +227,18 @@ def single_table(runs: Runs) -> str:
     return markdown(lines)
 
 
-def euclidean_table(runs: Runs) -> str:
-    """Every row ranked by Euclidean distance, as in the paper's protocol; means over seeds."""
-    lines = [["row", "seeds", *(direction(*pair) for pair in DIRECTIONS)]]
+def distances_table(runs: Runs) -> str:
+    """Every row ranked by either distance, means over seeds; the one it goes by is named."""
+    names = [f"{distance}, {direction(*pair)}" for distance in Distance for pair in DIRECTIONS]
+    lines = [["row", "seeds", "goes by", *names]]
     for name, own in runs.items():
         means = [
-            np.mean([r.score(*pair, OVERALL, Distance.EUCLIDEAN).rank1 for r in own.values()])
+            np.mean([r.score(*pair, OVERALL, distance).rank1 for r in own.values()])
+            for distance in Distance
             for pair in DIRECTIONS
         ]
-        lines.append([name, _seeds(own), *(f"{mean:.1f}" for mean in means)])
+        goes_by = next(iter(own.values())).config.distance
+        lines.append([name, _seeds(own), goes_by, *(f"{mean:.1f}" for mean in means)])
     return markdown(lines)
 
 

@@ -18,6 +18,7 @@ from bench.ablation.page import (
     results_text,
     with_results,
 )
+from bench.ablation.paper import CONDITIONS, TABLES
 from bench.ablation.record import RunRecord
 from bench.ablation.rows import ROWS
 from bench.ablation.table import (
@@ -26,7 +27,7 @@ from bench.ablation.table import (
     by_condition_tables,
     by_row,
     conditions_table,
-    euclidean_table,
+    distances_table,
     gain,
     phases_table,
     score,
@@ -34,6 +35,7 @@ from bench.ablation.table import (
     tables,
 )
 from gait.errors import ConfigError, EvaluationError
+from gait.modality import Modality
 from tests.records import write_record
 from train.presets import load_config
 
@@ -119,10 +121,14 @@ def test_rivals_are_shown_condition_by_condition() -> None:
     assert camera.splitlines()[0] == "| camera → LiDAR, Rank-1 | seeds | Overall | Rank-5 |"
     assert lidar.splitlines()[0] == "| LiDAR → camera, Rank-1 | seeds | Overall | Rank-5 |"
     value = score(runs["info-nce"], ACROSS).value
-    assert camera.splitlines()[-1] == f"| info-nce | 0 | {value:.1f} | 90.0 |"
+    *_, ours, published = camera.splitlines()
+    assert ours == f"| info-nce | 0 | {value:.1f} | 90.0 |"
+    assert published == "| *CL-Gait in the paper\\** |  | 55.1 | 77.3 |"
     assert [line.split(" | ")[0] for line in lidar.splitlines()[2:]] == [
-        *("| base", "| full", "| info-nce")
+        *("| base", "| full", "| *DiffCrossGait in the paper\\**", "| info-nce"),
+        "| *CL-Gait in the paper\\**",
     ]
+    assert lidar.splitlines()[-1].endswith("| 53.3 | 75.6 |"), "of this direction"
     expected = gain(runs["base"], runs["info-nce"], ACROSS)
     assert expected is not None
     assert gains.splitlines()[-1].startswith(f"| info-nce | base | {expected.value:+.1f} [")
@@ -130,6 +136,14 @@ def test_rivals_are_shown_condition_by_condition() -> None:
     assert camera in text
     assert "| info-nce | contrast of pairs, after CL-Gait | 0 |" in text
     assert by_condition_tables(by_row(records()), [])[0] not in tables(by_row(records()))
+
+
+def test_the_papers_figures_are_those_that_stand_beside_the_rows() -> None:
+    camera, lidar = (TABLES[modality] for modality in Modality)
+    assert list(camera) == list(lidar)
+    for name, published in lidar.items():
+        assert f"{published.rank1['Overall']}" == ROWS[name].paper
+        assert set(published.rank1) <= set(CONDITIONS)
 
 
 def test_any_row_can_be_set_against_another() -> None:
@@ -164,10 +178,13 @@ def test_the_table_within_one_sensor_has_its_gains() -> None:
     assert text.splitlines()[2].endswith("| – | – |")
 
 
-def test_the_euclidean_table_is_of_that_distance() -> None:
+def test_every_row_is_shown_by_either_distance() -> None:
     runs = by_row(records())
-    mean = np.mean([run.people_scores[0].rank1 for run in runs["full"].values()]) - 1
-    assert f"| full | 0 1 |{4 * f' {mean:.1f} |'}" in euclidean_table(runs)
+    own = np.mean([run.people_scores[0].rank1 for run in runs["full"].values()])
+    other, same = (4 * f" {mean:.1f} |" for mean in (own - 1, own))
+    head, _, *lines = distances_table(runs).splitlines()
+    assert head.index("euclidean, ") < head.index("cosine, ")
+    assert f"| full | 0 1 | cosine |{other}{same}" in lines
 
 
 def write_pair(folder: Path, **of_full: str | bool | int) -> None:
