@@ -29,8 +29,8 @@ from train.storage import write_atomically
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "results" / "tables.md"
 PRESETS = ("benchmark", "benchmark_2", "benchmark_sensors", "benchmark_gpu")
-PHASES_OF, METHODS_OF = "benchmark_2", "benchmark"
-"""The presets whose phases docs/evidence.md shows, and whose methods docs/rivals.md."""
+SHOWN = "benchmark"
+"""The preset whose phases docs/evidence.md shows, and whose methods docs/rivals.md."""
 RECORDED = "recorded"
 """Folder, beside the presets', of the records of recorded people."""
 BEGIN, END = "<!-- results: python -m bench.ablation --table --write -->", "<!-- /results -->"
@@ -171,7 +171,7 @@ def results_text(results: Path) -> str:
 
 def evidence_text(results: Path) -> str:
     """What docs/evidence.md shows between its marks: the phases at the scale of two cores."""
-    preset = load_config(PHASES_OF)
+    preset = load_config(SHOWN)
     runs = read_runs(preset, results)
     names = [direction(*pair) for pair in ACROSS]
     lines = [["", "seeds", *names, "both, against the base", "paper*"]]
@@ -186,7 +186,7 @@ def evidence_text(results: Path) -> str:
 
 def methods_text(results: Path) -> str:
     """What docs/rivals.md shows between its marks: all methods by what they are worth."""
-    preset = load_config(METHODS_OF)
+    preset = load_config(SHOWN)
     rows = (ROWS[BASE], ROWS[FULL], ROWS["no-denoiser-lambda-1"], *RIVALS, *SHARING, *ERASED)
     return methods_table(read_runs(preset, results), rows)
 

@@ -11,7 +11,7 @@ from bench.ablation.page import (
     END,
     IN_DOCS,
     PAGE,
-    PHASES_OF,
+    SHOWN,
     evidence_text,
     methods_text,
     read_runs,
@@ -39,7 +39,7 @@ from gait.modality import Modality
 from tests.records import write_record
 from train.presets import load_config
 
-PRESET = load_config(PHASES_OF)
+PRESET = load_config(SHOWN)
 RESULTS = PAGE.parents[1] / "results"
 RNG = np.random.default_rng(0)
 PEOPLE = RNG.uniform(30, 70, 40)
@@ -103,7 +103,7 @@ def test_records_of_an_earlier_row_are_marked_and_stand_beside_no_figure_of_the_
     """The heavy denoiser of benchmark_2 was smaller than the one the row is now."""
     before, now = (
         tables(by_row([write_record(load_config(name), "heavy", 0, PEOPLE)]))
-        for name in (PHASES_OF, "benchmark")
+        for name in ("benchmark_2", SHOWN)
     )
     assert "| heavy | an earlier, smaller heavy denoiser (at full size 1.19 ×" in before
     assert "59.1" not in before
@@ -230,7 +230,7 @@ def test_the_page_says_simulated_and_names_config_and_commit(tmp_path: Path) -> 
         path.write_text(record.to_json())
     text = results_text(tmp_path)
     assert "**All people are simulated.**" in text
-    assert "configs/benchmark_2.yaml" in text
+    assert f"configs/{SHOWN}.yaml" in text
     assert "0123456789ab" in text
     short = evidence_text(tmp_path)
     assert "all three phases" in short
