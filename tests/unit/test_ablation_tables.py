@@ -234,7 +234,7 @@ def test_the_page_says_simulated_and_names_config_and_commit(tmp_path: Path) -> 
     assert "0123456789ab" in text
     short = evidence_text(tmp_path)
     assert "all three phases" in short
-    assert "Simulated people, `configs/benchmark_2.yaml`, code 0123456789ab" in short
+    assert f"Simulated people, `configs/{SHOWN}.yaml`, code 0123456789ab" in short
 
 
 def test_the_documents_are_what_the_command_writes() -> None:
