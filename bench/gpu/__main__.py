@@ -172,7 +172,8 @@ def done(part: Part, left: float) -> Outcome:
         left_behind, log = Path(folder, "result.json"), Path(folder, "log")
         words = [*part.words, *(("--out", str(left_behind)) if part.writes else ())]
         with log.open("wb") as stream:
-            state = _run([sys.executable, "-m", part.module, *words], stream, min(part.limit, left))
+            command = [sys.executable, "-m", part.module, *words]
+            state = _run(command, stream, min(part.limit, left), Path(folder, "compiled"))
         said = log.read_text(errors="replace")[-SAID:].strip()
         result = _json(left_behind)
     return Outcome(state, round(time.monotonic() - began, 1), said, result)
@@ -186,11 +187,16 @@ def _json(path: Path) -> object:
         return None
 
 
-def _run(words: Sequence[str], stream: IO[bytes], limit: float) -> State:
-    """Ends the processes that it started too: compilers would go on beside the next part."""
+def _run(words: Sequence[str], stream: IO[bytes], limit: float, compiled: Path) -> State:
+    """Ends the processes that it started too: compilers would go on beside the next part. What they
+    made lies in a folder of its own, since the next part would take half a file for a whole one."""
     process = subprocess.Popen(
         words, stdout=stream, stderr=subprocess.STDOUT, start_new_session=True,
-        env={**os.environ, "PYTHONUNBUFFERED": "1"},  # what it said is there though it is killed
+        env={
+            **os.environ,
+            "PYTHONUNBUFFERED": "1",  # what it said is there though it is killed
+            "TORCHINDUCTOR_CACHE_DIR": str(compiled),
+        },
     )  # fmt: skip
     try:
         return "failed" if process.wait(limit) else "passed"

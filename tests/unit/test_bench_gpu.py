@@ -107,6 +107,12 @@ def test_what_a_part_started_ends_with_it(tmp_path: Path) -> None:
     assert not Path(f"/proc/{process}").exists()
 
 
+def test_no_part_meets_what_another_had_half_compiled() -> None:
+    words = ("-n", "1", "-r", "1", "import os; print(os.environ['TORCHINDUCTOR_CACHE_DIR'])")
+    said = {done(Part("a", "timeit", words, 20, writes=False), 100).said for _ in range(2)}
+    assert len(said) == 2
+
+
 def test_the_command_writes_what_was_found(tmp_path: Path) -> None:
     out = tmp_path / "gpu.json"
     words = ["--parts", "embedding", "--minutes", "0", "--out", str(out)]
