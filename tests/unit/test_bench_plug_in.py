@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from bench.plug_in import ALONE, BRANCHES, Step, TwoStreams, main, measure
+from bench.training.plug_in import ALONE, BRANCHES, Step, TwoStreams, main, measure
 from gait.errors import ConfigError
 
 

@@ -1,4 +1,4 @@
-"""What the diffusion branch costs on another network: `python -m bench.plug_in`.
+"""What the diffusion branch costs on another network: `python -m bench.training.plug_in`.
 
 The network has the shape of those that find people by visible and infrared pictures, such as DEEN
 and IDKL: a ResNet-50 whose first layers are each kind's own and whose last stage keeps its size, a
@@ -233,4 +233,4 @@ def main(
 
 
 if __name__ == "__main__":
-    run(lambda: tyro.cli(main, prog="python -m bench.plug_in", description=__doc__))
+    run(lambda: tyro.cli(main, prog="python -m bench.training.plug_in", description=__doc__))
