@@ -31,6 +31,7 @@ from train.data.pack import Pack, Record
 from train.embed import Embeddings
 from train.model.network import GaitNetwork
 from train.report.results import score
+from train.storage import require_place, write_atomically
 
 Rows = NDArray[np.intp]
 
@@ -92,6 +93,7 @@ class BudgetResult:
 def main() -> None:
     """Embeds every walk by every rule and prints the table."""
     arguments = tyro.cli(Arguments, prog="python -m bench.frame_budget")
+    require_place(arguments.out)
     pack = Pack.open(arguments.pack)
     records = [pack.records[row] for row in pack.of_split("test")]
     people = sorted({record.subject for record in records})[: arguments.people]
@@ -111,7 +113,7 @@ def main() -> None:
     print(f"{len(records)} walks of {len(people)} {kind}, at most {longest} frames; Rank-1 in %")
     print(budget_table(rows, longest))
     if arguments.out is not None:
-        arguments.out.write_text(json.dumps([asdict(row) for row in rows], indent=1))
+        write_atomically(arguments.out, json.dumps([asdict(r) for r in rows], indent=1).encode())
 
 
 def _walk(

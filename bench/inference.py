@@ -31,6 +31,7 @@ from gait.variant import Variant
 from gallery.command_line.table import table
 from gallery.network.session import CUDA, Device, checked_threads, expected_provider
 from train.checkpoint import build_network, load_checkpoint
+from train.storage import require_place, write_atomically
 
 TORCH, COMPILED = "torch", "torch compiled"
 UNEQUAL = (10, 16, 22, 28, 32, 38, 44, 50)
@@ -76,6 +77,7 @@ class EngineTimes:
 def main() -> None:
     """Measures, and prints tables."""
     arguments = tyro.cli(Arguments, prog="python -m bench.inference")
+    require_place(arguments.out)
     threads = checked_threads(arguments.threads)
     sizes = [
         (clips, frames)
@@ -93,7 +95,8 @@ def main() -> None:
     }
     print(engine_tables(facts, rows, sizes))
     if arguments.out is not None:
-        arguments.out.write_text(json.dumps(facts | {"rows": [asdict(r) for r in rows]}, indent=1))
+        text = json.dumps(facts | {"rows": [asdict(r) for r in rows]}, indent=1)
+        write_atomically(arguments.out, text.encode())
 
 
 def engines(arguments: Arguments, threads: int) -> list[Engine]:

@@ -244,7 +244,13 @@ def _rows(
     given: Arguments, servers: Mapping[str, Served], clips: Sequence[Clip]
 ) -> list[ServingResult]:
     bare = Bare(given.bundle, _PEOPLE)
-    kinds = [(BARE, 1), *((name, clients) for clients in given.clients for name in servers)]
+    kinds = [(BARE, 1)]
+    kinds += [
+        (name, clients)
+        for clients in given.clients
+        for name, server in servers.items()
+        if clients >= len(server.services)
+    ]
     loads: dict[tuple[str, int], list[Load]] = {kind: [] for kind in kinds}
     for turn in range(given.rounds):
         for name, clients in kinds:

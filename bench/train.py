@@ -43,7 +43,7 @@ from train.config import TrainConfig
 from train.data.pack import Pack
 from train.data.split import split_people
 from train.presets import load_config
-from train.storage import write_atomically
+from train.storage import require_place, write_atomically
 
 Costs = Mapping[str, Mapping[str, OpCost]]
 
@@ -86,6 +86,7 @@ def main(
     """
     if not 1 <= turns <= iterations:
         raise ConfigError(f"got {turns} turns for {iterations} iterations, need 1 to {iterations}")
+    require_place(out)
     config = load_config(preset or ("sustech1k" if torch.cuda.is_available() else "demo"))
     if precision is not None:
         config = changed(config, "run", {"precision": precision})
@@ -110,7 +111,8 @@ def main(
     counted = count_rows(picked, opened, gpu=device.type == "cuda") if costs else {}
     trainers = {name: Trainer(c, opened, make_machine(c.run)) for name, c in picked.items()}
     about["not_compiled"] = [name for name, trainer in trainers.items() if trainer.fell_back]
-    alone = {name: memory_alone(c, pack) for name, c in picked.items()} if memory else {}
+    watched = picked if memory and device.type == "cpu" else {}
+    alone = {name: memory_alone(c, pack) for name, c in watched.items()}
     images = 2 * config.batch.subjects * config.batch.sequences * config.batch.frames
 
     def write(rows: list[StepResult], further: Mapping[str, object]) -> None:

@@ -382,8 +382,7 @@ class Gallery:
             revision = self._record.revision()
             numbers = self._record.subject_numbers(subjects)
             return search.among(numbers, fusion)[:top_k], revision
-        self._index.follow()  # it has asked the record for its revision
-        revision = self._index.revision
+        revision = self._index.follow()
         return search.among_all(top_k, fusion), revision
 
     def search(

@@ -125,7 +125,7 @@ def _searched(
     return {
         "gallery": arguments.gallery,
         "contract": gallery.contract,
-        "revision": gallery.revision,
+        "revision": found.revision,
         "provider": encoder.provider,
         "variant": encoder.choice.variant,
         "modality": decoded.clip.modality,

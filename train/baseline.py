@@ -19,6 +19,7 @@ from train.data.dataset_layout import GalleryRule
 from train.data.pack import Pack, Record
 from train.protocols.result import ProtocolResult
 from train.report.results import score
+from train.storage import require_place, write_atomically
 
 STRIPS = 16
 """Horizontal strips, each one part of the embedding."""
@@ -98,9 +99,10 @@ def main(
         out: write the JSON here, with the resamples a paired comparison needs.
         as_json: print JSON instead of tables.
     """
+    require_place(out)
     result = evaluate_pixels(Pack.open(pack), gallery=gallery, bootstrap=bootstrap, seed=seed)
     if out is not None:
-        out.write_text(result.to_json(resamples=True))
+        write_atomically(out, result.to_json(resamples=True).encode())
     print(result.to_json() if as_json else result.table(views=views))
 
 

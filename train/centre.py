@@ -18,6 +18,7 @@ from train.loop.training_run import LAST
 from train.machine.device import pick_device, pick_precision
 from train.machine.distributed import Ranks
 from train.run import Command, open_pack
+from train.storage import require_place
 
 
 def main(checkpoint: tyro.conf.Positional[Path], out: Path, pack: Path | None = None) -> None:
@@ -28,6 +29,7 @@ def main(checkpoint: tyro.conf.Positional[Path], out: Path, pack: Path | None = 
         out: the new checkpoint.
         pack: what it was trained on; not needed where that is the simulated walkers of its preset.
     """
+    require_place(out)
     found = load_checkpoint(checkpoint)
     if found.config.model.projection is not None:
         raise ConfigError(

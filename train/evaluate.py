@@ -35,7 +35,7 @@ from train.machine.distributed import Ranks
 from train.protocols.result import ProtocolResult
 from train.report.results import Tested, embed_test_people, write_results
 from train.run import Command, open_pack
-from train.storage import write_atomically
+from train.storage import require_place, write_atomically
 
 _UNREADABLE = (
     ValueError,
@@ -96,8 +96,8 @@ def main(
     """
     how = Scoring(bootstrap=bootstrap, seed=seed, simulated=simulated, gallery=gallery)
     before = None if against is None else ProtocolResult.from_json(against.read_bytes())
-    for path in (embeddings, out):
-        _require_place(path)
+    for path in (embeddings, out, report and report / "results.json"):
+        require_place(path)
     if source.is_dir():
         source /= BEST
     if source.suffix not in {".pt", ".pth"}:
@@ -116,20 +116,13 @@ def main(
             result = write_results(report, tested, how, source.parent, layout)
         else:
             result = layout_named(layout).score(tested.embeddings, tested.records, how)
+    if out is not None:  # first: there may be nobody to print to, or nothing to compare with
+        write_atomically(out, result.to_json(resamples=True).encode())
     if before is not None:
         changes = before.compare(result)
         print(changes.to_json() if as_json else changes.table())
     else:
         print(result.to_json() if as_json else result.table(views=views))
-    if out is not None:
-        write_atomically(out, result.to_json(resamples=True).encode())
-
-
-def _require_place(path: Path | None) -> None:
-    """Asks before all work for where its result will be written."""
-    if path is not None and (path.is_dir() or not path.parent.is_dir()):
-        why = "is a folder" if path.is_dir() else "would lie in a folder that is not there"
-        raise EvaluationError(f"cannot write {path}: it {why}")
 
 
 def embed_by_checkpoint(path: Path, pack: Path | None) -> Tested:

@@ -19,6 +19,7 @@ from train.loop.embedding_projection import fit_projection
 from train.machine.device import pick_device, pick_precision
 from train.machine.distributed import Ranks
 from train.model.projection import Projection
+from train.storage import require_place
 
 
 def main(
@@ -40,6 +41,7 @@ def main(
         finished: without the optimiser's state: half as large, and no run goes on from it, but
             another can begin with it (`train.run --start`).
     """
+    require_place(out)
     found = load_checkpoint(checkpoint)
     weights = {n: x for n, x in found.model.items() if not n.startswith("projection.")}
     config = _with(found.config, None, of)

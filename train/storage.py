@@ -7,14 +7,42 @@ from pathlib import Path
 from gait.errors import StorageError
 
 
+def require_place(path: Path | None) -> None:
+    """Makes sure, before long work, that its result can be written there; makes the folder.
+
+    Args:
+        path: of the file; None if none is wanted.
+
+    Raises:
+        StorageError: it is a folder, or may not be written, or lies where no folder can be.
+    """
+    if path is None:
+        return
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageError(f"cannot write {path} ({error.strerror})", path=str(path)) from error
+    if path.is_dir():
+        raise StorageError(f"cannot write {path}: it is a folder", path=str(path))
+    if not os.access(path if path.exists() else path.parent, os.W_OK):
+        raise StorageError(f"cannot write {path}: not allowed here", path=str(path))
+
+
 def write_atomically(path: Path, data: bytes | memoryview) -> None:
     """Writes under a temporary name, flushes to the disk, renames.
+
+    What is no regular file, such as a pipe or /dev/null, is written to as it is.
 
     Raises:
         StorageError: the disk is full or the folder cannot be written; an old file is untouched.
     """
-    partial = path.with_name(f".{path.name}.partial")
+    partial = path
     try:
+        if path.exists() and not path.is_file():
+            path.write_bytes(data)
+            return
+        path = path.resolve()  # a link goes on pointing where it does
+        partial = path.with_name(f".{path.name}.partial")
         path.parent.mkdir(parents=True, exist_ok=True)
         with partial.open("wb") as file:
             file.write(data)
@@ -23,8 +51,9 @@ def write_atomically(path: Path, data: bytes | memoryview) -> None:
         partial.replace(path)
         _flush_folder(path.parent)
     except OSError as error:
-        with suppress(OSError):
-            partial.unlink(missing_ok=True)
+        if partial != path:
+            with suppress(OSError):
+                partial.unlink(missing_ok=True)
         raise StorageError(
             f"cannot write {path} ({error.strerror}): free space or make the folder writable, "
             "then run the same command again; what was saved before is intact",

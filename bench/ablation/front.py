@@ -37,6 +37,7 @@ from train.config import DiffusionConfig, ModelConfig
 from train.model.network import GaitNetwork
 from train.presets import load_config
 from train.report.plots import png
+from train.storage import require_place, write_atomically
 
 SHIPPED = "net-fine"
 """The row that has the layers of the model that comes with the package. That one also takes the
@@ -99,6 +100,7 @@ def main(
         EvaluationError: none of the rows has a run, or they share no seed.
         ConfigError: there is no such preset.
     """
+    require_place(out)
     threads = checked_threads(threads)
     if turns < 1:
         raise ConfigError(f"got {turns} turns, need at least 1")
@@ -124,7 +126,7 @@ def main(
         f"\nSeeds {_said(shared)}." + (f" Without all of them: {', '.join(left)}." if left else "")
     )
     if out is not None:
-        out.write_bytes(draw(points))
+        write_atomically(out, draw(points))
 
 
 def _said(seeds: Collection[int]) -> str:

@@ -31,7 +31,7 @@ from bench.training.variants import BASE, COMPILED, NO_DENOISER, OTHER_DENOISERS
 from gait.cli import run
 from gait.errors import ConfigError
 from gait.progress import progress
-from train.storage import write_atomically
+from train.storage import require_place, write_atomically
 
 State = Literal["passed", "failed", "too long", "not run"]
 SAID = 12_000
@@ -136,6 +136,7 @@ def main(
         ConfigError: there is no such part.
         SystemExit: a part failed.
     """
+    require_place(out)
     cuda = torch.cuda.is_available()
     every = all_parts(preset or ("sustech1k" if cuda else "demo"), cuda)
     chosen = [part for part in every if parts is None or part.name in parts]

@@ -33,7 +33,7 @@ from gallery.network.session import CUDA, Device, Session, available_threads, ex
 from train.config import DiffusionConfig
 from train.model.network import GaitNetwork
 from train.presets import load_config
-from train.storage import write_atomically
+from train.storage import require_place, write_atomically
 
 Embeddings = NDArray[np.float32]
 LEAST = {Variant.FP32: 0.99999, Variant.FP16: 0.999}
@@ -68,6 +68,7 @@ def main(requests: int = 2000, small: bool = False, out: OutFile = None) -> None
         small: the demo's network and a hundredth of the requests, as a rehearsal.
         out: where the JSON goes.
     """
+    require_place(out)
     requests = requests // 100 if small else requests
     cuda = expected_provider(Device.AUTO) == CUDA
     graphs = exported("demo" if small else "sustech1k")

@@ -17,6 +17,7 @@ from bench.training.variants import BASE, rows_named, variants
 from gait.cli import run
 from gallery.command_line.table import table
 from train.presets import load_config
+from train.storage import require_place, write_atomically
 
 STEPS = 5
 Rows = list[tuple[str, float, float]]
@@ -36,6 +37,7 @@ def main(
     Raises:
         ConfigError: there is no such preset.
     """
+    require_place(out)
     config = load_config(preset)
     device = make_machine(config.run).device
     opened = open_frames(None, config)
@@ -46,7 +48,8 @@ def main(
         total = sum(ms for _, ms, _ in rows)
         print(f"{name}: {total:.1f} ms a step\n{table(('what', 'ms', 'calls'), cells)}\n")
     if out is not None:
-        out.write_text(json.dumps({"preset": config.name, "rows": found}, indent=1))
+        whole = {"preset": config.name, "rows": found}
+        write_atomically(out, json.dumps(whole, indent=1).encode())
 
 
 def step_profile(trainer: Trainer) -> Rows:

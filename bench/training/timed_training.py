@@ -130,10 +130,10 @@ class Trainer:
         device, _, ranks = machine
         self._stream: Iterator[TrainBatch] = batches(frames, sampler, ranks, device, 1, sys.maxsize)
         self._peak = 0
-        compiled = _compiled()
+        failed = _not_compiled()
         self._watched(UNTIMED, before)  # a recorded step takes its memory while it is recorded
-        self.fell_back = config.run.compile != "nothing" and _compiled() == compiled
-        """Whether torch was to compile something and could not, so that it ran as it is."""
+        self.fell_back = _not_compiled() > failed
+        """Whether torch could not compile something, which then ran as it is."""
         self._held = self._allocated() - before
 
     def turn(self, steps: int) -> NDArray[np.float64]:
@@ -174,9 +174,10 @@ class Trainer:
         return torch.cuda.memory_allocated(device) if device.type == "cuda" else 0
 
 
-def _compiled() -> int:
-    """Graphs that torch has compiled in this process so far."""
-    return int(torch._dynamo.utils.counters["aot_autograd"]["ok"])
+def _not_compiled() -> int:
+    """Functions that torch began to compile in this process so far and did not."""
+    frames = torch._dynamo.utils.counters["frames"]
+    return int(frames["total"] - frames["ok"])
 
 
 def memory_alone(config: TrainConfig, pack: Path | None) -> int:

@@ -97,8 +97,8 @@ class Index(Protocol):
         """Of the record, that the next proposals will know; negative before the first `follow`."""
         ...
 
-    def follow(self) -> None:
-        """Brings the proposals to the record's revision.
+    def follow(self) -> int:
+        """Brings the proposals to the record's revision; which it is.
 
         Raises:
             StorageError: the record cannot be reached.

@@ -63,19 +63,21 @@ class MemoryIndex:
         """Of the record, that the next proposals will know; negative before the first `follow`."""
         return self._revision
 
-    def follow(self) -> None:
-        """Brings the proposals to the record's revision."""
-        if self._revision == self._source.revision():
-            return
+    def follow(self) -> int:
+        """Brings the proposals to the record's revision; which it is."""
+        revision = self._source.revision()
+        if self._revision == revision:
+            return revision
         with self._following:
             revision, before = self._source.revision(), self._revision
             if revision == before:
-                return
+                return revision
             for place, codes in _gathered(self._source.codes(before)):
                 self._take(place, codes)
             if before >= 0:
                 self._erase(self._source.removed(before))
             self._revision = revision
+            return revision
 
     def propose(self, probe: Vector, count: int, modality: Modality | None) -> Ids:
         """The templates whose codes differ least from a probe's. See `Index.propose`."""

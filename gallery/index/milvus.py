@@ -75,8 +75,8 @@ class MilvusIndex:
         known = self._known
         return IndexHealth("milvus", known.revision, known.rows + known.tail_rows())
 
-    def follow(self) -> None:
-        """Brings the proposals to the record's revision.
+    def follow(self) -> int:
+        """Brings the proposals to the record's revision; which it is.
 
         Takes long only when the collection is made anew.
 
@@ -85,9 +85,10 @@ class MilvusIndex:
                 a collection is opened, or when more has come than may wait in memory.
         """
         with self._following:
-            while not self._advance(self._known.name or self._open()):
+            while (revision := self._advance(self._known.name or self._open())) is None:
                 pass
         self._wake.set()
+        return revision
 
     def propose(self, probe: Vector, count: int, modality: Modality | None) -> Ids:
         """The templates whose codes differ least from a probe's. See `Index.propose`.
@@ -209,12 +210,13 @@ class MilvusIndex:
         found = (pattern.fullmatch(name) for name in self._server.collections())
         return {int(match[1]): match[0] for match in found if match}
 
-    def _advance(self, name: str) -> bool:
-        """Reads what is new in the record; False if the collection was lost meanwhile."""
+    def _advance(self, name: str) -> int | None:
+        """Reads what is new in the record, to which revision; None if the collection was lost
+        meanwhile."""
         known = self._known
         target = self._source.revision()
         if known.name != name or target == known.revision:
-            return known.name == name
+            return target if known.name == name else None
         after, anew = known.after, known.revision < 0 and not (known.rows or known.tail)
         for templates in self._source.codes(after):
             self._add(name, Piece(templates, target))
@@ -223,7 +225,7 @@ class MilvusIndex:
             self._hide(name, removed[at : at + REMOVED_ROWS])
         with self._changing:
             self._change(name, self._known._replace(revision=target, after=target))
-            return self._known.name == name
+            return target if self._known.name == name else None
 
     def _add(self, name: str, piece: Piece) -> None:
         if self._closing.is_set():

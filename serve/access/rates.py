@@ -17,7 +17,8 @@ from pydantic import Field
 from gait.errors import RateError
 
 MAX_NAMES = 10_000
-"""Keys, galleries and addresses remembered; counting starts anew when more have asked of late."""
+"""Keys, galleries or addresses remembered, of each so many; counting those starts anew when more of
+them have asked of late."""
 _SECONDS = {"second": 1, "minute": 60, "hour": 3600, "day": 86_400}
 
 
@@ -68,7 +69,7 @@ class Rates:
     def __init__(self, per_key: str, per_gallery: str, per_address: str) -> None:
         given = {"key": per_key, "gallery": per_gallery, "address": per_address}
         self._limits = {policy: _parsed(rate) for policy, rate in given.items()}
-        self._counted: dict[tuple[str, str], deque[float]] = {}
+        self._counted = {policy: dict[str, deque[float]]() for policy in given}
         self._lock = threading.Lock()
 
     def count(self, policy: str, name: str) -> Allowance:
@@ -83,11 +84,11 @@ class Rates:
             name = _network(name)
         with self._lock:
             now = time.monotonic()  # nobody sets this clock
-            counted = self._counted.get((policy, name))
+            counted = self._counted[policy].get(name)
             if counted is None:
-                if len(self._counted) >= MAX_NAMES:
-                    self._forget(now)
-                counted = self._counted[policy, name] = deque()
+                if len(self._counted[policy]) >= MAX_NAMES:
+                    self._forget(policy, now - window)
+                counted = self._counted[policy][name] = deque()
             while counted and counted[0] < now - window:
                 counted.popleft()
             spent = len(counted) >= quota
@@ -97,11 +98,11 @@ class Rates:
         reset = int(oldest + window - now) + 1  # never too early
         return Allowance(policy, quota, window, left, reset, spent)
 
-    def _forget(self, now: float) -> None:
-        """Makes room: forgets who has not asked within a window, or else everybody."""
-        late = {policy: now - window for policy, (_, window) in self._limits.items()}
-        kept = {key: times for key, times in self._counted.items() if times[-1] >= late[key[0]]}
-        self._counted = kept if len(kept) <= MAX_NAMES // 2 else {}
+    def _forget(self, policy: str, before: float) -> None:
+        """Makes room among the names of a limit: forgets who has not asked since, or else all."""
+        found = self._counted[policy]
+        kept = {name: times for name, times in found.items() if times[-1] >= before}
+        self._counted[policy] = kept if len(kept) <= MAX_NAMES // 2 else {}
 
 
 def _parsed(rate: str) -> tuple[int, int]:

@@ -208,11 +208,32 @@ def test_where_a_result_goes_is_asked_before_all_work(
     embeddings: Path, tmp_path: Path, call: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("train.evaluate.score_file", None)
-    assert "would lie in a folder" in call(
-        embeddings, "--out", tmp_path / "no" / "where.json", fails=True
-    )
-    assert f"cannot write {tmp_path}" in call(embeddings, "--embeddings", tmp_path, fails=True)
+    inside = embeddings / "where.json"
+    assert f"cannot write {inside}" in call(embeddings, "--out", inside, fails=True)
+    assert f"cannot write {tmp_path}: it is a" in call(embeddings, "--out", tmp_path, fails=True)
+    assert f"cannot write {inside}" in call(embeddings, "--embeddings", inside, fails=True)
+    assert f"cannot write {embeddings}" in call(embeddings, "--report", embeddings, fails=True)
     assert "storage.failed" in call(embeddings, "--against", tmp_path / "none.json", fails=True)
+
+
+def test_a_result_is_kept_though_nothing_can_be_printed_or_compared(
+    embeddings: Path, tmp_path: Path, call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other, out = tmp_path / "other.json", tmp_path / "new" / "out.json"
+    given = (embeddings, "--bootstrap", 5)
+    call(*given, "--protocol", "freegait", "--out", other)
+    assert "need the same to compare" in call(*given, "--against", other, "--out", out, fails=True)
+    assert ProtocolResult.from_json(out.read_bytes()).protocol == "SUSTech1K"
+    out.unlink()
+
+    def closed(*_: object) -> None:
+        raise BrokenPipeError
+
+    monkeypatch.setattr("builtins.print", closed)
+    monkeypatch.setattr(sys, "argv", ["evaluate", *map(str, given), "--out", str(out)])
+    with pytest.raises(BrokenPipeError):
+        command()
+    assert ProtocolResult.from_json(out.read_bytes()).protocol == "SUSTech1K"
 
 
 def test_a_run_folder_stands_for_its_best_checkpoint(

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
+DRY = "--dry-run"
 LACKS = "case \"$*\" in *'import onnxruntime'*|*'import tyro'*) exit 1;; esac"
 
 
@@ -49,17 +50,28 @@ def test_it_must_be_said_for_which_python(project: Path) -> None:
 def test_only_what_is_lacking_is_installed_from_wheels(project: Path) -> None:
     (project / "wheels").mkdir()
     calls = asked(project, "--out", "gpu.json", answers=LACKS)
-    installed = [call.split()[-1] for call in calls if "pip install" in call]
+    installed = [call.split()[-1] for call in calls if "pip install" in call and DRY not in call]
     assert installed == ["tyro", "onnxruntime-gpu"]
-    assert not any("uninstall" in call for call in calls), "there is nothing to put in its place"
     assert calls[-1] == "-m bench.gpu --out gpu.json"
+
+
+def test_onnx_runtime_for_processors_stays_where_none_for_a_gpu_can_be_installed(
+    project: Path,
+) -> None:
+    (project / "wheels").mkdir()
+    calls = asked(project, answers=f'{LACKS}\ncase "$*" in *{DRY}*) exit 1;; esac')
+    assert any(DRY in call for call in calls)
+    assert not any("uninstall" in call for call in calls)
 
 
 def test_onnx_runtime_for_processors_makes_way_for_the_one_for_a_gpu(project: Path) -> None:
     (project / "wheels").mkdir()
-    (project / "wheels" / "onnxruntime_gpu-1.0-cp312.whl").touch()
     calls = asked(project, answers=LACKS)
-    order = [call.split()[2] for call in calls if "pip" in call and "onnxruntime" in call]
+    order = [
+        call.split()[2]
+        for call in calls
+        if "pip" in call and "onnxruntime" in call and DRY not in call
+    ]
     assert order == ["uninstall", "install"]
     (probe,) = (call for call in calls if "CUDAExecutionProvider" in call)
     assert "is_available" in probe

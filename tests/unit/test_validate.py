@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from gait.metrics import Distance
-from train.loop.validate import rank1
+from train.data.pack import Record
+from train.loop.validate import can_validate, rank1
 
 SUBJECTS = np.array(["a", "a", "b", "b"])
 VIEWS = np.array(["0", "9", "0", "9"])
@@ -29,6 +30,16 @@ def test_percent_of_probes_whose_nearest_is_right(
 ) -> None:
     found = rank1(probes, at(0, 10, 90, 80), SUBJECTS, VIEWS)
     assert found == dict.fromkeys(Distance, percent)
+
+
+def test_who_was_seen_from_one_side_cannot_be_looked_for() -> None:
+    def walks(*seen: tuple[str, str]) -> list[Record]:
+        return [Record(subject, "nm", view, "train", 0, 1) for subject, view in seen]
+
+    assert not can_validate([])
+    assert not can_validate(walks(("a", "0"), ("a", "0"), ("b", "0")))
+    assert not can_validate(walks(("a", "0"), ("b", "90"))), "nobody from two sides"
+    assert can_validate(walks(("a", "0"), ("b", "0"), ("b", "90")))
 
 
 def test_walks_of_the_probes_own_view_do_not_count() -> None:

@@ -25,6 +25,8 @@ from train.diffusion.trajectory import Noise, clean_estimate, diffuse, identity_
 from train.losses import Losses
 from train.noise_schedule import signal_retention
 
+_AS_IT_IS = torch._dynamo.config.patch(suppress_errors=True)
+"""Within it torch runs what it cannot compile as it is. One for all: each keeps a little memory."""
 IdentityLoss = Callable[[Tensor, Tensor], Tensor]
 """L_id of the two estimated clean latents `(n, c, h, w)`: the host network's own identity loss,
 through its own heads, as a scalar."""
@@ -249,9 +251,9 @@ class TrajectoryRegularizer(nn.Module):
             ) from error
 
     def _denoise(self, z_t: Tensor, t: Tensor, condition: Tensor) -> tuple[Tensor, Tensor]:
-        if not self.compiled:
+        if not self.compiled or torch.compiler.is_compiling():
             return self._denoised(z_t, t, condition)
-        with torch._dynamo.config.patch(suppress_errors=True):
+        with _AS_IT_IS:
             return self._denoised(z_t, t, condition)
 
     def _denoised(self, z_t: Tensor, t: Tensor, condition: Tensor) -> tuple[Tensor, Tensor]:

@@ -102,7 +102,8 @@ class TrainingRun:
         if checkpoint is not None:
             require_style(checkpoint, pack, folder)
             self._learner.restore(checkpoint)
-            self._done, self._best = checkpoint.iteration, checkpoint.best
+            self._done = checkpoint.iteration
+            self._best = checkpoint.best if self._validates else None
 
     def begin_with(self, other: Checkpoint) -> str:
         """Takes over what fits of another network's weights; says in words how much that is."""

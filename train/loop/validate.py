@@ -19,8 +19,8 @@ Validation = dict[tuple[Modality, Modality, Distance], float]
 
 
 def can_validate(records: Sequence[Record]) -> bool:
-    """Whether a walk can be looked for among walks from another view than its own."""
-    return len({record.view for record in records}) > 1
+    """Whether somebody was seen from two sides, and so can be found from another than a probe's."""
+    return len({(r.subject, r.view) for r in records}) > len({r.subject for r in records})
 
 
 def validate(
