@@ -130,10 +130,7 @@ class Trainer:
         device, _, ranks = machine
         self._stream: Iterator[TrainBatch] = batches(frames, sampler, ranks, device, 1, sys.maxsize)
         self._peak = 0
-        failed = _not_compiled()
         self._watched(UNTIMED, before)  # a recorded step takes its memory while it is recorded
-        self.fell_back = _not_compiled() > failed
-        """Whether torch could not compile something, which then ran as it is."""
         self._held = self._allocated() - before
 
     def turn(self, steps: int) -> NDArray[np.float64]:
@@ -156,6 +153,14 @@ class Trainer:
         return seconds
 
     @property
+    def fell_back(self) -> bool:
+        """Whether torch was to compile the denoiser and could not, so that it runs as it is."""
+        branch = self._learner.network.regularizer
+        if branch is None or self._learner.config.run.compile != "denoiser":
+            return False
+        return not branch.compiled
+
+    @property
     def peak_bytes(self) -> int:
         """The most CUDA memory this learner and its frames took in any step; 0 on a CPU."""
         return self._peak
@@ -172,12 +177,6 @@ class Trainer:
     def _allocated(self) -> int:
         device = self._machine.device
         return torch.cuda.memory_allocated(device) if device.type == "cuda" else 0
-
-
-def _not_compiled() -> int:
-    """Functions that torch began to compile in this process so far and did not."""
-    frames = torch._dynamo.utils.counters["frames"]
-    return int(frames["total"] - frames["ok"])
 
 
 def memory_alone(config: TrainConfig, pack: Path | None) -> int:

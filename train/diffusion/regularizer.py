@@ -3,6 +3,7 @@
 Training only. How to put it on a network of your own: docs/regularizer.md.
 """
 
+import logging
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -10,6 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch._dynamo.exc import TorchDynamoException
 from torch.nn import functional as F
 
 from gait.errors import ConfigError
@@ -25,8 +27,7 @@ from train.diffusion.trajectory import Noise, clean_estimate, diffuse, identity_
 from train.losses import Losses
 from train.noise_schedule import signal_retention
 
-_AS_IT_IS = torch._dynamo.config.patch(suppress_errors=True)
-"""Within it torch runs what it cannot compile as it is. One for all: each keeps a little memory."""
+log = logging.getLogger("train")
 IdentityLoss = Callable[[Tensor, Tensor], Tensor]
 """L_id of the two estimated clean latents `(n, c, h, w)`: the host network's own identity loss,
 through its own heads, as a scalar."""
@@ -118,7 +119,8 @@ class TrajectoryRegularizer(nn.Module):
     def compile_denoisers(self) -> None:
         """Has torch.compile translate the denoiser at its first call. What it computes is equal.
 
-        Where that fails, as without a compiler, torch says why and the denoiser runs as it is.
+        Where that fails, as without a compiler, the log says why, the denoiser runs as it is from
+        then on, and `compiled` is false.
         """
         for denoiser in self.denoisers:
             denoiser.compile()
@@ -253,8 +255,15 @@ class TrajectoryRegularizer(nn.Module):
     def _denoise(self, z_t: Tensor, t: Tensor, condition: Tensor) -> tuple[Tensor, Tensor]:
         if not self.compiled or torch.compiler.is_compiling():
             return self._denoised(z_t, t, condition)
-        with _AS_IT_IS:
+        try:
             return self._denoised(z_t, t, condition)
+        except TorchDynamoException as error:
+            why = str(error).strip().splitlines()[0]
+            log.warning("torch cannot compile the denoiser, which runs as it is: %s", why)
+            self.compiled = False
+            for denoiser in self.denoisers:
+                denoiser._compiled_call_impl = None
+        return self._denoised(z_t, t, condition)
 
     def _denoised(self, z_t: Tensor, t: Tensor, condition: Tensor) -> tuple[Tensor, Tensor]:
         t = t[:, None].expand(z_t.shape[:3])
