@@ -131,6 +131,8 @@ NETWORKS = (
              convolutions="separable"),
     _network("fine-separable", "a stem of stride 2, maps of 4×4, separable", **_FINE,
              convolutions="separable"),
+    _network("finer-separable", "a stem of stride 2, maps of 8×8, separable", stem_stride=2,
+             parts=4, convolutions="separable"),
     _network("width-48", "48 columns seen", width=48),
     _network("width-32", "32 columns seen", width=32),
 )  # fmt: skip
