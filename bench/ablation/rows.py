@@ -137,6 +137,22 @@ NETWORKS = (
     _network("width-32", "32 columns seen", width=32),
 )  # fmt: skip
 """Networks for the front of accuracy against operations (bench.ablation.front)."""
+
+
+def _on(network: str, name: str, what: str, changes: Changes) -> Row:
+    """A row of a method on a network of the front, compared with that network without it."""
+    own = next(row for row in NETWORKS if row.name == f"net-{network}")
+    return Row(f"{name}-{network}", f"{what}, {own.what.partition(', ')[2]}",
+               {**changes, "model": own.changes["model"]}, base=own.name,
+               full=f"full-{network}")  # fmt: skip
+
+
+ON_THE_FRONT = (
+    _on("fine-separable", "full", "all three phases", {}),
+    _on("fine-separable", "aligned", "clean latents aligned (λ3 = 1)",
+        {"diffusion": {"denoiser": "none", "lambda3": 1.0}}),
+)  # fmt: skip
+"""Whether aligning helps a network that finds more by itself."""
 DENOISERS = (
     _row("bottleneck", "denoiser of bottlenecks", block="bottleneck"),
     _row("layer-norm", "denoiser with layer norms", normalisation="layer"),
@@ -357,6 +373,7 @@ GROUPS: Mapping[str, Sequence[Row]] = {
     "alignment": ALIGNMENT,
     "denoisers": DENOISERS,
     "networks": NETWORKS,
+    "on-the-front": ON_THE_FRONT,
     "settings": SETTINGS,
     "undecayed": UNDECAYED,
     "initialisation": INITIALISATION,
