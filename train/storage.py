@@ -41,7 +41,7 @@ def write_atomically(path: Path, data: bytes | memoryview) -> None:
         if path.exists() and not path.is_file():
             path.write_bytes(data)
             return
-        path = path.resolve()  # a link goes on pointing where it does
+        path = Path(os.path.realpath(path))  # a link goes on pointing where it does
         partial = path.with_name(f".{path.name}.partial")
         path.parent.mkdir(parents=True, exist_ok=True)
         with partial.open("wb") as file:

@@ -139,20 +139,6 @@ NETWORKS = (
 """Networks for the front of accuracy against operations (bench.ablation.front)."""
 
 
-def _on(network: str, name: str, what: str, changes: Changes) -> Row:
-    """A row of a method on a network of the front, compared with that network without it."""
-    own = next(row for row in NETWORKS if row.name == f"net-{network}")
-    return Row(f"{name}-{network}", f"{what}, {own.what.partition(', ')[2]}",
-               {**changes, "model": own.changes["model"]}, base=own.name,
-               full=f"full-{network}")  # fmt: skip
-
-
-ON_THE_FRONT = (
-    _on("fine-separable", "full", "all three phases", {}),
-    _on("fine-separable", "aligned", "clean latents aligned (λ3 = 1)",
-        {"diffusion": {"denoiser": "none", "lambda3": 1.0}}),
-)  # fmt: skip
-"""Whether aligning helps a network that finds more by itself."""
 DENOISERS = (
     _row("bottleneck", "denoiser of bottlenecks", block="bottleneck"),
     _row("layer-norm", "denoiser with layer norms", normalisation="layer"),
@@ -271,6 +257,22 @@ TUNING = (
     Row("no-denoiser-lambda-1-lr-0015", "no denoiser, λ3 = 1, learning rate 0.0015",
         {**CLEAN, **HALF_RATE}, base="base-lr-0015", full="full-lr-0015"),
 )  # fmt: skip
+
+
+def _on(network: str, name: str, what: str, changes: Changes) -> Row:
+    """A row of a method on a network of the front, compared with that network without it."""
+    own = next(row for row in NETWORKS if row.name == f"net-{network}")
+    return Row(f"{name}-{network}", f"{what}, {own.what.partition(', ')[2]}",
+               {**changes, "model": own.changes["model"]}, base=own.name,
+               full=f"full-{network}")  # fmt: skip
+
+
+ON_THE_FRONT = (
+    _on("fine-separable", "full", "all three phases", {}),
+    _on("fine-separable", "aligned", "clean latents aligned (λ3 = 1)",
+        CLEAN),
+)  # fmt: skip
+"""Whether aligning helps a network that finds more by itself."""
 
 
 def _rival(method: str, what: str, paper: str | None = None) -> Row:

@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from collections.abc import Callable
 
 import pytest
@@ -263,6 +265,13 @@ def test_where_nothing_can_be_compiled_the_denoiser_runs_as_it_is(
     assert states == [True, False, False]
     assert caplog.text.count("torch cannot compile the denoiser, which runs as it is") == 1
     torch.compiler.reset()  # it would go on passing over this denoiser
+
+
+def test_the_plug_in_does_not_load_what_only_compiling_needs() -> None:
+    """It takes more than a second."""
+    look = "import sys, train.diffusion.regularizer; print('torch._dynamo' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", look], capture_output=True, check=True, text=True)
+    assert done.stdout == "False\n"
 
 
 def test_independent_denoisers_share_nothing_and_coupled_heads_have_no_parameters() -> None:

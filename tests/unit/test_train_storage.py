@@ -22,11 +22,23 @@ def test_a_place_is_asked_for_and_its_folder_made(tmp_path: Path) -> None:
         require_place(tmp_path / "file" / "out.json")
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_a_place_that_may_not_be_written_is_refused(tmp_path: Path) -> None:
-    tmp_path.chmod(0o500)
+def test_a_place_that_may_not_be_written_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Path] = []
+    monkeypatch.setattr(os, "access", lambda path, _: asked.append(path))  # as root may everything
     with pytest.raises(StorageError, match="not allowed"):
         require_place(tmp_path / "out.json")
+    (tmp_path / "old.json").touch()
+    with pytest.raises(StorageError, match="not allowed"):
+        require_place(tmp_path / "old.json")
+    assert asked == [tmp_path, tmp_path / "old.json"]
+
+
+def test_a_link_to_itself_is_an_error_like_others(tmp_path: Path) -> None:
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    with pytest.raises(StorageError, match="loop"):
+        write_atomically(tmp_path / "loop" / "out.json", b"new")
 
 
 def test_what_a_link_points_to_is_written(tmp_path: Path) -> None:

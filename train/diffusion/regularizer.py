@@ -11,7 +11,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch._dynamo.exc import TorchDynamoException
 from torch.nn import functional as F
 
 from gait.errors import ConfigError
@@ -257,7 +256,9 @@ class TrajectoryRegularizer(nn.Module):
             return self._denoised(z_t, t, condition)
         try:
             return self._denoised(z_t, t, condition)
-        except TorchDynamoException as error:
+        except RuntimeError as error:
+            if not isinstance(error, torch._dynamo.exc.TorchDynamoException):
+                raise
             why = str(error).strip().splitlines()[0]
             log.warning("torch cannot compile the denoiser, which runs as it is: %s", why)
             self.compiled = False
