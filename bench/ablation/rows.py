@@ -115,6 +115,7 @@ def _network(name: str, what: str, **model: Any) -> Row:
 _WIDE = (32, 64, 128, 256)
 _FINE: Mapping[str, Any] = {"stem_stride": 2, "strides": (1, 2, 2, 2), "parts": 4}
 _SHALLOW: Mapping[str, Any] = {"channels": (16, 32, 128), "blocks": (1, 1, 1)}
+_MAPS_8: Mapping[str, Any] = {"stem_stride": 2, "strides": (1, 2, 2), "parts": 4}
 NETWORKS = (
     _network("narrow", "channels 8 16 32 64", channels=(8, 16, 32, 64)),
     _network("wide", "channels 32 64 128 256", channels=_WIDE),
@@ -124,7 +125,15 @@ NETWORKS = (
     _network("shallow-fine", "three stages, a stem of stride 2, maps of 4×4", **_SHALLOW,
              stem_stride=2, strides=(2, 2, 2), parts=4),
     _network("shallow-finer", "three stages, a stem of stride 2, maps of 8×8", **_SHALLOW,
-             stem_stride=2, strides=(1, 2, 2), parts=4),
+             **_MAPS_8),
+    _network("shallow-finer-separable", "three stages, a stem of stride 2, maps of 8×8, separable",
+             **_SHALLOW, **_MAPS_8, convolutions="separable"),
+    _network("shallow-finer-wide-separable",
+             "three stages of channels 32 64 256, a stem of stride 2, maps of 8×8, separable",
+             **{**_SHALLOW, "channels": (32, 64, 256)}, **_MAPS_8, convolutions="separable"),
+    _network("shallow-finest-separable",
+             "three stages, a stem of stride 2, maps of 16×16, separable", **_SHALLOW,
+             stem_stride=2, strides=(1, 1, 2), parts=4, convolutions="separable"),
     _network("deep", "two blocks in the last two stages", blocks=(1, 1, 2, 2)),
     _network("separable", "separable convolutions", convolutions="separable"),
     _network("wide-separable", "channels 32 64 128 256, separable", channels=_WIDE,
