@@ -54,26 +54,26 @@ class Settings(BaseSettings):
         device: where the network runs.
         variant: the network's arithmetic; None for the best that the bundle has for this hardware.
         frames: most frames of a clip that are looked at, spread evenly over it.
-        threads: of a run of the network that has the machine to itself; None for all cores this
-            process may use. Runs beside others get a share of them.
+        threads: cores that one run of the network takes while no other goes on; None for all this
+            process may use. Runs at the same time share them.
         workers: clips read, and searches made, at the same time.
         max_waiting: requests that may wait for a worker; one more is told to come back (429).
         decode_seconds: seconds of processor time that reading one clip may take (413).
         decode_mib: memory that reading one clip may take, in MiB (413); None for what the largest
             allowed clip needs.
-        decode_slow: clips that take longer than 0.1 s to read, at the same time; they get a low
-            priority and hold up no others.
+        decode_slow: slow clips (longer than 0.1 s to read) that are read at the same time; they get
+            a low priority and hold up no others.
         recording_seconds: seconds of processor time that finding the people in one recording may
             take (413): some 0.3 for each frame of a video that is looked at.
         recordings: recordings in which people are looked for at the same time.
         runs: runs of the network at the same time; None for one on a GPU and for as many as there
             are threads, at most 4, on a CPU.
-        max_batch: clips of one run; None for 16 on a GPU and for 1 on a CPU, which is no faster
-            with more.
+        max_batch: clips that go through the network together; None for 16 on a GPU and for 1 on a
+            CPU, which is no faster with more.
         batch_wait_ms: milliseconds a batch may collect while another run goes on; an idle network
             waits for nothing.
-        max_queue: clips that may wait for the network; more are told to come back (429), and so are
-            those that would wait longer than the deadline, by how long the last clips took.
+        max_queue: clips that may wait for the network; more are told to come back (429). So are
+            those that would wait longer than the deadline, judged by the last ones.
         deadline_seconds: seconds after which a clip that waits to be read, or then for the network,
             is given up (503).
         grace_seconds: seconds that running requests get to finish when the service is to stop.
@@ -85,7 +85,8 @@ class Settings(BaseSettings):
             told to come back (503).
         body_seconds: seconds after which a request body must be there (408).
         max_clip_mib: largest clip file, in MiB.
-        max_frames: frames of one file; of more than 300 as many are kept, spread evenly.
+        max_frames: most frames of one file (413); of a file with more than 300, 300 are kept,
+            spread evenly.
         max_pixels: height × width of one frame.
         max_inflated_mib: one clip when decoded, in MiB.
         max_points: points of one frame of a point cloud.
@@ -96,8 +97,8 @@ class Settings(BaseSettings):
             `standard` for those that show no walking person, `strict` for poor ones too.
         quality_enrol: clips that an enrolment refuses; `strict` refuses those of people who seem
             to be enrolled under another name as well.
-        max_templates: of one person and modality; beyond it the ones least like the others are
-            erased. None for no cap.
+        max_templates: most templates of one person and modality; beyond it the ones least like the
+            others are erased. None for no cap.
         match_fpir: share of strangers who may be called a match with anybody in a search.
         possible_fpir: share of strangers whom a person may have to look at.
         match_fmr: share of strangers who may be called the one person they are compared with.

@@ -1,4 +1,4 @@
-"""Codes: an embedding as one bit a number, the sign after a random rotation.
+"""Codes: an embedding as bits, the signs of its numbers after a random rotation.
 
 Two unit vectors at angle θ differ in the share θ/π of such signs (Charikar, "Similarity estimation
 techniques from rounding algorithms", 2002), so the number of different bits says how alike they
