@@ -278,8 +278,7 @@ def _on(network: str, name: str, what: str, changes: Changes) -> Row:
 
 ON_THE_FRONT = (
     _on("fine-separable", "full", "all three phases", {}),
-    _on("fine-separable", "aligned", "clean latents aligned (λ3 = 1)",
-        CLEAN),
+    _on("fine-separable", "aligned", "clean latents aligned (λ3 = 1)", CLEAN),
 )  # fmt: skip
 """Whether aligning helps a network that finds more by itself."""
 
