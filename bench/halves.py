@@ -1,8 +1,8 @@
-"""How well a bundle finds the second half of a track from its first half.
+"""How well a bundle finds the second half of a track from its first half, or thirds and quarters.
 
-python -m bench.halves tracks --bundle bundle
+python -m bench.halves tracks --bundle bundle [--pieces 3]
 
-Tracks of real people have no names, but both halves of one are the same person. Nobody else is
+Tracks of real people have no names, but all pieces of one are the same person. Nobody else is
 told apart from them by where and when: this is easier than finding a person on another day. A mean
 picture with the nearest neighbour is scored beside: a network that does not beat it has learned
 nothing that holds on these people.
@@ -10,19 +10,21 @@ nothing that holds on these people.
 
 import json
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
 import tyro
-from numpy.typing import NDArray
 
 from bench.measuring.options import Bundle, Json, OutFile
-from bench.sensors.rank import Embedded, Score, rank1
+from bench.sensors.rank import Score, Vectors
 from gait.cli import run
 from gait.clip import Clip
-from gait.errors import EvaluationError, GaitError
+from gait.errors import ConfigError, EvaluationError, GaitError
 from gait.modality import Modality
+from gait.open_set import over_people
 from gait.range_style import RangeStyle
 from gallery.enrolment.sources import Selection, find_sources
 from gallery.network.encoder import Encoder
@@ -31,7 +33,7 @@ from train.storage import write_atomically
 
 @dataclass(frozen=True)
 class Arguments:
-    """Ranks second halves of tracks among first halves."""
+    """Ranks later pieces of tracks among earlier ones."""
 
     tracks: tyro.conf.Positional[Path]
     """Folder <track>/<clip file>; of a track with several clips the longest is taken."""
@@ -39,6 +41,8 @@ class Arguments:
     modality: Modality = Modality.SILHOUETTE
     least: int = 20
     """Frames of a track; shorter ones are left out."""
+    pieces: int = 2
+    """Into how many each track is cut; each is looked for among every earlier one."""
     out: OutFile = None
     json: Json = False
 
@@ -49,18 +53,23 @@ def main() -> None:
         Arguments, prog="python -m bench.halves", config=(tyro.conf.EnumChoicesFromValues,)
     )
     encoder = Encoder.load(arguments.bundle)
+    if not 2 <= arguments.pieces <= arguments.least:
+        raise ConfigError(
+            f"got {arguments.pieces} pieces, need two or more, and no more than the "
+            f"{arguments.least} frames of the shortest track"
+        )
     clips = tracks(arguments, encoder.range_style)
     if len(clips) < 2:
         raise EvaluationError(f"got {len(clips)} tracks of {arguments.least} frames, need two")
-    halves = [(half(clip, 0), half(clip, 1)) for clip in clips]
-    first, second = ([pair[k] for pair in halves] for k in (0, 1))
+    cut = [[piece(clip, k, arguments.pieces) for clip in clips] for k in range(arguments.pieces)]
     found = {
         "tracks": len(clips),
+        "pieces": arguments.pieces,
         "frames": int(np.median([len(clip) for clip in clips])),
         "contract": encoder.contract,
         "chance": round(100 / len(clips), 1),
-        "network": asdict(scored(encoder.embed(second), encoder.embed(first))),
-        "mean_picture": asdict(scored(mean_pictures(second), mean_pictures(first))),
+        "network": asdict(scored([encoder.embed(clips) for clips in cut])),
+        "mean_picture": asdict(scored([mean_pictures(clips) for clips in cut])),
     }
     text = json.dumps(found, indent=1)
     if arguments.out is not None:
@@ -82,25 +91,28 @@ def tracks(arguments: Arguments, style: RangeStyle) -> list[Clip]:
     return list(longest.values())
 
 
-def half(clip: Clip, which: int) -> Clip:
-    """The first (0) or the second half (1) of a clip."""
-    middle = len(clip) // 2
-    return Clip(clip.frames[:middle] if which == 0 else clip.frames[middle:], clip.modality)
+def piece(clip: Clip, which: int, pieces: int) -> Clip:
+    """One of as many equal pieces of a clip, from 0."""
+    start, stop = (len(clip) * k // pieces for k in (which, which + 1))
+    return Clip(clip.frames[start:stop], clip.modality)
 
 
-def mean_pictures(clips: list[Clip]) -> NDArray[np.float32]:
+def mean_pictures(clips: list[Clip]) -> Vectors:
     """Unit vectors of clips' mean frames, less the mean of all."""
     means = np.stack([clip.frames.mean(axis=0, dtype=np.float32).ravel() for clip in clips])
     means -= means.mean(axis=0)
-    unit: NDArray[np.float32] = means / np.linalg.norm(means, axis=1, keepdims=True)
+    unit: Vectors = means / np.linalg.norm(means, axis=1, keepdims=True)
     return unit
 
 
-def scored(probes: NDArray[np.float32], gallery: NDArray[np.float32]) -> Score:
-    """Rank-1 of each track's second half, with an interval over tracks."""
-    who = np.arange(len(probes))
-    second, first = np.full(len(who), "second"), np.full(len(who), "first")
-    return rank1(Embedded(probes, who, second), Embedded(gallery, who, first), len(who))
+def scored(pieces: Sequence[Vectors]) -> Score:
+    """Rank-1 of each track's later pieces among every earlier one, with an interval over tracks."""
+    tracks = np.arange(len(pieces[0]))
+    pairs = list(combinations(pieces, 2))
+    right = [(later @ earlier.T).argmax(axis=1) == tracks for earlier, later in pairs]
+    rates = over_people(np.concatenate(right), np.tile(tracks, len(pairs)))
+    found, low, high = (round(100 * rate, 1) for rate in rates)
+    return Score(found, low, high, len(tracks) * len(pairs))
 
 
 def _table(found: dict[str, object]) -> str:
