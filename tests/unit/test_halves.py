@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from bench.halves import piece, scored
+from bench.halves import less_mean, piece, scored
 from gait.clip import Clip
 from gait.modality import Modality
 
@@ -25,3 +25,11 @@ def test_each_later_piece_is_looked_for_among_every_earlier_one() -> None:
     found = scored([own, own, others])
     assert found.rank1 == 33.3
     assert found.probes == 12
+
+
+def test_what_all_tracks_have_in_common_is_taken_away() -> None:
+    offset = np.array([100, 0, 0, 0], np.float32)
+    (found,) = less_mean([np.eye(4, dtype=np.float32) + offset])
+    (plain,) = less_mean([np.eye(4, dtype=np.float32)])
+    np.testing.assert_allclose(found, plain, atol=1e-4)
+    np.testing.assert_allclose(np.linalg.norm(found, axis=1), 1, atol=1e-6)
