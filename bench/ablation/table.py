@@ -5,13 +5,14 @@ from itertools import groupby, product
 
 import numpy as np
 
-from bench.ablation.bootstrap import Estimate, Values, estimate
+from bench.ablation.bootstrap import Estimate, estimate
 from bench.ablation.paper import TABLES
 from bench.ablation.record import RunRecord
 from bench.ablation.rows import BASE, FULL, GROUPS, PHASES, ROWS, Row
 from gait.errors import ConfigError
 from gait.metrics import Distance
 from gait.modality import Modality
+from train.protocols.seeds import Values
 from train.report.summary import DIRECTIONS
 
 Runs = Mapping[str, Mapping[int, RunRecord]]

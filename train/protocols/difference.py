@@ -38,14 +38,21 @@ class Difference(Record):
 
 
 class Differences(Record):
-    """All changes between two results."""
+    """All changes between two results, or between two methods over several seeds.
+
+    Args:
+        title: what is compared.
+        sure_of: whom the intervals hold for.
+        differences: the changes.
+    """
 
     title: str
+    sure_of: str = "people alone"
     differences: tuple[Difference, ...]
 
     def table(self) -> str:
         """Plain text, one line per score."""
-        lines = [["score", "before", "after", "change", "95 % paired, over people alone"]]
+        lines = [["score", "before", "after", "change", f"95 % paired, over {self.sure_of}"]]
         lines += [_cells(d) for d in self.differences]
         return "\n".join([self.title, *columns(lines)])
 
