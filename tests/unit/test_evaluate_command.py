@@ -269,3 +269,32 @@ def test_embeddings_of_one_modality_are_scored_within_it(embeddings: Path, score
     np.savez(embeddings, **arrays)
     result = scored(embeddings)
     assert {row.key[:2] for row in result.rows} == {(Modality.SILHOUETTE, Modality.SILHOUETTE)}
+
+
+def test_other_people_of_the_same_ids_are_not_paired(
+    checkpoint: Path, pack: Path, tmp_path: Path, call: Call
+) -> None:
+    """Every simulated pack numbers its people alike."""
+    other = write_pack(tmp_path / "other", lengths=(9, 9), seed=1, roles=True)
+    kept, how = tmp_path / "kept.json", ("--bootstrap", 20)
+    call(checkpoint, "--pack", pack, *how, "--out", kept)
+    again = call(checkpoint, "--pack", pack, *how, "--against", kept)
+    assert "paired:" not in again
+    assert "[+0.0, +0.0]" in again
+    strangers = call(checkpoint, "--pack", other, *how, "--against", kept)
+    assert "not paired: the walks have the same ids, but their frames are others" in strangers
+    assert "[" not in strangers
+
+
+def test_embeddings_that_it_writes_are_paired_by_their_frames(
+    checkpoint: Path, pack: Path, tmp_path: Path, call: Call
+) -> None:
+    file, kept, how = tmp_path / "kept.npz", tmp_path / "kept.json", ("--bootstrap", 20)
+    call(checkpoint, "--pack", pack, *how, "--embeddings", file, "--out", kept)
+    assert "[+0.0, +0.0]" in call(file, *how, "--against", kept)
+    arrays = dict(np.load(file))
+    del arrays["frames"]
+    np.savez(file, **arrays)
+    said = call(file, *how, "--against", kept)
+    assert "not paired: one of them does not say from which frames" in said
+    assert "[" not in said

@@ -38,16 +38,24 @@ class Difference(Record):
 
 
 class Differences(Record):
-    """All changes between two results."""
+    """All changes between two results.
+
+    Args:
+        title: what is compared.
+        differences: score by score.
+        note: why no interval is paired, or what that rests on; None where nothing is to be said.
+    """
 
     title: str
     differences: tuple[Difference, ...]
+    note: str | None = None
 
     def table(self) -> str:
         """Plain text, one line per score."""
         lines = [["score", "before", "after", "change", "95 % paired, over people alone"]]
         lines += [_cells(d) for d in self.differences]
-        return "\n".join([self.title, *columns(lines)])
+        note = [] if self.note is None else [self.note]
+        return "\n".join([self.title, *columns(lines), *note])
 
     def to_json(self) -> str:
         """As JSON."""

@@ -9,7 +9,8 @@ import torch
 from gait.errors import PackError
 from gait.metrics import Distance
 from train.checkpoint import Checkpoint, build_network, load_checkpoint
-from train.data.dataset_layout import Embedded, GalleryRule, Scoring
+from train.data.dataset_layout import DatasetLayout, Embedded, GalleryRule, Scoring
+from train.data.identity import frames_hash
 from train.data.pack import Pack, Record
 from train.dataset_layouts import layout_named
 from train.embed import Embeddings, by_modality, embed_modalities
@@ -83,13 +84,23 @@ def write_results(
         EvaluationError: the test people lack gallery or probes.
     """
     protocol = layout_named(layout or tested.pack.layout).by_rule(how.gallery)
-    result = protocol.score(tested.embeddings, tested.records, how)
+    result = scored(tested, how, protocol)
     write_atomically(folder / "results.json", result.to_json(resamples=True).encode())
     ranked = how._replace(ranks=CMC_RANKS, bootstrap=1)
     cmc = draw_cmc(protocol.score(tested.embeddings, tested.records, ranked))
     write_atomically(folder / "cmc.png", cmc)
     write_report(folder, *tested, protocol, result, cmc, metrics)
     return result
+
+
+def scored(tested: Tested, how: Scoring, protocol: DatasetLayout) -> ProtocolResult:
+    """Scores a checkpoint's embeddings; the result says from which frames they are.
+
+    Raises:
+        EvaluationError: the test people lack gallery or probes.
+    """
+    result = protocol.score(tested.embeddings, tested.records, how)
+    return result.model_copy(update={"frames_sha256": frames_hash(tested.pack.index)})
 
 
 def score(
@@ -112,4 +123,5 @@ def score(
         ranks, bootstrap, seed, distance, gallery: as in `Scoring`.
     """
     how = Scoring(ranks, bootstrap, seed, pack.simulated, gallery, distance)
-    return layout_named(pack.layout).score(by_modality(embeddings), records, how)
+    result = layout_named(pack.layout).score(by_modality(embeddings), records, how)
+    return result.model_copy(update={"frames_sha256": frames_hash(pack.index)})
