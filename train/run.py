@@ -21,11 +21,12 @@ from pydantic import ValidationError
 
 from gait.cli import run
 from gait.errors import ConfigError, EvaluationError, PackError, StorageError
-from train.checkpoint import Checkpoint, load_checkpoint, same_style
+from train.checkpoint import Checkpoint, file_hash, load_checkpoint, same_style
 from train.config import RivalMethod, TrainConfig
+from train.data.identity import PackIdentity
 from train.data.pack import Pack
 from train.data.split import Split, split_people
-from train.data.walkers import walkers_pack
+from train.data.walkers import holds_walkers, walkers_pack
 from train.dataset_layouts import layout_named
 from train.loop.learner import Machine
 from train.loop.trace import TRACE
@@ -51,7 +52,8 @@ class Command:
         pack: the packed dataset (python -m train.pack); simulated walkers need none.
         out: the run folder; runs/NAME if not given.
         restart: begin anew in a folder that holds a run.
-        start: checkpoint whose weights a new run begins with, as far as they fit.
+        start: checkpoint whose weights a new run begins with, as far as they fit; every checkpoint
+            of the run names it.
         profile: write a trace of a few steady steps into the run folder.
         json: print the results as JSON instead of tables.
     """
@@ -117,16 +119,16 @@ def main() -> None:
     if split.validation and not can_validate(split.validation):
         say(ranks, "the people held out were seen from one side, so nobody can look for them "
                    f"from another: {BEST} will be the last")  # fmt: skip
-    checkpoint = resume_point(command, split, ranks)
-    start = None if command.start is None or checkpoint else load_checkpoint(command.start)
+    checkpoint = resume_point(command, pack, split, ranks)
+    start = load_checkpoint(command.start) if command.start and checkpoint is None else None
     if start is not None and not same_style(start, pack):
         say(ranks, f"note: {command.start} was trained on range views of style {start.range_style}")
     with process_group(ranks, device):
         training = TrainingRun(
             config, pack, split, command.folder, machine, checkpoint, command.profile
         )
-        if start is not None:
-            say(ranks, f"{training.begin_with(start)} from {command.start}")
+        if start is not None and command.start is not None:
+            say(ranks, f"begins with {training.begin_with(start, command.start)}")
         outcome = training.run()
     if (command.folder / TRACE).exists() and command.profile:
         say(ranks, f"trace: {command.folder / TRACE} (open it in https://ui.perfetto.dev)")
@@ -198,11 +200,13 @@ def fitting(command: Command, split: Split, ranks: Ranks) -> Command:
     return replace(command, config=config.model_copy(update={"model": model}))
 
 
-def resume_point(command: Command, split: Split, ranks: Ranks) -> Checkpoint | None:
+def resume_point(command: Command, pack: Pack, split: Split, ranks: Ranks) -> Checkpoint | None:
     """The checkpoint to go on from, if the run folder holds one; saves the configuration if not.
 
     Raises:
-        ConfigError: the folder holds a run of another configuration or other people.
+        ConfigError: the folder holds a run of another configuration, pack or start, or of other
+            people.
+        CheckpointError: there is no file to start with.
     """
     folder, last = command.folder, command.folder / LAST
     if command.restart and ranks.main:
@@ -216,6 +220,7 @@ def resume_point(command: Command, split: Split, ranks: Ranks) -> Checkpoint | N
     changed = differences(config, command.config)
     if checkpoint.classes != split.classes:
         changed.append("the training people")
+    changed += other_pack(checkpoint, pack) + other_start(checkpoint, command.start)
     if changed:
         reasons = not_lengthened(checkpoint.config, command.config, checkpoint.iteration)
         why = f" (steps already done would have been others: {'; '.join(reasons)})" * bool(reasons)
@@ -225,8 +230,33 @@ def resume_point(command: Command, split: Split, ranks: Ranks) -> Checkpoint | N
         )
     if ranks.main and config != checkpoint.config:
         save_config(folder, command.config)
-    say(ranks, f"going on from iteration {checkpoint.iteration} ({last})")
+    begun = "" if checkpoint.start is None else f"; it began with {checkpoint.start}"
+    say(ranks, f"going on from iteration {checkpoint.iteration} ({last}){begun}")
+    if checkpoint.pack is None:
+        say(ranks, "note: an older version wrote it, which does not say on which pack, nor with "
+                   "which --start: make sure that they are these")  # fmt: skip
     return checkpoint
+
+
+def other_pack(checkpoint: Checkpoint, pack: Pack) -> list[str]:
+    """In what a pack differs from the one that a run was trained on; nothing of old runs."""
+    config, known = checkpoint.config, checkpoint.pack
+    drawn = config.data.simulated and holds_walkers(pack, config.walkers)
+    return known.changes(PackIdentity.of(pack.index), drawn=drawn) if known else []
+
+
+def other_start(checkpoint: Checkpoint, start: Path | None) -> list[str]:
+    """Whether a run began with other weights than these, in words; nothing of old runs.
+
+    Raises:
+        CheckpointError: there is no such file.
+    """
+    if start is None:
+        return []
+    digest, began = file_hash(start), checkpoint.start
+    if began is None:
+        return [f"--start {start} (it began without one)"] if checkpoint.pack else []
+    return [f"--start {start} (it began with {began})"] if digest != began.sha256 else []
 
 
 def lengthened(old: TrainConfig, new: TrainConfig, done: int) -> TrainConfig:

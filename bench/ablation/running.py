@@ -68,7 +68,7 @@ def _train(trial: Trial, pack: Pack, machine: Machine) -> None:
     config = trial.config
     split = split_people(pack.records, config)
     command = Command(config, out=trial.folder)
-    checkpoint = resume_point(command, split, machine.ranks)
+    checkpoint = resume_point(command, pack, split, machine.ranks)
     outcome = TrainingRun(config, pack, split, trial.folder, machine, checkpoint).run()
     if outcome.stopped_by is not None:
         print(f"stopped after iteration {outcome.iteration} of {trial.name}", file=sys.stderr)

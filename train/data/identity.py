@@ -40,3 +40,20 @@ class PackIdentity(BaseModel, frozen=True, extra="forbid"):
         """That of the pack with this index."""
         walks = walks_hash((r.subject, r.type, r.view, r.split) for r in index.records)
         return cls(walks_sha256=walks, frames_sha256=frames_hash(index), simulator=index.simulator)
+
+    def changes(self, other: "PackIdentity", *, drawn: bool) -> list[str]:
+        """In what another pack differs, in words; nothing if it is the same.
+
+        Args:
+            other: of the other pack.
+            drawn: both hold the walkers of one configuration. Their frames then differ by some
+                pixels where another processor drew them, and the simulator's version counts.
+        """
+        found = []
+        if self.walks_sha256 != other.walks_sha256:
+            found.append("the pack (its walks are others)")
+        if not drawn and self.frames_sha256 != other.frames_sha256:
+            found.append("the pack (its frames are others)")
+        if drawn and self.simulator != other.simulator:
+            found.append(f"the simulator ({self.simulator} → {other.simulator})")
+        return found

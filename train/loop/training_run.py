@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -9,9 +10,10 @@ from gait.errors import ConfigError
 from gait.range_style import RangeStyle
 from train.augment.batch import augmented
 from train.augment.erased import channel_augmented
-from train.checkpoint import Checkpoint, require_style, save_checkpoint
+from train.checkpoint import Checkpoint, Start, file_hash, require_style, save_checkpoint
 from train.config import RivalMethod, TrainConfig
 from train.data.batches import TrainBatch, batches, place_frames
+from train.data.identity import PackIdentity
 from train.data.pack import Pack
 from train.data.sampler import PKSampler
 from train.data.split import Split
@@ -99,16 +101,25 @@ class TrainingRun:
         self._ledger = Ledger()
         self._validates = can_validate(split.validation)
         self._done, self._best = 0, None
+        self._identity = PackIdentity.of(pack.index)
+        self._start = None if checkpoint is None else checkpoint.start
         if checkpoint is not None:
             require_style(checkpoint, pack, folder)
             self._learner.restore(checkpoint)
             self._done = checkpoint.iteration
             self._best = checkpoint.best if self._validates else None
 
-    def begin_with(self, other: Checkpoint) -> str:
-        """Takes over what fits of another network's weights; says in words how much that is."""
+    def begin_with(self, other: Checkpoint, file: Path) -> Start:
+        """Takes over what fits of another network's weights; every checkpoint will say so.
+
+        Args:
+            other: its checkpoint.
+            file: where that came from.
+        """
         taken, every = self._learner.take_over(other)
-        return f"took over {taken:,} of {every:,} numbers"
+        digest = file_hash(file)
+        self._start = Start(file=file.name, sha256=digest, taken=taken, every=every)
+        return self._start
 
     def run(self) -> Outcome:
         """Trains until the last iteration or a signal, whichever comes first.
@@ -216,5 +227,6 @@ class TrainingRun:
             return
         pack, score = self._pack, self._best
         checkpoint = self._learner.checkpoint(iteration, pack.simulated, score, pack.range_style)
+        checkpoint = replace(checkpoint, pack=self._identity, start=self._start)
         for name in [BEST, LAST] if best else [LAST]:
             save_checkpoint(self._folder / name, checkpoint)

@@ -94,13 +94,21 @@ def write_results(
 
 
 def scored(tested: Tested, how: Scoring, protocol: DatasetLayout) -> ProtocolResult:
-    """Scores a checkpoint's embeddings; the result says from which frames they are.
+    """Scores a checkpoint's embeddings; the result says from which frames they are, and what has
+    to be known beside the scores.
 
     Raises:
         EvaluationError: the test people lack gallery or probes.
     """
     result = protocol.score(tested.embeddings, tested.records, how)
-    return result.model_copy(update={"frames_sha256": frames_hash(tested.pack.index)})
+    frames = frames_hash(tested.pack.index)
+    return result.model_copy(update={"frames_sha256": frames, "notes": tuple(notes(tested))})
+
+
+def notes(tested: Tested) -> list[str]:
+    """What has to be known beside a checkpoint's scores."""
+    start = tested.checkpoint.start
+    return [] if start is None else [f"the training began with {start}"]
 
 
 def score(
