@@ -176,6 +176,16 @@ def open_pack(command: Command) -> Pack:
             f"the preset {config.name} needs a packed dataset: give --pack PATH, made with "
             "`python -m train.pack ROOT --partition P.json --out PATH`"
         )
+    require_fitting(pack, config)
+    return pack
+
+
+def require_fitting(pack: Pack, config: TrainConfig) -> None:
+    """Makes sure that a pack is what a configuration trains on.
+
+    Raises:
+        PackError: it is of another layout, or lacks a modality.
+    """
     if pack.layout != config.data.layout:
         raise PackError(
             f"{pack.path} is a {pack.layout} pack, {config.name} is for {config.data.layout}: "
@@ -183,7 +193,6 @@ def open_pack(command: Command) -> Pack:
         )
     for modality in config.model.modalities:
         pack.store(modality)
-    return pack
 
 
 def fitting(command: Command, split: Split, ranks: Ranks) -> Command:

@@ -273,7 +273,7 @@ def test_a_run_does_not_go_on_with_another_pack(
         ("frames", r"the pack \(its frames are others\); give", {"seed": 1, "lengths": (9, 9)}),
         ("walks", r"the pack \(its walks are others\), the pack", {"types": ("00-nm", "01-nm")}),
     ):
-        other = write_pack(tmp_path / name, **how)  # type: ignore[arg-type]
+        other = write_pack(tmp_path / name, **how)
         with pytest.raises(ConfigError, match=said):
             trained(monkeypatch, *words, "--pack", str(other))
     assert load_checkpoint(command.folder / LAST).pack == kept.pack
