@@ -61,6 +61,22 @@ def due_after(iteration: int, config: TrainConfig, validating: bool) -> Due:
     return Due(save or iteration % run.log_every == 0, validate, save, last)
 
 
+def refuse_two_shares(config: TrainConfig) -> None:
+    """Makes sure that one field alone says how many pictures are changed.
+
+    Runs of before this was asked are gone on with, so it is no rule of the configuration.
+
+    Raises:
+        ConfigError: the rival channel_augmentation, which changes its own share, and another one.
+    """
+    changes = RivalMethod.CHANNEL_AUGMENTATION
+    if config.rival.method == changes and config.augment.erased:
+        raise ConfigError(
+            f"got rival {changes} and augment.erased {config.augment.erased:g}, need one of the "
+            f"two: the rival changes {SHARE:g} of the clips itself, so leave augment.erased at 0"
+        )
+
+
 class TrainingRun:
     """A run in its folder: starts anew or goes on from a checkpoint, to the end or to a signal.
 
@@ -74,7 +90,8 @@ class TrainingRun:
         profile: write a trace of a few steps into the folder as well.
 
     Raises:
-        ConfigError: clips are to be changed that are drawn as scatter plots.
+        ConfigError: clips are to be changed that are drawn as scatter plots, or pictures by two
+            shares.
         CheckpointError: the checkpoint is of another network.
         PackError: its range views are of another style.
     """
@@ -94,6 +111,8 @@ class TrainingRun:
                 f"got augment.share {config.augment.share} and {pack.path} with range views of "
                 "style scatter, need bins: changed clips would be drawn as nothing else is"
             )
+        if checkpoint is None:
+            refuse_two_shares(config)
         self._config, self._pack, self._split = config, pack, split
         self._folder, self._machine = folder, machine
         self._profile = profile and machine.ranks.main
