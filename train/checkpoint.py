@@ -19,7 +19,7 @@ from gait.errors import CheckpointError, ConfigError, PackError
 from gait.modality import Modality
 from gait.range_style import RangeStyle
 from train.config import TrainConfig
-from train.data.identity import PackIdentity
+from train.data.identity import PackIdentity, frames_hash
 from train.data.pack import Pack
 from train.model.network import GaitNetwork
 from train.storage import write_atomically
@@ -248,6 +248,20 @@ def same_style(checkpoint: Checkpoint, pack: Pack) -> bool:
     """Whether range views are drawn as the network knows them; true if it or the pack has none."""
     both = set(checkpoint.config.model.modalities) & set(pack.modalities)
     return Modality.RANGE_VIEW not in both or pack.range_style is checkpoint.range_style
+
+
+def known_people(checkpoint: Checkpoint, pack: Pack) -> list[str]:
+    """Test people of a pack whom the checkpoint was trained on, as after another split.
+
+    Ids say so where the frames are those that were trained on, or where both the training and the
+    pack are of real people in one layout. All simulated packs number other people alike.
+    """
+    own, simulated = checkpoint.pack, checkpoint.simulated or pack.simulated
+    same = own is not None and own.frames_sha256 == frames_hash(pack.index)
+    if not same and (simulated or pack.layout != checkpoint.config.data.layout):
+        return []
+    tested = {record.subject for record in pack.records if record.split == "test"}
+    return sorted(tested & set(checkpoint.classes))
 
 
 def require_style(checkpoint: Checkpoint, pack: Pack, path: Path) -> None:

@@ -35,7 +35,13 @@ from train.loop.training_run import BEST
 from train.machine.device import pick_device, pick_precision, set_threads
 from train.machine.distributed import Ranks
 from train.protocols.result import ProtocolResult
-from train.report.results import Tested, embed_test_people, scored, write_results
+from train.report.results import (
+    Tested,
+    embed_test_people,
+    known_people_said,
+    scored,
+    write_results,
+)
 from train.run import Command, open_pack
 from train.storage import require_place, write_atomically
 
@@ -146,6 +152,8 @@ def embed_by_checkpoint(path: Path, pack: Path | None) -> Tested:
             f"training as {checkpoint.range_style}",
             file=sys.stderr,
         )
+    if (known := known_people_said(checkpoint, opened)) is not None:
+        print(f"warning: {known}", file=sys.stderr)
     device = pick_device(config.run, Ranks())
     set_threads(config.run)
     machine = Machine(device, pick_precision(config.run, device))

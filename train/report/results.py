@@ -8,7 +8,7 @@ import torch
 
 from gait.errors import PackError
 from gait.metrics import Distance
-from train.checkpoint import Checkpoint, build_network, load_checkpoint
+from train.checkpoint import Checkpoint, build_network, known_people, load_checkpoint
 from train.data.dataset_layout import DatasetLayout, Embedded, GalleryRule, Scoring
 from train.data.identity import frames_hash
 from train.data.pack import Pack, Record
@@ -107,8 +107,22 @@ def scored(tested: Tested, how: Scoring, protocol: DatasetLayout) -> ProtocolRes
 
 def notes(tested: Tested) -> list[str]:
     """What has to be known beside a checkpoint's scores."""
-    start = tested.checkpoint.start
-    return [] if start is None else [f"the training began with {start}"]
+    known, start = known_people_said(tested.checkpoint, tested.pack), tested.checkpoint.start
+    begun = None if start is None else f"the training began with {start}"
+    return [note for note in (known, begun) if note is not None]
+
+
+def known_people_said(checkpoint: Checkpoint, pack: Pack) -> str | None:
+    """A warning where test people have ids that the checkpoint was trained on."""
+    known = len(known_people(checkpoint, pack))
+    every = len({record.subject for record in pack.records if record.split == "test"})
+    if not known:
+        return None
+    return (
+        f"{known} of the {every} people tested have ids that the checkpoint was trained on. If "
+        "they are the same people, as after another split, these are no scores of strangers: test "
+        "others"
+    )
 
 
 def score(
