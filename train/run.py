@@ -34,6 +34,7 @@ from train.loop.training_run import BEST, LAST, TrainingRun
 from train.loop.validate import can_validate
 from train.machine.device import pick_device, pick_precision, set_threads
 from train.machine.distributed import Ranks, process_group
+from train.no_effect import no_effect
 from train.presets import differences, explain, load_config, preset_names
 from train.report.metrics_log import FILE as METRICS
 from train.report.results import evaluate_run
@@ -78,8 +79,8 @@ def parse(arguments: list[str]) -> Command:
     Raises:
         ConfigError: no such preset, or fields that do not go together.
     """
-    named = bool(arguments) and not arguments[0].startswith("-")
-    preset = arguments[0] if named else default_preset()
+    preset = preset_of(arguments)
+    options = arguments[1:] if arguments[:1] == [preset] else arguments
     description = (
         "Trains DiffCrossGait and evaluates it; interrupted, the same command goes on.\n\n"
         f"Presets: {', '.join(preset_names())}, or a .yaml file. "
@@ -88,7 +89,7 @@ def parse(arguments: list[str]) -> Command:
     try:
         return tyro.cli(
             Command,
-            args=arguments[1:] if named else arguments,
+            args=options,
             default=Command(load_config(preset)),
             prog=f"{PROGRAM} [PRESET]",
             description=description,
@@ -96,6 +97,12 @@ def parse(arguments: list[str]) -> Command:
         )
     except ValidationError as error:
         raise ConfigError(explain(error)) from error
+
+
+def preset_of(arguments: list[str]) -> str:
+    """The preset that a command line begins with, or the default one."""
+    named = bool(arguments) and not arguments[0].startswith("-")
+    return arguments[0] if named else default_preset()
 
 
 def default_preset() -> str:
@@ -112,6 +119,8 @@ def main() -> None:
     machine = Machine(device, pick_precision(config.run, device), ranks)
     say(ranks, f"{config.name}: {config.optim.iterations} iterations on {_where(device, threads)}")
     say(ranks, f"results will lie in {command.folder}")
+    if idle := no_effect(load_config(preset_of(sys.argv[1:])), config):
+        say(ranks, f"no effect here: {', '.join(idle)}")
     pack = open_pack(command)
     split = split_people(pack.records, config)
     command = fitting(command, split, ranks)
