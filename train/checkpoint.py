@@ -1,5 +1,6 @@
 """Checkpoints: everything a run needs to go on, as plain tensors and containers in one file."""
 
+import hashlib
 import io
 import pickle
 import zipfile
@@ -7,10 +8,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import UnionType
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from torch import Tensor
 
 from gait.dataset import drawn_as
@@ -18,6 +19,7 @@ from gait.errors import CheckpointError, ConfigError, PackError
 from gait.modality import Modality
 from gait.range_style import RangeStyle
 from train.config import TrainConfig
+from train.data.identity import PackIdentity, frames_hash
 from train.data.pack import Pack
 from train.model.network import GaitNetwork
 from train.storage import write_atomically
@@ -37,6 +39,8 @@ _KINDS: dict[str, UnionType | type] = {
     "torch_version": str,
 }
 
+_Kind = TypeVar("_Kind", bound=BaseModel)
+
 # What torch.load raises for a file that someone else wrote, by its several parsers.
 _UNREADABLE = (
     pickle.UnpicklingError,
@@ -50,6 +54,27 @@ _UNREADABLE = (
 )
 
 
+class Start(BaseModel, frozen=True, extra="forbid"):
+    """The weights that a run began with, where it took over another network's.
+
+    Args:
+        file: its name.
+        sha256: of that file.
+        taken: how many numbers were taken over.
+        every: how many the network has.
+    """
+
+    file: str
+    sha256: str
+    taken: int
+    every: int
+
+    def __str__(self) -> str:
+        return (
+            f"{self.taken:,} of {self.every:,} numbers of {self.file} (sha256 {self.sha256[:12]}…)"
+        )
+
+
 @dataclass(frozen=True)
 class Checkpoint:
     """A training run after `iteration` steps.
@@ -61,12 +86,14 @@ class Checkpoint:
         iteration: optimisation steps done. With the configured seed it fixes the sampler, the
             diffusion noise and the learning rate, which are pure functions of it.
         simulated: whether the training walkers were simulated people.
-        range_style: how their range views were drawn.
         optimiser: its state dict; None in a checkpoint that is only for inference.
         scaler: the state of the fp16 gradient scaler; empty where it is not used.
         rng: torch's generator states (`cpu`, and `cuda` where used), uint8 tensors.
         best: the best validation Rank-1 so far, percent; None before the first validation.
         torch_version: the version that wrote the file.
+        range_style: how their range views were drawn.
+        pack: what tells the pack that was trained on from others; None in old files.
+        start: the weights that the run began with; None if they were drawn, and in old files.
     """
 
     config: TrainConfig
@@ -80,6 +107,8 @@ class Checkpoint:
     best: float | None = None
     torch_version: str = torch.__version__
     range_style: RangeStyle = RangeStyle.BINS
+    pack: PackIdentity | None = None
+    start: Start | None = None
 
 
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
@@ -95,6 +124,8 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
         "config": checkpoint.config.model_dump(mode="json"),
         "torch_version": str(checkpoint.torch_version),
         "range_style": str(checkpoint.range_style),
+        "pack": checkpoint.pack and checkpoint.pack.model_dump(),
+        "start": checkpoint.start and checkpoint.start.model_dump(),
     }
     buffer = io.BytesIO()
     torch.save(content, buffer)
@@ -132,7 +163,32 @@ def load_checkpoint(path: Path, map_location: str | torch.device = "cpu") -> Che
                 "failed: take an earlier checkpoint"
             )
     style = _range_style(path, content.get("range_style"), fields["simulated"])
-    return Checkpoint(config=config, range_style=style, **fields)
+    pack = _origin(path, content, "pack", PackIdentity)
+    start = _origin(path, content, "start", Start)
+    return Checkpoint(config=config, range_style=style, pack=pack, start=start, **fields)
+
+
+def file_hash(path: Path) -> str:
+    """sha256 of a checkpoint's file.
+
+    Raises:
+        CheckpointError: there is none.
+    """
+    if not path.is_file():
+        raise CheckpointError(f"there is no checkpoint at {path}")
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _origin(path: Path, content: dict[str, Any], name: str, kind: type[_Kind]) -> _Kind | None:
+    """What a run came from; checkpoints of before it was kept say nothing."""
+    value = content.get(name)
+    try:
+        return None if value is None else kind.model_validate(value)
+    except ValidationError as error:
+        raise CheckpointError(
+            f"{path} has no proper {name} ({_first_path(error)}): train.run did not write it"
+        ) from error
 
 
 def _range_style(path: Path, value: Any, simulated: bool) -> RangeStyle:
@@ -192,6 +248,20 @@ def same_style(checkpoint: Checkpoint, pack: Pack) -> bool:
     """Whether range views are drawn as the network knows them; true if it or the pack has none."""
     both = set(checkpoint.config.model.modalities) & set(pack.modalities)
     return Modality.RANGE_VIEW not in both or pack.range_style is checkpoint.range_style
+
+
+def known_people(checkpoint: Checkpoint, pack: Pack) -> list[str]:
+    """Test people of a pack whom the checkpoint was trained on, as after another split.
+
+    Ids say so where the frames are those that were trained on, or where both the training and the
+    pack are of real people in one layout. All simulated packs number other people alike.
+    """
+    own, simulated = checkpoint.pack, checkpoint.simulated or pack.simulated
+    same = own is not None and own.frames_sha256 == frames_hash(pack.index)
+    if not same and (simulated or pack.layout != checkpoint.config.data.layout):
+        return []
+    tested = {record.subject for record in pack.records if record.split == "test"}
+    return sorted(tested & set(checkpoint.classes))
 
 
 def require_style(checkpoint: Checkpoint, pack: Pack, path: Path) -> None:

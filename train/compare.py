@@ -70,6 +70,7 @@ def over_seeds(before: Sequence[ProtocolResult], after: Sequence[ProtocolResult]
     return Differences(
         title=f"{compared[0].title}; {seeds}",
         sure_of="people and seeds" if len(pairs) > 1 else "people alone",
+        note=next((each.note for each in compared if each.note), None),
         differences=tuple(
             _over_seeds(alike, pairs)
             for alike in zip(*(each.differences for each in compared), strict=True)
@@ -80,9 +81,8 @@ def over_seeds(before: Sequence[ProtocolResult], after: Sequence[ProtocolResult]
 def _paired(changes: Differences) -> Differences:
     if all(change.low is None for change in changes.differences):
         raise EvaluationError(
-            "got results that cannot be paired, need the same test people, --bootstrap and --seed "
-            "in all, and files with resamples: those of train.evaluate --out, or results.json of "
-            "a run"
+            f"got results of which two are {changes.note}; need files of train.evaluate --out, or "
+            "results.json of runs, of the same test people"
         )
     return changes
 

@@ -78,8 +78,9 @@ class ModelConfig(Config):
     pictures (`projection_of`) show all columns."""
     own_layers: NonNegativeInt | None = None
     """How many of the first layers, the stem and each stage, each sensor has for itself; both share
-    the others and see them as one batch. With 0 silhouettes stand in three channels. If null, each
-    has a whole backbone of its own, as in the paper."""
+    the others, which see them as one batch, and always the 1×1 head after them, even where all
+    layers are their own. With 0 silhouettes stand in three channels. If null, each has a whole
+    backbone and a head of its own, as in the paper."""
     frame_pooling: FramePooling = FramePooling.MAX
     """What is taken over the frames of a clip (Eq. 1)."""
     parts: PositiveInt = 16

@@ -6,7 +6,8 @@ python -m train.evaluate EMBEDDINGS.npz [--protocol freegait]
 The .npz holds `silhouette` and `range_view`, or one of them, float `(n, p, d)`, and string arrays
 of n: `subjects`, `types` and `views` for SUSTech1K (and simulated walkers), `subjects` and `roles`
 for FreeGait. `--embeddings` writes such a file from a checkpoint, with single strings `protocol`
-and `distance` and the truth value `simulated`: what holds where no option says otherwise.
+and `distance` and the truth value `simulated`: what holds where no option says otherwise; and
+`frames`, a hash of the pack's frames, by which `--against` knows the same people.
 """
 
 import sys
@@ -26,6 +27,7 @@ from gait.metrics import Distance
 from gait.modality import Modality
 from train.checkpoint import load_checkpoint, same_style
 from train.data.dataset_layout import GalleryRule, Scoring
+from train.data.identity import frames_hash
 from train.data.pack import Pack, Record
 from train.dataset_layouts import layout_named
 from train.loop.learner import Machine
@@ -33,7 +35,13 @@ from train.loop.training_run import BEST
 from train.machine.device import pick_device, pick_precision, set_threads
 from train.machine.distributed import Ranks
 from train.protocols.result import ProtocolResult
-from train.report.results import Tested, embed_test_people, write_results
+from train.report.results import (
+    Tested,
+    embed_test_people,
+    known_people_said,
+    scored,
+    write_results,
+)
 from train.run import Command, open_pack
 from train.storage import require_place, write_atomically
 
@@ -49,7 +57,7 @@ _UNREADABLE = (
 _FIELDS = {"subjects": "subject", "types": "type", "views": "view", "roles": "role"}
 """Names of the arrays of an .npz, and of the fields of a record."""
 
-_SAID = "protocol", "distance", "simulated"
+_SAID = "protocol", "distance", "simulated", "frames"
 """Single values of an .npz."""
 
 _NEEDED = {"sustech1k": ("subjects", "types", "views"), "freegait": ("subjects", "roles")}
@@ -88,7 +96,7 @@ def main(
         bootstrap: resamples of people.
         seed: of the resamples.
         against: an earlier result's JSON; prints the change since then instead, first each by the
-            distance that it goes by.
+            distance that it goes by. Intervals are paired where both scored the same walks.
         report: write results.json, cmc.png and report.html into this folder (of a checkpoint).
         embeddings: write the checkpoint's embeddings here, as an .npz that this command reads.
         out: write the JSON here, with the resamples a paired comparison needs.
@@ -115,7 +123,7 @@ def main(
         if report is not None:
             result = write_results(report, tested, how, source.parent, layout)
         else:
-            result = layout_named(layout).score(tested.embeddings, tested.records, how)
+            result = scored(tested, how, layout_named(layout))
     if out is not None:  # first: there may be nobody to print to, or nothing to compare with
         write_atomically(out, result.to_json(resamples=True).encode())
     if before is not None:
@@ -144,6 +152,8 @@ def embed_by_checkpoint(path: Path, pack: Path | None) -> Tested:
             f"training as {checkpoint.range_style}",
             file=sys.stderr,
         )
+    if (known := known_people_said(checkpoint, opened)) is not None:
+        print(f"warning: {known}", file=sys.stderr)
     device = pick_device(config.run, Ranks())
     set_threads(config.run)
     machine = Machine(device, pick_precision(config.run, device))
@@ -178,7 +188,9 @@ def score_file(
     lengths = {name: len(values) for name, values in [*held.items(), *columns.items()]}
     if len(set(lengths.values())) > 1:
         raise EvaluationError(f"got arrays of lengths {lengths}, need as many of each")
-    return layout.score(held, _records(columns), how)
+    frames = str(said["frames"]) if "frames" in said else None
+    result = layout.score(held, _records(columns), how)
+    return result.model_copy(update={"frames_sha256": frames})
 
 
 def _records(columns: Mapping[str, Sequence[str]]) -> list[Record]:
@@ -214,7 +226,8 @@ def save_embeddings(path: Path, tested: Tested) -> None:
         name: np.array([getattr(record, field) or "" for record in tested.records], dtype=str)
         for name, field in _FIELDS.items()
     }
-    said = tested.pack.layout, str(tested.checkpoint.config.distance), tested.pack.simulated
+    pack, distance = tested.pack, str(tested.checkpoint.config.distance)
+    said = pack.layout, distance, pack.simulated, frames_hash(pack.index)
     arrays: dict[str, Any] = {
         **{str(modality): found for modality, found in tested.embeddings.items()},
         **columns,

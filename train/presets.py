@@ -132,14 +132,19 @@ def differences(old: TrainConfig, new: TrainConfig) -> list[str]:
 
     The `run` section says how the machine is used and `name` how reports call it; they may differ.
     """
+    return [f"{path} ({one} → {two})" for path, (one, two) in changed_fields(old, new).items()]
+
+
+def changed_fields(old: TrainConfig, new: TrainConfig) -> dict[str, tuple[Any, Any]]:
+    """Those of `differences` by path, with both values."""
     one, two = (
         _flat(config.model_dump(mode="json", exclude={"run", "name"})) for config in (old, new)
     )
-    return [
-        f"{path} ({one.get(path)} → {two.get(path)})"
+    return {
+        path: (one.get(path), two.get(path))
         for path in sorted({*one, *two})
         if one.get(path) != two.get(path)
-    ]
+    }
 
 
 def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:

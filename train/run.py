@@ -21,11 +21,12 @@ from pydantic import ValidationError
 
 from gait.cli import run
 from gait.errors import ConfigError, EvaluationError, PackError, StorageError
-from train.checkpoint import Checkpoint, load_checkpoint, same_style
+from train.checkpoint import Checkpoint, file_hash, load_checkpoint, same_style
 from train.config import RivalMethod, TrainConfig
+from train.data.identity import PackIdentity
 from train.data.pack import Pack
 from train.data.split import Split, split_people
-from train.data.walkers import walkers_pack
+from train.data.walkers import holds_walkers, walkers_pack
 from train.dataset_layouts import layout_named
 from train.loop.learner import Machine
 from train.loop.trace import TRACE
@@ -33,6 +34,7 @@ from train.loop.training_run import BEST, LAST, TrainingRun
 from train.loop.validate import can_validate
 from train.machine.device import pick_device, pick_precision, set_threads
 from train.machine.distributed import Ranks, process_group
+from train.no_effect import no_effect
 from train.presets import differences, explain, load_config, preset_names
 from train.report.metrics_log import FILE as METRICS
 from train.report.results import evaluate_run
@@ -51,7 +53,8 @@ class Command:
         pack: the packed dataset (python -m train.pack); simulated walkers need none.
         out: the run folder; runs/NAME if not given.
         restart: begin anew in a folder that holds a run.
-        start: checkpoint whose weights a new run begins with, as far as they fit.
+        start: checkpoint whose weights a new run begins with, as far as they fit; every checkpoint
+            of the run names it.
         profile: write a trace of a few steady steps into the run folder.
         json: print the results as JSON instead of tables.
     """
@@ -76,8 +79,8 @@ def parse(arguments: list[str]) -> Command:
     Raises:
         ConfigError: no such preset, or fields that do not go together.
     """
-    named = bool(arguments) and not arguments[0].startswith("-")
-    preset = arguments[0] if named else default_preset()
+    preset = preset_of(arguments)
+    options = arguments[1:] if arguments[:1] == [preset] else arguments
     description = (
         "Trains DiffCrossGait and evaluates it; interrupted, the same command goes on.\n\n"
         f"Presets: {', '.join(preset_names())}, or a .yaml file. "
@@ -86,7 +89,7 @@ def parse(arguments: list[str]) -> Command:
     try:
         return tyro.cli(
             Command,
-            args=arguments[1:] if named else arguments,
+            args=options,
             default=Command(load_config(preset)),
             prog=f"{PROGRAM} [PRESET]",
             description=description,
@@ -94,6 +97,12 @@ def parse(arguments: list[str]) -> Command:
         )
     except ValidationError as error:
         raise ConfigError(explain(error)) from error
+
+
+def preset_of(arguments: list[str]) -> str:
+    """The preset that a command line begins with, or the default one."""
+    named = bool(arguments) and not arguments[0].startswith("-")
+    return arguments[0] if named else default_preset()
 
 
 def default_preset() -> str:
@@ -110,6 +119,8 @@ def main() -> None:
     machine = Machine(device, pick_precision(config.run, device), ranks)
     say(ranks, f"{config.name}: {config.optim.iterations} iterations on {_where(device, threads)}")
     say(ranks, f"results will lie in {command.folder}")
+    if idle := no_effect(load_config(preset_of(sys.argv[1:])), config):
+        say(ranks, f"no effect here: {', '.join(idle)}")
     pack = open_pack(command)
     split = split_people(pack.records, config)
     command = fitting(command, split, ranks)
@@ -117,16 +128,16 @@ def main() -> None:
     if split.validation and not can_validate(split.validation):
         say(ranks, "the people held out were seen from one side, so nobody can look for them "
                    f"from another: {BEST} will be the last")  # fmt: skip
-    checkpoint = resume_point(command, split, ranks)
-    start = None if command.start is None or checkpoint else load_checkpoint(command.start)
+    checkpoint = resume_point(command, pack, split, ranks)
+    start = load_checkpoint(command.start) if command.start and checkpoint is None else None
     if start is not None and not same_style(start, pack):
         say(ranks, f"note: {command.start} was trained on range views of style {start.range_style}")
     with process_group(ranks, device):
         training = TrainingRun(
             config, pack, split, command.folder, machine, checkpoint, command.profile
         )
-        if start is not None:
-            say(ranks, f"{training.begin_with(start)} from {command.start}")
+        if start is not None and command.start is not None:
+            say(ranks, f"begins with {training.begin_with(start, command.start)}")
         outcome = training.run()
     if (command.folder / TRACE).exists() and command.profile:
         say(ranks, f"trace: {command.folder / TRACE} (open it in https://ui.perfetto.dev)")
@@ -174,6 +185,16 @@ def open_pack(command: Command) -> Pack:
             f"the preset {config.name} needs a packed dataset: give --pack PATH, made with "
             "`python -m train.pack ROOT --partition P.json --out PATH`"
         )
+    require_fitting(pack, config)
+    return pack
+
+
+def require_fitting(pack: Pack, config: TrainConfig) -> None:
+    """Makes sure that a pack is what a configuration trains on.
+
+    Raises:
+        PackError: it is of another layout, or lacks a modality.
+    """
     if pack.layout != config.data.layout:
         raise PackError(
             f"{pack.path} is a {pack.layout} pack, {config.name} is for {config.data.layout}: "
@@ -181,7 +202,6 @@ def open_pack(command: Command) -> Pack:
         )
     for modality in config.model.modalities:
         pack.store(modality)
-    return pack
 
 
 def fitting(command: Command, split: Split, ranks: Ranks) -> Command:
@@ -198,11 +218,13 @@ def fitting(command: Command, split: Split, ranks: Ranks) -> Command:
     return replace(command, config=config.model_copy(update={"model": model}))
 
 
-def resume_point(command: Command, split: Split, ranks: Ranks) -> Checkpoint | None:
+def resume_point(command: Command, pack: Pack, split: Split, ranks: Ranks) -> Checkpoint | None:
     """The checkpoint to go on from, if the run folder holds one; saves the configuration if not.
 
     Raises:
-        ConfigError: the folder holds a run of another configuration or other people.
+        ConfigError: the folder holds a run of another configuration, pack or start, or of other
+            people.
+        CheckpointError: there is no file to start with.
     """
     folder, last = command.folder, command.folder / LAST
     if command.restart and ranks.main:
@@ -216,6 +238,7 @@ def resume_point(command: Command, split: Split, ranks: Ranks) -> Checkpoint | N
     changed = differences(config, command.config)
     if checkpoint.classes != split.classes:
         changed.append("the training people")
+    changed += other_pack(checkpoint, pack) + other_start(checkpoint, command.start)
     if changed:
         reasons = not_lengthened(checkpoint.config, command.config, checkpoint.iteration)
         why = f" (steps already done would have been others: {'; '.join(reasons)})" * bool(reasons)
@@ -225,8 +248,33 @@ def resume_point(command: Command, split: Split, ranks: Ranks) -> Checkpoint | N
         )
     if ranks.main and config != checkpoint.config:
         save_config(folder, command.config)
-    say(ranks, f"going on from iteration {checkpoint.iteration} ({last})")
+    begun = "" if checkpoint.start is None else f"; it began with {checkpoint.start}"
+    say(ranks, f"going on from iteration {checkpoint.iteration} ({last}){begun}")
+    if checkpoint.pack is None:
+        say(ranks, "note: an older version wrote it, which does not say on which pack, nor with "
+                   "which --start: make sure that they are these")  # fmt: skip
     return checkpoint
+
+
+def other_pack(checkpoint: Checkpoint, pack: Pack) -> list[str]:
+    """In what a pack differs from the one that a run was trained on; nothing of old runs."""
+    config, known = checkpoint.config, checkpoint.pack
+    drawn = config.data.simulated and holds_walkers(pack, config.walkers)
+    return known.changes(PackIdentity.of(pack.index), drawn=drawn) if known else []
+
+
+def other_start(checkpoint: Checkpoint, start: Path | None) -> list[str]:
+    """Whether a run began with other weights than these, in words; nothing of old runs.
+
+    Raises:
+        CheckpointError: there is no such file.
+    """
+    if start is None:
+        return []
+    digest, began = file_hash(start), checkpoint.start
+    if began is None:
+        return [f"--start {start} (it began without one)"] if checkpoint.pack else []
+    return [f"--start {start} (it began with {began})"] if digest != began.sha256 else []
 
 
 def lengthened(old: TrainConfig, new: TrainConfig, done: int) -> TrainConfig:

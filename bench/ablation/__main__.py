@@ -2,11 +2,13 @@
 
 Runs what is missing of the chosen rows and prints their table. Killed, it goes on where it was;
 started twice, the two processes take different runs. Each finished run is one JSON in
-`results/PRESET`, and tables come from those alone: `--table` runs nothing, `--write` also puts the
-tables into results/tables.md and the pages of docs that show some.
+`results/PRESET`, and tables come from those alone: `--table` runs nothing and prints all rows and
+seeds where none are chosen. `--write` also puts the tables of all into results/tables.md and the
+pages of docs that show some.
 """
 
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -15,15 +17,20 @@ import tyro
 from bench.ablation.page import read_runs, write_pages
 from bench.ablation.rows import GROUPS, ROWS, chosen, original
 from bench.ablation.running import run_trial
-from bench.ablation.table import against_table, tables
+from bench.ablation.table import Runs, against_table, tables
 from bench.ablation.trial import Selection
 from bench.measuring.options import OtherPeople
 from bench.training.machine import make_machine
 from gait.cli import run
 from gait.errors import ConfigError
+from train.config import TrainConfig
 from train.data.pack import Pack
 from train.data.walkers import walkers_pack
 from train.presets import load_config
+from train.run import require_fitting
+
+PROTOCOL = "sustech1k"
+"""The layout whose protocol records are of; simulated walkers have it."""
 
 
 @dataclass(frozen=True)
@@ -32,9 +39,11 @@ class Command(Selection):
 
     Args:
         listing: print the rows, and which seeds are done, and stop.
-        table: print the tables of what is done, and stop.
+        table: print the tables of what is done, of all rows and seeds where none are chosen, and
+            stop.
         against: a row: print what the chosen rows score above or below it, and stop.
-        write: also write them into results/tables.md and the pages of docs that show some.
+        write: also write those of all rows into results/tables.md and the pages of docs that show
+            some.
     """
 
     pack: OtherPeople = None
@@ -57,10 +66,24 @@ def main() -> None:
         finished = run_missing(command)
         if not finished:
             print("other processes still work on some of these runs", file=sys.stderr)
-    preset = load_config(command.preset)
-    print(tables(read_runs(preset, command.results)) or "no run is finished yet")
+    print(tables_text(command) or "no such run is finished yet")
     if command.write:
         write_pages(command.results)
+
+
+def tables_text(command: Command) -> str:
+    """The tables of the chosen rows and seeds.
+
+    Raises:
+        ConfigError: there is no such row.
+    """
+    preset = load_config(command.preset)
+    every = command.table and command.rows is None
+    rows = None if every else [original(preset, row) for row in command.chosen_rows]
+    runs = read_runs(preset, command.results)
+    if not command.table or command.seeds is not None:
+        runs = of_seeds(runs, command.chosen_seeds)
+    return tables({row: own for row, own in runs.items() if own}, shown=rows)
 
 
 def against_text(command: Command, name: str) -> str:
@@ -73,8 +96,13 @@ def against_text(command: Command, name: str) -> str:
         chosen([name])  # says which there are
         raise ConfigError(f"got the group {name}, need one row to compare with")
     runs = read_runs(load_config(command.preset), command.results)
-    wanted = {row: {s: own[s] for s in command.seeds if s in own} for row, own in runs.items()}
-    return against_table(wanted, ROWS[name], chosen(command.rows))
+    wanted = of_seeds(runs, command.chosen_seeds)
+    return against_table(wanted, ROWS[name], command.chosen_rows)
+
+
+def of_seeds(runs: Runs, seeds: Sequence[int]) -> Runs:
+    """The runs of some seeds; rows without any are empty."""
+    return {row: {s: own[s] for s in seeds if s in own} for row, own in runs.items()}
 
 
 def rows_text(command: Command) -> str:
@@ -94,24 +122,43 @@ def rows_text(command: Command) -> str:
     return "\n".join(lines)
 
 
+def require_protocol(preset: TrainConfig) -> None:
+    """Makes sure that a preset's people are scored by the protocol that records are of.
+
+    Raises:
+        ConfigError: they are of a layout with another one.
+    """
+    if preset.data.layout != PROTOCOL:
+        raise ConfigError(
+            f"got the preset {preset.name} of layout {preset.data.layout}, need {PROTOCOL}, whose "
+            "protocol records are of: compare runs of train.run by train.evaluate --against"
+        )
+
+
 def run_missing(command: Command) -> bool:
     """Runs what is missing; whether every chosen run is finished now.
 
     Raises:
         ConfigError: no run is chosen, or a row does not go with the preset or the pack.
+        PackError: the pack is of another layout than the preset's, or lacks a modality.
     """
     trials = command.trials()
     for trial in trials:
         _ = trial.config  # one that does not go with the preset is an error before any work
     missing = [trial for trial in trials if trial.record() is None]
-    if command.pack and any("walkers" in trial.row.changes for trial in missing):
+    require_protocol(trials[0].preset)
+    pack = Pack.open(command.pack) if command.pack else None
+    for trial in missing:
+        if pack is not None:
+            require_fitting(pack, trial.config)
+    if pack and any("walkers" in trial.row.changes for trial in missing):
         raise ConfigError("got a pack and rows that have people of their own: give no --pack")
     machine = make_machine(trials[0].preset.run)
     finished = True
     for number, trial in enumerate(missing, 1):
         print(f"run {number} of {len(missing)}: {trial.name}", file=sys.stderr, flush=True)
-        pack = Pack.open(command.pack) if command.pack else walkers_pack(trial.config.walkers)
-        finished &= run_trial(trial, pack, machine)
+        people = pack or walkers_pack(trial.config.walkers)
+        finished &= run_trial(trial, people, machine)
     return finished
 
 

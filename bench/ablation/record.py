@@ -13,6 +13,7 @@ from gait.errors import EvaluationError
 from gait.metrics import Distance
 from gait.modality import Modality
 from train.config import TrainConfig
+from train.data.identity import PackIdentity
 from train.data.pack import Index
 
 
@@ -67,21 +68,10 @@ def comparable_data(walks: str, frames: str, simulated: bool, simulator: int | N
     return walks, f"simulator {simulator}" if simulated else frames
 
 
-def walks_hash(index: Index) -> str:
-    """sha256 of who is in a pack, in which walks and in which split."""
-    walks = [(r.subject, r.type, r.view, r.split) for r in index.records]
-    return hashlib.sha256(json.dumps(walks).encode()).hexdigest()
-
-
-def frames_hash(index: Index) -> str:
-    """sha256 of a pack's frames, by the hashes of its stores."""
-    return hashlib.sha256(index.model_dump_json(include={"stores"}).encode()).hexdigest()
-
-
 def pack_data(index: Index) -> Data:
     """The people of a pack."""
-    hashes = walks_hash(index), frames_hash(index)
-    return comparable_data(*hashes, index.simulated, index.simulator)
+    own = PackIdentity.of(index)
+    return comparable_data(own.walks_sha256, own.frames_sha256, index.simulated, own.simulator)
 
 
 class RunRecord(Part):

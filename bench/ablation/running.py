@@ -16,13 +16,12 @@ from bench.ablation.record import (
     RunRecord,
     Scores,
     config_hash,
-    frames_hash,
-    walks_hash,
 )
 from bench.ablation.trial import Trial
 from gait.errors import PackError
 from gait.metrics import Distance
 from train.checkpoint import load_network
+from train.data.identity import PackIdentity
 from train.data.pack import Pack
 from train.data.split import split_people
 from train.data.sustech1k import labels_of
@@ -69,7 +68,7 @@ def _train(trial: Trial, pack: Pack, machine: Machine) -> None:
     config = trial.config
     split = split_people(pack.records, config)
     command = Command(config, out=trial.folder)
-    checkpoint = resume_point(command, split, machine.ranks)
+    checkpoint = resume_point(command, pack, split, machine.ranks)
     outcome = TrainingRun(config, pack, split, trial.folder, machine, checkpoint).run()
     if outcome.stopped_by is not None:
         print(f"stopped after iteration {outcome.iteration} of {trial.name}", file=sys.stderr)
@@ -92,17 +91,18 @@ def evaluate(trial: Trial, pack: Pack, machine: Machine) -> RunRecord:
     network = load_network(trial.folder / LAST, device)
     embeddings = embed_sequences(network, pack, records, device, precision)
     found = compare_sustech1k(*embeddings, labels_of(records), RANKS)
+    identity = PackIdentity.of(pack.index)
     return RunRecord(
         preset=trial.preset.name,
         row=trial.row.name,
         seed=trial.seed,
         simulated=pack.simulated,
-        simulator=pack.index.simulator,
+        simulator=identity.simulator,
         config=trial.config,
         config_sha256=config_hash(trial.config),
         commit=commit(),
-        walks_sha256=walks_hash(pack.index),
-        frames_sha256=frames_hash(pack.index),
+        walks_sha256=identity.walks_sha256,
+        frames_sha256=identity.frames_sha256,
         torch=torch.__version__,
         processor=_processor(device),
         losses=_last_losses(trial.folder),

@@ -67,15 +67,17 @@ def gain(
     return estimate(values(second, pairs, condition) - values(first, pairs, condition))
 
 
-def tables(runs: Runs, *, missing: bool = True) -> str:
+def tables(runs: Runs, *, missing: bool = True, shown: Sequence[Row] | None = None) -> str:
     """All groups of rows that have runs: scores and differences of each.
 
     Args:
-        runs: of one preset.
+        runs: of one preset; also of the rows that those shown are compared with.
         missing: also name the rows of a group that have none.
+        shown: these rows alone; None: all.
     """
     found = []
-    for group, rows in GROUPS.items():
+    for group, every in GROUPS.items():
+        rows = [row for row in every if shown is None or row in shown]
         done = [row for row in rows if row.name in runs]
         if done:
             without = [row.name for row in rows if row.name not in runs]

@@ -13,6 +13,7 @@ from train.presets import differences, load_config
 RESULTS, RUNS = Path("results"), Path("runs")
 SEEDS = (3, 4, 5)
 """Those that had no part in choosing settings."""
+ROWS_BY_DEFAULT = ("phases",)
 
 
 @dataclass(frozen=True)
@@ -79,18 +80,33 @@ class Selection:
     """Runs chosen on a command line.
 
     Args:
-        rows: names of rows or groups of rows of bench.ablation (see its --list).
-        seeds: of the runs; every row runs with each. 0 to 2 helped to choose the settings.
+        rows: names of rows or groups of rows of bench.ablation (see its --list); not given: phases.
+        seeds: of the runs; every row runs with each; not given: 3 to 5, as 0 to 2 helped to choose
+            the settings.
         preset: the benchmark: benchmark (two CPU cores), benchmark_gpu, or a .yaml file.
         results: folder of the records.
         runs: folder of the unfinished and finished run folders.
     """
 
-    rows: tuple[str, ...] = ("phases",)
-    seeds: tuple[int, ...] = SEEDS
+    rows: tuple[str, ...] | None = None
+    seeds: tuple[int, ...] | None = None
     preset: str = "benchmark"
     results: Path = RESULTS
     runs: Path = RUNS
+
+    @property
+    def chosen_rows(self) -> list[Row]:
+        """The rows.
+
+        Raises:
+            ConfigError: there is no such row.
+        """
+        return chosen(ROWS_BY_DEFAULT if self.rows is None else self.rows)
+
+    @property
+    def chosen_seeds(self) -> tuple[int, ...]:
+        """The seeds."""
+        return SEEDS if self.seeds is None else self.seeds
 
     def trials(self) -> list[Trial]:
         """Every run chosen, seed by seed, so that the first table has every row once.
@@ -102,10 +118,10 @@ class Selection:
             ConfigError: no run is chosen, or there is no such row or preset.
         """
         preset = load_config(self.preset)
-        rows = {row.name: row for row in (original(preset, row) for row in chosen(self.rows))}
+        rows = {row.name: row for row in (original(preset, row) for row in self.chosen_rows)}
         trials = [
             Trial(preset, row, seed, self.runs, self.results)
-            for seed in self.seeds
+            for seed in self.chosen_seeds
             for row in rows.values()
         ]
         if not trials:

@@ -11,6 +11,7 @@ import pytest
 import torch
 from filelock import FileLock
 
+import bench.ablation.__main__ as command
 import train.loop.training_run
 from bench.ablation import running
 from bench.ablation.__main__ import main
@@ -20,7 +21,7 @@ from bench.ablation.rows import ROWS
 from bench.ablation.running import commit, run_trial
 from bench.ablation.table import ACROSS, tables
 from bench.ablation.trial import Trial
-from gait.errors import ConfigError, EvaluationError
+from gait.errors import ConfigError, EvaluationError, PackError
 from gait.metrics import Distance
 from tests.packs import write_pack
 from tests.training_setup import tiny_config, write_tiny_yaml
@@ -219,6 +220,16 @@ def test_the_command_runs_what_is_missing_and_prints_its_table(
         printed = capsys.readouterr()
         assert "| base | no diffusion |" in printed.out
         assert printed.err.count("run ") == runs
+    for more, shown in (
+        (["--table"], ["base 0 1", "p1 0 1"]),
+        (["--table", "--rows", "p1"], ["p1 0 1"]),
+        (["--table", "--seeds", "1"], ["base 1", "p1 1"]),
+        (["--rows", "p1", "--seeds", "0"], ["p1 0"]),
+        (["--table", "--rows", "full"], []),
+    ):
+        monkeypatch.setattr(sys, "argv", words(tmp_path, pack, *more))
+        main()
+        assert rows_shown(capsys.readouterr().out) == shown
     against = ["--against", "base", "--rows", "p1", "--seeds", "0", "1"]
     monkeypatch.setattr(sys, "argv", words(tmp_path, pack, *against))
     main()
@@ -229,10 +240,43 @@ def test_the_command_runs_what_is_missing_and_prints_its_table(
     assert any(line.split()[0] == "p1" and line.endswith("seeds done: 0 1") for line in lines)
 
 
+def rows_shown(text: str) -> list[str]:
+    """The rows of the first table of each group, and their seeds."""
+    tables = [part for part in text.split("\n\n") if part.startswith("| row |  | seeds")]
+    cells = [line.split(" | ") for table in tables for line in table.splitlines()[2:]]
+    return [f"{line[0][2:]} {line[2]}" for line in cells]
+
+
+def test_what_is_written_is_of_all_rows_whichever_are_shown(
+    tmp_path: Path, pack: Pack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: list[object] = []
+    monkeypatch.setattr(command, "write_pages", given.append)
+    monkeypatch.setattr(sys, "argv", words(tmp_path, pack, "--table", "--rows", "p1", "--write"))
+    main()
+    assert given == [tmp_path / "results"]
+
+
+def test_a_pack_of_another_layout_is_refused_before_any_work(
+    tmp_path: Path, pack: Pack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = Pack.open(write_pack(tmp_path / "other", layout="freegait"))
+    monkeypatch.setattr(sys, "argv", words(tmp_path, other, "--rows", "base"))
+    with pytest.raises(PackError, match="is a freegait pack, tiny is for sustech1k"):
+        main()
+    monkeypatch.setattr(
+        sys, "argv", [*words(tmp_path, pack, "--rows", "base"), "--preset", "freegait"]
+    )
+    with pytest.raises(ConfigError, match="the preset freegait of layout freegait, need sustech1k"):
+        main()
+    assert not (tmp_path / "runs").exists()
+
+
 @pytest.mark.parametrize(
     ("more", "said"),
     [
         (["--rows"], "no row or no seed"),
+        (["--table", "--rows", "bose"], "did you mean 'base'"),
         (["--rows", "bose"], "did you mean 'base'"),
         (["--rows", "base-shape"], "people of their own"),
         (["--against", "phases"], "got the group phases, need one row"),

@@ -73,6 +73,20 @@ def test_ranks_share_the_numbers_of_the_whole_batch() -> None:
         assert torch.equal(together, getattr(whole, name)())
 
 
+@pytest.mark.parametrize("share", [0.1, 0.25, 0.5, 1.0])
+def test_ranks_change_the_clips_that_one_process_changes(batch: TrainBatch, share: float) -> None:
+    """With four clips a rank and a share of 0.1, too, where each alone would change none."""
+    for change, every in (
+        (changed_silhouettes, batch.silhouettes.repeat(3, 1, 1, 1, 1)[:8]),
+        (changed_range_views, batch.range_views.repeat(3, 1, 1, 1, 1)[:8]),
+    ):
+        whole = change(every, share, draws(8))
+        parts = (every[:4], every[4:])
+        both = [change(part, share, draws(4, ranks=Ranks(r, 2))) for r, part in enumerate(parts)]
+        assert torch.equal(torch.cat(both), whole)
+        assert not torch.equal(whole, every)
+
+
 @pytest.mark.parametrize("change", silhouettes.ALL, ids=lambda change: change.__name__)
 def test_silhouettes_stay_silhouettes(batch: TrainBatch, change) -> None:  # type: ignore[no-untyped-def]
     x = batch.silhouettes.flatten(0, 1).float() / 255

@@ -67,10 +67,10 @@ def test_what_is_no_pair_is_refused(
 ) -> None:
     with pytest.raises(EvaluationError, match="3 results before and 2 after"):
         over_seeds(worse, good[:2])
-    with pytest.raises(EvaluationError, match="cannot be paired"):
+    with pytest.raises(EvaluationError, match="two are not paired"):
         over_seeds(worse, [*good[:2], result(0.6, people=5)])
     slim = ProtocolResult.from_json(good[0].to_json())
-    with pytest.raises(EvaluationError, match="files with resamples"):
+    with pytest.raises(EvaluationError, match="holds no resamples"):
         over_seeds(worse[:1], [slim])
 
 

@@ -3,9 +3,11 @@
 import io
 import json
 import re
+import shutil
 import sys
 import zipfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +19,8 @@ from gait.metrics import Distance
 from gait.modality import Modality
 from tests.packs import write_pack
 from tests.training_setup import tiny_config
-from train.data.pack import Pack
+from train.checkpoint import known_people, load_checkpoint
+from train.data.pack import INDEX, Pack
 from train.data.split import split_people
 from train.evaluate import command
 from train.loop.learner import Machine
@@ -269,3 +272,82 @@ def test_embeddings_of_one_modality_are_scored_within_it(embeddings: Path, score
     np.savez(embeddings, **arrays)
     result = scored(embeddings)
     assert {row.key[:2] for row in result.rows} == {(Modality.SILHOUETTE, Modality.SILHOUETTE)}
+
+
+def test_other_people_of_the_same_ids_are_not_paired(
+    checkpoint: Path, pack: Path, tmp_path: Path, call: Call
+) -> None:
+    """Every simulated pack numbers its people alike."""
+    other = write_pack(tmp_path / "other", lengths=(9, 9), seed=1, roles=True)
+    kept, how = tmp_path / "kept.json", ("--bootstrap", 20)
+    call(checkpoint, "--pack", pack, *how, "--out", kept)
+    again = call(checkpoint, "--pack", pack, *how, "--against", kept)
+    assert "paired:" not in again
+    assert "[+0.0, +0.0]" in again
+    strangers = call(checkpoint, "--pack", other, *how, "--against", kept)
+    assert "not paired: the walks have the same ids, but their frames are others" in strangers
+    assert "[" not in strangers
+
+
+def test_embeddings_that_it_writes_are_paired_by_their_frames(
+    checkpoint: Path, pack: Path, tmp_path: Path, call: Call
+) -> None:
+    file, kept, how = tmp_path / "kept.npz", tmp_path / "kept.json", ("--bootstrap", 20)
+    call(checkpoint, "--pack", pack, *how, "--embeddings", file, "--out", kept)
+    assert "[+0.0, +0.0]" in call(file, *how, "--against", kept)
+    arrays = dict(np.load(file))
+    del arrays["frames"]
+    np.savez(file, **arrays)
+    said = call(file, *how, "--against", kept)
+    assert "not paired: one of them does not say from which frames" in said
+    assert "[" not in said
+
+
+def split_anew(pack: Path, to: Path, **changes: object) -> Path:
+    """The same frames: who was trained on is tested, and the others are trained on."""
+    shutil.copytree(pack, to)
+    index = json.loads((to / INDEX).read_text())
+    for record in index["records"]:
+        record["split"] = "train" if record["split"] == "test" else "test"
+    (to / INDEX).write_text(json.dumps(index | changes))
+    return to
+
+
+def test_people_who_were_trained_on_are_not_tested_without_a_word(
+    checkpoint: Path,
+    pack: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def said(given: Path) -> tuple[str, str, str]:
+        out = tmp_path / "out"
+        words = [checkpoint, "--pack", given, "--report", out, "--bootstrap", 5]
+        monkeypatch.setattr(sys, "argv", ["evaluate", *map(str, words)])
+        command()
+        page, result = (out / "report.html").read_text(), (out / "results.json").read_text()
+        return capsys.readouterr().err, page, result
+
+    warning = "4 of the 6 people tested have ids that the checkpoint was trained on"
+    anew = said(split_anew(pack, tmp_path / "anew"))
+    assert anew[0].startswith(f"warning: {warning}")
+    assert all(warning in text for text in anew)
+    assert "6 simulated people, " in anew[1]
+    own = said(pack)
+    assert not any("have ids that" in text for text in own)
+    assert "4 unseen simulated people, " in own[1]
+    others = write_pack(tmp_path / "others", seed=1, lengths=(9, 9))
+    strangers = said(split_anew(others, tmp_path / "strangers"))
+    assert not any("have ids that" in text for text in strangers), "simulated ids say nothing"
+
+
+def test_ids_of_real_people_of_one_layout_say_who_was_trained_on(
+    checkpoint: Path, pack: Path, tmp_path: Path
+) -> None:
+    real = replace(load_checkpoint(checkpoint), simulated=False, pack=None)
+    others = write_pack(tmp_path / "others", seed=1)
+    anew = Pack.open(split_anew(others, tmp_path / "anew", simulated=False))
+    assert len(known_people(real, anew)) == 4
+    assert not known_people(replace(real, simulated=True), anew)
+    other = anew.index.model_copy(update={"layout": "freegait"})
+    assert not known_people(real, replace(anew, index=other))

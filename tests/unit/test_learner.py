@@ -10,6 +10,7 @@ from gait.modality import Modality
 from tests.packs import write_pack
 from tests.training_setup import tiny_config
 from train.checkpoint import load_checkpoint, save_checkpoint
+from train.config import RivalMethod
 from train.data.batches import MappedFrames, TrainBatch, batches
 from train.data.pack import Pack
 from train.data.sampler import PKSampler
@@ -122,6 +123,23 @@ def test_two_backbones_begin_as_the_shared_one_was(seen: str, stream: list[Train
     for modality, some in clips.items():
         one, two = (x.network.eval().branch(modality).features(some) for x in (shared, apart))
         assert (one - two).abs().max() <= 1e-5 * one.abs().max()
+
+
+@pytest.mark.parametrize("method", [None, *RivalMethod])
+def test_no_classifier_is_taken_over(method: RivalMethod | None) -> None:
+    """Neither the network's own nor a rival's: they know other people."""
+    changes: dict[str, dict[str, object]] = {"rival": {"method": method}}
+    if method is not None:
+        changes["diffusion"] = {"phases": ()}
+    other = tiny_config(**changes).model_copy(update={"seed": 1})
+    one, two = learner(**changes), Learner(other, CLASSES, Machine(CPU))
+    taken, every = two.take_over(one.checkpoint(1, simulated=True, best=None))
+    after, theirs = two.network.state_dict(), one.network.state_dict()
+    kept = {name for name, value in after.items() if not torch.equal(value, theirs[name])}
+    assert {name.rpartition("neck.")[2] for name in kept} <= {"weight"}
+    assert "neck.weight" in kept
+    assert ("rival.neck.weight" in kept) == ("rival.neck.weight" in after)
+    assert taken < every
 
 
 def test_colours_are_not_added_up() -> None:

@@ -166,3 +166,30 @@ def test_unpaired_results_have_no_interval(good: ProtocolResult, other: str) -> 
     assert changes.differences
     assert all(d.low is None and d.high is None for d in changes.differences)
     assert "–" in changes.table()
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"walks_sha256": None}, "not paired: an older version wrote one of them"),
+        ({"walks_sha256": "0"}, "not paired: other walks were scored"),
+        ({"seed": 1}, "not paired: other resamples were drawn"),
+        ({}, "paired by ids alone"),
+    ],
+)
+def test_what_pairing_rests_on_is_said(
+    good: ProtocolResult, change: dict[str, object], said: str
+) -> None:
+    changes = good.compare(good.model_copy(update=change))
+    assert said in changes.table().splitlines()[-1]
+    assert said in json.loads(changes.to_json())["note"]
+    assert all((d.low is None) == bool(change) for d in changes.differences)
+
+
+def test_results_of_before_walks_were_hashed_are_read(good: ProtocolResult) -> None:
+    content = json.loads(good.to_json())
+    for name in ("walks_sha256", "frames_sha256", "notes"):
+        del content[name]
+    assert ProtocolResult.from_json(json.dumps(content)).rows == good.model_copy(
+        update={"rows": tuple(row.model_copy(update={"resamples": None}) for row in good.rows)}
+    ).rows  # fmt: skip

@@ -248,6 +248,29 @@ def test_without_a_denoiser_the_clean_latents_are_compared() -> None:
         DiffusionConfig(denoiser=DenoiserKind.NONE, phases=(2,))
 
 
+@pytest.mark.parametrize("schedule", BetaSchedule)
+def test_without_a_denoiser_no_timestep_weighs_more(schedule: BetaSchedule) -> None:
+    module, (first, second) = regularizer(denoiser="none", schedule=schedule, tau1=0.9), maps()
+    assert (module.weight == 1).all()
+    drawn = [
+        module(first, second, noise_for(module, seed), identity_loss).terms for seed in range(4)
+    ]
+    z_0 = module.latents(first, second)
+    direct = 2 * (z_0[0] - z_0[1]).square().mean()
+    for terms in drawn:
+        torch.testing.assert_close(terms["p3_reconstruction"], direct)
+        assert terms["p3_reconstruction"] == drawn[0]["p3_reconstruction"]
+
+
+def test_without_a_denoiser_noise_that_is_not_shared_costs_nothing() -> None:
+    first, second = maps()
+    one, two = (regularizer(denoiser="none", shared_noise=shared) for shared in (True, False))
+    shared, apart = (run(module, first, second) for module in (one, two))
+    zero = {name for name, term in apart.terms.items() if not term.item()}
+    assert zero == {*TERMS[2], "p3_noise", "p3_bridge"}
+    assert apart.total == shared.total
+
+
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # torch's own
 def test_where_nothing_can_be_compiled_the_denoiser_runs_as_it_is(
     caplog: pytest.LogCaptureFixture,

@@ -301,6 +301,17 @@ def test_no_more_layers_are_ones_own_than_there_are() -> None:
         ModelConfig.model_validate({**values, "own_layers": 6})
 
 
+def test_the_head_is_shared_even_where_all_layers_are_ones_own() -> None:
+    """As the help says: the rows that were trained mean it so."""
+    all_own = network(None, model=MODEL.model_copy(update={"own_layers": 5}))
+    assert all_own.silhouette.head is all_own.range_view.head
+    assert all_own.silhouette.resnet.stages[-1] is not all_own.range_view.resnet.stages[-1]
+    apart = network(None)
+    assert apart.silhouette.head is not apart.range_view.head
+    said = " ".join((ModelConfig.model_fields["own_layers"].description or "").split())
+    assert "always the 1×1 head" in said
+
+
 def test_one_sensor_shares_nothing() -> None:
     with pytest.raises(ConfigError, match="own_layers 0, need pictures of both"):
         ModelConfig(own_layers=0, modalities=(Modality.SILHOUETTE,))
@@ -441,6 +452,21 @@ def test_a_run_changes_the_pictures_of_channel_augmentation_and_where_it_is_said
     TrainingRun(config, pack, split, tmp_path / "run", Machine(CPU)).run()
     assert changed == [(wanted, iteration) for iteration in (1, 2, 3)]
     assert load_network(tmp_path / "run" / "last.pt", CPU).rival is not None
+
+
+def test_two_shares_of_changed_pictures_are_refused_but_gone_on_with(tmp_path: Path) -> None:
+    """What `augment.erased` says would not be done; runs of before this was asked go on."""
+    pack = Pack.open(write_pack(tmp_path / "pack"))
+    config = tiny_config(
+        rival={"method": "channel_augmentation"},
+        augment={"erased": 0.2},
+        diffusion={"phases": ()},
+    )
+    split = split_people(pack.records, config)
+    with pytest.raises(ConfigError, match=r"augment.erased 0.2, need one of the two: the rival"):
+        TrainingRun(config, pack, split, tmp_path / "run", Machine(CPU))
+    old = Learner(config, split.classes, Machine(CPU)).checkpoint(19, simulated=True, best=None)
+    TrainingRun(config, pack, split, tmp_path / "run", Machine(CPU), old).run()
 
 
 def test_changed_pictures_are_those_of_channel_augmentation_without_its_loss(

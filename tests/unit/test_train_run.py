@@ -8,11 +8,11 @@ import pytest
 import torch
 
 from gait.cli import run
-from gait.errors import ConfigError, PackError
+from gait.errors import CheckpointError, ConfigError, PackError
 from tests.packs import write_pack
 from tests.training_command import trained
 from tests.training_setup import tiny_config, write_tiny_yaml
-from train.checkpoint import load_checkpoint
+from train.checkpoint import file_hash, load_checkpoint
 from train.config import TrainConfig
 from train.data.split import split_people
 from train.loop.training_run import LAST
@@ -121,8 +121,9 @@ def test_what_is_no_pack_is_said(tmp_path: Path) -> None:
 
 
 def test_the_resolved_configuration_is_saved(command: Command) -> None:
-    split = split_people(open_pack(command).records, command.config)
-    assert resume_point(command, split, Ranks()) is None
+    pack = open_pack(command)
+    split = split_people(pack.records, command.config)
+    assert resume_point(command, pack, split, Ranks()) is None
     saved = parse([str(command.folder / "config.yaml")]).config
     assert saved == command.config
 
@@ -250,3 +251,79 @@ def test_too_few_people_for_a_projection_are_trained_on_without_one(
         trained(monkeypatch, *words)
         assert "not projected to 40 numbers: that needs more people" in capsys.readouterr().err
     assert load_checkpoint(out / "best.pt").config.model.projection is None
+
+
+@pytest.fixture
+def words(command: Command) -> list[str]:
+    """Two steps of the tiny run, in a folder."""
+    yaml, out = command.folder.parent / "tiny.yaml", command.folder
+    return [str(yaml), "--out", str(out), "--optim.iterations", "2"]
+
+
+def test_a_run_does_not_go_on_with_another_pack(
+    command: Command, words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The ids of simulated people are alike in all packs."""
+    trained(monkeypatch, *words, "--pack", str(command.pack))
+    kept = load_checkpoint(command.folder / LAST)
+    moved = tmp_path / "moved"
+    Path(command.pack or "").rename(moved)
+    trained(monkeypatch, *words, "--pack", str(moved))  # wherever it lies
+    for name, said, how in (
+        ("frames", r"the pack \(its frames are others\); give", {"seed": 1, "lengths": (9, 9)}),
+        ("walks", r"the pack \(its walks are others\), the pack", {"types": ("00-nm", "01-nm")}),
+    ):
+        other = write_pack(tmp_path / name, **how)
+        with pytest.raises(ConfigError, match=said):
+            trained(monkeypatch, *words, "--pack", str(other))
+    assert load_checkpoint(command.folder / LAST).pack == kept.pack
+
+
+def test_a_run_of_an_older_version_goes_on_and_says_what_it_cannot_know(
+    command: Command,
+    words: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    words += ["--pack", str(command.pack)]
+    trained(monkeypatch, *words)
+    last = command.folder / LAST
+    content = torch.load(last, weights_only=True)
+    del content["pack"], content["start"]
+    torch.save(content, last)
+    capsys.readouterr()
+    trained(monkeypatch, *words, "--start", str(last))
+    assert "note: an older version wrote it" in capsys.readouterr().err
+
+
+def test_what_a_run_begins_with_is_kept_and_cannot_change(
+    command: Command,
+    words: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    words += ["--pack", str(command.pack)]
+    first, other = command.folder / LAST, tmp_path / "other.pt"
+    trained(monkeypatch, *words)
+    other.write_bytes(first.read_bytes())
+    with pytest.raises(ConfigError, match=r"other.pt \(it began without one\)"):
+        trained(monkeypatch, *words, "--start", str(other))
+    out = tmp_path / "second"
+    words += ["--out", str(out)]
+    trained(monkeypatch, *words, "--start", str(other))
+    start = load_checkpoint(out / LAST).start
+    assert start is not None
+    assert (start.file, start.sha256) == ("other.pt", file_hash(first))
+    assert 0 < start.taken < start.every
+    begun = f"{start.taken:,} of {start.every:,} numbers of other.pt"
+    assert begun in (out / "report.html").read_text()
+    assert begun in json.loads((out / "results.json").read_text())["notes"][0]
+    trained(monkeypatch, *words, "--start", str(other))
+    capsys.readouterr()
+    trained(monkeypatch, *words)
+    assert f"it began with {begun}" in capsys.readouterr().err
+    with pytest.raises(CheckpointError, match=r"no checkpoint at .*nowhere.pt"):
+        trained(monkeypatch, *words, "--start", str(tmp_path / "nowhere.pt"))
+    with pytest.raises(ConfigError, match=r"best.pt \(it began with [\d,]+ of [\d,]+ numbers of"):
+        trained(monkeypatch, *words, "--start", str(out / "best.pt"))

@@ -48,6 +48,12 @@ def test_walks_of_the_probes_own_view_do_not_count() -> None:
     assert rank1(gallery, gallery, SUBJECTS, VIEWS) == dict.fromkeys(Distance, 0.0)
 
 
+def test_a_tie_with_somebody_else_is_a_miss_whoever_comes_first() -> None:
+    """As in the protocols: a network that finds everything alike has found nobody."""
+    alike = at(0, 0, 0, 0)
+    assert rank1(alike, alike, SUBJECTS, VIEWS) == dict.fromkeys(Distance, 0.0)
+
+
 def test_lengths_matter_to_the_euclidean_distance_alone() -> None:
     # By angle each probe is nearest to its own subject; by length to the other's.
     lengths = np.array([[[1]], [[1]], [[9]], [[9]]], np.float32)

@@ -49,14 +49,24 @@ class Draws:
         return len(self._own)
 
     def choose(self, share: float) -> Tensor:
-        """Which of the clips, that share of them; from now on the numbers are for these alone."""
-        chosen = self._uniform().argsort()[: round(share * self.clips)]
+        """Which of this rank's clips are among those chosen, that share of the clips of all ranks.
+
+        From now on the numbers are for these alone.
+        """
+        chosen = self._drawn().argsort()[: round(share * self._every)]
+        place = torch.full((self._every,), -1, device=self.device)
+        place[self._own] = torch.arange(self.clips, device=self.device)
+        chosen = place[chosen]
+        if self.clips < self._every:
+            chosen = chosen[chosen >= 0]
         self._own = self._own[chosen]
         return chosen
 
+    def _drawn(self, *rest: int) -> Tensor:
+        return torch.rand(self._every, *rest, generator=self._generator, device=self.device)
+
     def _uniform(self, *rest: int) -> Tensor:
-        every = torch.rand(self._every, *rest, generator=self._generator, device=self.device)
-        return every[self._own]
+        return self._drawn(*rest)[self._own]
 
     def clip(self, low: float = 0.0, high: float = 1.0) -> Tensor:
         """`(n · s,)` uniform numbers, the same for all frames of a clip."""

@@ -31,6 +31,15 @@ def walkers_folder(config: SimulateConfig) -> Path:
     return FOLDER / f"walkers-{len(config.subject_names)}-{digest}"
 
 
+def holds_walkers(pack: Pack, config: SimulateConfig) -> bool:
+    """Whether the pack is the one that `walkers_pack` makes of a configuration.
+
+    Raises:
+        MotionFileError: its table of gait cannot be read.
+    """
+    return pack.path == walkers_folder(config) / PACK
+
+
 def walkers_pack(config: SimulateConfig) -> Pack:
     """Opens the pack of simulated walkers, after making what is missing of it.
 

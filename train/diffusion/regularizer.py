@@ -113,7 +113,9 @@ class TrajectoryRegularizer(nn.Module):
         retention = signal_retention(config.schedule, config.steps)
         self._constant("signal", np.sqrt(retention))
         self._constant("spread", np.sqrt(1 - retention))
-        self._constant("weight", reconstruction_weight(retention, config.max_inverse_signal))
+        # Without a denoiser nothing is noised, so no timestep counts more than another.
+        bound = config.max_inverse_signal if count else None
+        self._constant("weight", reconstruction_weight(retention, bound))
 
     def compile_denoisers(self) -> None:
         """Has torch.compile translate the denoiser at its first call. What it computes is equal.
@@ -295,10 +297,14 @@ class TrajectoryRegularizer(nn.Module):
             if identity_loss is None:
                 raise ConfigError("got no identity loss, need one for phase 1")
             return {"identity": _scalar(identity_loss(*state.estimate(z_0).unbind()))}
+        reconstruction = self._reconstruction(phase, state, z_0, t)
+        if not self.denoisers:  # noise that is not shared differs, and nobody can bring it together
+            nothing = torch.zeros_like(reconstruction)
+            return {"noise": nothing, "bridge": nothing, "reconstruction": reconstruction}
         return {
             "noise": noise_consistency(state.eps_hat),
             "bridge": bridge_consistency(state.bridge),
-            "reconstruction": self._reconstruction(phase, state, z_0, t),
+            "reconstruction": reconstruction,
         }
 
     def _reconstruction(self, phase: int, state: Trajectory, z_0: Tensor, t: Tensor) -> Tensor:

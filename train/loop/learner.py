@@ -21,6 +21,7 @@ from train.loop.graph import RecordedStep, Step, refuse_graph
 from train.loop.optimiser import learning_rate, make_optimiser, set_learning_rate
 from train.losses import Losses
 from train.machine.distributed import Ranks, gather, synchronise_batch_norm
+from train.model.heads import BNNeck
 from train.model.layout import lay_channels_last
 from train.model.network import GaitNetwork
 
@@ -184,21 +185,23 @@ class Learner:
     def take_over(self, other: Checkpoint) -> tuple[int, int]:
         """Begins with another network's weights, where name and shape are the same.
 
-        Centre and projection are not taken, since they belong to a finished network, nor is the
-        classifier, since it belongs to that network's people. A stem that saw a silhouette, or a
-        mask, in all channels of a range view is added up to one of a single channel, which gives
-        the same.
+        Centre and projection are not taken, since they belong to a finished network, nor is any
+        classifier, a rival's own included, since it belongs to that network's people. A stem that
+        saw a silhouette, or a mask, in all channels of a range view is added up to one of a single
+        channel, which gives the same.
 
         Returns:
             How many numbers were taken, and how many there are.
         """
         own = self.network.state_dict()
+        modules = self.network.named_modules()
+        classifiers = [f"{name}." for name, module in modules if isinstance(module, BNNeck)]
         theirs = {
             name: tensor
             for name, tensor in other.model.items()
             if name in own
             and not name.endswith(".centre")
-            and not name.startswith(("neck.", "projection."))
+            and not name.startswith(("projection.", *classifiers))
         }
         masks = other.config.model.range_input == "mask"
         grey = tuple(f"{m}." for m in Modality if m == Modality.SILHOUETTE or masks)

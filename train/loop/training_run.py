@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -9,9 +10,10 @@ from gait.errors import ConfigError
 from gait.range_style import RangeStyle
 from train.augment.batch import augmented
 from train.augment.erased import channel_augmented
-from train.checkpoint import Checkpoint, require_style, save_checkpoint
+from train.checkpoint import Checkpoint, Start, file_hash, require_style, save_checkpoint
 from train.config import RivalMethod, TrainConfig
 from train.data.batches import TrainBatch, batches, place_frames
+from train.data.identity import PackIdentity
 from train.data.pack import Pack
 from train.data.sampler import PKSampler
 from train.data.split import Split
@@ -59,6 +61,22 @@ def due_after(iteration: int, config: TrainConfig, validating: bool) -> Due:
     return Due(save or iteration % run.log_every == 0, validate, save, last)
 
 
+def refuse_two_shares(config: TrainConfig) -> None:
+    """Makes sure that one field alone says how many pictures are changed.
+
+    Runs of before this was asked are gone on with, so it is no rule of the configuration.
+
+    Raises:
+        ConfigError: the rival channel_augmentation, which changes its own share, and another one.
+    """
+    changes = RivalMethod.CHANNEL_AUGMENTATION
+    if config.rival.method == changes and config.augment.erased:
+        raise ConfigError(
+            f"got rival {changes} and augment.erased {config.augment.erased:g}, need one of the "
+            f"two: the rival changes {SHARE:g} of the clips itself, so leave augment.erased at 0"
+        )
+
+
 class TrainingRun:
     """A run in its folder: starts anew or goes on from a checkpoint, to the end or to a signal.
 
@@ -72,7 +90,8 @@ class TrainingRun:
         profile: write a trace of a few steps into the folder as well.
 
     Raises:
-        ConfigError: clips are to be changed that are drawn as scatter plots.
+        ConfigError: clips are to be changed that are drawn as scatter plots, or pictures by two
+            shares.
         CheckpointError: the checkpoint is of another network.
         PackError: its range views are of another style.
     """
@@ -92,6 +111,8 @@ class TrainingRun:
                 f"got augment.share {config.augment.share} and {pack.path} with range views of "
                 "style scatter, need bins: changed clips would be drawn as nothing else is"
             )
+        if checkpoint is None:
+            refuse_two_shares(config)
         self._config, self._pack, self._split = config, pack, split
         self._folder, self._machine = folder, machine
         self._profile = profile and machine.ranks.main
@@ -99,16 +120,25 @@ class TrainingRun:
         self._ledger = Ledger()
         self._validates = can_validate(split.validation)
         self._done, self._best = 0, None
+        self._identity = PackIdentity.of(pack.index)
+        self._start = None if checkpoint is None else checkpoint.start
         if checkpoint is not None:
             require_style(checkpoint, pack, folder)
             self._learner.restore(checkpoint)
             self._done = checkpoint.iteration
             self._best = checkpoint.best if self._validates else None
 
-    def begin_with(self, other: Checkpoint) -> str:
-        """Takes over what fits of another network's weights; says in words how much that is."""
+    def begin_with(self, other: Checkpoint, file: Path) -> Start:
+        """Takes over what fits of another network's weights; every checkpoint will say so.
+
+        Args:
+            other: its checkpoint.
+            file: where that came from.
+        """
         taken, every = self._learner.take_over(other)
-        return f"took over {taken:,} of {every:,} numbers"
+        digest = file_hash(file)
+        self._start = Start(file=file.name, sha256=digest, taken=taken, every=every)
+        return self._start
 
     def run(self) -> Outcome:
         """Trains until the last iteration or a signal, whichever comes first.
@@ -216,5 +246,6 @@ class TrainingRun:
             return
         pack, score = self._pack, self._best
         checkpoint = self._learner.checkpoint(iteration, pack.simulated, score, pack.range_style)
+        checkpoint = replace(checkpoint, pack=self._identity, start=self._start)
         for name in [BEST, LAST] if best else [LAST]:
             save_checkpoint(self._folder / name, checkpoint)

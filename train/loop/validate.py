@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from gait.metrics import Distance, Parts, distances
+from gait.metrics import Distance, Parts, distances, positive_ranks, rank_k
 from gait.modality import Modality
 from train.data.pack import Pack, Record
 from train.embed import embed_modalities
@@ -60,7 +60,8 @@ def rank1(
 ) -> dict[Distance, float]:
     """Percent of probes whose nearest walk, among those from other views, is their subject's.
 
-    Probe and gallery item i are the same walk. There are at least two views (`can_validate`).
+    As in the protocols, a probe to which somebody else's walk is as near is a miss. Probe and
+    gallery item i are the same walk. There are at least two views (`can_validate`).
 
     Args:
         probes, gallery: `(n, p, d)` float32.
@@ -72,5 +73,6 @@ def rank1(
     found = {}
     for distance, matrix in distances(Parts.of(probes), Parts.of(gallery)).items():
         matrix[views[:, None] == views] = np.inf
-        found[distance] = float(100 * np.mean(subjects[matrix.argmin(axis=1)] == subjects))
+        hits = rank_k(positive_ranks(matrix, subjects, subjects), 1)
+        found[distance] = float(100 * np.mean(hits))
     return found

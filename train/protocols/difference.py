@@ -43,18 +43,21 @@ class Differences(Record):
     Args:
         title: what is compared.
         sure_of: whom the intervals hold for.
-        differences: the changes.
+        differences: score by score.
+        note: why no interval is paired, or what that rests on; None where nothing is to be said.
     """
 
     title: str
     sure_of: str = "people alone"
     differences: tuple[Difference, ...]
+    note: str | None = None
 
     def table(self) -> str:
         """Plain text, one line per score."""
         lines = [["score", "before", "after", "change", f"95 % paired, over {self.sure_of}"]]
         lines += [_cells(d) for d in self.differences]
-        return "\n".join([self.title, *columns(lines)])
+        note = [] if self.note is None else [self.note]
+        return "\n".join([self.title, *columns(lines), *note])
 
     def to_json(self) -> str:
         """As JSON."""

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from gait.errors import EvaluationError
 from gait.metrics import Distance
+from train.data.identity import walks_hash
 from train.protocols.outcomes import Side, by_modality, metric_names, outcomes
 from train.protocols.resample import resampled_people
 from train.protocols.result import ProtocolResult
@@ -92,5 +93,6 @@ def evaluate_freegait(
         bootstrap=bootstrap,
         seed=seed,
         people_sha256=people_hash(subjects.tolist()),
+        walks_sha256=walks_hash(sorted(zip(subjects.tolist(), roles.tolist(), strict=True))),
         rows=summarise(layout, values, [everyone], weights),
     )

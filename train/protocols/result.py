@@ -25,7 +25,11 @@ class ProtocolResult(Record):
         metrics: names of the metrics, in order.
         bootstrap: resamples of people behind each interval.
         seed: of the resamples.
-        people_sha256: hash of the sorted subject ids: equal for equal people.
+        people_sha256: hash of the sorted subject ids; other people may have the same ids.
+        walks_sha256: hash of what the protocol knows of each walk that was scored: its subject and
+            its type and view, or its role. None in old files.
+        frames_sha256: hash of the frames that they came from; None where nobody said which.
+        notes: what has to be known beside the scores.
         rows: the scores.
     """
 
@@ -38,6 +42,9 @@ class ProtocolResult(Record):
     bootstrap: Annotated[int, Field(ge=1)]
     seed: Count
     people_sha256: str
+    walks_sha256: str | None = None
+    frames_sha256: str | None = None
+    notes: tuple[str, ...] = ()
     rows: tuple[Row, ...]
 
     @model_validator(mode="after")
@@ -144,6 +151,7 @@ class ProtocolResult(Record):
             f"compared by {self.distance} distance; the other is shown beside it",
             f"percent [95 % interval over {self.bootstrap} resamples of people, gallery fixed]",
             *(f"probes left out, {why}: {count}" for why, count in self.left_out.items()),
+            *(f"note: {note}" for note in self.notes),
         ]
         blocks = [block(title, rows, self.metrics, views=views) for rows in self.groups()]
         return "\n\n".join([*blocks, "\n".join(notes)])
@@ -154,7 +162,7 @@ class ProtocolResult(Record):
         First each by the distance that it goes by, then both by the same one.
 
         The intervals are paired, from the same resampled people, where both results hold their
-        resamples of the same people and seed; else there are none.
+        resamples of the same walks and seed; else there are none, and a note says why.
 
         Raises:
             EvaluationError: the protocols, galleries or kinds of people differ.
@@ -165,17 +173,38 @@ class ProtocolResult(Record):
         )
         if ours != theirs:
             raise EvaluationError(f"got results of {ours} and {theirs}, need the same to compare")
-        paired = (self.people_sha256, self.seed, self.bootstrap) == (
-            other.people_sha256,
-            other.seed,
-            other.bootstrap,
-        )
+        unpaired = self._unpaired(other)
+        note = f"not paired: {unpaired}" if unpaired else self._paired_by_ids(other)
         own = (self.distance, other.distance)
         both = [(distance, distance) for distance in (self.distance, *Distance)]
         order = list(dict.fromkeys([own, *both]))
-        changes = differences(self.rows, other.rows, order, paired=paired)
+        changes = differences(self.rows, other.rows, order, paired=unpaired is None)
         return Differences(
             title=f"{self.protocol} protocol{', simulated' * self.simulated}: before goes by "
             f"{own[0]} distance, after by {own[1]} distance",
             differences=tuple(changes),
+            note=note,
         )
+
+    def _unpaired(self, other: "ProtocolResult") -> str | None:
+        """Why equal positions in both results' resamples are not the same people, if so."""
+        walks = self.walks_sha256, other.walks_sha256
+        if None in walks:
+            return "an older version wrote one of them, which does not say which walks it scored"
+        if walks[0] != walks[1]:
+            return "other walks were scored"
+        frames = self.frames_sha256, other.frames_sha256
+        if None not in frames and frames[0] != frames[1]:
+            return "the walks have the same ids, but their frames are others"
+        if self.simulated and frames.count(None) == 1:
+            return "one of them does not say from which frames, and simulated people share ids"
+        if (self.seed, self.bootstrap) != (other.seed, other.bootstrap):
+            return "other resamples were drawn: give both the same --seed and --bootstrap"
+        if any(row.resamples is None for r in (self, other) for row in r.rows if row.view is None):
+            return "one of them holds no resamples: write it with --out"
+        return None
+
+    def _paired_by_ids(self, other: "ProtocolResult") -> str | None:
+        if None in (self.frames_sha256, other.frames_sha256):
+            return "paired by ids alone: no hash of the frames in one of them, or in both"
+        return None

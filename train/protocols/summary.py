@@ -67,7 +67,7 @@ class Layout:
 
 
 def people_hash(subjects: Iterable[str]) -> str:
-    """sha256 of the sorted subject ids: whether two results are about the same people."""
+    """sha256 of the sorted subject ids, which other people may have too."""
     return hashlib.sha256("\n".join(sorted(set(subjects))).encode()).hexdigest()
 
 

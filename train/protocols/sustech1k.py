@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from gait.errors import EvaluationError
 from gait.metrics import Distance
+from train.data.identity import walks_hash
 from train.protocols.outcomes import Lookup, Side, by_modality, metric_names, outcomes
 from train.protocols.resample import resampled_people
 from train.protocols.result import ProtocolResult
@@ -62,6 +63,12 @@ class Labels:
     def __len__(self) -> int:
         return len(self.subjects)
 
+    @property
+    def walks(self) -> list[tuple[str, ...]]:
+        """Subject, type and view of each clip, sorted."""
+        columns = (self.subjects, self.types, self.views)
+        return sorted(zip(*(column.tolist() for column in columns), strict=True))
+
 
 def evaluate_sustech1k(
     silhouette: NDArray[np.float32] | None,
@@ -108,6 +115,7 @@ def evaluate_sustech1k(
         bootstrap=bootstrap,
         seed=seed,
         people_sha256=people_hash(labels.subjects.tolist()),
+        walks_sha256=walks_hash(labels.walks),
         rows=summarise(found.layout, found.values, found.sets, weights),
     )
 

@@ -10,7 +10,7 @@ from string import Template
 import yaml
 
 from gait.metrics import Distance
-from train.checkpoint import Checkpoint
+from train.checkpoint import Checkpoint, known_people
 from train.data.dataset_layout import DatasetLayout, Embedded
 from train.data.pack import Pack, Record
 from train.protocols.result import ProtocolResult
@@ -54,17 +54,18 @@ def write_report(
     """
     config = checkpoint.config
     kind = "simulated people" if pack.simulated else "people"
+    unseen = "" if known_people(checkpoint, pack) else " unseen"
     subtitle = (
-        f"{len({r.subject for r in records})} unseen {kind}, {len(records)} walks in each "
-        f"modality; trained on {len(checkpoint.classes)} others for {checkpoint.iteration} "
-        f"of {config.optim.iterations} iterations."
+        f"{len({r.subject for r in records})}{unseen} {kind}, {len(records)} walks in each "
+        f"modality; trained on {len(checkpoint.classes)}{' others' * bool(unseen)} for "
+        f"{checkpoint.iteration} of {config.optim.iterations} iterations."
     )
     searches = open_searches(records, embeddings, layout, result.distance)
     template = Template(files("train.report").joinpath("page.html").read_text("utf-8"))
     page = template.substitute(
         title=html.escape(f"DiffCrossGait: {config.name}"),
         subtitle=html.escape(subtitle),
-        notice=SIMULATED if pack.simulated else "",
+        notice="\n".join([SIMULATED * pack.simulated, *map(_notice, result.notes)]),
         distance=result.distance,
         summary=summary_html(result),
         cmc=_inline(cmc),
@@ -77,6 +78,10 @@ def write_report(
         config=html.escape(yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)),
     )
     write_atomically(folder / FILE, page.encode())
+
+
+def _notice(note: str) -> str:
+    return f'<p class="notice">{html.escape(note)}</p>'
 
 
 def _strips(

@@ -8,8 +8,9 @@ import torch
 
 from gait.errors import PackError
 from gait.metrics import Distance
-from train.checkpoint import Checkpoint, build_network, load_checkpoint
-from train.data.dataset_layout import Embedded, GalleryRule, Scoring
+from train.checkpoint import Checkpoint, build_network, known_people, load_checkpoint
+from train.data.dataset_layout import DatasetLayout, Embedded, GalleryRule, Scoring
+from train.data.identity import frames_hash
 from train.data.pack import Pack, Record
 from train.dataset_layouts import layout_named
 from train.embed import Embeddings, by_modality, embed_modalities
@@ -83,13 +84,45 @@ def write_results(
         EvaluationError: the test people lack gallery or probes.
     """
     protocol = layout_named(layout or tested.pack.layout).by_rule(how.gallery)
-    result = protocol.score(tested.embeddings, tested.records, how)
+    result = scored(tested, how, protocol)
     write_atomically(folder / "results.json", result.to_json(resamples=True).encode())
     ranked = how._replace(ranks=CMC_RANKS, bootstrap=1)
     cmc = draw_cmc(protocol.score(tested.embeddings, tested.records, ranked))
     write_atomically(folder / "cmc.png", cmc)
     write_report(folder, *tested, protocol, result, cmc, metrics)
     return result
+
+
+def scored(tested: Tested, how: Scoring, protocol: DatasetLayout) -> ProtocolResult:
+    """Scores a checkpoint's embeddings; the result says from which frames they are, and what has
+    to be known beside the scores.
+
+    Raises:
+        EvaluationError: the test people lack gallery or probes.
+    """
+    result = protocol.score(tested.embeddings, tested.records, how)
+    frames = frames_hash(tested.pack.index)
+    return result.model_copy(update={"frames_sha256": frames, "notes": tuple(notes(tested))})
+
+
+def notes(tested: Tested) -> list[str]:
+    """What has to be known beside a checkpoint's scores."""
+    known, start = known_people_said(tested.checkpoint, tested.pack), tested.checkpoint.start
+    begun = None if start is None else f"the training began with {start}"
+    return [note for note in (known, begun) if note is not None]
+
+
+def known_people_said(checkpoint: Checkpoint, pack: Pack) -> str | None:
+    """A warning where test people have ids that the checkpoint was trained on."""
+    known = len(known_people(checkpoint, pack))
+    every = len({record.subject for record in pack.records if record.split == "test"})
+    if not known:
+        return None
+    return (
+        f"{known} of the {every} people tested have ids that the checkpoint was trained on. If "
+        "they are the same people, as after another split, these are no scores of strangers: test "
+        "others"
+    )
 
 
 def score(
@@ -112,4 +145,5 @@ def score(
         ranks, bootstrap, seed, distance, gallery: as in `Scoring`.
     """
     how = Scoring(ranks, bootstrap, seed, pack.simulated, gallery, distance)
-    return layout_named(pack.layout).score(by_modality(embeddings), records, how)
+    result = layout_named(pack.layout).score(by_modality(embeddings), records, how)
+    return result.model_copy(update={"frames_sha256": frames_hash(pack.index)})

@@ -43,7 +43,8 @@ def summary_text(result: ProtocolResult) -> str:
             f"{people}: Rank-1 % [95 % interval over people], probe → gallery, {distance} distance"
         )
         tables.append("\n".join([title, *columns(lines)]))
-    return "\n\n".join(tables)
+    notes = ["\n".join(f"note: {note}" for note in result.notes)] if result.notes else []
+    return "\n\n".join([*tables, *notes])
 
 
 def summary_html(result: ProtocolResult) -> str:
