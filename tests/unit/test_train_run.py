@@ -18,13 +18,12 @@ from train.data.split import split_people
 from train.loop.training_run import LAST
 from train.machine.distributed import Ranks
 from train.report.metrics_log import read_metrics
+from train.resuming import lengthened, not_lengthened
 from train.run import (
     Command,
     clear,
     default_preset,
-    lengthened,
     main,
-    not_lengthened,
     open_pack,
     parse,
     resume_point,
