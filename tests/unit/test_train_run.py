@@ -18,13 +18,12 @@ from train.data.split import split_people
 from train.loop.training_run import LAST
 from train.machine.distributed import Ranks
 from train.report.metrics_log import read_metrics
+from train.resuming import lengthened, not_lengthened
 from train.run import (
     Command,
     clear,
     default_preset,
-    lengthened,
     main,
-    not_lengthened,
     open_pack,
     parse,
     resume_point,
@@ -285,15 +284,19 @@ def test_a_run_of_an_older_version_goes_on_and_says_what_it_cannot_know(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    words += ["--pack", str(command.pack)]
-    trained(monkeypatch, *words)
-    last = command.folder / LAST
+    words += ["--pack", str(command.pack), "--optim.schedule", "steps"]
+    trained(monkeypatch, *words, "--optim.milestones", "15")
+    last, first = command.folder / LAST, command.folder.parent / "first.pt"
+    words += ["--optim.milestones", "15", "--start", str(first)]
+    first.write_bytes(last.read_bytes())
     content = torch.load(last, weights_only=True)
     del content["pack"], content["start"]
     torch.save(content, last)
     capsys.readouterr()
-    trained(monkeypatch, *words, "--start", str(last))
-    assert "note: an older version wrote it" in capsys.readouterr().err
+    for iterations in ("3", "4"):  # what it cannot know stays unknown
+        trained(monkeypatch, *words, "--optim.iterations", iterations)
+        assert "note: an older version wrote it" in capsys.readouterr().err
+        assert load_checkpoint(last).iteration == int(iterations)
 
 
 def test_what_a_run_begins_with_is_kept_and_cannot_change(

@@ -120,8 +120,10 @@ class TrainingRun:
         self._ledger = Ledger()
         self._validates = can_validate(split.validation)
         self._done, self._best = 0, None
-        self._identity = PackIdentity.of(pack.index)
-        self._start = None if checkpoint is None else checkpoint.start
+        self._identity: PackIdentity | None = PackIdentity.of(pack.index)
+        self._start: Start | None = None
+        if checkpoint is not None:  # what an old one does not say stays unknown
+            self._identity, self._start = checkpoint.pack, checkpoint.start
         if checkpoint is not None:
             require_style(checkpoint, pack, folder)
             self._learner.restore(checkpoint)
