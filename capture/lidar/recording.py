@@ -45,6 +45,14 @@ def open_lidar(path: Path, said: LidarFormat) -> ScanSource | None:
     return Turned(source, said.up)
 
 
+def metadata_of(path: Path, said: LidarFormat) -> Path | None:
+    """The JSON file of an Ouster's packets; None of any other recording."""
+    if path.suffix not in velodyne.ENDINGS:
+        return None
+    beside = path.with_suffix(".json")
+    return said.metadata or (beside if beside.is_file() else None)
+
+
 def _open(path: Path, said: LidarFormat) -> ScanSource | None:
     if path.is_dir():
         if is_bag(path):
@@ -58,8 +66,8 @@ def _open(path: Path, said: LidarFormat) -> ScanSource | None:
             f"save {path.stem}.pcap"
         )
     if path.suffix in velodyne.ENDINGS:
-        if said.metadata is not None or path.with_suffix(".json").is_file():
-            return OusterPcap(path, said.metadata)
+        if (metadata := metadata_of(path, said)) is not None:
+            return OusterPcap(path, metadata)
         return VelodynePcap(path, said.model)
     if path.suffix in _SINGLE:
         raise UnsupportedFormatError(f"{path} is a single cloud, need a folder of them")
