@@ -15,7 +15,6 @@ from typing import Annotated, Any
 from urllib.parse import unquote
 
 import tyro
-from pydantic import ValidationError
 
 from gait.cli import run
 from gait.errors import ConfigError
@@ -182,14 +181,11 @@ def _asked(arguments: Arguments, clip: Path) -> dict[str, Any]:
 
 
 def _policy(arguments: Arguments) -> Policy:
-    try:
-        return Policy(
-            match_fpir=arguments.match_fpir,
-            possible_fpir=arguments.possible_fpir,
-            own_calibration=arguments.own_calibration,
-        )
-    except ValidationError as error:
-        raise ConfigError(f"{error.errors()[0]['msg']}") from error
+    return Policy(
+        match_fpir=arguments.match_fpir,
+        possible_fpir=arguments.possible_fpir,
+        own_calibration=arguments.own_calibration,
+    )
 
 
 def _service_and_gallery(location: str) -> tuple[str, str | None]:

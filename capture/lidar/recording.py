@@ -1,6 +1,9 @@
 """What kind of LiDAR recording a path is."""
 
 from pathlib import Path
+from typing import Annotated
+
+from annotated_types import Ge
 
 from capture.source import cloud_folder, ros_bag, velodyne
 from capture.source.cloud_folder import CloudFolder, is_cloud_folder
@@ -20,14 +23,14 @@ class LidarFormat(Frozen):
 
     Args:
         topic: of a bag that has clouds in several.
-        columns: numbers of each point of `.bin` files.
+        columns: numbers of each point of `.bin` files, of which the first three are x, y and z.
         model: of a Velodyne, such as `VLP16`.
         metadata: JSON file of an Ouster; may be left out if it has the name of its pcap.
         up: the axis of the points that points up.
     """
 
     topic: str | None = None
-    columns: int | None = None
+    columns: Annotated[int, Ge(3)] | None = None
     model: str | None = None
     metadata: Path | None = None
     up: Axis = Axis.PLUS_Z

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from capture import run
+from capture import run, watch
 from capture.camera.capture import CameraCapture, CameraSettings
 from capture.camera.people import networks_used
 from capture.lidar.capture import LidarCapture, LidarSettings
@@ -20,6 +20,7 @@ from capture.output.lock import writing
 from capture.output.recorder import Recorder
 from capture.source.fingerprint import fingerprint
 from capture.source.video import Recording, frames
+from gait.cli import run as command
 from gait.errors import CaptureStateError, ConfigError, WeightsError
 from gait.modality import Modality
 from tests.lidar_scenes import Figure, cloud
@@ -172,6 +173,43 @@ def test_a_finished_capture_is_not_given_out_for_other_options(
         captured(monkeypatch, clouds, *asked[1:])
     with pytest.raises(ConfigError, match="the recording itself"):
         captured(monkeypatch, clouds, "--out", clouds)
+
+
+@pytest.mark.parametrize(
+    ("option", "field"),
+    [
+        (("--reach", "nan"), "reach"),
+        (("--reach", "-1"), "reach"),
+        (("--keep", "0"), "keep"),
+        (("--columns", "0"), "columns"),
+    ],
+)
+def test_numbers_that_cannot_be_are_named_before_anything_is_written(
+    clouds: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    option: tuple[str, str],
+    field: str,
+) -> None:
+    with pytest.raises(SystemExit, match="1"):
+        command(lambda: captured(monkeypatch, clouds, "--out", tmp_path / "out", *option))
+    err = capsys.readouterr().err
+    assert err.startswith(f"error [config.invalid]: {field}: Input should be")
+    assert err.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    "option", [("--windows", "0"), ("--window", "1"), ("--cooldown", "nan"), ("--attempts", "-1")]
+)
+def test_numbers_that_cannot_be_are_named_before_anything_is_watched(
+    monkeypatch: pytest.MonkeyPatch, option: tuple[str, str]
+) -> None:
+    words = ["watch", "nowhere", "--service", "http://127.0.0.1:1", "--purpose", "x", *option]
+    monkeypatch.setattr(sys, "argv", words)
+    with pytest.raises(ConfigError, match=f"got {option[0]} .*, need . or more"):
+        watch.main()
 
 
 def test_the_metadata_of_packets_belong_to_the_recording(tmp_path: Path) -> None:
