@@ -6,6 +6,7 @@ python -m gallery.identify --gallery https://host/GALLERY --key-file key --purpo
 """
 
 import json
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, field
@@ -27,6 +28,7 @@ from gallery.command_line.recording import (
     Ask,
     identify_people,
     is_recording,
+    missing_clips,
     people_in,
     recording_table,
 )
@@ -83,6 +85,8 @@ def main() -> None:
     arguments = options.parse(Arguments, "gallery.identify")
     with _asking(arguments) as ask:
         if is_recording(arguments.clip):
+            if missing := missing_clips(arguments.clip):
+                print(missing, file=sys.stderr)
             people = identify_people(people_in(arguments.clip), ask)
             facts = {"gallery": arguments.gallery, "people": people}
             shown = recording_table(people)
