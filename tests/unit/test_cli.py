@@ -71,8 +71,11 @@ class Settings(Frozen):
 def test_settings_that_are_refused_are_named_in_one_line(
     capsys: pytest.CaptureFixture[str], values: dict[str, object], says: str
 ) -> None:
+    def main() -> None:
+        Settings.model_validate(values)
+
     with pytest.raises(SystemExit, match="1"):
-        run(lambda: Settings.model_validate(values) and None)
+        run(main)
     err = capsys.readouterr().err
     assert err.startswith("error [config.invalid]: ")
     assert err.endswith(f"{says}\n")
