@@ -111,7 +111,8 @@ def _pictures(arguments: Arguments) -> dict[str, Any]:
         threads=arguments.threads,
     )
     said = {"rate": round(recording.rate, 3), **settings.model_dump(exclude={"threads"})}
-    said["networks"] = networks_used(arguments.detector, arguments.masks)
+    used = networks_used(arguments.detector, arguments.masks)
+    said["networks"] = [sha256[:16] for sha256 in used]
     source = _same_source(arguments, said)
     with writing(arguments.out):
         found = finished_tracks(arguments.out, source)

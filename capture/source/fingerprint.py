@@ -36,12 +36,17 @@ def fingerprint(path: Path, without: Path | None = None) -> str:
 
 
 def _files(folder: Path, without: Path | None) -> Iterator[Path]:
-    """All files in a folder and in those inside it, in order."""
-    left_out = None if without is None else without.resolve()
-    for inner, folders, names in os.walk(folder):
+    """All files in a folder and in those inside it, also by links, in order; each folder once."""
+    known = set() if without is None else {without.resolve()}
+    for inner, folders, names in os.walk(folder, followlinks=True):
         here = Path(inner)
-        folders[:] = sorted(n for n in folders if n[0] != "." and (here / n).resolve() != left_out)
-        yield from (here / name for name in sorted(names) if name[0] != ".")
+        if (place := here.resolve()) in known:
+            folders.clear()
+            continue
+        known.add(place)
+        folders[:] = sorted(name for name in folders if name[0] != ".")
+        found = (here / name for name in sorted(names) if name[0] != ".")
+        yield from (file for file in found if file.is_file())
 
 
 def _ends(file: Path, most: int) -> bytes:

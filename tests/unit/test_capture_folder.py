@@ -139,6 +139,19 @@ def test_another_recording_of_the_same_name_is_another_one(tmp_path: Path) -> No
     assert fingerprint(moved, without=moved / "out") != first
 
 
+def test_links_in_a_recording_are_followed_once(tmp_path: Path) -> None:
+    folder, elsewhere = tmp_path / "kitti", tmp_path / "elsewhere"
+    folder.mkdir()
+    elsewhere.mkdir()
+    (elsewhere / "000.bin").write_bytes(b"a" * 160)
+    (folder / "velodyne").symlink_to(elsewhere)
+    (folder / "again").symlink_to(folder)
+    (folder / "gone.bin").symlink_to(tmp_path / "nowhere")
+    first = fingerprint(folder)
+    (elsewhere / "000.bin").write_bytes(b"b" * 160)
+    assert fingerprint(folder) != first
+
+
 def test_both_ends_of_a_large_file_count(tmp_path: Path) -> None:
     file, size = tmp_path / "walk.mp4", 5 << 20
     seen = set()
