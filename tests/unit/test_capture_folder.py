@@ -282,12 +282,14 @@ def test_two_captures_do_not_write_into_one_folder(
     with subprocess.Popen(
         [sys.executable, "-c", HOLD, str(out)], stdout=subprocess.PIPE, env=environment
     ) as other:
-        assert other.stdout is not None
-        assert other.stdout.readline() == b"held\n"
-        with pytest.raises(CaptureStateError, match="another capture is writing here"):
-            captured(monkeypatch, clouds, "--out", out)
-        assert [path.name for path in out.iterdir()] == [".lock"]
-        other.kill()
+        try:
+            assert other.stdout is not None
+            assert other.stdout.readline() == b"held\n"
+            with pytest.raises(CaptureStateError, match="another capture is writing here"):
+                captured(monkeypatch, clouds, "--out", out)
+            assert [path.name for path in out.iterdir()] == [".lock"]
+        finally:
+            other.kill()
     with writing(out):
         pass
     captured(monkeypatch, clouds, "--out", out, "--keep", "10")
