@@ -13,13 +13,15 @@ from typing import Annotated, Any
 import tyro
 
 from capture.camera.capture import CameraCapture, CameraSettings
-from capture.camera.people import networks
+from capture.camera.people import networks, networks_used
 from capture.lidar.capture import LidarCapture, LidarSettings
-from capture.lidar.recording import LidarFormat, open_lidar
+from capture.lidar.recording import LidarFormat, metadata_of, open_lidar
 from capture.output.boxes_video import draw_boxes
+from capture.output.lock import writing
 from capture.output.recorder import Recorder, finished_tracks
+from capture.source.fingerprint import fingerprint
 from capture.source.scan import ScanSource
-from capture.source.video import describe
+from capture.source.video import Recording, describe
 from gait.cli import run
 from gait.errors import ConfigError
 from gait.lidar import Axis
@@ -95,7 +97,7 @@ def _captured(arguments: Arguments) -> tuple[dict[str, Any], Modality]:
     lidar = open_lidar(Path(arguments.source), said)
     if lidar is None:
         return _pictures(arguments), Modality.SILHOUETTE
-    return _clouds(arguments, lidar), Modality.RANGE_VIEW
+    return _clouds(arguments, lidar, said), Modality.RANGE_VIEW
 
 
 def _pictures(arguments: Arguments) -> dict[str, Any]:
@@ -109,31 +111,52 @@ def _pictures(arguments: Arguments) -> dict[str, Any]:
         threads=arguments.threads,
     )
     said = {"rate": round(recording.rate, 3), **settings.model_dump(exclude={"threads"})}
-    source = _same_source(arguments.source, said)
-    if (found := finished_tracks(arguments.out, source)) is not None:
-        return found
+    used = networks_used(arguments.detector, arguments.masks)
+    said["networks"] = [sha256[:16] for sha256 in used]
+    source = _same_source(arguments, said)
+    with writing(arguments.out):
+        found = finished_tracks(arguments.out, source)
+        if found is None:
+            found = _found_in_pictures(arguments, recording, settings, source)
+        if arguments.video:
+            _draw(arguments, recording)
+    return found
+
+
+def _found_in_pictures(
+    arguments: Arguments, recording: Recording, settings: CameraSettings, source: dict[str, Any]
+) -> dict[str, Any]:
     detector, masker = networks(arguments.weights, arguments.detector, arguments.masks)
     every = settings.stride(recording.rate)
     recorder = Recorder(arguments.out, Modality.SILHOUETTE, source, settings.keep, every)
     capture = CameraCapture(recording, settings, detector, masker, recorder)
     _with_progress(capture.run, "find", recording.count, recorder)
-    if arguments.video:
-        boxes, out = arguments.out / "boxes.csv", arguments.out / "boxes.mp4"
-        with progress() as bar:
-            task = bar.add_task("draw", total=recording.count, note="")
-            draw_boxes(arguments.source, boxes, out, recording.rate, lambda n: bar.advance(task, n))
     return recorder.finish()
 
 
-def _clouds(arguments: Arguments, lidar: ScanSource) -> dict[str, Any]:
+def _draw(arguments: Arguments, recording: Recording) -> None:
+    """The video with boxes, unless it is there; of a finished capture it can be drawn later."""
+    boxes, out = arguments.out / "boxes.csv", arguments.out / "boxes.mp4"
+    if out.exists() or not boxes.exists():
+        return
+    with progress() as bar:
+        task = bar.add_task("draw", total=recording.count, note="")
+        draw_boxes(arguments.source, boxes, out, recording.rate, lambda n: bar.advance(task, n))
+
+
+def _clouds(arguments: Arguments, lidar: ScanSource, said: LidarFormat) -> dict[str, Any]:
     settings = LidarSettings(keep=arguments.keep, reach=arguments.reach, fixed=arguments.fixed)
-    source = _same_source(arguments.source, settings.model_dump() | {"up": str(arguments.up)})
-    if (found := finished_tracks(arguments.out, source)) is not None:
-        return found
-    recorder = Recorder(arguments.out, Modality.RANGE_VIEW, source, settings.keep)
-    capture = LidarCapture(lidar, settings, recorder)
-    _with_progress(capture.run, "find", lidar.count, recorder)
-    return recorder.finish()
+    metadata = metadata_of(Path(arguments.source), said)
+    options = settings.model_dump() | said.model_dump(mode="json", exclude={"metadata"})
+    options["metadata"] = None if metadata is None else fingerprint(metadata)
+    source = _same_source(arguments, options)
+    with writing(arguments.out):
+        if (found := finished_tracks(arguments.out, source)) is not None:
+            return found
+        recorder = Recorder(arguments.out, Modality.RANGE_VIEW, source, settings.keep)
+        capture = LidarCapture(lidar, settings, recorder)
+        _with_progress(capture.run, "find", lidar.count, recorder)
+        return recorder.finish()
 
 
 def _with_progress(
@@ -152,11 +175,17 @@ def _with_progress(
             recorder.close()
 
 
-def _same_source(source: str, said: dict[str, Any]) -> dict[str, Any]:
-    """What must be the same for an interrupted capture to go on."""
-    path = Path(source)
+def _same_source(arguments: Arguments, said: dict[str, Any]) -> dict[str, Any]:
+    """What must be the same for a capture to go on, or to be found finished.
+
+    The recording may have been moved to another folder.
+    """
+    path = Path(arguments.source)
+    if path.resolve() == arguments.out.resolve():
+        raise ConfigError(f"--out is the recording itself, {path}; give another folder")
     size = path.stat().st_size if path.is_file() else None
-    return {"recording": path.name, "bytes": size, **said}
+    content = fingerprint(path, without=arguments.out)
+    return {"recording": path.name, "bytes": size, "content": content, **said}
 
 
 def _summary(found: dict[str, Any], modality: Modality, out: Path) -> str:

@@ -4,6 +4,7 @@ python -m capture.watch rtsp://camera/stream --service https://gait.example --pu
 """
 
 import json
+import math
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -80,6 +81,7 @@ class Arguments:
 def main() -> None:
     """Watches as the command line says."""
     arguments = tyro.cli(Arguments, prog="python -m capture.watch")
+    _require_sensible(arguments)
     client = Client(arguments.service, _key(arguments))
     with _told(arguments, client) as boxes:
 
@@ -153,6 +155,15 @@ def _follow(
             tracks.begin_anew()
             time.sleep(wait)
             wait = min(2 * wait, _LONGEST_WAIT)
+
+
+def _require_sensible(arguments: Arguments) -> None:
+    """The rest is looked at by the settings of each sensor."""
+    least = {"windows": 1, "window": 2, "cooldown": 0, "attempts": 0}
+    for name, needed in least.items():
+        got = getattr(arguments, name)
+        if got is not None and not needed <= got < math.inf:
+            raise ConfigError(f"got --{name} {got}, need {needed} or more")
 
 
 def _key(arguments: Arguments) -> str | None:

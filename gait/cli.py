@@ -5,20 +5,31 @@ import sys
 from collections.abc import Callable
 from typing import NoReturn
 
-from gait.errors import GaitError
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from gait.errors import ConfigError, GaitError
+
+_SHOWN = 80
+"""Characters of a wrong value that are shown."""
 
 
 def run(main: Callable[[], None]) -> NoReturn:
     """Runs a command's `main` and exits: 0 done, 1 a `GaitError` or disk error, 130 interrupted.
 
-    (Usage errors exit with 2 before this, from the argument parser.) Whoever reads the results may
-    stop reading, as `head` does: that is no error of ours, and nothing more is written.
+    Options that are refused only where they are put to use, such as `--keep 0`, end like any
+    `ConfigError`. (Usage errors exit with 2 before this, from the argument parser.) Whoever reads
+    the results may stop reading, as `head` does: that is no error of ours, and nothing more is
+    written.
     """
     try:
         main()
         sys.stdout.flush()
     except GaitError as error:
         sys.exit(_complain(f"error [{error.code}]: {error}"))
+    except ValidationError as error:
+        wrong = "; ".join(map(wrong_field, error.errors()))
+        sys.exit(_complain(f"error [{ConfigError.code}]: {wrong}"))
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except OSError as error:
@@ -27,6 +38,20 @@ def run(main: Callable[[], None]) -> NoReturn:
         _complain("interrupted")
         sys.exit(130)
     sys.exit(0)
+
+
+def wrong_field(item: ErrorDetails) -> str:
+    """A field of settings that is refused: its name, what is needed, and what was got.
+
+    Args:
+        item: one of a `ValidationError`'s `errors()`; one of the whole has no name and no value.
+    """
+    needed = item["msg"].removeprefix("Value error, ")
+    if not item["loc"]:
+        return needed
+    got = repr(item["input"])
+    shown = got if len(got) <= _SHOWN else f"{got[:_SHOWN]}…"
+    return f"{'.'.join(map(str, item['loc']))}: {needed}, got {shown}"
 
 
 def _complain(line: str) -> int:

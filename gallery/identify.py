@@ -6,6 +6,7 @@ python -m gallery.identify --gallery https://host/GALLERY --key-file key --purpo
 """
 
 import json
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, field
@@ -15,7 +16,6 @@ from typing import Annotated, Any
 from urllib.parse import unquote
 
 import tyro
-from pydantic import ValidationError
 
 from gait.cli import run
 from gait.errors import ConfigError
@@ -28,6 +28,7 @@ from gallery.command_line.recording import (
     Ask,
     identify_people,
     is_recording,
+    missing_clips,
     people_in,
     recording_table,
 )
@@ -84,6 +85,8 @@ def main() -> None:
     arguments = options.parse(Arguments, "gallery.identify")
     with _asking(arguments) as ask:
         if is_recording(arguments.clip):
+            if missing := missing_clips(arguments.clip):
+                print(missing, file=sys.stderr)
             people = identify_people(people_in(arguments.clip), ask)
             facts = {"gallery": arguments.gallery, "people": people}
             shown = recording_table(people)
@@ -182,14 +185,11 @@ def _asked(arguments: Arguments, clip: Path) -> dict[str, Any]:
 
 
 def _policy(arguments: Arguments) -> Policy:
-    try:
-        return Policy(
-            match_fpir=arguments.match_fpir,
-            possible_fpir=arguments.possible_fpir,
-            own_calibration=arguments.own_calibration,
-        )
-    except ValidationError as error:
-        raise ConfigError(f"{error.errors()[0]['msg']}") from error
+    return Policy(
+        match_fpir=arguments.match_fpir,
+        possible_fpir=arguments.possible_fpir,
+        own_calibration=arguments.own_calibration,
+    )
 
 
 def _service_and_gallery(location: str) -> tuple[str, str | None]:

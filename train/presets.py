@@ -12,6 +12,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from gait.cli import wrong_field
 from gait.errors import ConfigError
 from gait.plain_yaml import DuplicateKeyError, load_yaml
 from train.config import TrainConfig
@@ -103,11 +104,12 @@ def explain(error: ValidationError) -> str:
 
 
 def _explain_one(item: ErrorDetails) -> str:
-    where = ".".join(map(str, item["loc"])) or "the whole"
     if item["type"] != "extra_forbidden":
-        return f"{where}: {item['msg']}, got {item['input']!r}"
+        return wrong_field(item) if item["loc"] else f"the whole: {wrong_field(item)}"
     *parents, name = map(str, item["loc"])
-    return f"{where}: unknown field" + _suggestion(name, list(_model_at(parents).model_fields))
+    return f"{'.'.join([*parents, name])}: unknown field" + _suggestion(
+        name, list(_model_at(parents).model_fields)
+    )
 
 
 def _model_at(path: list[str]) -> type[BaseModel]:

@@ -8,7 +8,6 @@ from typing import Annotated
 
 import numpy as np
 from annotated_types import Ge
-from pydantic import TypeAdapter
 
 from capture.camera.people import (
     Detector,
@@ -26,6 +25,7 @@ from capture.source.live import newest
 from capture.source.video import Frame, Recording, frames
 from capture.track.boxes import Box, iou
 from capture.track.pieces import LONGEST
+from capture.track.state import from_text, to_text
 from gait.errors import SourceLostError
 from gait.frozen import Frozen
 
@@ -101,7 +101,7 @@ class CameraCapture:
         patience = max(int(_PATIENCE * self.recording.rate / self.every), _LEAST_PATIENCE)
         self._state = _State(CameraTracks(patience))
         if self.recorder.state is not None:
-            self._state = TypeAdapter(_State).validate_json(self.recorder.state)
+            self._state = from_text(_State, self.recorder.state)
 
     def run(self, advance: Callable[[int], None] = lambda _: None) -> None:
         """Goes through the recording, from where an interrupted capture was.
@@ -132,7 +132,7 @@ class CameraCapture:
 
     def save(self) -> None:
         """Writes down where to go on."""
-        self.recorder.save(TypeAdapter(_State).dump_json(self._state).decode())
+        self.recorder.save(to_text(_State, self._state))
 
     def _detected(
         self, pool: ThreadPoolExecutor, begin: int

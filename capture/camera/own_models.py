@@ -8,6 +8,7 @@
 Inputs are float32 RGB 0..1; boxes are x0, y0, x1, y1 in pixels of the input.
 """
 
+import hashlib
 from pathlib import Path
 
 import cv2
@@ -24,6 +25,17 @@ _ANY_SIZE = 640
 """Longer side that a picture gets for a detector that takes any size."""
 
 _BROKEN = (runtime.Fail, runtime.InvalidGraph, runtime.InvalidProtobuf, runtime.NotImplemented)
+
+
+def sha256_of(path: Path) -> str:
+    """What tells a model from others.
+
+    Raises:
+        WeightsError: there is no such file.
+    """
+    _require_file(path)
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 class OwnDetector:
@@ -82,11 +94,15 @@ def _any_size(picture: Picture) -> tuple[int, int]:
 
 
 def _opened(path: Path) -> onnxruntime.InferenceSession:
-    if not path.is_file():
-        raise WeightsError(f"there is no file {path}")
+    _require_file(path)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     try:
         return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     except _BROKEN as error:
         raise WeightsError(f"{path} is no ONNX model: {error}") from error
+
+
+def _require_file(path: Path) -> None:
+    if not path.is_file():
+        raise WeightsError(f"there is no file {path}")

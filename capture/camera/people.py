@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from capture.camera.blazepose import Body, BodyMask, NearDetector
-from capture.camera.own_models import OwnDetector, OwnMasks
+from capture.camera.own_models import OwnDetector, OwnMasks, sha256_of
 from capture.camera.ssdlite import Found, Picture, SsdLite
 from capture.track.boxes import Box, inside, without_doubles
 from capture.track.sighting import Sighting
@@ -106,6 +106,16 @@ def networks(
     if masks is None:
         return finds, BodyMask(weights_file(MASK, weights))
     return finds, OwnMasks(masks)
+
+
+def networks_used(detector: Path | None = None, masks: Path | None = None) -> list[str]:
+    """The SHA-256 of each file that `networks` opens, wherever it lies.
+
+    Raises:
+        WeightsError: there is no such file of your own.
+    """
+    finds = [DETECTOR.sha256, NEAR_DETECTOR.sha256] if detector is None else [sha256_of(detector)]
+    return [*finds, MASK.sha256 if masks is None else sha256_of(masks)]
 
 
 def look_closely(masker: Masker, picture: Picture, box: Box, score: float) -> Seen | None:

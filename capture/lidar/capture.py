@@ -6,7 +6,6 @@ from typing import Annotated
 
 import numpy as np
 from annotated_types import Ge, Gt
-from pydantic import TypeAdapter
 
 from capture.lidar.background import Background, learn
 from capture.lidar.ground import Ground, find_ground
@@ -16,6 +15,7 @@ from capture.output.sink import Sink
 from capture.source.scan import USUAL_RATE, Scan, ScanSource
 from capture.track.pieces import LONGEST
 from capture.track.sighting import Sighting
+from capture.track.state import from_text, to_text
 from gait.errors import CorruptFileError
 from gait.frozen import Frozen
 from gait.sampling import evenly
@@ -74,7 +74,7 @@ class LidarCapture:
     def __post_init__(self) -> None:
         self._state = _State(LidarTracks(int(_PATIENCE * USUAL_RATE)))
         if self.recorder.state is not None:
-            self._state = TypeAdapter(_State).validate_json(self.recorder.state)
+            self._state = from_text(_State, self.recorder.state)
 
     def run(self, advance: Callable[[int], None] = lambda _: None) -> None:
         """Goes through the recording, from where an interrupted capture was.
@@ -110,7 +110,7 @@ class LidarCapture:
 
     def save(self) -> None:
         """Writes down where to go on."""
-        self.recorder.save(TypeAdapter(_State).dump_json(self._state).decode())
+        self.recorder.save(to_text(_State, self._state))
 
     def _learn(self) -> None:
         """The background and the ground, from scans spread over the first ones."""

@@ -1,6 +1,9 @@
 """What kind of LiDAR recording a path is."""
 
 from pathlib import Path
+from typing import Annotated
+
+from annotated_types import Ge
 
 from capture.source import cloud_folder, ros_bag, velodyne
 from capture.source.cloud_folder import CloudFolder, is_cloud_folder
@@ -20,14 +23,14 @@ class LidarFormat(Frozen):
 
     Args:
         topic: of a bag that has clouds in several.
-        columns: numbers of each point of `.bin` files.
+        columns: numbers of each point of `.bin` files, of which the first three are x, y and z.
         model: of a Velodyne, such as `VLP16`.
         metadata: JSON file of an Ouster; may be left out if it has the name of its pcap.
         up: the axis of the points that points up.
     """
 
     topic: str | None = None
-    columns: int | None = None
+    columns: Annotated[int, Ge(3)] | None = None
     model: str | None = None
     metadata: Path | None = None
     up: Axis = Axis.PLUS_Z
@@ -45,6 +48,14 @@ def open_lidar(path: Path, said: LidarFormat) -> ScanSource | None:
     return Turned(source, said.up)
 
 
+def metadata_of(path: Path, said: LidarFormat) -> Path | None:
+    """The JSON file of an Ouster's packets; None of any other recording."""
+    if path.suffix not in velodyne.ENDINGS:
+        return None
+    beside = path.with_suffix(".json")
+    return said.metadata or (beside if beside.is_file() else None)
+
+
 def _open(path: Path, said: LidarFormat) -> ScanSource | None:
     if path.is_dir():
         if is_bag(path):
@@ -58,8 +69,8 @@ def _open(path: Path, said: LidarFormat) -> ScanSource | None:
             f"save {path.stem}.pcap"
         )
     if path.suffix in velodyne.ENDINGS:
-        if said.metadata is not None or path.with_suffix(".json").is_file():
-            return OusterPcap(path, said.metadata)
+        if (metadata := metadata_of(path, said)) is not None:
+            return OusterPcap(path, metadata)
         return VelodynePcap(path, said.model)
     if path.suffix in _SINGLE:
         raise UnsupportedFormatError(f"{path} is a single cloud, need a folder of them")

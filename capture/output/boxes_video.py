@@ -23,7 +23,7 @@ _WIDEST = 1280
 def draw_boxes(
     source: str, boxes: Path, out: Path, rate: float, advance: Callable[[int], None]
 ) -> None:
-    """Writes an MP4 of a recording with the boxes of `boxes.csv`.
+    """Writes an MP4 of a recording with the boxes of `boxes.csv`, all of it or nothing.
 
     Args:
         source: see `capture.source.video`.
@@ -41,7 +41,8 @@ def draw_boxes(
     first = next(pictures)
     scale = min(1.0, _WIDEST / first.picture.shape[1])
     size = [round(side * scale) // 2 * 2 for side in first.picture.shape[1::-1]]
-    with av.open(str(out), "w", format="mp4") as container:
+    partial = out.with_name(f".{out.name}.part")
+    with av.open(str(partial), "w", format="mp4") as container:
         stream = container.add_stream(_encoder(), rate=Fraction(rate).limit_denominator(1000))
         assert isinstance(stream, VideoStream)
         stream.width, stream.height, stream.pix_fmt = size[0], size[1], "yuv420p"
@@ -57,13 +58,14 @@ def draw_boxes(
             container.mux(stream.encode(picture))
             advance(1)
         container.mux(stream.encode())
+    partial.replace(out)
 
 
 def _encoder() -> str:
     for name in ("libx264", "libopenh264", "mpeg4"):
         if name in av.codecs_available:
             return name
-    raise CaptureStateError("this FFmpeg cannot write H.264 or MPEG-4; leave --video out")
+    raise CaptureStateError("this FFmpeg cannot write H.264 or MPEG-4; give --no-video")
 
 
 def _with_first(first: Frame, others: Iterator[Frame]) -> Iterator[Frame]:

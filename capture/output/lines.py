@@ -3,6 +3,8 @@
 import os
 from pathlib import Path
 
+from gait.errors import CaptureStateError
+
 
 class Lines:
     """Lines on disk.
@@ -10,10 +12,18 @@ class Lines:
     Args:
         path: of the file.
         kept: bytes of it that are kept, of what an interrupted capture wrote.
+
+    Raises:
+        CaptureStateError: it has fewer bytes than are kept.
     """
 
     def __init__(self, path: Path, kept: int = 0) -> None:
         path.touch()
+        if (size := path.stat().st_size) < kept:
+            raise CaptureStateError(
+                f"{path} has {size} bytes, need the {kept} that an interrupted capture saved; "
+                "delete the folder of the results and capture anew"
+            )
         os.truncate(path, kept)
         self._file = path.open("a", newline="", encoding="utf-8")
 

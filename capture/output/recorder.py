@@ -13,6 +13,7 @@ import csv
 import io
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ from gait.errors import CaptureStateError
 from gait.modality import Modality
 
 _LISTED = "clips.jsonl"
+_CLIP = "walk.npz"
 COLUMNS = ("frame", "seconds", "track", "x0", "y0", "x1", "y1", "certainty")
 
 
@@ -44,7 +46,7 @@ class Recorder:
         every: frames of the recording for one that was looked at.
 
     Raises:
-        CaptureStateError: the folder holds the results of another capture.
+        CaptureStateError: the folder holds the results of another capture, or damaged ones.
 
     Attributes:
         clips: written so far.
@@ -57,14 +59,17 @@ class Recorder:
         self.folder, self.modality = folder, modality
         self._source, self._keep, self._every = source, keep, every
         self._work = folder / ".work"
-        self._work.mkdir(parents=True, exist_ok=True)
         saved = self._saved()
+        self._work.mkdir(parents=True, exist_ok=True)
         self.state: str | None = saved.get("state")
         self.clips: int = saved.get("clips", 0)
         self._boxes = Lines(folder / "boxes.csv", saved.get("boxes", 0))
         self._listed = Lines(self._work / _LISTED, saved.get("listed", 0))
-        if self.state is None:
+        if saved:
+            self._forget_unsaved()
+        else:
             self._boxes.write(",".join(COLUMNS) + "\n")
+            self.save(None)
 
     def boxes(self, settled: list[tuple[int, Sighting]]) -> None:
         """Appends people whose frames are done: track and sighting, the earliest first."""
@@ -92,11 +97,11 @@ class Recorder:
         self.clips += 1
         name = f"{self.clips:04d}"
         (self.folder / name).mkdir(exist_ok=True)
-        _write(self.folder / name / "walk.npz", clip)
+        _write(self.folder / name / _CLIP, clip)
         _write(self._work / f"{name}.jpg", strip_of(whole, self.modality))
         facts = {
             "name": name,
-            "file": f"{name}/walk.npz",
+            "file": f"{name}/{_CLIP}",
             "track": track,
             "modality": str(self.modality),
             "frames": len(whole),
@@ -116,8 +121,8 @@ class Recorder:
     def ended(self, track: int) -> None:
         """Somebody has gone; there is nothing to do."""
 
-    def save(self, state: str) -> None:
-        """From here on an interrupted capture goes on from this state."""
+    def save(self, state: str | None) -> None:
+        """From here on an interrupted capture goes on from this state; None is the beginning."""
         saved = {
             "source": self._source,
             "boxes": self._boxes.save(),
@@ -156,26 +161,46 @@ class Recorder:
         self._listed.close()
 
     def _saved(self) -> dict[str, Any]:
-        """What `save` wrote of this capture; nothing if it did not."""
+        """What `save` wrote of this capture; nothing if there was none here."""
         finished, saved = self.folder / "tracks.json", self._work / "state.json"
         if finished.exists():
-            raise CaptureStateError(
-                f"{self.folder} holds a finished capture of another recording or with "
-                "other options; give another --out, or delete it"
-            )
+            raise self._other("a finished", _source_in(finished))
         if not saved.exists():
+            self._require_no_clips()
             return {}
-        try:
-            held: dict[str, Any] = json.loads(saved.read_bytes())
-            same = held["source"] == json.loads(json.dumps(self._source))
-        except (ValueError, KeyError, TypeError) as error:
-            raise CaptureStateError(f"{saved} is damaged; delete {self.folder}") from error
-        if not same:
-            raise CaptureStateError(
-                f"{self.folder} holds an unfinished capture of another recording or with other "
-                "options; give another folder by --out, or delete it"
-            )
+        if (before := _source_in(saved)) != _as_json(self._source):
+            raise self._other("an unfinished", before)
+        held: dict[str, Any] = json.loads(saved.read_bytes())
         return held
+
+    def _other(self, kind: str, before: dict[str, Any]) -> CaptureStateError:
+        """Says what is different: the recording, an option, or what an older version noted."""
+        now, none = _as_json(self._source), "not noted"
+        changed = [
+            f"{key} ({before.get(key, none)} → {now.get(key, none)})"
+            for key in {**before, **now}
+            if before.get(key, none) != now.get(key, none)
+        ]
+        return CaptureStateError(
+            f"{self.folder} holds {kind} capture of another recording, with other options or by "
+            f"another version: {', '.join(changed)}; give another folder by --out, or delete it"
+        )
+
+    def _require_no_clips(self) -> None:
+        if (clip := next(self.folder.glob(f"*/{_CLIP}"), None)) is not None:
+            raise CaptureStateError(
+                f"{self.folder} holds clips of which nothing says what recording they are of, such "
+                f"as {clip.parent.name}; give another folder by --out, or delete it"
+            )
+
+    def _forget_unsaved(self) -> None:
+        """Deletes the clips that were written after what was saved; they are found again."""
+        for clip in self.folder.glob(f"[0-9]*/{_CLIP}"):
+            number = clip.parent.name
+            if number.isdecimal() and int(number) > self.clips:
+                clip.unlink()
+                with suppress(OSError):  # somebody put something else into it
+                    clip.parent.rmdir()
 
 
 def finished_tracks(folder: Path, source: dict[str, Any]) -> dict[str, Any] | None:
@@ -190,9 +215,24 @@ def finished_tracks(folder: Path, source: dict[str, Any]) -> dict[str, Any] | No
     try:
         found = json.loads(path.read_bytes())
     except ValueError as error:
-        raise CaptureStateError(f"{path} is damaged; capture anew") from error
-    same = isinstance(found, dict) and found.get("source") == json.loads(json.dumps(source))
+        raise CaptureStateError(f"{path} is damaged; delete {folder} and capture anew") from error
+    same = isinstance(found, dict) and found.get("source") == _as_json(source)
     return found if same else None
+
+
+def _source_in(path: Path) -> dict[str, Any]:
+    """What a file of a capture says it is of."""
+    try:
+        source: dict[str, Any] = {**json.loads(path.read_bytes())["source"]}
+    except (ValueError, KeyError, TypeError) as error:
+        folder = path.parent if path.name == "tracks.json" else path.parents[1]
+        raise CaptureStateError(f"{path} is damaged; delete {folder} and capture anew") from error
+    return source
+
+
+def _as_json(source: dict[str, Any]) -> dict[str, Any]:
+    read: dict[str, Any] = json.loads(json.dumps(source))
+    return read
 
 
 def _height(sightings: Sequence[Sighting]) -> float:

@@ -19,7 +19,7 @@ class Sink(Protocol):
         """People whose frames are done: track and sighting."""
 
     def piece(self, track: int, sightings: Sequence[Sighting], least_size: float = 0.0) -> None:
-        """A piece of a track in which it is one person."""
+        """A piece of a track in which it is one person: one sighting at least, in order."""
 
     def ended(self, track: int) -> None:
         """No piece of this track follows."""

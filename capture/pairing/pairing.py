@@ -58,7 +58,7 @@ def read_clips(folder: Path, modality: str) -> list[Seen]:
     """The clips of a capture.
 
     Raises:
-        LayoutError: it is no finished capture of this modality.
+        LayoutError: it is no finished capture of this modality, or a clip of its list is not there.
     """
     try:
         clips = json.loads((folder / "tracks.json").read_bytes())["clips"]
@@ -66,6 +66,12 @@ def read_clips(folder: Path, modality: str) -> list[Seen]:
         raise LayoutError(f"{folder} is no finished capture: {error!r}") from error
     if any(clip["modality"] != modality for clip in clips):
         raise LayoutError(f"{folder} holds clips of another sensor, need {modality}")
+    missing = [clip["name"] for clip in clips if not (folder / clip["file"]).is_file()]
+    if missing:
+        raise LayoutError(
+            f"{folder} lacks clips that its tracks.json names: {' '.join(missing)}; pair before "
+            "folders are renamed or deleted, it is done in the folder of the pairs"
+        )
     return [_seen(folder, clip) for clip in clips]
 
 

@@ -32,6 +32,8 @@ def copy_people(people: list[list[Pair]], out: Path) -> dict[str, list[Pair]]:
 def read_people(pairs: list[Pair], out: Path) -> dict[str, list[Pair]]:
     """The people as somebody has named, put together or deleted their folders since.
 
+    A person's folder may hold those that were put into it.
+
     Args:
         pairs: all that were found.
         out: the folder of `copy_people`.
@@ -40,24 +42,25 @@ def read_people(pairs: list[Pair], out: Path) -> dict[str, list[Pair]]:
         LayoutError: it holds clips of other recordings, nobody is left, or the two clips of a pair
             are in folders of different people.
     """
-    places = {path.name: path for path in sorted(out.glob("*/*.npz"))}
+    places = {path.name: path for path in sorted(out.glob("*/**/*.npz"))}
     people = dict[str, list[Pair]]()
     for pair in pairs:
-        found = [_kept(places[clip], file) for clip, file in _clips(pair) if clip in places]
-        if len({path.parent for path in found}) > 1:
+        found = [_kept(places[clip], file, out) for clip, file in _clips(pair) if clip in places]
+        names = [path.relative_to(out).parts[0] for path in found]
+        if len({*names}) > 1:
             raise LayoutError(
                 f"{found[0]} and {found[1]} show the same person; put them into one folder"
             )
         if len(found) == len(_clips(pair)):
-            people.setdefault(found[0].parent.name, []).append(pair)
+            people.setdefault(names[0], []).append(pair)
     if not people:
         raise LayoutError(f"{out} holds no pair of these recordings; give another folder")
     return people
 
 
-def _kept(path: Path, file: Path) -> Path:
+def _kept(path: Path, file: Path, out: Path) -> Path:
     if not filecmp.cmp(path, file, shallow=False):
-        raise LayoutError(f"{path} is not {file}: {path.parents[1]} is of other recordings")
+        raise LayoutError(f"{path} is not {file}: {out} is of other recordings")
     return path
 
 

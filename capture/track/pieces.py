@@ -60,7 +60,7 @@ class Pieces:
                 yield self.close()
 
     def close(self) -> list[Sighting]:
-        """Takes out the open piece."""
+        """Takes out the open piece; it is empty if nothing was seen since the last one ended."""
         piece, self.open = self.open, []
         return piece
 

@@ -61,7 +61,7 @@ class Tracks(Generic[T]):
         Args:
             step: number of the frame.
             sink: told of boxes, and of tracks that ended.
-            write: given each piece with its track.
+            write: given each piece with its track; never an empty one.
             longest: sightings of a piece.
             final: no frame follows.
         """
@@ -75,7 +75,8 @@ class Tracks(Generic[T]):
                 write(track.number, piece)
         sink.boxes(done)
         for track in gone:
-            write(track.number, track.pieces.close())
+            if last := track.pieces.close():
+                write(track.number, last)
             sink.ended(track.number)
         oldest = min((track.number for track in self.live), default=self.next_number)
         self.counts = {n: k for n, k in self.counts.items() if n > oldest - _REMEMBERED}

@@ -5,12 +5,17 @@ from gait.decode.picture_header import is_animated_png, still_kind
 _ISO_STILLS = (b"heic", b"heix", b"mif1", b"msf1", b"avif", b"avis")
 _ISO_BOXES = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip")
 
-_TO_MP4 = "convert it: ffmpeg -i FILE -c:v libx264 -crf 10 clip.mp4"
+OF_A_SCENE = (
+    "a recording of a whole scene goes as it is to python -m capture.run, which finds the people"
+)
+"""What to do with a recording that is no clip of one person."""
+
+TO_MP4 = f"convert it: ffmpeg -i FILE -c:v libx264 -crf 10 clip.mp4; {OF_A_SCENE}"
 _TO_PNG = "convert each picture to PNG (magick FILE frame.png) and put them into a zip"
 _UNPACK = "unpack it, and pack the frames of one walk with zip -r clip.zip FOLDER"
 _CUT_OUT = (
-    "it is a recording of a whole scene: cut the walking person's points out, save those of each "
-    "frame as .pcd or .npy, and zip them"
+    f"{OF_A_SCENE}; or cut the walking person's points out, save those of each frame as .pcd or "
+    ".npy, and zip them"
 )
 _ARRAY = "load it, and save the frames alone with numpy.savez_compressed('clip.npz', frames=FRAMES)"
 
@@ -35,13 +40,13 @@ _ADVICE: tuple[tuple[bytes, int, str, str], ...] = (
     (b"8BPS", 0, "a Photoshop file", _TO_PNG),
     (b"\x76\x2f\x31\x01", 0, "an OpenEXR picture", _TO_PNG),
     (b"%PDF", 0, "a PDF", _TO_PNG),
-    (b"OggS", 0, "an Ogg video", _TO_MP4),
-    (b"FLV", 0, "an FLV video", _TO_MP4),
-    (b"\x30\x26\xb2\x75", 0, "a WMV or ASF video", _TO_MP4),
-    (b"\x00\x00\x01\xba", 0, "an MPEG programme stream", _TO_MP4),
-    (b"\x00\x00\x01\xb3", 0, "a bare MPEG video stream", _TO_MP4),
-    (b"\x00\x00\x00\x01", 0, "a bare H.264 or H.265 stream", _TO_MP4),
-    (b"\x47", 188, "an MPEG transport stream", _TO_MP4),
+    (b"OggS", 0, "an Ogg video", TO_MP4),
+    (b"FLV", 0, "an FLV video", TO_MP4),
+    (b"\x30\x26\xb2\x75", 0, "a WMV or ASF video", TO_MP4),
+    (b"\x00\x00\x01\xba", 0, "an MPEG programme stream", TO_MP4),
+    (b"\x00\x00\x01\xb3", 0, "a bare MPEG video stream", TO_MP4),
+    (b"\x00\x00\x00\x01", 0, "a bare H.264 or H.265 stream", TO_MP4),
+    (b"\x47", 188, "an MPEG transport stream", TO_MP4),
     (b"\x89HDF", 0, "an HDF5 or MATLAB file", _ARRAY),
     (b"MATLAB", 0, "a MATLAB file", _ARRAY),
     (b"\x80\x02", 0, "a pickle, which is never read", _ARRAY),

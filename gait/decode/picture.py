@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from gait.decode.kind import OF_A_SCENE
 from gait.decode.limits import Limits
 from gait.decode.picture_header import declared, tiff_pages, without_extras
 from gait.errors import ClipModalityError, CorruptFileError, LimitExceededError
@@ -110,7 +111,7 @@ def grey_or_jet(picture: NDArray[np.uint8], *, lossy: bool) -> NDArray[np.uint8]
         return picture
     raise ClipModalityError(
         "got a colour photograph, need silhouettes (a white person on black) or range views "
-        "(JET colours on black); segment the person first"
+        f"(JET colours on black); segment the person first; {OF_A_SCENE}"
     )
 
 

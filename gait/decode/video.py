@@ -14,6 +14,7 @@ from av.container import InputContainer
 from av.video.frame import VideoFrame
 from numpy.typing import NDArray
 
+from gait.decode.kind import OF_A_SCENE, TO_MP4
 from gait.decode.limits import Limits
 from gait.decode.picture import LOSSY_FLOOR, Picture, grey_or_jet, trim
 from gait.errors import ClipModalityError, CorruptFileError, UnsupportedFormatError
@@ -34,7 +35,6 @@ CODECS = (
 _STREAMS = 16
 _PAUSE = 10.0
 """Seconds between two frames beyond which a file's times are not believed."""
-_WORDS = "convert it: ffmpeg -i FILE -c:v libx264 -crf 10 clip.mp4"
 
 
 @dataclass
@@ -87,11 +87,11 @@ def decode_video(data: bytes, container: str, limits: Limits) -> Video:
             _read(source, video, limits, lossy=container not in LOSSLESS)
     except (av.FFmpegError, ValueError, OverflowError, UnicodeError) as error:
         if not video.frames:
-            raise CorruptFileError(f"the {container} video cannot be decoded; {_WORDS}") from error
+            raise CorruptFileError(f"the {container} video cannot be decoded; {TO_MP4}") from error
         video.damaged += 1  # cut off: what came before is whole
     if not video.frames:
         raise CorruptFileError(
-            f"the {container} video has no frame that can be decoded whole; {_WORDS}"
+            f"the {container} video has no frame that can be decoded whole; {TO_MP4}"
         )
     return video
 
@@ -164,12 +164,12 @@ def trimmed(picture: Picture) -> Picture:
 
 def _frames(source: InputContainer, video: Video, limits: Limits) -> Iterator[VideoFrame]:
     if not source.streams.video:
-        raise CorruptFileError(f"the video has no pictures, only other streams; {_WORDS}")
+        raise CorruptFileError(f"the video has no pictures, only other streams; {TO_MP4}")
     stream = source.streams.video[0]
     codec = stream.codec_context
     if codec is None or codec.name not in CODECS:
         raise UnsupportedFormatError(
-            f"got a video of codec {codec.name if codec else 'unknown'}; {_WORDS}"
+            f"got a video of codec {codec.name if codec else 'unknown'}; {TO_MP4}"
         )
     limits.check_pixels(codec.height, codec.width)
     limits.check_frames(stream.frames)
@@ -221,7 +221,7 @@ def _meaning(picture: NDArray[np.uint8], *, lossy: bool) -> NDArray[np.uint8]:
     if lossy and grey.ndim == 3:
         raise ClipModalityError(
             "got a coloured video, videos carry silhouettes only (a white person on black); "
-            "send range views as .npz or PNG"
+            f"send range views as .npz or PNG; {OF_A_SCENE}"
         )
     return grey
 

@@ -56,7 +56,8 @@ class Reason(StrEnum):
 
 _ADVICE = {
     Reason.INVERTED: "the background is white; make the person white on black",
-    Reason.PHOTOGRAPH: "photographs and no masks; segment the person first",
+    Reason.PHOTOGRAPH: "photographs and no masks; segment the person first; a recording "
+    "of a whole scene goes as it is to python -m capture.run, which finds the people",
     Reason.TOUCHES_BORDER: "the person touches the picture's upper or lower border; film from "
     "further away, or keep a margin when cropping",
     Reason.NOBODY: "frames without anybody; send only those that show the person",

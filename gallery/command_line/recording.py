@@ -39,19 +39,15 @@ def is_recording(path: Path) -> bool:
 
 
 def people_in(folder: Path) -> list[Person]:
-    """The people of a recording, in the order in which they came; deleted clips are left out.
+    """The people of a recording, in the order in which they came.
+
+    Clips that are not there are left out, see `missing_clips`.
 
     Raises:
         LayoutError: its list cannot be read, or it has no clips.
     """
-    try:
-        clips = json.loads((folder / _TRACKS).read_bytes())["clips"]
-        times = [(int(c["person"]), float(c["begins"]), float(c["ends"])) for c in clips]
-        files = [folder / str(clip["file"]) for clip in clips]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise LayoutError(f"{folder / _TRACKS} is not of capture.run: {error!r}") from error
     people = dict[int, Person]()
-    for (number, begins, ends), file in zip(times, files, strict=True):
+    for number, begins, ends, file in _listed(folder):
         if file.is_file():
             person = people.setdefault(number, Person(number, begins, ends))
             person.begins, person.ends = min(person.begins, begins), max(person.ends, ends)
@@ -59,6 +55,33 @@ def people_in(folder: Path) -> list[Person]:
     if not people:
         raise LayoutError(f"{folder} holds none of the clips that {_TRACKS} names")
     return sorted(people.values(), key=lambda person: person.begins)
+
+
+def missing_clips(folder: Path) -> str | None:
+    """How many clips of a recording's list are not there, and which, in words; None if all are.
+
+    Raises:
+        LayoutError: its list cannot be read.
+    """
+    listed = [file for *_, file in _listed(folder)]
+    names = [file.parent.name for file in listed if not file.is_file()]
+    if not names:
+        return None
+    return (
+        f"{len(names)} of {len(listed)} clips of {folder / _TRACKS} are left out, their folders "
+        f"were deleted or renamed: {' '.join(names)}"
+    )
+
+
+def _listed(folder: Path) -> list[tuple[int, float, float, Path]]:
+    """Of each clip of a recording: its person, when it begins and ends, and its file."""
+    try:
+        return [
+            (int(c["person"]), float(c["begins"]), float(c["ends"]), folder / str(c["file"]))
+            for c in json.loads((folder / _TRACKS).read_bytes())["clips"]
+        ]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise LayoutError(f"{folder / _TRACKS} is not of capture.run: {error!r}") from error
 
 
 def identify_people(people: list[Person], ask: Ask) -> list[dict[str, Any]]:

@@ -347,7 +347,7 @@ def test_a_command_that_is_killed_goes_on_to_the_same_files(tmp_path: Path) -> N
         assert whole.wait(300) == 0
     with begin("cut") as process:
         saved = tmp_path / "cut" / ".work" / "state.json"
-        while not saved.exists():
+        while not saved.exists() or json.loads(saved.read_bytes())["state"] is None:
             assert process.poll() is None
             time.sleep(0.02)
         process.kill()

@@ -14,12 +14,14 @@ import cv2
 import numpy as np
 import pytest
 
+from capture.camera.tracker import CameraTrack, CameraTracks
 from capture.live.live_page import live_page
 from capture.live.outbox import Outbox
 from capture.live.tracks import LiveTracks
 from capture.live.webhook import SIGNATURE, webhook
 from capture.source.live import newest
 from capture.source.video import Frame
+from capture.track.pieces import ESTABLISHED, Pieces
 from capture.track.sighting import Sighting
 from gait.errors import ConfigError, RemoteError, RemoteUnreachableError, SourceLostError
 from gait.modality import Modality
@@ -151,6 +153,33 @@ def test_what_shows_too_little_is_not_asked_about() -> None:
     told.tracks.ended(1)
     told.tracks.close()
     assert told.events == []
+
+
+LONGEST = 20
+
+
+@pytest.mark.parametrize("covered", [False, True])
+def test_a_track_that_leaves_just_after_a_piece_ended_is_told_of_once(covered: bool) -> None:
+    """Exactly `longest` sightings, or the last one behind somebody else: no piece is open then."""
+    told = Told([window("match", "anna", 0.8)])
+    seen = sightings(LONGEST)
+    if covered:
+        (last,) = sightings(1, LONGEST)
+        last.shared = {2: 0.9}
+        seen.append(last)
+    nothing = np.zeros(4)
+    gone = CameraTrack(1, nothing, nothing, len(seen), len(seen), pieces=Pieces(waiting=seen))
+    tracks = CameraTracks(patience=8, live=[gone], counts={2: ESTABLISHED}, next_number=3)
+    given = list[int]()
+
+    def write(track: int, piece: list[Sighting]) -> None:
+        given.append(len(piece))
+        told.tracks.piece(track, piece)
+
+    tracks.settle(100, told.tracks, write, LONGEST)
+    told.tracks.close()
+    assert given == [LONGEST]
+    assert [event["decision"] for event in told.events] == ["match"]
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from capture import pair
 from capture.pairing import pack
 from capture.pairing.calibration import Calibration, read_calibration
 from capture.pairing.pack import same_moments, view_of, write_people
-from capture.pairing.pairing import Pair, Seen, pair_clips, people_of
+from capture.pairing.pairing import Pair, Seen, pair_clips, people_of, read_clips
 from capture.pairing.people import copy_people, read_people
 from gait.dataset import dataset_style
 from gait.errors import LayoutError, SensorPlacementError
@@ -207,6 +207,15 @@ def test_people_may_be_named_put_together_and_deleted(tmp_path: Path) -> None:
     assert read_people(pairs, out) == {"anna": [pairs[0], pairs[2]]}
 
 
+def test_a_folder_may_be_put_whole_into_that_of_the_same_person(tmp_path: Path) -> None:
+    out, pairs = tmp_path / "people", some_pairs(tmp_path)
+    copy_people([[pair] for pair in pairs], out)
+    (out / "0002").rename(out / "0000" / "0002")
+    (out / "anna").mkdir()
+    (out / "0001").rename(out / "anna" / "0001")
+    assert read_people(pairs, out) == {"0000": [pairs[0], pairs[2]], "anna": [pairs[1]]}
+
+
 def test_people_of_other_recordings_or_torn_apart_are_said(tmp_path: Path) -> None:
     out, pairs = tmp_path / "people", some_pairs(tmp_path)
     copy_people([[pair] for pair in pairs], out)
@@ -252,6 +261,13 @@ def test_by_a_wrong_calibration_the_command_writes_nothing(
     file.write_text(own())
     pair.main()
     assert (out / "0000" / "camera-0001.npz").is_file()
+
+
+def test_a_capture_whose_folders_were_renamed_is_said(tmp_path: Path) -> None:
+    folder = captured(tmp_path / "lidar", WALKERS[0], "range_view")
+    (folder / "0001").rename(folder / "anna")
+    with pytest.raises(LayoutError, match="names: 0001; pair before"):
+        read_clips(folder, "range_view")
 
 
 @pytest.mark.parametrize(("people", "tested"), [(1, 0), (2, 1), (3, 2), (5, 2), (12, 3)])

@@ -2,11 +2,15 @@
 
 import subprocess
 import sys
+from typing import Annotated, Self
 
 import pytest
+from annotated_types import Ge
+from pydantic import model_validator
 
 from gait.cli import run
 from gait.errors import GalleryError
+from gait.frozen import Frozen
 
 pytestmark = pytest.mark.serving
 
@@ -38,6 +42,44 @@ def test_a_command_ends_with_one_line_and_a_code(
     assert streams.out == ""
     assert streams.err.startswith(says)
     assert streams.err.count("\n") == bool(says)
+
+
+class Settings(Frozen):
+    """Of a command."""
+
+    keep: Annotated[int, Ge(2)] = 20
+    reach: float = 30.0
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.reach < self.keep:
+            raise ValueError("reach is below keep")
+        return self
+
+
+@pytest.mark.parametrize(
+    ("values", "says"),
+    [
+        ({"keep": 0}, "keep: Input should be greater than or equal to 2, got 0"),
+        ({"reach": float("nan")}, "reach: Input should be a finite number, got nan"),
+        ({"reach": 1.0}, "reach is below keep"),
+        ({"keep": "k" * 500}, f"keep: Input should be a valid integer, unable to parse string as "
+         f"an integer, got '{'k' * 79}…"),
+        ({"keep": 0, "reach": None}, "got 0; reach: Input should be a valid number, got None"),
+    ],
+)  # fmt: skip
+def test_settings_that_are_refused_are_named_in_one_line(
+    capsys: pytest.CaptureFixture[str], values: dict[str, object], says: str
+) -> None:
+    def main() -> None:
+        Settings.model_validate(values)
+
+    with pytest.raises(SystemExit, match="1"):
+        run(main)
+    err = capsys.readouterr().err
+    assert err.startswith("error [config.invalid]: ")
+    assert err.endswith(f"{says}\n")
+    assert err.count("\n") == 1
 
 
 def test_other_errors_are_defects_and_keep_their_traceback() -> None:

@@ -32,9 +32,11 @@ from gait.errors import (
 )
 from gait.lidar import KNOWN, Axis
 from gait.modality import Modality
+from gait.quality.quality import Reason
 from gait.range_view import Forward, project
 from gait.silhouette import align
 from tests import clip_files as files
+from tests.street_videos import Walker, write_video
 
 pytestmark = pytest.mark.serving
 
@@ -294,6 +296,15 @@ def test_other_formats_are_refused_with_how_to_convert(data: bytes, says: str) -
     with pytest.raises(UnsupportedFormatError, match=says):
         decode_clip(data)
     assert advice(data)
+
+
+def test_a_recording_of_a_scene_is_told_which_command_takes_it(tmp_path: Path) -> None:
+    video = write_video(tmp_path / "street.mkv", (Walker((30, 40, 220), 20, 4.0),), 12)
+    other = files.movie(MASKS, "avi", "wmv2")
+    for data in (video.read_bytes(), other, b"\xd4\xc3\xb2\xa1" + bytes(20), b"FLV" + bytes(20)):
+        with pytest.raises(GaitError, match=r"goes as it is to python -m capture\.run"):
+            decode_clip(data)
+    assert "python -m capture.run" in Reason.PHOTOGRAPH.advice
 
 
 @pytest.mark.parametrize("columns", [3, 4, 5, 6, 7])

@@ -365,6 +365,21 @@ def test_identify_decides_of_each_person_of_a_recording(
     assert people[1]["clips"][0]["candidates"][0]["subject"] == "p1"
 
 
+def test_clips_of_a_recording_that_were_renamed_or_deleted_are_named(
+    built: Path, recording: Path, command: Run
+) -> None:
+    (recording / "0001").rename(recording / "anna")
+    (recording / "0003" / "walk.npz").unlink()
+    arguments = (identify, "--quality", "off", "--gallery", built, recording, "--json")
+    code, out, err = command(*arguments)
+    assert [each["person"] for each in json.loads(out)["people"]] == [2]
+    assert (code, err) == (
+        0,
+        f"2 of 4 clips of {recording / 'tracks.json'} are left out, their folders were deleted or "
+        "renamed: 0001 0003\n",
+    )
+
+
 def test_deleted_clips_of_a_recording_are_left_out_and_a_damaged_list_is_named(
     built: Path, recording: Path, command: Run
 ) -> None:
