@@ -51,7 +51,9 @@ def new(
         first = error.errors()[0]
         where = f"--{first['loc'][0]}: " if first["loc"] else ""
         raise ConfigError(where + first["msg"].removeprefix("Value error, ")) from error
-    _show(KeyFile(file).new(grant))
+    keys = KeyFile(file)
+    _show(keys.new(grant))
+    keys.mark()
 
 
 def rotate(file: File, key: Id, overlap_hours: int = OVERLAP_HOURS, days: int = DAYS) -> None:

@@ -1,6 +1,7 @@
 """`python -m serve.keys`."""
 
 import json
+import stat
 import subprocess
 import sys
 from datetime import timedelta
@@ -37,6 +38,13 @@ def test_a_key_is_printed_once_with_its_expiry(file: KeyFile) -> None:
     (key,) = file.load().keys
     assert made.stderr == f"key {key.id} expires {key.expires:%Y-%m-%d %H:%M} UTC\n"
     assert key.expires - key.created == timedelta(days=90)
+
+
+def test_a_first_key_leaves_a_mark_for_good(file: KeyFile) -> None:
+    for _ in range(2):
+        assert _command("new", file.path, "--scopes", "embed").returncode == 0
+        assert stat.S_IMODE(file.used.stat().st_mode) == 0o600
+    assert "docs/service.md" in file.used.read_text()
 
 
 def test_rotate_and_revoke(file: KeyFile) -> None:
