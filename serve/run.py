@@ -107,12 +107,14 @@ def listen(settings: Settings) -> socket.socket:
 
 
 def _announce(service: Service) -> None:
+    service.look_around()
     encoder, settings = service.encoder, service.settings
+    served = [name for name in service.galleries.names() if name not in service.unserved]
     log.info(
-        "model %s, %s because %s, on %s, %d threads; %d galleries; http://%s:%d",
+        "model %s, %s because %s, on %s, %d threads; %d galleries served; http://%s:%d",
         *(encoder.contract, encoder.choice.variant, encoder.choice.reason),
         *(encoder.provider, encoder.threads),
-        *(len(service.galleries.names()), settings.host, settings.port),
+        *(len(served), settings.host, settings.port),
     )
 
 

@@ -90,6 +90,28 @@ def test_build_with_nothing_usable_fails_after_the_reasons(tmp_path: Path, comma
     assert err.startswith("error [gallery.invalid]: none of 1 clips")
 
 
+def test_a_gallery_that_no_service_will_serve_is_noted(
+    tmp_path: Path, files: Path, command: Run
+) -> None:
+    enrolled = (*AUTHORISED, "--bundle", TINY, files, "--subjects", "p1", "--out")
+    wrong = tmp_path / "galleries" / "Site-7"
+    code, _, err = command(build, *enrolled, wrong)
+    assert code == 0
+    assert f"note: the service will not serve {wrong}: a gallery's name is 1..58 of a-z" in err
+    for right in (tmp_path / "galleries" / "site-7", tmp_path / "elsewhere" / "Site-7"):
+        assert "note:" not in command(build, *enrolled, right)[2]
+
+
+def test_a_damaged_bundle_keeps_nobody_from_being_erased(
+    built: Path, command: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (built / "bundle" / "manifest.json").write_text("{")
+    assert command(remove, "--gallery", built, "p0")[0] == 0
+    monkeypatch.setattr(clock, "now", lambda: 2**35)
+    receipts = json.loads(command(expire, "--gallery", built, "--trust-clock", "--json")[1])
+    assert [r["subject"] for r in receipts] == ["p1", "p2", "p3"]
+
+
 def test_build_with_another_bundle_is_refused(
     built: Path, files: Path, tmp_path: Path, command: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
