@@ -18,7 +18,16 @@ from filelock import FileLock, Timeout
 from pydantic import ValidationError
 
 from gait.errors import ConfigError, StorageError
-from serve.access.keyring import DAYS, OVERLAP_HOURS, Grant, Issued, Key, Keyring, utc_now
+from serve.access.keyring import (
+    DAYS,
+    OVERLAP_HOURS,
+    Grant,
+    Issued,
+    Key,
+    Keyring,
+    Renewal,
+    utc_now,
+)
 from serve.access.scopes import Caller
 
 log = logging.getLogger("serve")
@@ -132,11 +141,18 @@ class KeyFile:
     def rotate(self, key_id: str, overlap_hours: int = OVERLAP_HOURS, days: int = DAYS) -> Issued:
         """Gives a key a new secret, see `Keyring.rotate`.
 
+        Args:
+            key_id: of the key.
+            overlap_hours: the old secret is taken for so long, 0..MAX_OVERLAP_HOURS.
+            days: until the key expires, 1..MAX_DAYS.
+
         Raises:
+            ValidationError: a number is out of its range.
             KeyNotFoundError, KeyStateError: no such key, or it is not valid.
             ConfigError, StorageError: the file cannot be read or written.
         """
-        overlap, lasts = timedelta(hours=overlap_hours), timedelta(days=days)
+        renewal = Renewal(overlap_hours=overlap_hours, days=days)
+        overlap, lasts = timedelta(hours=renewal.overlap_hours), timedelta(days=renewal.days)
         return self._change(lambda k: k.rotate(key_id, utc_now(), overlap=overlap, lasts=lasts))
 
     def revoke(self, key_id: str) -> Key:

@@ -82,6 +82,11 @@ def test_the_list_shows_no_hash(file: KeyFile) -> None:
         (["new", "{}", "--scopes", "admin", "--galleries", "a"], "cannot be restricted"),
         (["new", "{}", "--scopes", "embed", "--days", "0"], "--days: "),
         (["rotate", "{}", "ffffffff", "--overlap-hours", "-1"], "overlap"),
+        (["rotate", "{}", "ffffffff", "--overlap-hours", "721"], "--overlap-hours: got 721: "),
+        (["rotate", "{}", "ffffffff", "--days", "0"], "--days: got 0: "),
+        (["rotate", "{}", "ffffffff", "--days", "3651"], "--days: got 3651: "),
+        (["rotate", "{}", "ffffffff", "--days", "99999999999"], "less than or equal to 3650"),
+        (["new", "{}", "--scopes", "embed", "--days", "9999999"], "less than or equal to 3650"),
     ],
 )
 def test_what_is_wrong_is_one_line(file: KeyFile, arguments: list[str], says: str) -> None:
