@@ -3,9 +3,10 @@
 import os
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import NoReturn
 
-from gait.errors import GaitError
+from gait.errors import ConfigError, GaitError
 
 
 def run(main: Callable[[], None]) -> NoReturn:
@@ -27,6 +28,28 @@ def run(main: Callable[[], None]) -> NoReturn:
         _complain("interrupted")
         sys.exit(130)
     sys.exit(0)
+
+
+def read_secret(option: str, file: Path) -> str:
+    """The line in a file that an option names: a key, or another secret.
+
+    Args:
+        option: as it is written, such as `--key-file`.
+        file: that was named.
+
+    Raises:
+        ConfigError: it cannot be read, is no text, or does not hold one line; the message names
+            the option and shows nothing of what the file holds.
+    """
+    try:
+        text = file.read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise ConfigError(f"{option}: cannot read {file} ({error.strerror})") from error
+    except UnicodeDecodeError:
+        text = ""
+    if len(text.splitlines()) != 1:
+        raise ConfigError(f"{option}: {file} holds no line of text, need one with the secret alone")
+    return text
 
 
 def _complain(line: str) -> int:
