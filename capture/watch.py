@@ -25,7 +25,7 @@ from capture.live.tracks import Ask, LiveTracks
 from capture.live.webhook import webhook
 from capture.source.opening import is_live, shown
 from capture.source.video import describe
-from gait.cli import run
+from gait.cli import read_secret, run
 from gait.errors import ConfigError, SourceLostError
 from gait.modality import Modality
 from gait.verdict import Window
@@ -169,7 +169,7 @@ def _require_sensible(arguments: Arguments) -> None:
 def _key(arguments: Arguments) -> str | None:
     if arguments.key_file is None:
         return None
-    return arguments.key_file.read_text(encoding="utf-8").strip()
+    return read_secret("--key-file", arguments.key_file)
 
 
 def _asker(arguments: Arguments, client: Client) -> Ask:
@@ -194,7 +194,7 @@ def _told(arguments: Arguments, client: Client) -> Iterator[list[Outbox]]:
     if arguments.webhook is not None:
         if arguments.webhook_secret is None:
             raise ConfigError("a webhook needs a secret: give the file with it by --webhook-secret")
-        secret = arguments.webhook_secret.read_text(encoding="utf-8").strip()
+        secret = read_secret("--webhook-secret", arguments.webhook_secret)
         boxes.append(webhook(arguments.webhook, secret, _complain))
     if arguments.live:
         boxes.append(live_page(client, _complain))

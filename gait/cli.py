@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import NoReturn
 
 from pydantic import ValidationError
@@ -52,6 +53,28 @@ def wrong_field(item: ErrorDetails) -> str:
     got = repr(item["input"])
     shown = got if len(got) <= _SHOWN else f"{got[:_SHOWN]}…"
     return f"{'.'.join(map(str, item['loc']))}: {needed}, got {shown}"
+
+
+def read_secret(option: str, file: Path) -> str:
+    """The line in a file that an option names: a key, or another secret.
+
+    Args:
+        option: as it is written, such as `--key-file`.
+        file: that was named.
+
+    Raises:
+        ConfigError: it cannot be read, is no text, or does not hold one line; the message names
+            the option and shows nothing of what the file holds.
+    """
+    try:
+        text = file.read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise ConfigError(f"{option}: cannot read {file} ({error.strerror})") from error
+    except UnicodeDecodeError:
+        text = ""
+    if len(text.splitlines()) != 1:
+        raise ConfigError(f"{option}: {file} holds no line of text, need one with the secret alone")
+    return text
 
 
 def _complain(line: str) -> int:

@@ -79,6 +79,7 @@ def main() -> None:
     encoder = arguments.network.encoder(bundle)
     if said := other_style(sources, encoder.range_style):
         print(f"note: {said}", file=sys.stderr)
+    options.note_unserved(arguments.out)
     with closing(open_or_create(arguments.out, bundle)) as gallery:
         outcome = _enrol(gallery, encoder, sources, authorisation, arguments)
         counts = gallery.counts()

@@ -32,7 +32,10 @@ class Arguments:
 def main() -> None:
     """Erases as the command line says."""
     arguments = options.parse(Arguments, "gallery.expire")
-    with closing(open_gallery(arguments.gallery)) as gallery, kept_in(arguments.receipt) as kept:
+    with (
+        closing(open_gallery(arguments.gallery, any_model=True)) as gallery,
+        kept_in(arguments.receipt) as kept,
+    ):
         kept += gallery.erase_expired(trust_clock=arguments.trust_clock)
         if ahead := gallery.clock_ahead():
             print(

@@ -8,23 +8,26 @@ was opened.
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self, TypeVar
+from typing import NamedTuple, Self, TypeVar
 
 from gait.errors import (
     ContractMismatchError,
+    FieldValue,
+    GaitError,
     GalleryError,
     GalleryExistsError,
     GalleryNotFoundError,
     StorageError,
 )
 from gallery.gallery import Gallery
+from gallery.index.opening import MEMORY
 from gallery.opening import create_gallery, open_gallery
 from gallery.record.creation import clear_leftovers, gallery_names, remove_record
 from gallery.record.engine import private_folder
-from gallery.record.location import NAME, Folder, Postgres, root_of
+from gallery.record.location import NAME, NAME_RULE, Folder, Postgres, root_of
 
 Result = TypeVar("Result")
 
@@ -59,6 +62,10 @@ class GalleryRoot:
         """Names of the galleries that are there, in order."""
         return sorted(name for name in gallery_names(self._root) if NAME.fullmatch(name))
 
+    def misnamed(self) -> list[str]:
+        """Folders that hold a gallery and have a name that no gallery can have, in order."""
+        return sorted(name for name in gallery_names(self._root) if not NAME.fullmatch(name))
+
     def holds(self, name: str) -> bool:
         """Whether there is a gallery of this name."""
         if isinstance(self._root, Folder):
@@ -74,12 +81,34 @@ class GalleryRoot:
         bundle = None if isinstance(self._root, Folder) else self._bundle
         return open_gallery(self._of(name), contract=contract, bundle=bundle, index=self._index)
 
+    def open_to_erase(self, name: str) -> Gallery:
+        """Opens one of any model; see `open_gallery`."""
+        return open_gallery(self._of(name), index=self._index, any_model=True)
+
+    def contract(self, name: str) -> str:
+        """Fingerprint of the model of one; raises what `open_gallery` does."""
+        where = self._of(name)
+        with open_gallery(where, index=MEMORY, readonly=True, any_model=True) as gallery:
+            return gallery.contract
+
     def remove(self, name: str) -> None:
         """Removes one that is closed, with everything in it."""
         remove_record(self._root.of(name))
 
     def _of(self, name: str) -> str:
         return str(self._root.of(name))
+
+
+class Unserved(NamedTuple):
+    """Why a gallery cannot be used here.
+
+    Attributes:
+        code: of the error that its use would end in.
+        reason: in words, with what to do.
+    """
+
+    code: str
+    reason: str
 
 
 @dataclass
@@ -119,6 +148,50 @@ class Galleries:
             raise _unknown(name) from error
         finally:
             self._leave(opened)
+
+    @contextmanager
+    def use_to_erase(self, name: str) -> Iterator[Gallery]:
+        """The gallery of this name for a block that erases: also one of another model.
+
+        Raises:
+            GalleryNotFoundError: there is none.
+            GalleryError: what opening it raises.
+        """
+        with ExitStack() as held:
+            try:
+                gallery = held.enter_context(self.use(name))
+            except ContractMismatchError:
+                held.enter_context(self._alone(name))
+                gallery = held.enter_context(closing(self._root.open_to_erase(name)))
+            yield gallery
+
+    def unserved(self) -> dict[str, Unserved]:
+        """Galleries that nobody can use here, by name: of another model, damaged or misnamed.
+
+        Raises:
+            StorageError: the database cannot be reached.
+        """
+        found = {
+            name: Unserved(
+                GalleryError.code,
+                f"a gallery's name is {NAME_RULE}: rename the folder; until then nothing that "
+                "expires in it is erased",
+            )
+            for name in self._root.misnamed()
+        }
+        for name in self.names():
+            if name not in self._open and (fault := self._fault(name)):
+                found[name] = Unserved(fault.code, str(fault))
+        return found
+
+    def _fault(self, name: str) -> GaitError | None:
+        try:
+            contract = self._root.contract(name)
+        except GalleryNotFoundError:  # another process has just deleted it
+            return None
+        except GaitError as error:
+            return error
+        return None if contract == self._contract else self._of_another_model(name)
 
     def create(self, name: str, look: Callable[[Gallery], Result]) -> Result:
         """Makes an empty gallery and returns what `look` finds in it before anybody else can.
@@ -284,11 +357,14 @@ class Galleries:
         except GalleryNotFoundError as error:  # another process has just deleted it
             raise _unknown(name) from error
         except ContractMismatchError as error:
-            raise ContractMismatchError(
-                f"the gallery {name!r} was made with another model than {self._contract}: serve "
-                "that model, or move the gallery to this one with gallery.reembed",
-                **error.fields,
-            ) from error
+            raise self._of_another_model(name, **error.fields) from error
+
+    def _of_another_model(self, name: str, **fields: FieldValue) -> ContractMismatchError:
+        return ContractMismatchError(
+            f"the gallery {name!r} was made with another model than {self._contract}: serve that "
+            "model with a service of its own, or move the gallery to this one with gallery.reembed",
+            **fields,
+        )
 
 
 def _check(name: str) -> None:
@@ -299,10 +375,7 @@ def _check(name: str) -> None:
 
 def _check_new(name: str) -> None:
     if not NAME.fullmatch(name):
-        raise GalleryError(
-            f"got the gallery name {name[:64]!a}, need 1..58 of a-z, 0-9, '-' and '_', "
-            "the first a letter or digit"
-        )
+        raise GalleryError(f"got the gallery name {name[:64]!a}, need {NAME_RULE}")
 
 
 def _unknown(name: str) -> GalleryNotFoundError:

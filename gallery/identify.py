@@ -9,7 +9,7 @@ import json
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -17,7 +17,7 @@ from urllib.parse import unquote
 
 import tyro
 
-from gait.cli import run
+from gait.cli import read_secret, run
 from gait.errors import ConfigError
 from gait.modality import Modality
 from gait.quality.quality import Mode, require_quality
@@ -54,9 +54,9 @@ class Arguments:
     service's default one."""
     bundle: options.BundleOfUrl = None
     purpose: str | None = None
-    """Why you ask; a service wants to know, and records it."""
+    """Why you ask; a service wants to know, and records it. For a service only."""
     key_file: Path | None = None
-    """File with the access key of a service."""
+    """File with the access key of a service. For a service only."""
     top_k: int = 5
     """People to list."""
     modality: Modality | None = None
@@ -66,7 +66,7 @@ class Arguments:
     all_candidates: bool = False
     """Also list people too unlike the clip to be a possible match."""
     match_fpir: float = USUAL.match_fpir
-    """Share of strangers who may be called a match. A service has settings of its own."""
+    """Share of strangers who may be called a match. Not for a service, which has a setting."""
     possible_fpir: float = USUAL.possible_fpir
     """Share of strangers whom a person may have to look at. Not for a service."""
     own_calibration: bool = False
@@ -80,9 +80,18 @@ class Arguments:
     json: options.AsJson = False
 
 
+SERVICES = frozenset({"purpose", "key_file"})
+"""Options that only a service looks at."""
+OURS = frozenset(each.name for each in fields(Network)) | {
+    *("bundle", "match_fpir", "possible_fpir", "own_calibration", "quality"),
+}
+"""Options of a search that is made here; a service has its own network and settings."""
+
+
 def main() -> None:
     """Identifies as the command line says."""
     arguments = options.parse(Arguments, "gallery.identify")
+    _check_effective(arguments)
     with _asking(arguments) as ask:
         if is_recording(arguments.clip):
             if missing := missing_clips(arguments.clip):
@@ -94,6 +103,34 @@ def main() -> None:
             facts = ask(arguments.clip)
             shown = _table(facts)
     print(json.dumps(facts) if arguments.json else shown)
+
+
+def _check_effective(arguments: Arguments) -> None:
+    """Refuses options that would be passed over: the decision would not be the one asked for."""
+    asked = is_url(arguments.gallery)
+    idle = [name for name in _given(arguments) if name in (OURS if asked else SERVICES)]
+    if idle:
+        named = ", ".join(f"--{name.replace('_', '-')}" for name in idle)
+        why = (
+            "a service decides by its own network and settings"
+            if asked
+            else "it is for a service, and this gallery is searched here"
+        )
+        raise ConfigError(
+            f"got {named}, without effect on {arguments.gallery}: {why}; leave it out"
+        )
+
+
+def _given(group: Any) -> list[str]:
+    """Options that are not as by default, in a group and the groups in it."""
+    found = list[str]()
+    for each in fields(group):
+        value = getattr(group, each.name)
+        if is_dataclass(value):
+            found += _given(value)
+        elif value != each.default:
+            found.append(each.name)
+    return found
 
 
 @contextmanager
@@ -150,7 +187,8 @@ def _asked(arguments: Arguments, clip: Path) -> dict[str, Any]:
     if arguments.purpose is None:
         raise ConfigError("a service wants to know why: give --purpose")
     url, gallery = _service_and_gallery(arguments.gallery)
-    client = Client(url, _key(arguments.key_file))
+    file = arguments.key_file
+    client = Client(url, None if file is None else read_secret("--key-file", file))
     found = client.identify(
         read_file(clip),
         arguments.purpose,
@@ -199,15 +237,6 @@ def _service_and_gallery(location: str) -> tuple[str, str | None]:
         return location, None
     url, _, gallery = location.rpartition("/")
     return url, unquote(gallery)
-
-
-def _key(file: Path | None) -> str | None:
-    if file is None:
-        return None
-    try:
-        return file.read_text(encoding="ascii").strip()
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{file} holds no access key") from error
 
 
 def _table(facts: Mapping[str, Any]) -> str:

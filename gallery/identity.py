@@ -141,7 +141,7 @@ def read_file(path: Path) -> bytes:
         with path.open("rb") as file:
             return file.read(_FILE_LIMIT)
     except OSError as error:
-        raise ConfigError(f"cannot read {path}: {error}") from error
+        raise ConfigError(f"cannot read {path} ({error.strerror})") from error
 
 
 def _write(path: Path, content: bytes, mode: int) -> None:

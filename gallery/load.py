@@ -151,6 +151,7 @@ def _gallery(arguments: Arguments, export: Export) -> Gallery:
         return open_gallery(arguments.gallery)
     model = Manifest.load(arguments.bundle)
     export.check_model(model.contract, model.embedding.parts * model.embedding.dim)
+    options.note_unserved(arguments.gallery)
     return open_or_create(arguments.gallery, arguments.bundle)
 
 

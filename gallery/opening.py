@@ -30,6 +30,7 @@ def open_gallery(
     readonly: bool = False,
     index: str | None = None,
     master: MasterKey | None = None,
+    any_model: bool = False,
 ) -> Gallery:
     """Opens a gallery.
 
@@ -41,6 +42,8 @@ def open_gallery(
         index: where the index is: `memory` or `milvus://HOST:PORT`; None for what the variable
             DIFFCROSSGAIT_INDEX says, and for memory if it says nothing.
         master: the key that the gallery was made with; None for the configured one.
+        any_model: whatever its model, and even if its bundle is damaged: to erase, which needs
+            none. `contract` is not looked at.
 
     Raises:
         GalleryNotFoundError: there is no gallery.
@@ -56,7 +59,9 @@ def open_gallery(
                 f"there is no gallery at {where}: make one with gallery.build"
             )
         bundle = bundle or kept_bundle(location)
-    if contract is None and bundle is not None:
+    if any_model:
+        contract = None
+    elif contract is None and bundle is not None:
         contract = Manifest.load(bundle).contract
     record = Record(where, master or MasterKey.load(), readonly=readonly)
     try:

@@ -188,6 +188,7 @@ def main() -> None:
     encoder = arguments.network.encoder(arguments.bundle)
     if said := other_style(sources, encoder.range_style):
         print(f"note: {said}", file=sys.stderr)
+    options.note_unserved(arguments.out)
     with (
         closing(open_gallery(arguments.gallery, readonly=True)) as old,
         closing(open_or_create(arguments.out, arguments.bundle)) as new,

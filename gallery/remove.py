@@ -40,7 +40,10 @@ def main() -> None:
         raise ConfigError("need either the name of a subject or --template ID")
     if arguments.subject is None and arguments.picture is not None:
         raise ConfigError("need the name of a subject with --picture ID, got --template")
-    with closing(open_gallery(arguments.gallery)) as gallery, kept_in(arguments.receipt) as kept:
+    with (
+        closing(open_gallery(arguments.gallery, any_model=True)) as gallery,
+        kept_in(arguments.receipt) as kept,
+    ):
         kept.append(_erased(gallery, arguments))
     print(as_json(kept) if arguments.json else as_text(kept[0]))
 

@@ -177,6 +177,7 @@ def main() -> None:
     """Restores as the command line says."""
     arguments = tyro.cli(Arguments, prog="python -m gallery.restore")
     for backup, keys, location in _wanted(arguments):
+        options.note_unserved(location)
         restored = restore(backup, keys, location, arguments.bundle)
         if arguments.json:
             print(dumps(asdict(restored)))

@@ -73,7 +73,8 @@ def create_app(service: Service, keys: KeyFile | None = None) -> FastAPI:
 
     Args:
         service: what does the work; the caller closes it.
-        keys: keys that open it; None for none, which `Settings` allows on loopback only.
+        keys: keys that open it, which may be needed later only; None for none, now or later.
+            Without keys `Settings` allows loopback only.
     """
     app = App(
         title="DiffCrossGait",
@@ -86,7 +87,7 @@ def create_app(service: Service, keys: KeyFile | None = None) -> FastAPI:
     app.state.service, app.state.keys = service, keys
     problems.install(app)
     key = HTTPBearer(auto_error=False, description="`id.secret`", scheme_name="key")
-    documented = [] if keys is None else [Security(key)]  # checked by `Access`
+    documented = [] if keys is None or not keys.needed else [Security(key)]  # checked by `Access`
     for router in ROUTERS:
         app.include_router(router, dependencies=documented)
     app.include_router(operations.router)

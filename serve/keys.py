@@ -11,6 +11,8 @@ at its next request.
 
 import json as json_format
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -45,13 +47,11 @@ def new(
         days: until it expires.
         note: what it is for, in words.
     """
-    try:
+    with _named_by_option():
         grant = Grant(scopes=scopes, galleries=galleries or None, days=days, note=note)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = f"--{first['loc'][0]}: " if first["loc"] else ""
-        raise ConfigError(where + first["msg"].removeprefix("Value error, ")) from error
-    _show(KeyFile(file).new(grant))
+    keys = KeyFile(file)
+    _show(keys.new(grant))
+    keys.mark()
 
 
 def rotate(file: File, key: Id, overlap_hours: int = OVERLAP_HOURS, days: int = DAYS) -> None:
@@ -63,11 +63,9 @@ def rotate(file: File, key: Id, overlap_hours: int = OVERLAP_HOURS, days: int = 
         overlap_hours: the old secret is accepted for so long; 0 ends it at once.
         days: until the key expires.
     """
-    if overlap_hours < 0 or days < 1:
-        raise ConfigError(
-            f"got an overlap of {overlap_hours} h and {days} days: need 0 and 1, or more"
-        )
-    _show(KeyFile(file).rotate(key, overlap_hours, days))
+    with _named_by_option():
+        issued = KeyFile(file).rotate(key, overlap_hours, days)
+    _show(issued)
 
 
 def revoke(file: File, key: Id) -> None:
@@ -94,6 +92,20 @@ def show(file: File, json: Annotated[bool, tyro.conf.arg(name="json")] = False) 
     head = ("id", "state", "expires", "scopes", "galleries", "note")
     rows = [[_cell(facts[name]) for name in head] for facts in keys]
     print(table(head, rows))
+
+
+@contextmanager
+def _named_by_option() -> Iterator[None]:
+    """A value that is not allowed, as an error that names its option."""
+    try:
+        yield
+    except ValidationError as error:
+        first = error.errors()[0]
+        said = first["msg"].removeprefix("Value error, ")
+        if first["loc"]:
+            option = str(first["loc"][0]).replace("_", "-")
+            said = f"--{option}: got {first['input']!r}: {said}"
+        raise ConfigError(said) from error
 
 
 def _show(issued: Issued) -> None:

@@ -13,7 +13,7 @@ import uvicorn
 
 from gait import cli
 from gait.errors import ConfigError
-from serve.access.key_file import KeyFile
+from serve.access.opening import note_keys, open_keys
 from serve.app import create_app
 from serve.middleware.connection import Connection, allow_connections
 from serve.middleware.draining import Server
@@ -48,9 +48,7 @@ def main() -> None:
     logging.basicConfig(
         level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s"
     )
-    keys = None if settings.key_file is None else KeyFile(settings.key_file)
-    if keys is not None:
-        keys.load()  # a damaged file is better known now
+    keys = open_keys(settings)
     Connection.most = allow_connections()
     service = Service.open(settings)
     service.decoding.start()
@@ -71,6 +69,7 @@ def main() -> None:
         )
         listening = listen(settings)
         _announce(service)
+        note_keys(keys, settings)
         collect_garbage_less()
         # uvicorn raises the signal again once it has shut down; asked to stop is no failure.
         # One that comes before it listens counts as well.
@@ -108,12 +107,14 @@ def listen(settings: Settings) -> socket.socket:
 
 
 def _announce(service: Service) -> None:
+    service.look_around()
     encoder, settings = service.encoder, service.settings
+    served = [name for name in service.galleries.names() if name not in service.unserved]
     log.info(
-        "model %s, %s because %s, on %s, %d threads; %d galleries; http://%s:%d",
+        "model %s, %s because %s, on %s, %d threads; %d galleries served; http://%s:%d",
         *(encoder.contract, encoder.choice.variant, encoder.choice.reason),
         *(encoder.provider, encoder.threads),
-        *(len(service.galleries.names()), settings.host, settings.port),
+        *(len(served), settings.host, settings.port),
     )
 
 

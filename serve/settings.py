@@ -5,6 +5,7 @@ python -m serve.settings          # prints them as the table in docs/service.md
 
 import inspect
 import math
+import os
 import re
 from pathlib import Path
 from typing import Any, Self
@@ -50,7 +51,9 @@ class Settings(BaseSettings):
         host: address to listen on. Other than loopback only with `keys`.
         port: TCP port.
         keys: key file made by `python -m serve.keys`; None for `data/keys.json`, and where
-            there is none for no keys, on loopback only.
+            there is none for no keys, on loopback only, until there is one.
+        without_keys: start without keys, though keys were used with this data folder and their
+            file is gone; else the service refuses to. On loopback only.
         device: where the network runs.
         variant: the network's arithmetic; None for the best that the bundle has for this hardware.
         frames: most frames of a clip that are looked at, spread evenly over it.
@@ -119,6 +122,7 @@ class Settings(BaseSettings):
     host: str = "127.0.0.1"
     port: int = Field(8000, ge=1, le=65535)
     keys: Path | None = None
+    without_keys: bool = False
     identity: Path | None = None
     purposes: tuple[str, ...] = ()
     device: Device = Device.AUTO
@@ -173,6 +177,15 @@ class Settings(BaseSettings):
         return self
 
     @model_validator(mode="after")
+    def _with_keys_or_without(self) -> Self:
+        if self.without_keys and self.key_file is not None:
+            raise ValueError(
+                f"without_keys is set, and there is a key file, {self.key_file}: leave out the "
+                "first, or move the file away"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _two_have_keys(self) -> Self:
         if self.two_reviewers and self.key_file is None:
             raise ValueError(
@@ -207,9 +220,9 @@ class Settings(BaseSettings):
 
     @property
     def key_file(self) -> Path | None:
-        """The key file; None for no keys."""
+        """The key file; None for no keys. A link that leads nowhere is a file that is damaged."""
         usual = self.data / KEYS
-        return self.keys or (usual if usual.exists() else None)
+        return self.keys or (usual if os.path.lexists(usual) else None)
 
     @property
     def identity_file(self) -> Path:

@@ -1,5 +1,6 @@
 """Options that several commands of the gallery have; each command names those it takes."""
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, TypeVar
@@ -9,6 +10,7 @@ from tyro.conf import arg
 
 from gait.errors import ConfigError, GalleryNotFoundError
 from gallery.record.creation import locations_in
+from gallery.record.location import NAME, NAME_RULE, Folder, parse_location
 
 T = TypeVar("T")
 
@@ -44,6 +46,23 @@ def locations(gallery: str | None, galleries: str | None) -> dict[str, str]:
     if not found:
         raise GalleryNotFoundError(f"there is no gallery in {galleries}")
     return found
+
+
+def note_unserved(location: str) -> None:
+    """Says on stderr if a gallery lies where a service looks, under a name that it does not take.
+
+    Args:
+        location: folder or URL of the gallery.
+    """
+    where = parse_location(location)
+    if not isinstance(where, Folder) or NAME.fullmatch(where.path.name):
+        return
+    if where.path.absolute().parent.name == "galleries":
+        print(
+            f"note: the service will not serve {where}: a gallery's name is {NAME_RULE}; rename "
+            "the folder",
+            file=sys.stderr,
+        )
 
 
 def parse(arguments: Callable[..., T], command: str) -> T:

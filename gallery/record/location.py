@@ -20,6 +20,7 @@ from gait.errors import ConfigError
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,57}")
 """A gallery's name. Lower case: some disks cannot tell `A` from `a`. At most 58 characters: with
 the prefix of its schema it is a PostgreSQL identifier, which holds 63."""
+NAME_RULE = "1..58 of a-z, 0-9, '-' and '_', the first a letter or digit"
 SCHEMES = ("postgresql", "postgres")
 DATABASE_FILE = "gallery.db"
 BUNDLE_FOLDER = "bundle"
@@ -123,10 +124,7 @@ def parse_database(text: str) -> Postgres:
         raise ConfigError("the URL names no database: write postgresql://HOST/DATABASE")
     gallery = url.query.get("gallery")
     if gallery is not None and not (isinstance(gallery, str) and NAME.fullmatch(gallery)):
-        raise ConfigError(
-            f"got the gallery {gallery!r} in the URL, need 1..58 of a-z, 0-9, '-' and '_', "
-            "the first a letter or digit"
-        )
+        raise ConfigError(f"got the gallery {gallery!r} in the URL, need {NAME_RULE}")
     plain = url.set(drivername="postgresql+psycopg").difference_update_query(["gallery"])
     return Postgres(plain, gallery)
 

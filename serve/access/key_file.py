@@ -1,4 +1,8 @@
-"""The file of keys: changed under a lock, whole or not at all, and read again as it changes."""
+"""The file of keys: changed under a lock, whole or not at all, and read again as it changes.
+
+Beside it lies a mark, `keys.json.used`, once keys were made or asked for there. A service that
+finds the mark and no key file does not take itself for one without keys (`serve.access.opening`).
+"""
 
 import logging
 import os
@@ -14,11 +18,23 @@ from filelock import FileLock, Timeout
 from pydantic import ValidationError
 
 from gait.errors import ConfigError, StorageError
-from serve.access.keyring import DAYS, OVERLAP_HOURS, Grant, Issued, Key, Keyring, utc_now
+from serve.access.keyring import (
+    DAYS,
+    OVERLAP_HOURS,
+    Grant,
+    Issued,
+    Key,
+    Keyring,
+    Renewal,
+    utc_now,
+)
 from serve.access.scopes import Caller
 
 log = logging.getLogger("serve")
 Result = TypeVar("Result")
+_MARKED = """Access keys were made or used here. Without the key file the service does not start:
+it would let in everybody who reaches it. See "Access" in docs/service.md.
+"""
 LOCK_SECONDS = 10
 """How long a change waits for another process's."""
 
@@ -31,12 +47,50 @@ class KeyFile:
 
     Args:
         path: of the file; a lock lies next to it while it is changed.
+        optional: no key is needed as long as there is no file. Once there is one, keys are needed
+            for good.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, optional: bool = False) -> None:
         self.path = path
+        self._needed = not optional
         self._seen: tuple[int, ...] | None = None
         self._keyring: Keyring | None = None
+
+    @property
+    def needed(self) -> bool:
+        """Whether a request needs a key. A link that leads nowhere counts as a file."""
+        if not self._needed and os.path.lexists(self.path):
+            self._needed = True
+            log.warning("there is a key file now, %s: every request needs a key", self.path)
+            try:
+                self.mark()
+            except StorageError as error:  # the next start marks it
+                log.error("%s", error)
+        return self._needed
+
+    @property
+    def used(self) -> Path:
+        """The mark: it is there once keys were made or asked for."""
+        return self.path.with_name(f"{self.path.name}.used")
+
+    def mark(self) -> None:
+        """Leaves the mark, for good.
+
+        Raises:
+            StorageError: it cannot be written.
+        """
+        try:
+            made = os.open(self.used, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(made, "w") as file:
+                file.write(_MARKED)
+                file.flush()
+                os.fsync(file.fileno())
+            _settle(self.used.parent)
+        except FileExistsError:
+            return
+        except OSError as error:
+            raise StorageError(f"cannot write {self.used} ({error.strerror})") from error
 
     def admits(self, token: str) -> Caller | None:
         """Who sends a token, or None.
@@ -87,11 +141,18 @@ class KeyFile:
     def rotate(self, key_id: str, overlap_hours: int = OVERLAP_HOURS, days: int = DAYS) -> Issued:
         """Gives a key a new secret, see `Keyring.rotate`.
 
+        Args:
+            key_id: of the key.
+            overlap_hours: the old secret is taken for so long, 0..MAX_OVERLAP_HOURS.
+            days: until the key expires, 1..MAX_DAYS.
+
         Raises:
+            ValidationError: a number is out of its range.
             KeyNotFoundError, KeyStateError: no such key, or it is not valid.
             ConfigError, StorageError: the file cannot be read or written.
         """
-        overlap, lasts = timedelta(hours=overlap_hours), timedelta(days=days)
+        renewal = Renewal(overlap_hours=overlap_hours, days=days)
+        overlap, lasts = timedelta(hours=renewal.overlap_hours), timedelta(days=renewal.days)
         return self._change(lambda k: k.rotate(key_id, utc_now(), overlap=overlap, lasts=lasts))
 
     def revoke(self, key_id: str) -> Key:
@@ -172,7 +233,7 @@ class KeyFile:
 
 
 def _settle(folder: Path) -> None:
-    """A rename is durable once its folder is."""
+    """A new name is durable once its folder is."""
     opened = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(opened)

@@ -29,6 +29,10 @@ Hash = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 GalleryName = Annotated[str, Field(pattern=f"^{NAME.pattern}$")]
 
 
+Days = Annotated[int, Field(ge=1, le=MAX_DAYS)]
+OverlapHours = Annotated[int, Field(ge=0, le=MAX_OVERLAP_HOURS)]
+
+
 class State(StrEnum):
     """Whether a key opens anything."""
 
@@ -53,13 +57,27 @@ class Grant(BaseModel):
     scopes: tuple[Scope, ...]
     galleries: tuple[GalleryName, ...] | None = Field(default=None, min_length=1)
     note: Annotated[str, Field(max_length=200), ONE_LINE] = ""
-    days: int = Field(default=DAYS, ge=1, le=MAX_DAYS)
+    days: Days = DAYS
 
     @model_validator(mode="after")
     def _admin_is_everywhere(self) -> Self:
         if Scope.ADMIN in self.scopes and self.galleries is not None:
             raise ValueError("a key with the scope admin cannot be restricted to galleries")
         return self
+
+
+class Renewal(BaseModel):
+    """How a key gets a new secret.
+
+    Args:
+        overlap_hours: the old secret is taken for so long.
+        days: until the key expires.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    overlap_hours: OverlapHours = OVERLAP_HOURS
+    days: Days = DAYS
 
 
 class Retired(BaseModel):

@@ -31,7 +31,7 @@ class Access:
 
     Args:
         app: what is protected.
-        keys: the keys; None for no keys.
+        keys: the keys; None for no keys, and none will be looked for.
         rates: limits of those with keys, and of those without.
         loopback: the service listens on loopback only.
     """
@@ -69,7 +69,7 @@ class Access:
         return None
 
     def _caller(self, scope: Scope) -> Caller | JSONResponse:
-        if self.keys is None:
+        if self.keys is None or not self.keys.needed:
             return LOCAL
         if scope["path"] in OPEN:
             return ANYBODY

@@ -22,10 +22,10 @@ router = APIRouter(prefix="/v1/keys", tags=["keys"], route_class=Guarded)
 
 def _key_file(request: Request) -> KeyFile:
     keys = request.app.state.keys
-    if keys is None:
+    if keys is None or not keys.needed:
         raise AccessError(
-            "this service has no keys: make a key file with `python -m serve.keys new`, "
-            "and start the service with --keys"
+            "this service has no keys: make the first with `python -m serve.keys new`, in "
+            "`keys.json` of the service's data folder; it counts from the next request"
         )
     assert isinstance(keys, KeyFile)
     return keys

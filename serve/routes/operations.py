@@ -8,7 +8,7 @@ from starlette.exceptions import HTTPException
 
 from serve.access.scopes import Guarded, needs
 from serve.routes.parameters import CurrentCall, problems
-from serve.schemas.operations import GalleryReadiness, Health, Readiness
+from serve.schemas.operations import GalleryReadiness, Health, Readiness, UnservedGallery
 from serve.work.decoding import STUCK
 from serve.work.metrics import Told
 
@@ -54,6 +54,12 @@ def readyz(call: CurrentCall) -> Readiness:
                 damaged=state.damaged,
             )
             for name, state in galleries.items()
+            if call.caller.reaches(name)
+        ],
+        unserved=len(call.service.unserved),
+        unserved_galleries=[
+            UnservedGallery(gallery=name, code=why.code)
+            for name, why in call.service.unserved.items()
             if call.caller.reaches(name)
         ],
     )

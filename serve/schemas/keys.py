@@ -6,10 +6,10 @@ from pydantic import Field
 
 from serve.access.keyring import (
     DAYS,
-    MAX_DAYS,
-    MAX_OVERLAP_HOURS,
     OVERLAP_HOURS,
+    Days,
     Key,
+    OverlapHours,
     State,
     utc_now,
 )
@@ -20,13 +20,10 @@ from serve.schemas.fields import JsonBody, Reply, RequestId
 class Rotation(JsonBody):
     """How a key gets a new secret."""
 
-    overlap_hours: int = Field(
-        OVERLAP_HOURS,
-        ge=0,
-        le=MAX_OVERLAP_HOURS,
-        description="The old secret is taken for so long.",
+    overlap_hours: OverlapHours = Field(
+        OVERLAP_HOURS, description="The old secret is taken for so long."
     )
-    days: int = Field(DAYS, ge=1, le=MAX_DAYS, description="Until the key expires.")
+    days: Days = Field(DAYS, description="Until the key expires.")
 
 
 class KeyReport(Reply):

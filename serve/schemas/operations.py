@@ -24,6 +24,17 @@ class GalleryReadiness(Reply):
     damaged: int = Field(description="Templates that could not be read and are not searched.")
 
 
+class UnservedGallery(Reply):
+    """A gallery that is there and that this service cannot serve, as it was an hour ago at most."""
+
+    gallery: str = Field(examples=["site-7"])
+    code: str = Field(
+        description="Of the error that its requests end in: `gallery.contract` of another model, "
+        "`gallery.invalid` of a folder whose name cannot be a gallery's.",
+        examples=["gallery.contract"],
+    )
+
+
 class Readiness(Reply):
     """The model is warm, the galleries can be reached, and the default one can be searched."""
 
@@ -31,6 +42,10 @@ class Readiness(Reply):
     contract: str = Field(examples=[CONTRACT])
     provider: str = Field(examples=["CPUExecutionProvider"])
     galleries: list[GalleryReadiness]
+    unserved: int = Field(
+        description="How many galleries are there that this service cannot serve; its log says why."
+    )
+    unserved_galleries: list[UnservedGallery]
 
 
 class ModelReport(Reply):

@@ -39,8 +39,10 @@ class ErasureRounds:
         self._thread.join()
 
     def round(self) -> int:
-        """Erases what has expired in every gallery; returns how many templates that were."""
+        """Erases what has expired in every gallery, whatever its model; returns how many templates
+        that were."""
         try:
+            self._service.look_around()
             names = self._service.galleries.names()
         except GaitError as error:
             log.error("what has expired is not erased before the next round: %s", error)
@@ -53,7 +55,7 @@ class ErasureRounds:
 
     def _erase(self, name: str) -> int:
         try:
-            with self._service.galleries.use(name) as gallery:
+            with self._service.galleries.use_to_erase(name) as gallery:
                 erased = self._erase_in(name, gallery)
                 self._look_at_clock(name, gallery)
                 return erased

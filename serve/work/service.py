@@ -32,7 +32,7 @@ from gait.modality import Modality
 from gait.own_bundle import own_bundle
 from gait.quality.quality import Mode, require_quality
 from gallery.decision.decision import Decider, bundle_calibration
-from gallery.galleries import Galleries, GalleryRoot
+from gallery.galleries import Galleries, GalleryRoot, Unserved
 from gallery.gallery import Gallery
 from gallery.network.encoder import Encoder
 from gallery.network.session import CPU
@@ -94,6 +94,9 @@ class Service:
         embedder: runs the network; None for `encoder` itself.
         decider: decides by the model's calibration; None where the bundle has none.
         cohort: normalises similarities of two clips; None where the bundle has none.
+
+    Attributes:
+        unserved: galleries that cannot be served here, as `look_around` found them last.
     """
 
     def __init__(
@@ -112,6 +115,7 @@ class Service:
         self.audit, self.metrics, self.drain = audit, Metrics(), Drain()
         self.writer = Writer(audit)
         self.live = Live(settings.live)
+        self.unserved = dict[str, Unserved]()
         self._health = HealthMonitor()
         self._lock, self._limits = lock, settings.limits
         self._batcher = Batcher(
@@ -298,6 +302,18 @@ class Service:
             MasterKeyError: another process has changed the master key of a gallery.
         """
         return self.galleries.each(State.of)
+
+    def look_around(self) -> None:
+        """Finds the galleries that this service cannot serve; the log names each, once.
+
+        Raises:
+            StorageUnavailableError: the database of the galleries cannot be reached.
+        """
+        found = self.galleries.unserved()
+        for name, why in found.items():
+            if self.unserved.get(name) != why:
+                log.warning("the gallery %s is not served (%s): %s", name, *why)
+        self.unserved = found
 
     def measure(self) -> None:
         """Brings the metrics of the galleries in use up to date, if they can be reached."""

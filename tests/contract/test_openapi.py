@@ -117,7 +117,8 @@ FIELDS = {
     "ModelsReply": "request_id models",
     "ModelReport": "contract simulated dimension modalities provider variant variant_reason "
     "variants frames range_style calibrated",
-    "Readiness": "status contract provider galleries",
+    "Readiness": "status contract provider galleries unserved unserved_galleries",
+    "UnservedGallery": "gallery code",
     "GalleryReadiness": "gallery gallery_revision ready behind damaged",
     "Grant": "scopes galleries note days",
     "KeyReport": "id state scopes galleries note created expires revoked old_secret_until",

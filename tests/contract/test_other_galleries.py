@@ -9,6 +9,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from gait.modality import Modality
+from gallery.galleries import Unserved
 from serve.access.key_file import KeyFile
 from serve.access.keyring import Grant
 from serve.access.scopes import Scope
@@ -121,8 +122,13 @@ def test_readiness_names_no_gallery_to_those_without_a_key(
     stage: tuple[TestClient, KeyFile],
 ) -> None:
     client, _ = stage
+    app: Any = client.app
+    service = app.state.service
+    service.unserved = {SECRET: Unserved("gallery.contract", "of another model")}
     ready = client.get("/readyz").json()
     assert (ready["status"], ready["galleries"]) == ("ready", [])
+    assert (ready["unserved"], ready["unserved_galleries"]) == (1, [])
+    service.unserved = {}
 
 
 def test_a_review_of_another_gallery_is_no_different_from_none(

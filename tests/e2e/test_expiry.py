@@ -8,10 +8,13 @@ import pytest
 
 from gait.modality import Modality
 from gallery import expire
+from gallery.opening import create_gallery, open_gallery
 from gallery.record import clock
+from gallery.template import Authorisation
 from serve.work.erasure_rounds import ErasureRounds
 from serve.work.service import Service
 from tests import services
+from tests.galleries import TINY, enrolment, other_bundle, random_embeddings
 from tests.services import probe
 
 pytestmark = pytest.mark.serving
@@ -58,6 +61,65 @@ def test_what_has_expired_is_erased_and_recorded(
         assert rounds.round() == 1
         assert service.audit.last().templates == (1,)
         assert _ahead(service) == 0
+
+
+def _gallery_of_another_model(place: str, tmp_path: Path, expires: int) -> None:
+    until = Authorisation("test", datetime.fromtimestamp(expires, UTC))
+    vector = random_embeddings(1)[0]
+    with create_gallery(place, other_bundle(tmp_path / "other-bundle")) as gallery:
+        gallery.enrol([enrolment("cleo", vector, authorisation=until)])
+
+
+def test_what_has_expired_is_erased_from_a_gallery_of_another_model_too(
+    tmp_path: Path, galleries: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = clock.now()
+    with services.opened(tmp_path, galleries=galleries) as service:
+        folder = tmp_path / "data" / "galleries" / "other"
+        place = f"{galleries}?gallery=other" if galleries else str(folder)
+        _gallery_of_another_model(place, tmp_path, now + HOUR)
+        if not galleries:
+            (folder / "bundle" / "manifest.json").write_text("{")
+        rounds = ErasureRounds(service)
+        assert rounds.round() == 0
+        monkeypatch.setattr(clock, "now", lambda: now + 2 * HOUR)
+        assert rounds.round() == 1
+        assert service.audit.last().gallery == "other"
+        assert service.audit.last().templates == (1,)
+        reply = services.client(service).get("/v1/galleries/other")
+        assert reply.json()["code"] == "gallery.contract", "it is not served all the same"
+        with open_gallery(place, any_model=True) as gallery:
+            assert gallery.counts().subjects == 0
+
+
+def test_galleries_that_cannot_be_served_are_named_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    root = tmp_path / "data" / "galleries"
+    with services.opened(tmp_path) as service:
+        _gallery_of_another_model(str(root / "centred"), tmp_path, clock.now() + YEAR)
+        create_gallery(root / "Site-7", TINY).close()
+        create_gallery(root / "damaged", TINY).close()
+        (root / "damaged" / "gallery.db").write_bytes(b"none")
+        create_gallery(root / "site-8", TINY).close()
+        for _ in range(2):
+            ErasureRounds(service).round()
+        said = [line for line in caplog.messages if "is not served" in line]
+        ready = services.client(service).get("/readyz").json()
+        root.joinpath("Site-7").rename(root / "site-7")
+        service.look_around()
+        assert list(service.unserved) == ["centred", "damaged"]
+    assert len(said) == 3
+    assert (
+        "the gallery Site-7 is not served (gallery.invalid): a gallery's name is 1..58" in said[0]
+    )
+    assert "rename the folder" in said[0]
+    assert "serve that model with a service of its own" in said[1]
+    assert "the gallery damaged is not served" in said[2]
+    assert ready["unserved"] == 3
+    codes = {each["gallery"]: each["code"] for each in ready["unserved_galleries"]}
+    assert codes["Site-7"] == "gallery.invalid"
+    assert codes["centred"] == "gallery.contract"
 
 
 def test_a_clock_a_year_ahead_erases_what_ends_within_a_day_and_says_so(

@@ -229,6 +229,25 @@ def test_keys_in_the_data_folder_are_asked_for(tmp_path: Path) -> None:
             assert reply.status == 200
 
 
+def test_keys_that_were_made_while_it_ran_are_asked_for_and_missed(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    with running("--bundle", TINY, "--data", data) as (process, address):
+        assert _get(f"{address}/v1/models")
+        KeyFile(data / "keys.json").new(Grant(scopes=()))
+        with pytest.raises(urllib.error.HTTPError, match="401"):
+            _get(f"{address}/v1/models")
+        process.send_signal(signal.SIGTERM)
+        _, log = process.communicate(timeout=30)
+    assert log.count("no access keys: everybody who reaches") == 1
+    (data / "keys.json").unlink()
+    start = command("--bundle", TINY, "--data", data, "--port", str(free_port()))
+    again = subprocess.run(start, capture_output=True, text=True, timeout=60)
+    assert again.returncode == 1
+    assert again.stderr.startswith("error [config.invalid]: access keys were used here")
+    with running("--bundle", TINY, "--data", data, "--without-keys", "True") as (_, address):
+        assert _get(f"{address}/v1/models")
+
+
 def test_a_port_that_is_taken_is_said(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         start = command("--bundle", TINY, "--data", tmp_path / "data")

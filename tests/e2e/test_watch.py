@@ -12,7 +12,7 @@ import pytest
 import requests
 
 from capture import watch
-from gait.errors import RemoteUnreachableError, SourceLostError
+from gait.errors import ConfigError, RemoteUnreachableError, SourceLostError
 from gait.verdict import Window
 from serve.access.key_file import KeyFile
 from serve.access.keyring import Grant
@@ -73,6 +73,17 @@ def test_each_track_is_told_of_once_with_its_audit_record(
         assert event["audit_id"]
         assert event["decision"] in ("no_match", None)  # nobody is enrolled
         assert event["subject"] is None
+
+
+@pytest.mark.parametrize("option", ["--key-file", "--webhook-secret"])
+def test_a_file_that_is_missing_is_named_with_its_option(
+    clouds: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, option: str
+) -> None:
+    asked = [str(clouds), "--service", "http://127.0.0.1:9", "--purpose", "gate 3"]
+    asked += ["--webhook", "http://127.0.0.1:9", option, str(tmp_path / "none")]
+    monkeypatch.setattr(sys, "argv", ["capture.watch", *asked])
+    with pytest.raises(ConfigError, match=rf"{option}: cannot read .*none \(No such file"):
+        watch.main()
 
 
 def test_a_service_that_is_away_stops_nothing(

@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from gait.cli import run
 from gait.modality import Modality
 from gallery import build, expire, identify, info, keys, remove
 from gallery import list as listing
+from gallery.command_line.network import Network, Points
 from gallery.decision.fitting import calibrate
 from gallery.opening import create_gallery, open_gallery
 from gallery.record import clock
@@ -90,6 +92,28 @@ def test_build_with_nothing_usable_fails_after_the_reasons(tmp_path: Path, comma
     assert err.startswith("error [gallery.invalid]: none of 1 clips")
 
 
+def test_a_gallery_that_no_service_will_serve_is_noted(
+    tmp_path: Path, files: Path, command: Run
+) -> None:
+    enrolled = (*AUTHORISED, "--bundle", TINY, files, "--subjects", "p1", "--out")
+    wrong = tmp_path / "galleries" / "Site-7"
+    code, _, err = command(build, *enrolled, wrong)
+    assert code == 0
+    assert f"note: the service will not serve {wrong}: a gallery's name is 1..58 of a-z" in err
+    for right in (tmp_path / "galleries" / "site-7", tmp_path / "elsewhere" / "Site-7"):
+        assert "note:" not in command(build, *enrolled, right)[2]
+
+
+def test_a_damaged_bundle_keeps_nobody_from_being_erased(
+    built: Path, command: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (built / "bundle" / "manifest.json").write_text("{")
+    assert command(remove, "--gallery", built, "p0")[0] == 0
+    monkeypatch.setattr(clock, "now", lambda: 2**35)
+    receipts = json.loads(command(expire, "--gallery", built, "--trust-clock", "--json")[1])
+    assert [r["subject"] for r in receipts] == ["p1", "p2", "p3"]
+
+
 def test_build_with_another_bundle_is_refused(
     built: Path, files: Path, tmp_path: Path, command: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -145,6 +169,54 @@ def test_identify_says_what_is_wrong_with_a_clip(
     assert (code, out) == (1, "")
     assert says in err
     assert err.count("\n") == 1
+
+
+def test_options_that_a_service_passes_over_are_refused(files: Path, command: Run) -> None:
+    clip, wrong = files / "p0" / "silhouette.npy", ["--bundle", "/nonexistent"]
+    wrong += ["--match-fpir", "0.5", "--possible-fpir", "0.6", "--own-calibration"]
+    wrong += ["--quality", "strict", "--variant", "fp32", "--frames", "3", "--threads", "1"]
+    wrong += ["--device", "cpu"]
+    code, out, err = command(identify, clip, "--gallery", "http://127.0.0.1:9/x", *wrong)
+    assert (code, out) == (1, "")
+    assert err.startswith("error [config.invalid]: got --bundle, ")
+    for option in [each for each in wrong if each.startswith("--")]:
+        assert option in err
+    assert "a service decides by its own network and settings; leave it out" in err
+
+
+def test_every_option_but_those_of_a_request_is_one_a_service_passes_over() -> None:
+    sent = {"clip", "gallery", "top_k", "modality", "gallery_modality", "all_candidates", "json"}
+    sent |= {each.name for each in fields(Points)}
+    of_groups = {each.name for group in (Points, Network) for each in fields(group)}
+    every = {each.name for each in fields(identify.Arguments)} - {"points", "network"} | of_groups
+    assert every == sent | identify.OURS | identify.SERVICES
+
+
+@pytest.mark.parametrize("option", ["--purpose", "--key-file"])
+def test_options_for_a_service_are_refused_by_a_search_here(
+    built: Path, files: Path, command: Run, option: str
+) -> None:
+    clip = files / "p0" / "silhouette.npy"
+    code, _, err = command(identify, clip, "--gallery", built, option, "x")
+    assert code == 1
+    assert err.startswith(f"error [config.invalid]: got {option}, without effect on {built}: ")
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [(None, "cannot read {} (No such file or directory)"), (b"", "{} holds no line of text"),
+     (b"\xff", "{} holds no line of text"), (b"a\nb", "{} holds no line of text")],
+)  # fmt: skip
+def test_a_key_file_that_holds_no_key_is_named_with_its_option(
+    files: Path, tmp_path: Path, command: Run, content: bytes | None, says: str
+) -> None:
+    clip, key = files / "p0" / "silhouette.npy", tmp_path / "key"
+    if content is not None:
+        key.write_bytes(content)
+    asked = ("--gallery", "http://127.0.0.1:9/x", "--purpose", "test", "--key-file", key)
+    code, _, err = command(identify, clip, *asked)
+    assert code == 1
+    assert err.startswith(f"error [config.invalid]: --key-file: {says.format(key)}")
 
 
 def test_list_remove_and_info(built: Path, command: Run) -> None:

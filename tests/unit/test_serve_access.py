@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
+from gait.errors import StorageError
 from serve.access.key_file import KeyFile
 from serve.access.keyring import Grant
 from serve.access.scopes import Scope
@@ -95,6 +96,37 @@ def test_a_damaged_key_file_closes_the_service_and_not_its_health(
     assert client.get("/healthz").status_code == 200
     keys.path.write_bytes(good)
     assert _get(client, token).status_code == 200
+
+
+def test_a_service_without_keys_asks_for_them_once_there_is_a_file(tmp_path: Path) -> None:
+    keys = KeyFile(tmp_path / "keys.json", optional=True)
+    with services.opened(tmp_path) as service:
+        client = services.client(service, keys)
+        assert client.get(services.SUBJECTS).status_code == 200
+        assert client.get("/v1/keys").json()["code"] == "access.refused"
+        assert "securitySchemes" not in client.get("/openapi.json").json()["components"]
+        token = KeyFile(keys.path).new(READER).token
+        assert client.get(services.SUBJECTS).json()["code"] == "access.key"
+        assert _get(client, token).status_code == 200
+        assert keys.used.is_file()
+        keys.path.unlink()
+        reply = client.get(services.SUBJECTS)
+        assert (reply.status_code, reply.json()["code"]) == (503, "access.unavailable")
+
+
+def test_a_mark_that_cannot_be_written_opens_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def full(_: KeyFile) -> None:
+        raise StorageError("cannot write keys.json.used (No space left on device)")
+
+    keys = KeyFile(tmp_path / "keys.json", optional=True)
+    keys.path.symlink_to("nowhere")
+    monkeypatch.setattr(KeyFile, "mark", full)
+    with services.opened(tmp_path) as service:
+        reply = services.client(service, keys).get(services.SUBJECTS)
+    assert (reply.status_code, reply.json()["code"]) == (503, "access.unavailable")
+    assert "No space left" in caplog.text
 
 
 def test_a_key_is_held_to_its_rate(tmp_path: Path, keys: KeyFile, token: str) -> None:

@@ -1,6 +1,7 @@
 """`python -m serve.keys`."""
 
 import json
+import stat
 import subprocess
 import sys
 from datetime import timedelta
@@ -39,6 +40,13 @@ def test_a_key_is_printed_once_with_its_expiry(file: KeyFile) -> None:
     assert key.expires - key.created == timedelta(days=90)
 
 
+def test_a_first_key_leaves_a_mark_for_good(file: KeyFile) -> None:
+    for _ in range(2):
+        assert _command("new", file.path, "--scopes", "embed").returncode == 0
+        assert stat.S_IMODE(file.used.stat().st_mode) == 0o600
+    assert "docs/service.md" in file.used.read_text()
+
+
 def test_rotate_and_revoke(file: KeyFile) -> None:
     old = file.new(GATE).token
     done = _command("rotate", file.path, _id(old), "--overlap-hours", "2")
@@ -74,6 +82,11 @@ def test_the_list_shows_no_hash(file: KeyFile) -> None:
         (["new", "{}", "--scopes", "admin", "--galleries", "a"], "cannot be restricted"),
         (["new", "{}", "--scopes", "embed", "--days", "0"], "--days: "),
         (["rotate", "{}", "ffffffff", "--overlap-hours", "-1"], "overlap"),
+        (["rotate", "{}", "ffffffff", "--overlap-hours", "721"], "--overlap-hours: got 721: "),
+        (["rotate", "{}", "ffffffff", "--days", "0"], "--days: got 0: "),
+        (["rotate", "{}", "ffffffff", "--days", "3651"], "--days: got 3651: "),
+        (["rotate", "{}", "ffffffff", "--days", "99999999999"], "less than or equal to 3650"),
+        (["new", "{}", "--scopes", "embed", "--days", "9999999"], "less than or equal to 3650"),
     ],
 )
 def test_what_is_wrong_is_one_line(file: KeyFile, arguments: list[str], says: str) -> None:

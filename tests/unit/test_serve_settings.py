@@ -56,6 +56,19 @@ def test_a_key_file_in_the_data_folder_is_used(tmp_path: Path) -> None:
     assert load_settings(data=tmp_path, keys=tmp_path / "k").key_file == tmp_path / "k"
 
 
+def test_a_key_file_that_leads_nowhere_is_one(tmp_path: Path) -> None:
+    (tmp_path / KEYS).symlink_to("nowhere")
+    assert load_settings(data=tmp_path).key_file == tmp_path / KEYS
+
+
+def test_no_keys_and_a_key_file_are_not_asked_for_together(tmp_path: Path) -> None:
+    assert load_settings(data=tmp_path, without_keys=True).key_file is None
+    with pytest.raises(ConfigError, match=r"without_keys is set, and there is a key file, .*/k:"):
+        load_settings(data=tmp_path, keys=tmp_path / "k", without_keys=True)
+    with pytest.raises(ConfigError, match="without keys"):
+        load_settings(data=tmp_path, host="0.0.0.0", without_keys=True)
+
+
 @pytest.mark.parametrize("name", ["rate_per_key", "rate_per_gallery", "rate_per_address"])
 def test_a_rate_that_is_none_is_named(tmp_path: Path, name: str) -> None:
     with pytest.raises(ConfigError, match=name):
