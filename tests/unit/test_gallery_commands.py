@@ -1,8 +1,11 @@
 """The gallery's commands, as a person runs them."""
 
+import errno
 import json
+import os
 import sys
 from collections.abc import Callable
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +13,15 @@ import numpy as np
 import pytest
 
 from gait.cli import run
+from gait.errors import StorageError
 from gait.modality import Modality
 from gallery import build, expire, identify, info, keys, remove
 from gallery import list as listing
+from gallery.command_line.receipts import as_json, room_for
 from gallery.decision.fitting import calibrate
 from gallery.opening import create_gallery, open_gallery
 from gallery.record import clock
+from gallery.template import NAME_LIMIT, Receipt, iso_time
 from tests.galleries import AUTHORISED, TINY, other_bundle, walk
 from tests.walking_people import labelled
 
@@ -308,6 +314,86 @@ def test_the_master_key_is_made_and_rotated_by_command(
     code, _, err = command(keys, "new", new)
     assert code == 1
     assert "never overwritten" in err
+
+
+def test_a_removal_that_fails_leaves_no_receipt_in_its_own_way(
+    built: Path, tmp_path: Path, command: Run
+) -> None:
+    kept = tmp_path / "receipt.json"
+    code, _, err = command(remove, "--gallery", built, "p9", "--receipt", kept)
+    assert (code, kept.exists()) == (1, False), err
+    assert command(remove, "--gallery", built, "p2", "--receipt", kept)[0] == 0
+    assert json.loads(kept.read_text())[0]["subject"] == "p2"
+
+
+def _full_disk_at(call: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = count(1)
+
+    def fsync(_: int) -> None:
+        if next(calls) >= call:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", fsync)
+
+
+@pytest.mark.parametrize("module", [remove, expire])
+def test_nobody_is_erased_where_a_receipt_has_no_room(
+    built: Path, tmp_path: Path, command: Run, monkeypatch: pytest.MonkeyPatch, module: Any
+) -> None:
+    monkeypatch.setattr(clock, "now", lambda: 2**35)
+    which = ("p1",) if module is remove else ("--trust-clock",)
+    _full_disk_at(1, monkeypatch)
+    code, _, err = command(
+        module, "--gallery", built, *which, "--receipt", tmp_path / "receipt.json"
+    )
+    assert code == 1
+    assert "so nothing was erased: [Errno 28]" in err
+    assert not (tmp_path / "receipt.json").exists()
+    assert json.loads(command(info, "--gallery", built, "--json")[1])["subjects"] == 4
+
+
+@pytest.mark.parametrize(
+    ("module", "people"), [(remove, ["p1"]), (expire, ["p0", "p1", "p2", "p3"])]
+)
+def test_a_receipt_that_cannot_be_kept_is_printed_and_the_erasure_said(
+    built: Path,
+    tmp_path: Path,
+    command: Run,
+    monkeypatch: pytest.MonkeyPatch,
+    module: Any,
+    people: list[str],
+) -> None:
+    monkeypatch.setattr(clock, "now", lambda: 2**35)
+    which = ("p1",) if module is remove else ("--trust-clock",)
+    _full_disk_at(2, monkeypatch)
+    code, out, err = command(
+        module, "--gallery", built, *which, "--receipt", tmp_path / "receipt.json"
+    )
+    assert code == 1
+    assert [each["subject"] for each in json.loads(out)] == people
+    assert "WERE erased" in err
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_a_receipt_is_kept_or_printed_when_the_log_cannot_be_emptied(
+    built: Path, tmp_path: Path, command: Run, monkeypatch: pytest.MonkeyPatch, kept: bool
+) -> None:
+    def busy(_: object) -> None:
+        raise StorageError("is erased but for its log")
+
+    monkeypatch.setattr("gallery.record.record.finish_erasure", busy)
+    file = tmp_path / "receipt.json"
+    code, out, err = command(
+        remove, "--gallery", built, "p1", *(("--receipt", file) if kept else ())
+    )
+    assert (code, "erased but for its log" in err) == (1, True)
+    assert json.loads(file.read_text() if kept else out)[0]["subject"] == "p1"
+
+
+def test_a_receipt_takes_no_more_room_than_is_kept_for_it() -> None:
+    longest, ids = "\U0001f600" * NAME_LIMIT, tuple(range(2**63 - 9, 2**63))
+    receipt = Receipt("0" * 32, longest, ids, "0" * 32, 2**63, iso_time(0), "overwritten", ids)
+    assert len(as_json([receipt] * 3)) < room_for(3, 3 * 2 * len(ids))
 
 
 @pytest.mark.parametrize("expires", ["tomorrow", "2030-13-01", "2030-01-01T00:00:00", "2001-01-01"])
