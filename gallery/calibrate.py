@@ -38,9 +38,9 @@ class Arguments:
 
     gallery: options.Location
     clips: Annotated[Path | None, tyro.conf.Positional] = None
-    """A tree <subject>/<walk>/<view>/*.pkl, a folder <subject>/<clip file>, or a CSV file with the
-    columns path, subject and, if wanted, modality. A person's earlier walks by name stand for
-    templates, the later ones for probes."""
+    """A tree <subject>/<walk>/<view>/*.pkl, a folder <subject>/<clip file>, also with a folder for
+    each walk between, or a CSV file with the columns path, subject and, if wanted, modality and
+    walk. A person's earlier walks by name stand for templates, the later ones for probes."""
     bundle: options.BundleOfUrl = None
     modality: Modality | None = None
     """What the clips show; found in their content by default."""

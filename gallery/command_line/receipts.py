@@ -42,7 +42,7 @@ def as_json(receipts: Sequence[Receipt]) -> str:
 
 def room_for(people: int, templates: int) -> int:
     """Bytes that the receipts of so many people and templates may take."""
-    return _PERSON * people + _TEMPLATE * templates
+    return _PERSON * (people + 1) + _TEMPLATE * templates
 
 
 @contextmanager

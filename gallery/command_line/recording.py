@@ -10,8 +10,7 @@ from typing import Any
 from gait.errors import ClipError, DecodeError, GaitError, LayoutError, RemoteError
 from gait.verdict import Window, decided
 from gallery.command_line.table import table
-
-_TRACKS = "tracks.json"
+from gallery.enrolment.sources import TRACKS
 
 Ask = Callable[[Path], dict[str, Any]]
 """Who walks in a clip file, as the facts that `gallery.identify` prints."""
@@ -35,7 +34,7 @@ class Person:
 
 def is_recording(path: Path) -> bool:
     """Whether a path is the folder of a capture."""
-    return (path / _TRACKS).is_file()
+    return (path / TRACKS).is_file()
 
 
 def people_in(folder: Path) -> list[Person]:
@@ -45,11 +44,11 @@ def people_in(folder: Path) -> list[Person]:
         LayoutError: its list cannot be read, or it has no clips.
     """
     try:
-        clips = json.loads((folder / _TRACKS).read_bytes())["clips"]
+        clips = json.loads((folder / TRACKS).read_bytes())["clips"]
         times = [(int(c["person"]), float(c["begins"]), float(c["ends"])) for c in clips]
         files = [folder / str(clip["file"]) for clip in clips]
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise LayoutError(f"{folder / _TRACKS} is not of capture.run: {error!r}") from error
+        raise LayoutError(f"{folder / TRACKS} is not of capture.run: {error!r}") from error
     people = dict[int, Person]()
     for (number, begins, ends), file in zip(times, files, strict=True):
         if file.is_file():
@@ -57,7 +56,7 @@ def people_in(folder: Path) -> list[Person]:
             person.begins, person.ends = min(person.begins, begins), max(person.ends, ends)
             person.files.append(file)
     if not people:
-        raise LayoutError(f"{folder} holds none of the clips that {_TRACKS} names")
+        raise LayoutError(f"{folder} holds none of the clips that {TRACKS} names")
     return sorted(people.values(), key=lambda person: person.begins)
 
 
