@@ -65,7 +65,9 @@ def identify_people(people: list[Person], ask: Ask) -> list[dict[str, Any]]:
 
     A person of whom no clip can be used has the decision `rejected`.
     """
-    return [_identified(person, [_asked(file, ask) for file in person.files]) for person in people]
+    return [
+        _identified(person, [clip_facts(file, ask) for file in person.files]) for person in people
+    ]
 
 
 def _identified(person: Person, clips: list[dict[str, Any]]) -> dict[str, Any]:
@@ -82,7 +84,8 @@ def _identified(person: Person, clips: list[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
-def _asked(file: Path, ask: Ask) -> dict[str, Any]:
+def clip_facts(file: Path, ask: Ask) -> dict[str, Any]:
+    """What is told of a clip, or why it cannot be used: `rejected` and `detail`."""
     try:
         return {"file": str(file), **ask(file)}
     except (ClipError, DecodeError, RemoteError) as error:

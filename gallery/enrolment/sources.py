@@ -41,6 +41,7 @@ class Source:
             is none.
         drawn: style of a range view that is drawn already; None where reading draws, or of a
             silhouette.
+        file: of the clip, or folder of its frames; None in a tree of pickles.
     """
 
     subject: str
@@ -48,6 +49,7 @@ class Source:
     walk: str
     read: Callable[[RangeStyle], Clip]
     drawn: RangeStyle | None = None
+    file: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -364,6 +366,7 @@ def _file(
         lambda style: _good(
             decode_file(path, modality, selection.source, style), selection.quality
         ),
+        file=path,
     )
 
 

@@ -17,6 +17,12 @@ from gait.errors import StorageError
 from gait.modality import Modality
 from gallery import build, expire, identify, info, keys, remove
 from gallery import list as listing
+from gallery.command_line.labelled import (
+    identify_labelled,
+    labelled_sources,
+    labelled_table,
+    outcomes,
+)
 from gallery.command_line.receipts import as_json, room_for
 from gallery.decision.fitting import calibrate
 from gallery.opening import create_gallery, open_gallery
@@ -238,6 +244,34 @@ def test_a_clip_that_the_service_refuses_is_not_enrolled(files: Path, command: R
     )
     assert code == 1
     assert "[decode.limit] got 3001 frames, at most 3000" in out
+
+
+def test_labelled_folders_are_searched_and_counted(
+    built: Path, files: Path, tmp_path: Path, command: Run
+) -> None:
+    with open_gallery(built) as gallery:
+        made = calibrate(labelled(60), contract=gallery.contract, simulated=True, data="people")
+        gallery.set_calibration(made)
+    (files / "p0").rename(files / "stranger")  # who is found as p0
+    (files / "p1" / "0007").mkdir()
+    (files / "p1" / "silhouette.npy").rename(files / "p1" / "0007" / "walk.npy")
+    (files / "p3" / "broken.npy").write_bytes(b"?")
+    searched = (identify, files, "--gallery", built, "--quality", "off")
+    code, out, _ = command(*searched, "--json")
+    found = json.loads(out)
+    told = {each["clip"]: (each["decision"], each["subject"]) for each in found["clips"]}
+    assert code == 0
+    assert told["p1/0007/walk.npy"] == ("match", "p1")
+    assert told["stranger/silhouette.npy"] == ("match", "p0")
+    assert told["p3/broken.npy"] == ("rejected", None)
+    counts = [(*each.values(),) for each in found["outcomes"] if each["clips"]]
+    assert counts == [("match", "right", 6, 3), ("match", "wrong", 2, 1), ("rejected", "", 1, 1)]
+    lines = command(*searched)[1].splitlines()
+    assert [line.split() for line in lines[-7:-5]] == [
+        ["match", "right", "6", "3"],
+        ["match", "wrong", "2", "1"],
+    ]
+    assert any(line.startswith("stranger") and line.endswith("wrong") for line in lines)
 
 
 def test_a_template_is_removed_and_its_receipt_kept(
@@ -463,3 +497,28 @@ def test_deleted_clips_of_a_recording_are_left_out_and_a_damaged_list_is_named(
     (recording / "tracks.json").write_text('{"clips": [{}]}')
     code, _, err = command(*arguments)
     assert (code, err.startswith("error [data.layout]")) == (1, True)
+
+
+def test_of_strangers_nobody_is_right_and_who_is_found_by_nobody_is_missed(files: Path) -> None:
+    answers = {
+        "p0": {"decision": "no_match", "candidates": []},
+        "p1": {"decision": None, "undecided": "why", "candidates": [{"subject": "p1"}]},
+        "p2": {"decision": "possible", "candidates": [{"subject": "p3", "similarity": 0.5}]},
+        "p3": {"decision": "possible", "candidates": [{"subject": "p3", "similarity": 0.5}]},
+    }
+    clips = identify_labelled(labelled_sources(files), lambda file: answers[file.parent.name])
+    assert [(*each.values(),) for each in outcomes(clips) if each["clips"]] == [
+        ("possible", "right", 2, 1),
+        ("possible", "wrong", 2, 1),
+        ("no_match", "missed", 2, 1),
+        ("undecided", "", 2, 1),
+    ]
+    assert "why" in labelled_table(clips)
+
+
+def test_a_tree_of_pickles_is_not_searched_for(tmp_path: Path, command: Run, built: Path) -> None:
+    tree = tmp_path / "tree" / "p0" / "nm" / "000" / "000.pkl"
+    tree.parent.mkdir(parents=True)
+    tree.write_bytes(b"")
+    code, _, err = command(identify, tmp_path / "tree", "--gallery", built)
+    assert (code, "is a tree of pickles, need clip files" in err) == (1, True)
