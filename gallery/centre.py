@@ -4,7 +4,6 @@ python -m gallery.centre by-camera by-lidar --out site-bundle
 """
 
 import json
-import shutil
 from collections import Counter
 from dataclasses import dataclass, field
 from functools import partial
@@ -27,6 +26,7 @@ from gallery.enrolment.bulk import Outcome
 from gallery.enrolment.labelled import labelled_clips
 from gallery.enrolment.sources import Selection, find_sources, require_style
 from gallery.network.site_centre import Centre, centre_file
+from gallery.record.scratch import scratch_folder
 
 FILE = "centre.npy"
 LEAST = 20
@@ -123,18 +123,17 @@ def save_centred(bundle: Path, manifest: Manifest, centre: Centre, out: Path) ->
         files[manifest.calibration] = FileRecord.of(new[manifest.calibration])
     changes = {"contract": contract, "centre": FILE, "files": files}
     made = Manifest.model_validate(manifest.model_dump() | changes)
-    part = out.with_name(f".{out.name}.part")
-    shutil.rmtree(part, ignore_errors=True)
     try:
-        part.mkdir(parents=True)
-        for name, data in (manifest.contents(bundle) | new).items():
-            (part / name).write_bytes(data)
-        made.save(part)
-        part.rename(out)
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with scratch_folder(out.parent) as folder:
+            part = folder / "bundle"
+            part.mkdir()
+            for name, data in (manifest.contents(bundle) | new).items():
+                (part / name).write_bytes(data)
+            made.save(part)
+            part.rename(out)
     except OSError as error:
         raise StorageError(f"cannot write {out}: {error}; no bundle was left") from error
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
     return made
 
 

@@ -500,7 +500,7 @@ def test_deleted_clips_of_a_recording_are_left_out_and_a_damaged_list_is_named(
 
 
 def test_of_strangers_nobody_is_right_and_who_is_found_by_nobody_is_missed(files: Path) -> None:
-    answers = {
+    answers: dict[str, dict[str, Any]] = {
         "p0": {"decision": "no_match", "candidates": []},
         "p1": {"decision": None, "undecided": "why", "candidates": [{"subject": "p1"}]},
         "p2": {"decision": "possible", "candidates": [{"subject": "p3", "similarity": 0.5}]},
