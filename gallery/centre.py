@@ -5,6 +5,7 @@ python -m gallery.centre by-camera by-lidar --out site-bundle
 
 import json
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -13,7 +14,7 @@ import numpy as np
 import tyro
 
 from gait.cli import run
-from gait.errors import BundleError, CalibrationError, StorageError
+from gait.errors import BundleError, CalibrationError, ConfigError, StorageError
 from gait.manifest import FileRecord, Manifest, contract_id
 from gait.modality import Modality
 from gait.own_bundle import own_bundle
@@ -65,6 +66,7 @@ def main() -> None:
         raise BundleError(
             f"{bundle} is of a site already: begin with the one that it was made from"
         )
+    _refuse_repeated(arguments.clips)
     outcome = Outcome()
     clips = _embedded(arguments, bundle, outcome)
     centre, people = site_centre(clips)
@@ -79,6 +81,13 @@ def main() -> None:
         far = float(np.linalg.norm(centre[Modality(modality)]))
         print(f"{modality:<11}mean of {count} people or tracks, {far:.2f} from the model's own")
     print(f"bundle     {arguments.out}, contract {new.contract}; build galleries with it")
+
+
+def _refuse_repeated(folders: Sequence[Path]) -> None:
+    """People count once, however often their folder is named."""
+    counted = Counter(folder.resolve() for folder in folders)
+    if again := [str(folder) for folder, times in counted.items() if times > 1]:
+        raise ConfigError(f"got {', '.join(again)} more than once, need each folder once")
 
 
 def site_centre(clips: LabelledClips) -> tuple[Centre, dict[str, int]]:

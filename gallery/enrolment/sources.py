@@ -339,7 +339,21 @@ def _from_csv(path: Path, selection: Selection) -> list[Source]:
         except (csv.Error, UnicodeDecodeError) as error:
             raise LayoutError(f"{path} is not a CSV file: {error}") from error
     sources = [_row(path, number, row, selection) for number, row in enumerate(rows, start=2)]
+    _refuse_two_people(path, sources)
     return [source for source in sources if _matches(source.subject, selection.subjects)]
+
+
+def _refuse_two_people(path: Path, sources: Iterable[Source]) -> None:
+    """One clip is of one walk of one person: two would be more people than there are."""
+    said = dict[Path, tuple[str, str]]()
+    for source in sources:
+        assert source.file is not None
+        whose = (source.subject, source.walk)
+        if (other := said.setdefault(source.file.resolve(), whose)) != whose:
+            raise LayoutError(
+                f"{path}: got {source.name} as {other[0]}, walk {other[1]}, and as {whose[0]}, "
+                f"walk {whose[1]}, need one person and one walk of a clip"
+            )
 
 
 def _row(path: Path, number: int, row: dict[str, str], selection: Selection) -> Source:

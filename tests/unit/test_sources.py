@@ -149,6 +149,14 @@ def test_a_csv_files_paths_are_walks_unless_it_names_them(tmp_path: Path) -> Non
     assert [each.walk for each in find_sources(listed, ANY)] == ["first", "first"]
 
 
+def test_one_clip_is_not_two_people_or_walks(tmp_path: Path) -> None:
+    listed = tmp_path / "clips.csv"
+    for rows in ("a.npy,anna,1\n./a.npy,ben,1\n", "a.npy,anna,1\na.npy,anna,2\n"):
+        listed.write_text("path,subject,walk\n" + rows)
+        with pytest.raises(LayoutError, match="need one person and one walk of a clip"):
+            find_sources(listed, ANY)
+
+
 def test_a_pickle_of_something_else_is_refused(tmp_path: Path) -> None:
     pickled(tmp_path / "001" / "nm-01" / "090" / "000.pkl", {"a": 1})
     (source,) = find_sources(tmp_path, ANY)
