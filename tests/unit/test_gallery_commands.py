@@ -17,6 +17,7 @@ from gait.errors import StorageError
 from gait.modality import Modality
 from gallery import build, expire, identify, info, keys, remove
 from gallery import list as listing
+from gallery.calibrate import summary, undecided
 from gallery.command_line.labelled import (
     identify_labelled,
     labelled_sources,
@@ -497,6 +498,26 @@ def test_deleted_clips_of_a_recording_are_left_out_and_a_damaged_list_is_named(
     (recording / "tracks.json").write_text('{"clips": [{}]}')
     code, _, err = command(*arguments)
     assert (code, err.startswith("error [data.layout]")) == (1, True)
+
+
+@pytest.mark.parametrize(("people", "told"), [(60, True), (98, True), (99, False)])
+def test_a_calibration_says_that_it_switches_verifying_off(people: int, told: bool) -> None:
+    made = calibrate(labelled(people, clips=1), contract="c", simulated=True, data="people")
+    said = f"a rate of 0.10% among 1 enrolled people cannot be told from {people} people"
+    assert any(said in each and "/verify" in each for each in undecided(made)) == told
+    assert (said in summary(made)) == told
+    assert len(undecided(made)) == told
+
+
+def test_a_calibration_of_one_sensor_says_that_the_other_is_undecided() -> None:
+    clips = labelled(120, clips=1)
+    one = clips.only(clips.modalities == Modality.SILHOUETTE)
+    said = undecided(calibrate(one, contract="c", simulated=True, data="people"))
+    assert [each.split(":")[0] for each in said] == [
+        "silhouette clips of people enrolled by range_view",
+        "range_view clips of people enrolled by silhouette",
+        "range_view clips of people enrolled by range_view",
+    ]
 
 
 def test_of_strangers_nobody_is_right_and_who_is_found_by_nobody_is_missed(files: Path) -> None:
