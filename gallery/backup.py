@@ -12,7 +12,6 @@ import hashlib
 import os
 import shutil
 import sys
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -30,6 +29,7 @@ from gallery.record import clock
 from gallery.record.copying import contents_of, rows_to_copy, split
 from gallery.record.engine import create_file, open_engine, private_folder
 from gallery.record.location import BUNDLE_FOLDER, Folder, Location, parse_location
+from gallery.record.scratch import scratch_folder
 from gallery.template import iso_time
 
 PEOPLE = "people.db"
@@ -70,10 +70,10 @@ def back_up(location: str, out: Path, keys: Path) -> Backup:
         private_folder(out.parent)
         private_folder(keys.parent)
         with (
-            tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-") as made,
-            tempfile.TemporaryDirectory(dir=keys.parent, prefix=".keys-") as apart,
+            scratch_folder(out.parent) as made,
+            scratch_folder(keys.parent) as apart,
         ):
-            new, wrapped = Path(made) / "backup", Path(apart) / keys.name
+            new, wrapped = made / "backup", apart / keys.name
             new.mkdir(mode=0o700)
             backup = _copied(where, new, wrapped)
             _durable(new, wrapped)

@@ -36,7 +36,7 @@ class Arguments:
 
     root: Annotated[Path, tyro.conf.Positional]
     """A tree <subject>/<type>/<view>/*.pkl, a folder <subject>/<clip file>, or a CSV file with the
-    columns path, subject and, if wanted, modality."""
+    columns path, subject and, if wanted, modality and walk."""
     out: options.Location
     authorisation: str
     """Consent or order that allows the enrolment: a reference in your words."""

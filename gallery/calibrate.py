@@ -38,9 +38,9 @@ class Arguments:
 
     gallery: options.Location
     clips: Annotated[Path | None, tyro.conf.Positional] = None
-    """A tree <subject>/<walk>/<view>/*.pkl, a folder <subject>/<clip file>, or a CSV file with the
-    columns path, subject and, if wanted, modality. A person's earlier walks by name stand for
-    templates, the later ones for probes."""
+    """A tree <subject>/<walk>/<view>/*.pkl, a folder <subject>/<clip file>, also with a folder for
+    each walk between, or a CSV file with the columns path, subject and, if wanted, modality and
+    walk. A person's earlier walks by name stand for templates, the later ones for probes."""
     bundle: options.BundleOfUrl = None
     modality: Modality | None = None
     """What the clips show; found in their content by default."""
@@ -94,6 +94,7 @@ def main() -> None:
             "simulated": calibration.simulated,
             "clips": len(clips.subjects),
             "rejected": len(outcome.rejected),
+            "undecided": undecided(calibration),
         }
         print(json.dumps(facts))
         return
@@ -110,11 +111,31 @@ def summary(calibration: Calibration) -> str:
         for pair in calibration.pairs
     ]
     head = ("probe", "enrolled by", "templates", *(f"N = {n}" for n in SHOWN))
-    return (
+    first = (
         f"calibrated on {people} of {calibration.data}, sha256 {calibration.sha256[:16]}\n"
         f"a match from, and a possible one from, at FPIR {USUAL.match_fpir:.0%} and "
         f"{USUAL.possible_fpir:.0%} ('-': too few people to tell):\n{table(head, rows)}"
     )
+    return "\n".join([first, *(f"undecided {each}" for each in undecided(calibration))])
+
+
+def undecided(calibration: Calibration) -> list[str]:
+    """What a gallery with this calibration of its own decides nothing about, whatever the model's
+    calibration could: that is used no more."""
+    said = []
+    fewest = min(calibration.pairs, key=lambda pair: pair.people)
+    try:
+        fewest.threshold(USUAL.match_fmr, 1)
+    except CalibrationError as error:
+        said.append(f"comparing with one named person (/verify): {error}")
+    known = {(pair.probe, pair.enrolled) for pair in calibration.pairs}
+    said += [
+        f"{probe} clips of people enrolled by {enrolled}: calibrate with clips of both"
+        for probe in Modality
+        for enrolled in Modality
+        if (probe, enrolled) not in known
+    ]
+    return said
 
 
 def _cell(pair: Pair, size: int) -> str:

@@ -4,8 +4,8 @@ python -m gallery.centre by-camera by-lidar --out site-bundle
 """
 
 import json
-import shutil
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -14,7 +14,7 @@ import numpy as np
 import tyro
 
 from gait.cli import run
-from gait.errors import BundleError, CalibrationError, StorageError
+from gait.errors import BundleError, CalibrationError, ConfigError, StorageError
 from gait.manifest import FileRecord, Manifest, contract_id
 from gait.modality import Modality
 from gait.own_bundle import own_bundle
@@ -27,6 +27,7 @@ from gallery.enrolment.bulk import Outcome
 from gallery.enrolment.labelled import labelled_clips
 from gallery.enrolment.sources import Selection, find_sources, require_style
 from gallery.network.site_centre import Centre, centre_file
+from gallery.record.scratch import scratch_folder
 
 FILE = "centre.npy"
 LEAST = 20
@@ -65,6 +66,7 @@ def main() -> None:
         raise BundleError(
             f"{bundle} is of a site already: begin with the one that it was made from"
         )
+    _refuse_repeated(arguments.clips)
     outcome = Outcome()
     clips = _embedded(arguments, bundle, outcome)
     centre, people = site_centre(clips)
@@ -79,6 +81,13 @@ def main() -> None:
         far = float(np.linalg.norm(centre[Modality(modality)]))
         print(f"{modality:<11}mean of {count} people or tracks, {far:.2f} from the model's own")
     print(f"bundle     {arguments.out}, contract {new.contract}; build galleries with it")
+
+
+def _refuse_repeated(folders: Sequence[Path]) -> None:
+    """People count once, however often their folder is named."""
+    counted = Counter(folder.resolve() for folder in folders)
+    if again := [str(folder) for folder, times in counted.items() if times > 1]:
+        raise ConfigError(f"got {', '.join(again)} more than once, need each folder once")
 
 
 def site_centre(clips: LabelledClips) -> tuple[Centre, dict[str, int]]:
@@ -123,18 +132,17 @@ def save_centred(bundle: Path, manifest: Manifest, centre: Centre, out: Path) ->
         files[manifest.calibration] = FileRecord.of(new[manifest.calibration])
     changes = {"contract": contract, "centre": FILE, "files": files}
     made = Manifest.model_validate(manifest.model_dump() | changes)
-    part = out.with_name(f".{out.name}.part")
-    shutil.rmtree(part, ignore_errors=True)
     try:
-        part.mkdir(parents=True)
-        for name, data in (manifest.contents(bundle) | new).items():
-            (part / name).write_bytes(data)
-        made.save(part)
-        part.rename(out)
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with scratch_folder(out.parent) as folder:
+            part = folder / "bundle"
+            part.mkdir()
+            for name, data in (manifest.contents(bundle) | new).items():
+                (part / name).write_bytes(data)
+            made.save(part)
+            part.rename(out)
     except OSError as error:
         raise StorageError(f"cannot write {out}: {error}; no bundle was left") from error
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
     return made
 
 

@@ -6,11 +6,13 @@ python -m gallery.expire --gallery gallery --receipt receipts.json
 import sys
 from contextlib import closing
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from gait.cli import run
 from gallery.command_line import options
-from gallery.command_line.receipts import as_json, as_text, kept_in
+from gallery.command_line.receipts import as_json, as_text, kept_in, room_for
 from gallery.opening import open_gallery
+from gallery.record import clock
 
 
 @dataclass(frozen=True)
@@ -32,11 +34,10 @@ class Arguments:
 def main() -> None:
     """Erases as the command line says."""
     arguments = options.parse(Arguments, "gallery.expire")
-    with (
-        closing(open_gallery(arguments.gallery, any_model=True)) as gallery,
-        kept_in(arguments.receipt) as kept,
-    ):
-        kept += gallery.erase_expired(trust_clock=arguments.trust_clock)
+    with closing(open_gallery(arguments.gallery, any_model=True)) as gallery:
+        expired = gallery.expiring(datetime.fromtimestamp(clock.now(), UTC))
+        with kept_in(arguments.receipt, room_for(expired, expired)) as kept:
+            gallery.erase_expired(trust_clock=arguments.trust_clock, told=kept.append)
         if ahead := gallery.clock_ahead():
             print(
                 f"the clock is {ahead / 86400:.1f} days ahead of the gallery's record: what "

@@ -5,7 +5,6 @@ python -m gallery.export --gallery gallery --out people.gallery --key alice.key 
 
 import json
 import os
-import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from itertools import islice
@@ -22,6 +21,7 @@ from gallery.gallery import Gallery
 from gallery.identity import Identity, Party
 from gallery.opening import open_gallery
 from gallery.record import clock
+from gallery.record.scratch import new_file, scratch_folder
 from gallery.template import Template, iso_time
 
 _PIECE_BYTES = 8 * 1024 * 1024
@@ -95,7 +95,7 @@ def export_file(gallery: Gallery, out: Path, sender: Identity, to: str | Party) 
     if out.exists():
         raise ConfigError(f"{out} exists already: choose another file")
     try:
-        with tempfile.NamedTemporaryFile(dir=out.parent, prefix=f".{out.name}-") as file:  # 0600
+        with scratch_folder(out.parent) as made, new_file(made / "export") as file:
             with progress() as bar:
                 task = bar.add_task("export", total=gallery.counts().templates, note="")
                 moved = export_gallery(
@@ -103,7 +103,7 @@ def export_file(gallery: Gallery, out: Path, sender: Identity, to: str | Party) 
                 )
             file.flush()
             os.fsync(file.fileno())
-            os.link(file.name, out)  # unlike a rename, it refuses to replace a file
+            os.link(made / "export", out)  # unlike a rename, it refuses to replace a file
     except OSError as error:
         raise StorageError(f"cannot write {out}: {error}") from error
     return moved

@@ -25,9 +25,10 @@ from gait.errors import (
 from gallery.gallery import Gallery
 from gallery.index.opening import MEMORY
 from gallery.opening import create_gallery, open_gallery
-from gallery.record.creation import clear_leftovers, gallery_names, remove_record
+from gallery.record.creation import gallery_names, remove_record
 from gallery.record.engine import private_folder
 from gallery.record.location import NAME, NAME_RULE, Folder, Postgres, root_of
+from gallery.record.scratch import clear_leftovers
 
 Result = TypeVar("Result")
 

@@ -50,7 +50,9 @@ from gallery.template import (
     Receipt,
     Subject,
     Template,
+    Told,
     Vector,
+    untold,
 )
 
 log = logging.getLogger("gallery")
@@ -263,30 +265,32 @@ class Gallery:
         self._catch_up()
         return count
 
-    def remove_subject(self, subject: str) -> Receipt:
+    def remove_subject(self, subject: str, told: Told = untold) -> Receipt:
         """Erases a subject with all templates: the key that reads them is destroyed.
 
         Raises:
             SubjectNotFoundError: no such subject.
-            StorageError: it cannot be erased.
+            StorageError: it cannot be erased; if `told` was called with the receipt, it is, and
+                only the database's log could not be emptied.
         """
-        receipt = self._record.remove_subject(subject)
+        receipt = self._record.remove_subject(subject, told)
         self._catch_up()
         return receipt
 
-    def remove_template(self, template: int) -> Receipt:
+    def remove_template(self, template: int, told: Told = untold) -> Receipt:
         """Erases one template; the rest of its subject, if there is any, gets a new key.
 
         Raises:
             TemplateNotFoundError: no such template.
             GalleryCorruptError: another template of the subject is damaged; remove that first.
-            StorageError: it cannot be erased.
+            StorageError: it cannot be erased; if `told` was called with the receipt, it is, and
+                only the database's log could not be emptied.
         """
-        receipt = self._record.remove_template(template)
+        receipt = self._record.remove_template(template, told)
         self._catch_up()
         return receipt
 
-    def remove_picture(self, subject: str, template: int) -> Receipt:
+    def remove_picture(self, subject: str, template: int, told: Told = untold) -> Receipt:
         """Erases the moving picture that is kept of a subject's template; the template stays, and
         all that stays of the subject gets a new key.
 
@@ -294,19 +298,21 @@ class Gallery:
             TemplateNotFoundError: the subject has no such template.
             PictureNotFoundError: no picture of it is kept.
             GalleryCorruptError: a template of the subject is damaged; remove that first.
-            StorageError: it cannot be erased.
+            StorageError: it cannot be erased; if `told` was called with the receipt, it is, and
+                only the database's log could not be emptied.
         """
-        receipt = self._record.remove_picture(subject, template)
+        receipt = self._record.remove_picture(subject, template, told)
         self._catch_up()
         return receipt
 
-    def erase_expired(self, *, trust_clock: bool = False) -> list[Receipt]:
+    def erase_expired(self, *, trust_clock: bool = False, told: Told = untold) -> list[Receipt]:
         """Erases every template whose authorisation has expired by now, one receipt a subject.
 
         A clock that runs far ahead of the record's own time is not believed at once: see
-        `Record.erase_expired`, and `clock_ahead`.
+        `Record.erase_expired`, and `clock_ahead`. `told` is called with each receipt once it is
+        durable, also if something fails afterwards.
         """
-        receipts = self._record.erase_expired(trust_clock=trust_clock)
+        receipts = self._record.erase_expired(trust_clock=trust_clock, told=told)
         self._catch_up()
         return receipts
 

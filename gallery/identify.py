@@ -2,6 +2,7 @@
 
 python -m gallery.identify --gallery gallery clip.npz
 python -m gallery.identify --gallery gallery clips      # a folder of capture.run
+python -m gallery.identify --gallery gallery people     # folders of people whose names are known
 python -m gallery.identify --gallery https://host/GALLERY --key-file key --purpose WHY clip.npz
 """
 
@@ -20,9 +21,17 @@ import tyro
 from gait.cli import read_secret, run
 from gait.errors import ConfigError
 from gait.modality import Modality
+from gait.progress import progress
 from gait.quality.quality import Mode, require_quality
 from gait.sampling import passed_over
 from gallery.command_line import options
+from gallery.command_line.labelled import (
+    identify_labelled,
+    is_labelled,
+    labelled_sources,
+    labelled_table,
+    outcomes,
+)
 from gallery.command_line.network import Network, Points
 from gallery.command_line.recording import (
     Ask,
@@ -48,7 +57,9 @@ class Arguments:
 
     clip: Annotated[Path, tyro.conf.Positional]
     """A clip file: arrays, zip of pictures or point clouds, or a silhouette video. Or a folder of
-    capture.run: then each person in it gets one decision, from all of their clips."""
+    capture.run: then each person in it gets one decision, from all of their clips. Or a folder
+    <person>/<clip file>, or a CSV file, as for gallery.calibrate: then each clip is searched for,
+    and it is counted how many were right, wrong and missed."""
     gallery: str
     """Folder or URL of the gallery, or https://host/GALLERY at a service; without a GALLERY, the
     service's default one."""
@@ -99,6 +110,10 @@ def main() -> None:
             people = identify_people(people_in(arguments.clip), ask)
             facts = {"gallery": arguments.gallery, "people": people}
             shown = recording_table(people)
+        elif is_labelled(arguments.clip):
+            clips = _each_searched(arguments.clip, ask)
+            facts = {"gallery": arguments.gallery, "clips": clips, "outcomes": outcomes(clips)}
+            shown = labelled_table(clips)
         else:
             facts = ask(arguments.clip)
             shown = _table(facts)
@@ -131,6 +146,13 @@ def _given(group: Any) -> list[str]:
         elif value != each.default:
             found.append(each.name)
     return found
+
+
+def _each_searched(folder: Path, ask: Ask) -> list[dict[str, Any]]:
+    sources = labelled_sources(folder)
+    with progress() as bar:
+        task = bar.add_task("searching", total=len(sources), note="")
+        return identify_labelled(sources, ask, partial(bar.advance, task))
 
 
 @contextmanager

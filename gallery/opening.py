@@ -1,7 +1,6 @@
 """Makes and opens galleries, in a folder or in PostgreSQL, with an index in memory or in Milvus."""
 
 import os
-import tempfile
 from pathlib import Path
 
 from gait.errors import (
@@ -18,6 +17,7 @@ from gallery.record.engine import private_folder
 from gallery.record.location import Folder, Location, parse_location
 from gallery.record.master_key import MasterKey
 from gallery.record.record import Record
+from gallery.record.scratch import clear_leftovers, scratch_folder
 
 INDEX_VARIABLE = "DIFFCROSSGAIT_INDEX"
 
@@ -59,6 +59,8 @@ def open_gallery(
                 f"there is no gallery at {where}: make one with gallery.build"
             )
         bundle = bundle or kept_bundle(location)
+        if not readonly:
+            clear_leftovers(where.path.parent)
     if any_model:
         contract = None
     elif contract is None and bundle is not None:
@@ -136,8 +138,8 @@ def _create_folder(where: Folder, bundle: Path, manifest: Manifest, master: Mast
         raise _exists(where)
     try:
         private_folder(folder.parent)
-        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as made:
-            new = Folder(Path(made) / "gallery")
+        with scratch_folder(folder.parent) as made:
+            new = Folder(made / "gallery")
             for path in (new.path, new.bundle):
                 path.mkdir(mode=0o700)
             for name, data in manifest.contents(bundle).items():

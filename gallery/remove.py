@@ -12,10 +12,10 @@ import tyro
 from gait.cli import run
 from gait.errors import ConfigError
 from gallery.command_line import options
-from gallery.command_line.receipts import as_json, as_text, kept_in
+from gallery.command_line.receipts import as_json, as_text, kept_in, room_for
 from gallery.gallery import Gallery
 from gallery.opening import open_gallery
-from gallery.template import Receipt
+from gallery.template import Receipt, Told
 
 
 @dataclass(frozen=True)
@@ -40,21 +40,20 @@ def main() -> None:
         raise ConfigError("need either the name of a subject or --template ID")
     if arguments.subject is None and arguments.picture is not None:
         raise ConfigError("need the name of a subject with --picture ID, got --template")
-    with (
-        closing(open_gallery(arguments.gallery, any_model=True)) as gallery,
-        kept_in(arguments.receipt) as kept,
-    ):
-        kept.append(_erased(gallery, arguments))
+    with closing(open_gallery(arguments.gallery, any_model=True)) as gallery:
+        room = room_for(1, gallery.counts().templates)
+        with kept_in(arguments.receipt, room) as kept:
+            _erase(gallery, arguments, kept.append)
     print(as_json(kept) if arguments.json else as_text(kept[0]))
 
 
-def _erased(gallery: Gallery, arguments: Arguments) -> Receipt:
+def _erase(gallery: Gallery, arguments: Arguments, told: Told) -> Receipt:
     if arguments.template is not None:
-        return gallery.remove_template(arguments.template)
+        return gallery.remove_template(arguments.template, told)
     assert arguments.subject is not None
     if arguments.picture is not None:
-        return gallery.remove_picture(arguments.subject, arguments.picture)
-    return gallery.remove_subject(arguments.subject)
+        return gallery.remove_picture(arguments.subject, arguments.picture, told)
+    return gallery.remove_subject(arguments.subject, told)
 
 
 if __name__ == "__main__":

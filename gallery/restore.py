@@ -9,7 +9,6 @@ gallery moves from one to the other.
 
 import shutil
 import sys
-import tempfile
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from json import dumps
@@ -36,6 +35,7 @@ from gallery.record.engine import open_engine, private_folder
 from gallery.record.location import BUNDLE_FOLDER, Folder, Location, parse_location, root_of
 from gallery.record.master_key import MasterKey
 from gallery.record.record import Record
+from gallery.record.scratch import scratch_folder
 from gallery.template import Counts
 
 
@@ -112,8 +112,8 @@ def _restored_folder(
         raise GalleryError(f"{out} exists already: move it away first, or choose another folder")
     try:
         private_folder(out.parent)
-        with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-") as made:
-            new = Folder(Path(made) / "gallery")
+        with scratch_folder(out.parent) as made:
+            new = Folder(made / "gallery")
             new.path.mkdir(mode=0o700)
             shutil.copytree(bundle, new.bundle)
             create_record(new, record.contract, 0, master)

@@ -2,6 +2,7 @@
 
 import hashlib
 import unicodedata
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal, NamedTuple
@@ -221,6 +222,14 @@ class Receipt:
     erased: str
     destruction: Literal["overwritten", "deleted"]
     pictures: tuple[int, ...] = ()
+
+
+Told = Callable[[Receipt], None]
+"""Takes a receipt once the erasure is durable: what fails afterwards does not undo it."""
+
+
+def untold(_: Receipt) -> None:
+    """Nobody wants to know before all is done."""
 
 
 def iso_time(seconds: float) -> str:

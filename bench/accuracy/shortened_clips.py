@@ -15,7 +15,7 @@ from gait.range_style import RangeStyle
 from gallery.decision.calibration import Calibration
 from gallery.decision.fitting import LabelledClips
 from gallery.enrolment.bulk import Outcome
-from gallery.enrolment.labelled import labelled_clips, walk_of
+from gallery.enrolment.labelled import labelled_clips
 from gallery.enrolment.sources import Source
 from gallery.network.encoder import Encoder
 from gallery.search.cohort import Cohort
@@ -62,11 +62,12 @@ def shortened(
     """
     later = clips.later()
     probes = set(zip(clips.subjects[later], clips.sessions[later], strict=True))
-    chosen = [each for each in sources if (each.subject, walk_of(each)) in probes]
+    chosen = [each for each in sources if (each.subject, each.walk) in probes]
     for frames in FRAMES:
         judged = dict[Modality, list[float]]()
         cut = [
-            Source(each.subject, each.name, partial(_cut, each, frames, judged)) for each in chosen
+            Source(each.subject, each.name, each.walk, partial(_cut, each, frames, judged))
+            for each in chosen
         ]
         short = labelled_clips(encoder, cut, Outcome()).normalised(cohort)
         mixed = clips.only(~later).and_also(short)

@@ -10,8 +10,7 @@ from typing import Any
 from gait.errors import ClipError, DecodeError, GaitError, LayoutError, RemoteError
 from gait.verdict import Window, decided
 from gallery.command_line.table import table
-
-_TRACKS = "tracks.json"
+from gallery.enrolment.sources import TRACKS
 
 Ask = Callable[[Path], dict[str, Any]]
 """Who walks in a clip file, as the facts that `gallery.identify` prints."""
@@ -35,7 +34,7 @@ class Person:
 
 def is_recording(path: Path) -> bool:
     """Whether a path is the folder of a capture."""
-    return (path / _TRACKS).is_file()
+    return (path / TRACKS).is_file()
 
 
 def people_in(folder: Path) -> list[Person]:
@@ -53,7 +52,7 @@ def people_in(folder: Path) -> list[Person]:
             person.begins, person.ends = min(person.begins, begins), max(person.ends, ends)
             person.files.append(file)
     if not people:
-        raise LayoutError(f"{folder} holds none of the clips that {_TRACKS} names")
+        raise LayoutError(f"{folder} holds none of the clips that {TRACKS} names")
     return sorted(people.values(), key=lambda person: person.begins)
 
 
@@ -68,7 +67,7 @@ def missing_clips(folder: Path) -> str | None:
     if not names:
         return None
     return (
-        f"{len(names)} of {len(listed)} clips of {folder / _TRACKS} are left out, their folders "
+        f"{len(names)} of {len(listed)} clips of {folder / TRACKS} are left out, their folders "
         f"were deleted or renamed: {' '.join(names)}"
     )
 
@@ -78,10 +77,10 @@ def _listed(folder: Path) -> list[tuple[int, float, float, Path]]:
     try:
         return [
             (int(c["person"]), float(c["begins"]), float(c["ends"]), folder / str(c["file"]))
-            for c in json.loads((folder / _TRACKS).read_bytes())["clips"]
+            for c in json.loads((folder / TRACKS).read_bytes())["clips"]
         ]
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise LayoutError(f"{folder / _TRACKS} is not of capture.run: {error!r}") from error
+        raise LayoutError(f"{folder / TRACKS} is not of capture.run: {error!r}") from error
 
 
 def identify_people(people: list[Person], ask: Ask) -> list[dict[str, Any]]:
@@ -89,7 +88,9 @@ def identify_people(people: list[Person], ask: Ask) -> list[dict[str, Any]]:
 
     A person of whom no clip can be used has the decision `rejected`.
     """
-    return [_identified(person, [_asked(file, ask) for file in person.files]) for person in people]
+    return [
+        _identified(person, [clip_facts(file, ask) for file in person.files]) for person in people
+    ]
 
 
 def _identified(person: Person, clips: list[dict[str, Any]]) -> dict[str, Any]:
@@ -106,7 +107,8 @@ def _identified(person: Person, clips: list[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
-def _asked(file: Path, ask: Ask) -> dict[str, Any]:
+def clip_facts(file: Path, ask: Ask) -> dict[str, Any]:
+    """What is told of a clip, or why it cannot be used: `rejected` and `detail`."""
     try:
         return {"file": str(file), **ask(file)}
     except (ClipError, DecodeError, RemoteError) as error:

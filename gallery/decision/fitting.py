@@ -195,12 +195,7 @@ def calibrate(
     pairs = list(_pairs(clips.normalised(cohort), seed))
     least = 2 * TAIL_PEOPLE
     if not pairs:
-        raise CalibrationError(
-            f"got clips of {len(np.unique(clips.subjects))} people, need {least} or more with two "
-            "walks each: one to enrol, one to search for",
-            people=len(np.unique(clips.subjects)),
-            needed=least,
-        )
+        raise _too_few(clips, least)
     people = max(pair.people for pair in pairs)
     return Calibration(
         contract=contract,
@@ -209,6 +204,21 @@ def calibrate(
         people=people,
         data=data,
         pairs=tuple(pairs),
+    )
+
+
+def _too_few(clips: LabelledClips, needed: int) -> CalibrationError:
+    """Says what was taken for walks, which the clips' paths tell."""
+    people, walks = np.unique(clips.subjects), np.unique(clips.sessions)
+    again = sum(len(np.unique(clips.sessions[clips.subjects == each])) > 1 for each in people)
+    some = ", ".join(walks[:5]) + ", …" * (len(walks) > 5)
+    return CalibrationError(
+        f"got clips of {len(people)} people, need {needed} or more with two walks each: one to "
+        f"enrol, one to search for. {again} people have two, and there are {len(walks)} walks by "
+        f"name ({some}): a walk is what stands directly in a person's folder, and in a CSV file "
+        "each path, or what the column `walk` says",
+        people=len(people),
+        needed=needed,
     )
 
 

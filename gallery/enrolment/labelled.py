@@ -1,7 +1,6 @@
 """Embeds clips of people whose names are known, without enrolling anybody."""
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 import numpy as np
 
@@ -44,7 +43,7 @@ def labelled_clips(
             outcome.reject(source, error)
         if waiting and (len(waiting) == batch or place == len(sources)):
             for one, clip, embedding in embedded(encoder, waiting, outcome):
-                found.append((one.subject, walk_of(one), str(clip.modality), embedding))
+                found.append((one.subject, one.walk, str(clip.modality), embedding))
             waiting = []
         advance(1)
     if not found:
@@ -53,9 +52,3 @@ def labelled_clips(
     return LabelledClips(
         np.array(subjects), np.array(walks), np.array(modalities), np.stack(embeddings)
     )
-
-
-def walk_of(source: Source) -> str:
-    """The walk that a clip was taken on: its folder in a tree, else its file."""
-    parts = Path(source.name).parts
-    return parts[1] if len(parts) == 4 else Path(source.name).stem

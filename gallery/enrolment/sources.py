@@ -23,6 +23,8 @@ from gait.quality.quality import Mode, require_quality
 from gait.range_style import RangeStyle
 from gait.sustech1k import Sequence, find_sequences, load_clip
 
+TRACKS = "tracks.json"
+"""In a folder of capture.run: who walked past, and which clips are theirs."""
 _SUSTECH1K = "*/*/*/[0-9][0-9]-*-*.pkl"
 """Its files are numbered; OpenGait's are named 000.pkl or as the view."""
 
@@ -34,16 +36,20 @@ class Source:
     Args:
         subject: whose.
         name: of the clip.
+        walk: that it was taken on: clips of one person's walk are alike.
         read: the clip, point clouds drawn in a style: the network's. Raises a `GaitError` if there
             is none.
         drawn: style of a range view that is drawn already; None where reading draws, or of a
             silhouette.
+        file: of the clip, or folder of its frames; None in a tree of pickles.
     """
 
     subject: str
     name: str
+    walk: str
     read: Callable[[RangeStyle], Clip]
     drawn: RangeStyle | None = None
+    file: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -75,17 +81,20 @@ class Selection:
 def find_sources(root: Path, selection: Selection) -> list[Source]:
     """Clips to enrol, in a fixed order. The layout is found by looking.
 
+    A walk is what stands directly in a person's folder, be it a folder or a file.
+
     - `root` is a CSV file: columns `path` (relative to the CSV), `subject` and, if wanted,
-      `modality`.
+      `modality` and `walk`; without the last, each path is a walk.
     - `root/<subject>/<type>/<view>/*.pkl`: SUSTech1K's layout, or OpenGait's, where each pickle is
       one clip: an array of frames, or a list of them.
-    - `root/<subject>/<clip file>`: any format of `gait.decode`.
+    - `root/<subject>/<clip file>` or deeper, such as `root/<subject>/0001/walk.npz`: any format of
+      `gait.decode`; deeper, by its ending.
     - `root/<subject>/<frames>` or deeper, such as `root/<subject>/<type>/<view>/<frames>`: a folder
       of pictures or point clouds is one clip.
 
     Raises:
-        LayoutError: it is missing or none of these, a CSV row is wrong, or nothing matches the
-            selection.
+        LayoutError: it is missing, none of these or two at once, a CSV row is wrong, or nothing
+            matches the selection.
     """
     if not root.exists():
         raise LayoutError(f"there is no file or folder {root}")
@@ -93,8 +102,10 @@ def find_sources(root: Path, selection: Selection) -> list[Source]:
         _refuse_walk_filters(root, selection)
         found = _from_csv(root, selection)
     elif next(root.glob(_SUSTECH1K), None) is not None:
+        _refuse_clips_in_tree(root)
         found = _from_sequences(find_sequences(root), selection, dataset_style(root))
     elif next(root.glob("*/*/*/*.pkl"), None) is not None:
+        _refuse_clips_in_tree(root)
         found = _from_opengait(find_sequences(root), selection)
     else:
         found = _from_folder(root, selection)
@@ -172,6 +183,7 @@ def _from_opengait(sequences: Iterable[Sequence], selection: Selection) -> list[
         Source(
             sequence.subject,
             f"{sequence.name}/{path.name}",
+            sequence.type,
             partial(_decode_pickle, path, selection),
         )
         for sequence in sequences
@@ -227,6 +239,7 @@ def _from_sequences(
         Source(
             sequence.subject,
             f"{sequence.name}/{modality}",
+            sequence.type,
             partial(_load_good, sequence, modality, selection.quality),
             style if modality is Modality.RANGE_VIEW else None,
         )
@@ -255,7 +268,7 @@ def _from_folder(root: Path, selection: Selection) -> list[Source]:
     else:
         names = selection
     return [
-        _file(parts[0], "/".join(parts), path, selection.modality, selection)
+        _file(parts[0], "/".join(parts), _walk(parts), path, selection.modality, selection)
         for path in clips
         if _chosen(names, *((parts := path.relative_to(root).parts) + ("", ""))[:3])
     ]
@@ -265,16 +278,47 @@ _TREE = 3
 """Depth of `<subject>/<type>/<view>`, whose names a selection may choose from."""
 
 
+def _walk(parts: tuple[str, ...]) -> str:
+    """What stands directly in the person's folder; the folder itself, if that holds the frames."""
+    if len(parts) == 1:
+        return parts[0]
+    return Path(parts[1]).stem if len(parts) == 2 else parts[1]
+
+
 def _clips_below(root: Path) -> Iterator[Path]:
-    """Clip files directly in a person's folder, and folders of frames anywhere below one."""
+    """Folders of frames and clip files anywhere below a person.
+
+    Directly in a person's folder every file is taken, so that reading it says what is wrong.
+    """
     for person in _visible_folders(root):
         for folder in _folders_of(person):
+            _refuse_recording(folder)
             if frames := frames_in(folder):
                 yield folder
-            if folder == person:
-                own = [each for each in sorted(folder.iterdir()) if each.is_file()]
-                shown = [each for each in own if not each.name.startswith(".")]
-                yield from (each for each in shown if not frames or is_clip_name(each.name))
+            files = [each for each in sorted(folder.iterdir()) if each.is_file()]
+            shown = [each for each in files if not each.name.startswith(".")]
+            every = folder == person and not frames
+            yield from (each for each in shown if every or is_clip_name(each.name))
+
+
+def _refuse_recording(folder: Path) -> None:
+    if (folder / TRACKS).is_file():
+        raise LayoutError(
+            f"{folder} is a recording, of all who walked past, and stands where one person's clips "
+            "should: move its clips into folders of their people, or give it by itself; if all "
+            f"are of one person, delete its {TRACKS}"
+        )
+
+
+def _refuse_clips_in_tree(root: Path) -> None:
+    """Of two layouts in one folder only one is read: nothing is to be lost without a word."""
+    for path in sorted(root.glob("*/*")):
+        hidden = any(part.startswith(".") for part in path.parts[-2:])
+        if is_clip_name(path.name) and path.is_file() and not hidden:
+            raise LayoutError(
+                f"{root} is a tree <subject>/<type>/<view>/*.pkl, and {path} is a clip file in it: "
+                "keep clip files in a folder <subject>/<clip file> of their own"
+            )
 
 
 def _folders_of(person: Path) -> Iterator[Path]:
@@ -295,7 +339,21 @@ def _from_csv(path: Path, selection: Selection) -> list[Source]:
         except (csv.Error, UnicodeDecodeError) as error:
             raise LayoutError(f"{path} is not a CSV file: {error}") from error
     sources = [_row(path, number, row, selection) for number, row in enumerate(rows, start=2)]
+    _refuse_two_people(path, sources)
     return [source for source in sources if _matches(source.subject, selection.subjects)]
+
+
+def _refuse_two_people(path: Path, sources: Iterable[Source]) -> None:
+    """One clip is of one walk of one person: two would be more people than there are."""
+    said = dict[Path, tuple[str, str]]()
+    for source in sources:
+        assert source.file is not None
+        whose = (source.subject, source.walk)
+        if (other := said.setdefault(source.file.resolve(), whose)) != whose:
+            raise LayoutError(
+                f"{path}: got {source.name} as {other[0]}, walk {other[1]}, and as {whose[0]}, "
+                f"walk {whose[1]}, need one person and one walk of a clip"
+            )
 
 
 def _row(path: Path, number: int, row: dict[str, str], selection: Selection) -> Source:
@@ -308,18 +366,21 @@ def _row(path: Path, number: int, row: dict[str, str], selection: Selection) -> 
             f"{where}: got modality {modality!r}, need one of {[*map(str, Modality)]}"
         )
     shows = None if modality is None else Modality(modality)
-    return _file(row["subject"], row["path"], path.parent / row["path"], shows, selection)
+    walk = row.get("walk") or row["path"]
+    return _file(row["subject"], row["path"], walk, path.parent / row["path"], shows, selection)
 
 
 def _file(
-    subject: str, name: str, path: Path, modality: Modality | None, selection: Selection
+    subject: str, name: str, walk: str, path: Path, modality: Modality | None, selection: Selection
 ) -> Source:
     return Source(
         subject,
         name,
+        walk,
         lambda style: _good(
             decode_file(path, modality, selection.source, style), selection.quality
         ),
+        file=path,
     )
 
 

@@ -1,9 +1,6 @@
 """Making a record, finding those that there are, and removing one."""
 
-import shutil
-import tempfile
 import uuid
-from pathlib import Path
 
 from sqlalchemy import Engine, insert, select, text
 from sqlalchemy.schema import CreateSchema, DropSchema
@@ -20,10 +17,10 @@ from gallery.record.location import (
 )
 from gallery.record.master_key import MasterKey
 from gallery.record.schema import EMBEDDINGS, META, METADATA, PICTURES, VERSION
+from gallery.record.scratch import scratch_folder
 from gallery.record.sealing import Facts
 from gallery.template import iso_time
 
-_GONE = ".deleted-"
 _ONE_AT_A_TIME = "SELECT pg_advisory_xact_lock(hashtext('diffcrossgait: galleries are made'))"
 
 
@@ -121,17 +118,10 @@ def remove_record(location: Location) -> None:
             engine.dispose()
         return
     try:
-        gone = Path(tempfile.mkdtemp(prefix=_GONE, dir=location.path.parent))
-        location.path.rename(gone / location.path.name)
-        shutil.rmtree(gone)
+        with scratch_folder(location.path.parent) as gone:
+            location.path.rename(gone / location.path.name)
     except OSError as error:
         raise StorageError(f"cannot remove the gallery {location}: {error}") from error
-
-
-def clear_leftovers(root: Path) -> None:
-    """Removes what is left of galleries whose removal was interrupted."""
-    for left in root.glob(f"{_GONE}*"):
-        shutil.rmtree(left, ignore_errors=True)
 
 
 def _schemas(engine: Engine) -> list[str]:

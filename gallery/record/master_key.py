@@ -10,7 +10,6 @@ import binascii
 import logging
 import os
 import secrets
-import tempfile
 from pathlib import Path
 
 from cryptography.exceptions import InvalidTag
@@ -19,6 +18,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from gait.errors import MasterKeyError
+from gallery.record.scratch import new_file, scratch_folder
 
 KEY_BYTES = 32
 VARIABLE = "DIFFCROSSGAIT_MASTER_KEY"
@@ -109,11 +109,11 @@ class MasterKey:
         """
         try:
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".master-") as file:  # 0600
+            with scratch_folder(path.parent) as made, new_file(made / "key") as file:
                 file.write(base64.b64encode(self._secret) + b"\n")
                 file.flush()
                 os.fsync(file.fileno())
-                os.link(file.name, path)  # whole or not at all, and never over another key
+                os.link(made / "key", path)  # whole or not at all, and never over another key
         except FileExistsError as error:
             raise MasterKeyError(f"{path} exists already: a key is never overwritten") from error
         except OSError as error:

@@ -30,7 +30,7 @@ from gallery.record.schema import (
     TEMPLATES,
 )
 from gallery.record.sealing import Sealer
-from gallery.template import Authorisation, Enrolment, Receipt
+from gallery.template import Authorisation, Enrolment, Receipt, Told, untold
 
 STEP = 26 * 3600
 """Seconds by which the time that erasures believe in may go on at once."""
@@ -99,26 +99,29 @@ class Record(RecordReader):
             change.authorise(dict.fromkeys(numbers, authorisation))
             return len(numbers)
 
-    def remove_subject(self, name: str) -> Receipt:
+    def remove_subject(self, name: str, told: Told = untold) -> Receipt:
         """Erases a subject with all templates: the key that reads them is destroyed.
 
         Raises:
             SubjectNotFoundError: no such subject.
-            StorageError: it cannot be erased, or the database's log not emptied.
+            StorageError: it cannot be erased, or the database's log not emptied; if `told` was
+                called, it is erased all the same.
         """
         with self._change() as change:
             person = change.person(name)
             receipt = change.erase(person, change.numbers(person))
+        told(receipt)
         finish_erasure(self.engine)
         return receipt
 
-    def remove_template(self, template: int) -> Receipt:
+    def remove_template(self, template: int, told: Told = untold) -> Receipt:
         """Erases one template, and its subject if it was the last.
 
         Raises:
             TemplateNotFoundError: no such template.
             GalleryCorruptError: another template of the subject is damaged; remove that first.
-            StorageError: it cannot be erased, or the database's log not emptied.
+            StorageError: it cannot be erased, or the database's log not emptied; if `told` was
+                called, it is erased all the same.
         """
         with self._change() as change:
             subjects = select(SUBJECTS.c.name).join(TEMPLATES).where(TEMPLATES.c.id == template)
@@ -126,10 +129,11 @@ class Record(RecordReader):
             if not found:
                 raise no_template(template)
             receipt = change.erase(change.person(found[0][0]), [template])
+        told(receipt)
         finish_erasure(self.engine)
         return receipt
 
-    def remove_picture(self, subject: str, template: int) -> Receipt:
+    def remove_picture(self, subject: str, template: int, told: Told = untold) -> Receipt:
         """Erases the moving picture that is kept of a subject's template; the template stays.
 
         What stays of the subject is encrypted under a new key, and the old one is destroyed: no
@@ -139,7 +143,8 @@ class Record(RecordReader):
             TemplateNotFoundError: the subject has no such template.
             PictureNotFoundError: no picture of it is kept.
             GalleryCorruptError: a template of the subject is damaged; remove that first.
-            StorageError: it cannot be erased, or the database's log not emptied.
+            StorageError: it cannot be erased, or the database's log not emptied; if `told` was
+                called, it is erased all the same.
         """
         with self._change() as change:
             kept = PICTURE.where(TEMPLATES.c.id == template, SUBJECTS.c.name == subject)
@@ -149,10 +154,11 @@ class Record(RecordReader):
             if found[0].sealed is None:
                 raise no_picture(template)
             receipt = change.erase_picture(change.person(subject), template)
+        told(receipt)
         finish_erasure(self.engine)
         return receipt
 
-    def erase_expired(self, *, trust_clock: bool = False) -> list[Receipt]:
+    def erase_expired(self, *, trust_clock: bool = False, told: Told = untold) -> list[Receipt]:
         """Erases every template whose authorisation has expired, one receipt a subject.
 
         No single reading of a clock destroys anybody: the time that erasures believe in stands in
@@ -165,9 +171,10 @@ class Record(RecordReader):
 
         Args:
             trust_clock: somebody has looked at the clock: believe it.
+            told: called with each receipt once it is durable, also if it fails afterwards.
 
         Raises:
-            StorageError: as `remove_template`; some may be erased already.
+            StorageError: as `remove_template`; some may be erased already, as `told` knows.
         """
         now, receipts = self._confirmed(trust_clock=trust_clock), list[Receipt]()
         expired = (
@@ -181,9 +188,11 @@ class Record(RecordReader):
         last = -(2**63)
         while people := self.rows(expired.where(SUBJECTS.c.id > last)):
             with self._change() as change:
-                for _, name in people:
-                    receipts += change.erase_expired(name, now)
+                erased = [r for _, name in people for r in change.erase_expired(name, now)]
+            for receipt in erased:
+                told(receipt)
             finish_erasure(self.engine)
+            receipts += erased
             last = people[-1][0]
         return receipts
 

@@ -6,6 +6,7 @@ hides people until it is set right, and destroys nobody. Here that is reported.
 
 import logging
 import threading
+from collections.abc import Iterable
 
 from gait.errors import GaitError
 from gallery.gallery import Gallery
@@ -65,7 +66,12 @@ class ErasureRounds:
 
     def _erase_in(self, name: str, gallery: Gallery) -> int:
         intent = self._service.audit.write(_record(name, Outcome.INTENDED)).sequence
-        erased = tuple(t for receipt in gallery.erase_expired() for t in receipt.templates)
+        erased = list[int]()
+        try:
+            gallery.erase_expired(told=lambda receipt: erased.extend(receipt.templates))
+        except GaitError:  # some may be erased already
+            self._service.audit.write(_record(name, Outcome.UNKNOWN, erased, None, intent))
+            raise
         self._service.audit.write(_record(name, Outcome.DONE, erased, gallery.revision, intent))
         return len(erased)
 
@@ -84,7 +90,7 @@ class ErasureRounds:
 def _record(
     name: str,
     outcome: Outcome,
-    templates: tuple[int, ...] = (),
+    templates: Iterable[int] = (),
     revision: int | None = None,
     intent: int | None = None,
 ) -> Record:
@@ -94,7 +100,7 @@ def _record(
         request="expiry",
         caller="service",
         gallery=name,
-        templates=templates,
+        templates=tuple(templates),
         revision=revision,
         intent=intent,
     )

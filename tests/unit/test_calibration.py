@@ -1,5 +1,7 @@
 """Calibrations: thresholds that keep their rates on other people, and refusals."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -141,3 +143,10 @@ def test_the_mixed_gallery_has_half_of_the_people_by_each_sensor() -> None:
     people = np.unique(one.whose[own < 0.75])
     assert people.tolist() == np.flatnonzero(one.enrolled_by == "range_view").tolist()
     assert len(people) == 20
+
+
+def test_people_of_one_walk_by_name_are_refused_with_that_name() -> None:
+    clips = labelled(60)
+    same = replace(clips, sessions=np.full_like(clips.sessions, "wa"))
+    with pytest.raises(CalibrationError, match=r"0 people have two, and there are 1 walks.*\(wa\)"):
+        made(same)

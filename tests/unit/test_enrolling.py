@@ -219,7 +219,7 @@ def test_each_clip_that_cannot_be_enrolled_is_told_with_its_reason(
     (files / "person 1" / "notes.txt").write_text("left leg shorter")
     np.save(files / "person 2" / "empty.npy", np.zeros((0, 1, 64, 64), np.uint8))
     advanced: list[int] = []
-    sources = [*find_sources(files, Selection()), Source("x" * 200, "long", lambda _: None)]  # type: ignore[arg-type,return-value]
+    sources = [*find_sources(files, Selection()), Source("x" * 200, "long", "", lambda _: None)]  # type: ignore[arg-type,return-value]
     outcome = enrol_sources(gallery, encoder, sources, advance=advanced.append)
     assert outcome.enrolled == 6
     codes = {r.source: r.code for r in outcome.rejected}

@@ -1,9 +1,12 @@
 """The gallery's commands, as a person runs them."""
 
+import errno
 import json
+import os
 import sys
 from collections.abc import Callable
 from dataclasses import fields
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +14,23 @@ import numpy as np
 import pytest
 
 from gait.cli import run
+from gait.errors import StorageError
 from gait.modality import Modality
 from gallery import build, expire, identify, info, keys, remove
 from gallery import list as listing
+from gallery.calibrate import summary, undecided
+from gallery.command_line.labelled import (
+    identify_labelled,
+    labelled_sources,
+    labelled_table,
+    outcomes,
+)
 from gallery.command_line.network import Network, Points
+from gallery.command_line.receipts import as_json, room_for
 from gallery.decision.fitting import calibrate
 from gallery.opening import create_gallery, open_gallery
 from gallery.record import clock
+from gallery.template import NAME_LIMIT, Receipt, iso_time
 from tests.galleries import AUTHORISED, TINY, other_bundle, walk
 from tests.walking_people import labelled
 
@@ -306,6 +319,34 @@ def test_a_clip_that_the_service_refuses_is_not_enrolled(files: Path, command: R
     assert "[decode.limit] got 3001 frames, at most 3000" in out
 
 
+def test_labelled_folders_are_searched_and_counted(
+    built: Path, files: Path, tmp_path: Path, command: Run
+) -> None:
+    with open_gallery(built) as gallery:
+        made = calibrate(labelled(60), contract=gallery.contract, simulated=True, data="people")
+        gallery.set_calibration(made)
+    (files / "p0").rename(files / "stranger")  # who is found as p0
+    (files / "p1" / "0007").mkdir()
+    (files / "p1" / "silhouette.npy").rename(files / "p1" / "0007" / "walk.npy")
+    (files / "p3" / "broken.npy").write_bytes(b"?")
+    searched = (identify, files, "--gallery", built, "--quality", "off")
+    code, out, _ = command(*searched, "--json")
+    found = json.loads(out)
+    told = {each["clip"]: (each["decision"], each["subject"]) for each in found["clips"]}
+    assert code == 0
+    assert told["p1/0007/walk.npy"] == ("match", "p1")
+    assert told["stranger/silhouette.npy"] == ("match", "p0")
+    assert told["p3/broken.npy"] == ("rejected", None)
+    counts = [(*each.values(),) for each in found["outcomes"] if each["clips"]]
+    assert counts == [("match", "right", 6, 3), ("match", "wrong", 2, 1), ("rejected", "", 1, 1)]
+    lines = command(*searched)[1].splitlines()
+    assert [line.split() for line in lines[-7:-5]] == [
+        ["match", "right", "6", "3"],
+        ["match", "wrong", "2", "1"],
+    ]
+    assert any(line.startswith("stranger") and line.endswith("wrong") for line in lines)
+
+
 def test_a_template_is_removed_and_its_receipt_kept(
     built: Path, tmp_path: Path, command: Run
 ) -> None:
@@ -380,6 +421,86 @@ def test_the_master_key_is_made_and_rotated_by_command(
     code, _, err = command(keys, "new", new)
     assert code == 1
     assert "never overwritten" in err
+
+
+def test_a_removal_that_fails_leaves_no_receipt_in_its_own_way(
+    built: Path, tmp_path: Path, command: Run
+) -> None:
+    kept = tmp_path / "receipt.json"
+    code, _, err = command(remove, "--gallery", built, "p9", "--receipt", kept)
+    assert (code, kept.exists()) == (1, False), err
+    assert command(remove, "--gallery", built, "p2", "--receipt", kept)[0] == 0
+    assert json.loads(kept.read_text())[0]["subject"] == "p2"
+
+
+def _full_disk_at(call: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = count(1)
+
+    def fsync(_: int) -> None:
+        if next(calls) >= call:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", fsync)
+
+
+@pytest.mark.parametrize("module", [remove, expire])
+def test_nobody_is_erased_where_a_receipt_has_no_room(
+    built: Path, tmp_path: Path, command: Run, monkeypatch: pytest.MonkeyPatch, module: Any
+) -> None:
+    monkeypatch.setattr(clock, "now", lambda: 2**35)
+    which = ("p1",) if module is remove else ("--trust-clock",)
+    _full_disk_at(1, monkeypatch)
+    code, _, err = command(
+        module, "--gallery", built, *which, "--receipt", tmp_path / "receipt.json"
+    )
+    assert code == 1
+    assert "so nothing was erased: [Errno 28]" in err
+    assert not (tmp_path / "receipt.json").exists()
+    assert json.loads(command(info, "--gallery", built, "--json")[1])["subjects"] == 4
+
+
+@pytest.mark.parametrize(
+    ("module", "people"), [(remove, ["p1"]), (expire, ["p0", "p1", "p2", "p3"])]
+)
+def test_a_receipt_that_cannot_be_kept_is_printed_and_the_erasure_said(
+    built: Path,
+    tmp_path: Path,
+    command: Run,
+    monkeypatch: pytest.MonkeyPatch,
+    module: Any,
+    people: list[str],
+) -> None:
+    monkeypatch.setattr(clock, "now", lambda: 2**35)
+    which = ("p1",) if module is remove else ("--trust-clock",)
+    _full_disk_at(2, monkeypatch)
+    code, out, err = command(
+        module, "--gallery", built, *which, "--receipt", tmp_path / "receipt.json"
+    )
+    assert code == 1
+    assert [each["subject"] for each in json.loads(out)] == people
+    assert "WERE erased" in err
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_a_receipt_is_kept_or_printed_when_the_log_cannot_be_emptied(
+    built: Path, tmp_path: Path, command: Run, monkeypatch: pytest.MonkeyPatch, kept: bool
+) -> None:
+    def busy(_: object) -> None:
+        raise StorageError("is erased but for its log")
+
+    monkeypatch.setattr("gallery.record.record.finish_erasure", busy)
+    file = tmp_path / "receipt.json"
+    code, out, err = command(
+        remove, "--gallery", built, "p1", *(("--receipt", file) if kept else ())
+    )
+    assert (code, "erased but for its log" in err) == (1, True)
+    assert json.loads(file.read_text() if kept else out)[0]["subject"] == "p1"
+
+
+def test_a_receipt_takes_no_more_room_than_is_kept_for_it() -> None:
+    longest, ids = "\U0001f600" * NAME_LIMIT, tuple(range(2**63 - 9, 2**63))
+    receipt = Receipt("0" * 32, longest, ids, "0" * 32, 2**63, iso_time(0), "overwritten", ids)
+    assert len(as_json([receipt] * 3)) < room_for(3, 3 * 2 * len(ids))
 
 
 @pytest.mark.parametrize("expires", ["tomorrow", "2030-13-01", "2030-01-01T00:00:00", "2001-01-01"])
@@ -464,3 +585,48 @@ def test_deleted_clips_of_a_recording_are_left_out_and_a_damaged_list_is_named(
     (recording / "tracks.json").write_text('{"clips": [{}]}')
     code, _, err = command(*arguments)
     assert (code, err.startswith("error [data.layout]")) == (1, True)
+
+
+@pytest.mark.parametrize(("people", "told"), [(60, True), (98, True), (99, False)])
+def test_a_calibration_says_that_it_switches_verifying_off(people: int, told: bool) -> None:
+    made = calibrate(labelled(people, clips=1), contract="c", simulated=True, data="people")
+    said = f"a rate of 0.10% among 1 enrolled people cannot be told from {people} people"
+    assert any(said in each and "/verify" in each for each in undecided(made)) == told
+    assert (said in summary(made)) == told
+    assert len(undecided(made)) == told
+
+
+def test_a_calibration_of_one_sensor_says_that_the_other_is_undecided() -> None:
+    clips = labelled(120, clips=1)
+    one = clips.only(clips.modalities == Modality.SILHOUETTE)
+    said = undecided(calibrate(one, contract="c", simulated=True, data="people"))
+    assert [each.split(":")[0] for each in said] == [
+        "silhouette clips of people enrolled by range_view",
+        "range_view clips of people enrolled by silhouette",
+        "range_view clips of people enrolled by range_view",
+    ]
+
+
+def test_of_strangers_nobody_is_right_and_who_is_found_by_nobody_is_missed(files: Path) -> None:
+    answers: dict[str, dict[str, Any]] = {
+        "p0": {"decision": "no_match", "candidates": []},
+        "p1": {"decision": None, "undecided": "why", "candidates": [{"subject": "p1"}]},
+        "p2": {"decision": "possible", "candidates": [{"subject": "p3", "similarity": 0.5}]},
+        "p3": {"decision": "possible", "candidates": [{"subject": "p3", "similarity": 0.5}]},
+    }
+    clips = identify_labelled(labelled_sources(files), lambda file: answers[file.parent.name])
+    assert [(*each.values(),) for each in outcomes(clips) if each["clips"]] == [
+        ("possible", "right", 2, 1),
+        ("possible", "wrong", 2, 1),
+        ("no_match", "missed", 2, 1),
+        ("undecided", "", 2, 1),
+    ]
+    assert "why" in labelled_table(clips)
+
+
+def test_a_tree_of_pickles_is_not_searched_for(tmp_path: Path, command: Run, built: Path) -> None:
+    tree = tmp_path / "tree" / "p0" / "nm" / "000" / "000.pkl"
+    tree.parent.mkdir(parents=True)
+    tree.write_bytes(b"")
+    code, _, err = command(identify, tmp_path / "tree", "--gallery", built)
+    assert (code, "is a tree of pickles, need clip files" in err) == (1, True)

@@ -9,7 +9,14 @@ import numpy as np
 import pytest
 
 from gait.decode import decode_clip
-from gait.errors import BundleError, BundleTamperedError, CalibrationError, GaitError, StorageError
+from gait.errors import (
+    BundleError,
+    BundleTamperedError,
+    CalibrationError,
+    ConfigError,
+    GaitError,
+    StorageError,
+)
 from gait.manifest import FileRecord, Manifest
 from gait.modality import Modality
 from gallery import centre as command
@@ -120,6 +127,14 @@ def test_too_few_people_would_lose_what_tells_them_apart(tmp_path: Path, run: Ru
     with pytest.raises(CalibrationError, match=f"of {LEAST - 1} people or tracks, need {LEAST}"):
         run(clips, "--bundle", TINY, "--out", tmp_path / "site")
     assert not list(tmp_path.glob("*site*"))
+
+
+def test_a_folder_named_twice_is_not_twice_as_many_people(tmp_path: Path, run: Run) -> None:
+    clips = tracks(tmp_path / "clips", LEAST // 2)
+    (tmp_path / "link").symlink_to(clips)
+    for again in (clips, tmp_path / "link", clips / ".." / "clips"):
+        with pytest.raises(ConfigError, match="more than once, need each folder once"):
+            run(clips, again, "--bundle", TINY, "--out", tmp_path / "site")
 
 
 def test_neither_a_sites_bundle_nor_one_that_is_there_is_taken(

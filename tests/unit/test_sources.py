@@ -11,7 +11,7 @@ from gait.errors import LayoutError, LimitExceededError
 from gait.modality import Modality
 from gait.range_style import RangeStyle
 from gait.silhouette import align
-from gallery.enrolment.sources import Selection, decode_file, find_sources, read_file
+from gallery.enrolment.sources import TRACKS, Selection, decode_file, find_sources, read_file
 from tests import clip_files as files
 
 pytestmark = pytest.mark.serving
@@ -86,6 +86,75 @@ def test_opengaits_trees(tmp_path: Path) -> None:
     assert found[2].read(RangeStyle.BINS).modality is Modality.RANGE_VIEW
     (chosen,) = find_sources(tmp_path, Selection(views=("180",)))
     assert chosen.name == "001/nm-01/180/000.pkl"
+
+
+def clip_at(path: Path) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(files.npy(MASKS))
+    return path
+
+
+def test_a_persons_clips_are_found_at_any_depth(tmp_path: Path) -> None:
+    for name in (
+        "walk.npy",
+        "0001/walk.npy",
+        "0005/walk.npy",
+        "0005/more.npy",
+        "mon/0001/walk.npy",
+    ):
+        clip_at(tmp_path / "anna" / name)
+    clip_at(tmp_path / "anna" / ".0007.part" / "walk.npy")
+    (tmp_path / "anna" / "0001" / "notes.txt").write_text("not a clip")
+    found = find_sources(tmp_path, ANY)
+    assert [(source.name, source.walk) for source in found] == [
+        ("anna/walk.npy", "walk"),
+        ("anna/0001/walk.npy", "0001"),
+        ("anna/0005/more.npy", "0005"),
+        ("anna/0005/walk.npy", "0005"),
+        ("anna/mon/0001/walk.npy", "mon"),
+    ]
+    assert {source.subject for source in found} == {"anna"}
+
+
+def test_a_recording_of_many_people_is_not_taken_for_one_person(tmp_path: Path) -> None:
+    clip_at(tmp_path / "monday" / "0001" / "walk.npy")
+    (tmp_path / "monday" / TRACKS).write_text("{}")
+    with pytest.raises(LayoutError, match=r"monday is a recording.*delete its tracks\.json"):
+        find_sources(tmp_path, ANY)
+    assert [each.subject for each in find_sources(tmp_path / "monday", ANY)] == ["0001"]
+
+
+def test_clips_in_a_tree_of_pickles_are_not_lost_without_a_word(tmp_path: Path) -> None:
+    pickled(tmp_path / "001" / "nm-01" / "090" / "090.pkl", MASKS)
+    clip_at(tmp_path / "001" / ".hidden.npy")
+    assert len(find_sources(tmp_path, ANY)) == 1
+    clip_at(tmp_path / "anna" / "walk.npy")
+    with pytest.raises(LayoutError, match=r"anna/walk\.npy is a clip file in it"):
+        find_sources(tmp_path, ANY)
+
+
+def test_the_walk_of_a_tree_is_its_type(tmp_path: Path) -> None:
+    frames_in(tmp_path / "frames" / "cleo" / "nm" / "090")
+    pickled(tmp_path / "pickles" / "001" / "nm-01" / "090" / "090.pkl", MASKS)
+    walks = [find_sources(tmp_path / each, ANY)[0].walk for each in ("frames", "pickles")]
+    assert walks == ["nm", "nm-01"]
+
+
+def test_a_csv_files_paths_are_walks_unless_it_names_them(tmp_path: Path) -> None:
+    rows = ["day1/anna/walk.npy", "day2/anna/walk.npy", "a/b/c/d.npy"]
+    listed = tmp_path / "clips.csv"
+    listed.write_text("path,subject\n" + "".join(f"{row},anna\n" for row in rows))
+    assert [each.walk for each in find_sources(listed, ANY)] == rows
+    listed.write_text("path,subject,walk\n" + "".join(f"{row},anna,first\n" for row in rows[:2]))
+    assert [each.walk for each in find_sources(listed, ANY)] == ["first", "first"]
+
+
+def test_one_clip_is_not_two_people_or_walks(tmp_path: Path) -> None:
+    listed = tmp_path / "clips.csv"
+    for rows in ("a.npy,anna,1\n./a.npy,ben,1\n", "a.npy,anna,1\na.npy,anna,2\n"):
+        listed.write_text("path,subject,walk\n" + rows)
+        with pytest.raises(LayoutError, match="need one person and one walk of a clip"):
+            find_sources(listed, ANY)
 
 
 def test_a_pickle_of_something_else_is_refused(tmp_path: Path) -> None:

@@ -1,0 +1,106 @@
+"""What is not whole yet goes with the process that made it, or with the next one there."""
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import gallery
+from gallery.backup import back_up
+from gallery.galleries import GalleryRoot
+from gallery.opening import create_gallery, open_gallery
+from gallery.record.scratch import scratch_folder
+from gallery.restore import restore
+from tests.galleries import TINY
+
+pytestmark = pytest.mark.serving
+
+UNFINISHED = """
+import sys, time
+from pathlib import Path
+from gallery.record.scratch import scratch_folder
+with scratch_folder(Path(sys.argv[1])) as folder:
+    (folder / "gallery.db").write_text("keys and templates")
+    print(folder, flush=True)
+    time.sleep(60)
+"""
+
+
+def _begun(place: Path) -> tuple["subprocess.Popen[str]", Path]:
+    command = [sys.executable, "-c", UNFINISHED, str(place)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    return process, Path(process.stdout.readline().strip())
+
+
+def _killed_in(place: Path) -> Path:
+    process, folder = _begun(place)
+    with process:
+        process.kill()
+    assert (folder / "gallery.db").is_file()
+    return folder
+
+
+def test_a_folder_stays_while_its_process_lives_and_not_after(tmp_path: Path) -> None:
+    process, folder = _begun(tmp_path)
+    with process:
+        with scratch_folder(tmp_path) as other:
+            assert (folder / "gallery.db").is_file()
+            assert (other.stat().st_mode & 0o777) == 0o700
+        process.kill()
+    with scratch_folder(tmp_path) as other:
+        assert list(tmp_path.iterdir()) == [other]
+    assert not list(tmp_path.iterdir())
+
+
+def _restore(place: Path) -> None:
+    restore(place / "backup", place / "keys.db", str(place / "again"))
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        lambda place: open_gallery(place / "gallery").close(),
+        lambda place: create_gallery(place / "new", TINY).close(),
+        lambda place: back_up(str(place / "gallery"), place / "more", place / "keys.db"),
+        lambda place: GalleryRoot(place, TINY),
+        _restore,
+    ],
+    ids=["open", "create", "back up", "serve", "restore"],
+)
+def test_the_next_command_removes_what_a_killed_one_left(
+    tmp_path: Path, command: Callable[[Path], object]
+) -> None:
+    create_gallery(tmp_path / "gallery", TINY).close()
+    back_up(str(tmp_path / "gallery"), tmp_path / "backup", tmp_path / "keys.db")
+    left = _killed_in(tmp_path)
+    command(tmp_path)
+    assert not left.exists()
+
+
+def test_what_earlier_versions_left_of_removed_galleries_is_removed(tmp_path: Path) -> None:
+    (tmp_path / ".deleted-abc" / "gallery").mkdir(parents=True)
+    GalleryRoot(tmp_path, TINY)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_disk_without_locks_keeps_what_may_be_in_use(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_locks(*_: object) -> None:
+        raise OSError(95, "Operation not supported")
+
+    left = _killed_in(tmp_path)
+    monkeypatch.setattr("fcntl.flock", no_locks)
+    with scratch_folder(tmp_path):
+        assert left.exists()
+    shutil.rmtree(left)
+
+
+def test_no_other_module_of_the_gallery_makes_temporary_folders() -> None:
+    """Else what a killed process leaves there stays."""
+    modules = Path(gallery.__path__[0]).rglob("*.py")
+    assert [each.name for each in modules if "tempfile" in each.read_text()] == ["scratch.py"]
