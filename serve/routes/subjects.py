@@ -76,7 +76,7 @@ async def subject(call: CurrentCall, g: GalleryPath, subject: SubjectPath) -> Su
 )
 async def remove(call: CurrentCall, g: GalleryPath, subject: SubjectPath) -> ErasureReply:
     """Erases a person with all templates."""
-    receipt = await call.service.on(g, partial(_removed, subject))
+    receipt = await call.service.on(g, partial(_removed, subject), erases=True)
     audit_id = await call.use.erased(receipt)
     return ErasureReply(
         request_id=call.request_id, audit_id=audit_id, receipt=ReceiptReport.of(g, receipt)

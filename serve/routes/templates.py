@@ -250,7 +250,7 @@ async def remove_picture(
 
     As when consent to the picture alone is withdrawn. Searches find the person as before.
     """
-    receipt = await call.service.on(g, partial(_picture_removed, subject, template))
+    receipt = await call.service.on(g, partial(_picture_removed, subject, template), erases=True)
     audit_id = await call.use.erased(receipt)
     return ErasureReply(
         request_id=call.request_id, audit_id=audit_id, receipt=ReceiptReport.of(g, receipt)
@@ -269,7 +269,7 @@ async def remove(
     template: TemplatePath,
 ) -> ErasureReply:
     """Erases one template; a person's last one takes the person along."""
-    receipt = await call.service.on(g, partial(_removed, subject, template))
+    receipt = await call.service.on(g, partial(_removed, subject, template), erases=True)
     audit_id = await call.use.erased(receipt)
     return ErasureReply(
         request_id=call.request_id, audit_id=audit_id, receipt=ReceiptReport.of(g, receipt)

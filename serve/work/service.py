@@ -276,15 +276,24 @@ class Service:
         with stages.stage("embed"):
             return await while_present(self._batcher.embed_all(clips, deadline))
 
-    async def on(self, name: str, task: Callable[[Gallery], Result]) -> Result:
+    async def on(
+        self, name: str, task: Callable[[Gallery], Result], *, erases: bool = False
+    ) -> Result:
         """Does something with a gallery, which stays open as long as it takes.
+
+        Args:
+            name: of the gallery.
+            task: what is done.
+            erases: it only erases, which also works in a gallery of another model.
 
         Raises:
             GalleryNotFoundError: there is no gallery of this name.
+            ContractMismatchError: it was made with another model.
         """
+        use = self.galleries.use_to_erase if erases else self.galleries.use
 
         def work() -> Result:
-            with self.galleries.use(name) as gallery:
+            with use(name) as gallery:
                 try:
                     return task(gallery)
                 except GalleryEmptyError as error:  # its own message names a folder of the server

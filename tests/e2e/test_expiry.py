@@ -92,6 +92,24 @@ def test_what_has_expired_is_erased_from_a_gallery_of_another_model_too(
             assert gallery.counts().subjects == 0
 
 
+def test_people_can_be_removed_from_a_gallery_of_another_model(
+    tmp_path: Path, galleries: str | None
+) -> None:
+    with services.opened(tmp_path, galleries=galleries) as service:
+        folder = tmp_path / "data" / "galleries" / "other"
+        place = f"{galleries}?gallery=other" if galleries else str(folder)
+        _gallery_of_another_model(place, tmp_path, clock.now() + YEAR)
+        client = services.client(service)
+        cleo = "/v1/galleries/other/subjects/cleo"
+        assert client.get(cleo).json()["code"] == "gallery.contract"
+        reply = client.delete(cleo)
+        assert reply.status_code == 200, reply.text
+        assert reply.json()["receipt"]["subject"] == "cleo"
+        assert client.delete(cleo).status_code == 404
+        with open_gallery(place, any_model=True) as gallery:
+            assert gallery.counts().subjects == 0
+
+
 def test_galleries_that_cannot_be_served_are_named_once(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
