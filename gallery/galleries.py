@@ -8,7 +8,7 @@ was opened.
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, Self, TypeVar
@@ -57,7 +57,7 @@ class GalleryRoot:
             private_folder(self._root.path)
         except OSError as error:
             raise StorageError(f"cannot make {location}: {error}") from error
-        clear_leftovers(self._root.path)
+        clear_leftovers(self._root.path, also_before=True)
 
     def names(self) -> list[str]:
         """Names of the galleries that are there, in order."""
@@ -129,6 +129,7 @@ class Galleries:
     def __init__(self, root: GalleryRoot, contract: str) -> None:
         self._root, self._contract = root, contract
         self._open: dict[str, _Open] = {}
+        self._erased: dict[str, Gallery] = {}  # of other models; `use_to_erase`
         self._changing: set[str] = set()
         self._state = threading.Condition()
 
@@ -163,8 +164,23 @@ class Galleries:
                 gallery = held.enter_context(self.use(name))
             except ContractMismatchError:
                 held.enter_context(self._alone(name))
-                gallery = held.enter_context(closing(self._root.open_to_erase(name)))
+                gallery = self._of_any_model(name)
             yield gallery
+
+    def _of_any_model(self, name: str) -> Gallery:
+        """One of another model, kept open: how far a clock that jumped is believed counts from the
+        time it was opened."""
+        if name in self._erased:
+            try:
+                self._erased[name].check_current()
+            except GalleryNotFoundError:  # another may have its name now
+                self._erased.pop(name).close()
+        if name not in self._erased:
+            try:
+                self._erased[name] = self._root.open_to_erase(name)
+            except GalleryNotFoundError as error:  # another process has just deleted it
+                raise _unknown(name) from error
+        return self._erased[name]
 
     def unserved(self) -> dict[str, Unserved]:
         """Galleries that nobody can use here, by name: of another model, damaged or misnamed.
@@ -276,6 +292,9 @@ class Galleries:
             for opened in self._open.values():
                 opened.gallery.close()
             self._open.clear()
+            for gallery in self._erased.values():
+                gallery.close()
+            self._erased.clear()
 
     def __enter__(self) -> Self:
         return self

@@ -9,12 +9,15 @@ import fcntl
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
 _NAME = ".gait-unfinished-"
+_PATIENCE = 3.0
+"""Seconds to wait for the lock of a parent."""
 _BEFORE = ".deleted-"
 """What removing a gallery left in earlier versions, which locked nothing."""
 
@@ -29,16 +32,18 @@ def scratch_folder(parent: Path) -> Iterator[Path]:
         OSError: it cannot be made or removed.
     """
     with _opened(parent) as around:
-        _lock(around)  # nobody takes the new folder for left before it is locked
-        _clear(parent)
+        if _lock_soon(around):  # nobody takes the new folder for left before it is locked
+            _clear(parent)
         folder = Path(tempfile.mkdtemp(prefix=_NAME, dir=parent))
         own = os.open(folder, os.O_RDONLY)
         _lock(own)
     try:
         yield folder
     finally:
-        os.close(own)
-        shutil.rmtree(folder)
+        try:
+            shutil.rmtree(folder)
+        finally:
+            os.close(own)  # not before: who comes next would remove it too
 
 
 @contextmanager
@@ -48,18 +53,39 @@ def new_file(path: Path) -> Iterator[BinaryIO]:
         yield file
 
 
-def clear_leftovers(parent: Path) -> None:
-    """Removes what killed processes have left in a folder, as far as that can be done."""
+def clear_leftovers(parent: Path, *, also_before: bool = False) -> None:
+    """Removes what killed processes have left in a folder, as far as that can be done.
+
+    Args:
+        parent: of what was left. Nothing is done while somebody else holds its lock.
+        also_before: it holds galleries alone, so what earlier versions left is ours, too.
+    """
     with suppress(OSError), _opened(parent) as around:
-        _lock(around)
-        _clear(parent)
+        fcntl.flock(around, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        _clear(parent, also_before=also_before)
 
 
-def _clear(parent: Path) -> None:
-    for left in (*parent.glob(f"{_NAME}*"), *parent.glob(f"{_BEFORE}*")):
+def _clear(parent: Path, *, also_before: bool = False) -> None:
+    names = (_NAME, _BEFORE) if also_before else (_NAME,)
+    for left in [each for name in names for each in parent.glob(f"{name}*")]:
         with suppress(OSError), _opened(left) as handle:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             shutil.rmtree(left)
+
+
+def _lock_soon(handle: int) -> bool:
+    """Whether the lock was to be had within some seconds: `flock FOLDER COMMAND` holds it, too."""
+    end = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        except BlockingIOError:
+            if time.monotonic() > end:
+                return False
+            time.sleep(0.05)
+        except OSError:  # a disk without locks, where nothing is ever taken for left either
+            return True
 
 
 def _lock(handle: int) -> None:

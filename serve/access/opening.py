@@ -53,9 +53,12 @@ def note_keys(keys: KeyFile, settings: Settings) -> None:
 def _check_never_used(usual: KeyFile, settings: Settings) -> None:
     """Refuses to go on without keys where there were some: a mark says so, or the audit records,
     which are restored with the data even if the mark is forgotten."""
+    if settings.without_keys:
+        return
     audit = settings.data / FILE
-    by_key = audit.is_file() and any(rows(audit, _BY_KEY, limit=1))
-    if not settings.without_keys and (by_key or usual.used.exists()):
+    begun = audit.is_file() and audit.stat().st_size  # else its first start was cut short
+    by_key = begun and any(rows(audit, _BY_KEY, limit=1))
+    if by_key or usual.used.exists():
         sign = f"{usual.used} says so" if usual.used.exists() else f"{audit} names keys"
         raise ConfigError(
             f"access keys were used here ({sign}), and the key file {usual.path} is gone: without "

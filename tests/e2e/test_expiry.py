@@ -92,6 +92,19 @@ def test_what_has_expired_is_erased_from_a_gallery_of_another_model_too(
             assert gallery.counts().subjects == 0
 
 
+def test_a_clock_that_jumped_is_not_believed_hour_by_hour_there_either(
+    tmp_path: Path, galleries: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of another model's gallery: 26 hours once, and not in each of the hourly rounds."""
+    now = clock.now()
+    with services.opened(tmp_path, galleries=galleries) as service:
+        folder = tmp_path / "data" / "galleries" / "other"
+        place = f"{galleries}?gallery=other" if galleries else str(folder)
+        _gallery_of_another_model(place, tmp_path, now + 3 * DAY)
+        monkeypatch.setattr(clock, "now", lambda: now + YEAR)
+        assert [ErasureRounds(service).round() for _ in range(5)] == [0] * 5
+
+
 def test_people_can_be_removed_from_a_gallery_of_another_model(
     tmp_path: Path, galleries: str | None
 ) -> None:

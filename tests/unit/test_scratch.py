@@ -1,5 +1,7 @@
 """What is not whole yet goes with the process that made it, or with the next one there."""
 
+import fcntl
+import os
 import shutil
 import subprocess
 import sys
@@ -12,7 +14,8 @@ import gallery
 from gallery.backup import back_up
 from gallery.galleries import GalleryRoot
 from gallery.opening import create_gallery, open_gallery
-from gallery.record.scratch import scratch_folder
+from gallery.record import scratch
+from gallery.record.scratch import clear_leftovers, scratch_folder
 from gallery.restore import restore
 from tests.galleries import TINY
 
@@ -84,6 +87,28 @@ def test_the_next_command_removes_what_a_killed_one_left(
 def test_what_earlier_versions_left_of_removed_galleries_is_removed(tmp_path: Path) -> None:
     (tmp_path / ".deleted-abc" / "gallery").mkdir(parents=True)
     GalleryRoot(tmp_path, TINY)
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_only_looks_like_ours_is_left_alone(tmp_path: Path) -> None:
+    kept = tmp_path / ".deleted-photos" / "one.jpg"
+    kept.parent.mkdir()
+    kept.touch()
+    with scratch_folder(tmp_path):
+        assert kept.exists()
+
+
+def test_a_lock_that_the_caller_holds_does_not_stop_a_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in `flock /backups python -m gallery.backup --out /backups/one`."""
+    monkeypatch.setattr(scratch, "_PATIENCE", 0.1)
+    held = os.open(tmp_path, os.O_RDONLY)
+    fcntl.flock(held, fcntl.LOCK_EX)
+    clear_leftovers(tmp_path)
+    with scratch_folder(tmp_path) as folder:
+        assert folder.is_dir()
+    os.close(held)
     assert not list(tmp_path.iterdir())
 
 

@@ -10,6 +10,7 @@ from serve.access.key_file import KeyFile
 from serve.access.keyring import Grant
 from serve.access.opening import note_keys, open_keys
 from serve.access.scopes import Scope
+from serve.audit.log import FILE
 from serve.settings import KEYS, load_settings
 from tests import services
 
@@ -46,6 +47,11 @@ def test_keys_leave_a_mark_without_which_nothing_starts(
     assert not _start(tmp_path, without_keys=True).needed
     KeyFile(tmp_path / KEYS).new(READER)
     assert _start(tmp_path).needed
+
+
+def test_a_first_start_that_was_cut_short_is_no_sign_of_keys(tmp_path: Path) -> None:
+    (tmp_path / FILE).touch()
+    assert not open_keys(load_settings(data=tmp_path)).needed
 
 
 def test_keys_elsewhere_leave_the_mark_too(tmp_path: Path) -> None:
