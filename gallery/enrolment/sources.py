@@ -322,9 +322,14 @@ def _refuse_clips_in_tree(root: Path) -> None:
 
 
 def _folders_of(person: Path) -> Iterator[Path]:
-    yield person
-    for folder in _visible_folders(person):
-        yield from _folders_of(folder)
+    """A person's folder and all below it; each once, since links may lead round."""
+    seen, left = set[Path](), [person]
+    while left:
+        folder = left.pop()
+        if folder.resolve() not in seen:
+            seen.add(folder.resolve())
+            yield folder
+            left += reversed(_visible_folders(folder))
 
 
 def _visible_folders(parent: Path) -> list[Path]:

@@ -44,6 +44,14 @@ def test_a_folder_of_frames_is_a_clip(tmp_path: Path) -> None:
     np.testing.assert_array_equal(decode_clip(read_file(folder)).clip.frames, WANT)
 
 
+def test_a_link_that_leads_round_counts_a_clip_once(tmp_path: Path) -> None:
+    walk = tmp_path / "anna" / "walk"
+    walk.mkdir(parents=True)
+    (walk / "one.npy").write_bytes(files.npy(MASKS))
+    (walk / "round").symlink_to(tmp_path / "anna")
+    assert [source.name for source in find_sources(tmp_path, ANY)] == ["anna/walk/one.npy"]
+
+
 def test_people_with_folders_of_frames_at_any_depth(tmp_path: Path) -> None:
     frames_in(tmp_path / "anna")
     (tmp_path / "anna" / "more.npy").write_bytes(files.npy(MASKS))
