@@ -76,11 +76,12 @@ def kept_in(path: Path | None, room: int) -> Iterator[list[Receipt]]:
 
 
 def _reserve(path: Path, room: int) -> None:
-    """Makes a durable file of blanks."""
+    """Makes a durable file of this size, whose room on the disk is taken."""
     try:
         with path.open("xb") as file:
             try:
-                _write(file, b" " * room)
+                os.posix_fallocate(file.fileno(), 0, room)
+                os.fsync(file.fileno())
             except BaseException:
                 path.unlink()
                 raise

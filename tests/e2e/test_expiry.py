@@ -63,6 +63,12 @@ def test_what_has_expired_is_erased_and_recorded(
         assert _ahead(service) == 0
 
 
+def _other(tmp_path: Path, galleries: str | None) -> str:
+    """Where a service keeps a gallery of the name `other`."""
+    folder = tmp_path / "data" / "galleries" / "other"
+    return f"{galleries}?gallery=other" if galleries else str(folder)
+
+
 def _gallery_of_another_model(place: str, tmp_path: Path, expires: int) -> None:
     until = Authorisation("test", datetime.fromtimestamp(expires, UTC))
     vector = random_embeddings(1)[0]
@@ -75,11 +81,10 @@ def test_what_has_expired_is_erased_from_a_gallery_of_another_model_too(
 ) -> None:
     now = clock.now()
     with services.opened(tmp_path, galleries=galleries) as service:
-        folder = tmp_path / "data" / "galleries" / "other"
-        place = f"{galleries}?gallery=other" if galleries else str(folder)
+        place = _other(tmp_path, galleries)
         _gallery_of_another_model(place, tmp_path, now + HOUR)
         if not galleries:
-            (folder / "bundle" / "manifest.json").write_text("{")
+            (Path(place) / "bundle" / "manifest.json").write_text("{")
         rounds = ErasureRounds(service)
         assert rounds.round() == 0
         monkeypatch.setattr(clock, "now", lambda: now + 2 * HOUR)
@@ -98,8 +103,7 @@ def test_a_clock_that_jumped_is_not_believed_hour_by_hour_there_either(
     """Of another model's gallery: 26 hours once, and not in each of the hourly rounds."""
     now = clock.now()
     with services.opened(tmp_path, galleries=galleries) as service:
-        folder = tmp_path / "data" / "galleries" / "other"
-        place = f"{galleries}?gallery=other" if galleries else str(folder)
+        place = _other(tmp_path, galleries)
         _gallery_of_another_model(place, tmp_path, now + 3 * DAY)
         monkeypatch.setattr(clock, "now", lambda: now + YEAR)
         assert [ErasureRounds(service).round() for _ in range(5)] == [0] * 5
@@ -109,8 +113,7 @@ def test_people_can_be_removed_from_a_gallery_of_another_model(
     tmp_path: Path, galleries: str | None
 ) -> None:
     with services.opened(tmp_path, galleries=galleries) as service:
-        folder = tmp_path / "data" / "galleries" / "other"
-        place = f"{galleries}?gallery=other" if galleries else str(folder)
+        place = _other(tmp_path, galleries)
         _gallery_of_another_model(place, tmp_path, clock.now() + YEAR)
         client = services.client(service)
         cleo = "/v1/galleries/other/subjects/cleo"
