@@ -1,10 +1,10 @@
 """results/tables.md and the tables of two pages of docs, written from the records alone."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from bench.ablation.record import Data, RunRecord
-from bench.ablation.rows import BASE, ERASED, FULL, PHASES, RIVALS, ROWS, SHARING
+from bench.ablation.rows import BASE, ERASED, FULL, PHASES, PICTURES, RIVALS, ROWS, SHARING
 from bench.ablation.table import (
     ACROSS,
     Runs,
@@ -19,6 +19,7 @@ from bench.ablation.table import (
     score,
     single_table,
     tables,
+    tuned_table,
 )
 from bench.ablation.trial import Trial
 from gait.errors import EvaluationError
@@ -31,6 +32,7 @@ PAGE = ROOT / "results" / "tables.md"
 PRESETS = ("benchmark", "benchmark_2", "benchmark_sensors", "benchmark_gpu")
 SHOWN = "benchmark"
 """The preset whose phases docs/evidence.md shows, and whose methods docs/rivals.md."""
+OURS = (ROWS[BASE], ROWS[FULL], ROWS["no-denoiser-lambda-1"])
 RECORDED = "recorded"
 """Folder, beside the presets', of the records of recorded people."""
 BEGIN, END = "<!-- results: python -m bench.ablation --table --write -->", "<!-- /results -->"
@@ -185,17 +187,22 @@ def evidence_text(results: Path) -> str:
 
 
 def methods_text(results: Path) -> str:
-    """What docs/rivals.md shows between its marks: all methods by what they are worth."""
-    preset = load_config(SHOWN)
-    rows = (ROWS[BASE], ROWS[FULL], ROWS["no-denoiser-lambda-1"], *RIVALS, *SHARING, *ERASED)
-    return methods_table(read_runs(preset, results), rows)
+    """What docs/rivals.md shows between its first marks: all methods by what they are worth."""
+    rows = (*OURS, *RIVALS, *SHARING, *ERASED)
+    return methods_table(read_runs(load_config(SHOWN), results), rows)
 
 
-IN_DOCS: Mapping[Path, Callable[[Path], str]] = {
-    ROOT / "docs" / "evidence.md": evidence_text,
-    ROOT / "docs" / "rivals.md": methods_text,
+def tuned_text(results: Path) -> str:
+    """What docs/rivals.md shows between its second marks: methods trained as suits each."""
+    rows = (*OURS, *(row for row in RIVALS if row != PICTURES))
+    return tuned_table(read_runs(load_config(SHOWN), results), rows)
+
+
+IN_DOCS: Mapping[Path, Sequence[Callable[[Path], str]]] = {
+    ROOT / "docs" / "evidence.md": (evidence_text,),
+    ROOT / "docs" / "rivals.md": (methods_text, tuned_text),
 }
-"""Pages with a table between marks, and what makes it."""
+"""Pages with tables between marks, and what makes them."""
 
 
 def _of_what(preset: TrainConfig, runs: Runs) -> str:
@@ -212,21 +219,25 @@ def _against(runs: Runs, name: str) -> str:
     return "–" if found is None else f"{found.value:+.1f} [{found.low:+.1f}, {found.high:+.1f}]"
 
 
-def with_results(page: str, text: str) -> str:
-    """The page with another text between its marks.
+def with_results(page: str, *texts: str) -> str:
+    """The page with other texts between its pairs of marks.
 
     Raises:
-        EvaluationError: it lacks the marks.
+        EvaluationError: it has not as many.
     """
-    before, begin, rest = page.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
+    before, *rest = page.split(BEGIN)
+    afters = [part.partition(END) for part in rest]
+    if len(rest) != len(texts) or not all(end for _, end, _ in afters):
         raise EvaluationError(f"a page of docs lacks the marks {BEGIN} and {END}")
-    return f"{before}{BEGIN}\n{text}\n{END}{after}"
+    between = (
+        f"{BEGIN}\n{text}\n{END}{after}" for text, (*_, after) in zip(texts, afters, strict=True)
+    )
+    return before + "".join(between)
 
 
 def write_pages(results: Path) -> None:
     """Writes all pages."""
     write_atomically(PAGE, results_text(results).encode())
-    for page, text in IN_DOCS.items():
-        write_atomically(page, with_results(page.read_text(), text(results)).encode())
+    for page, made in IN_DOCS.items():
+        texts = (text(results) for text in made)
+        write_atomically(page, with_results(page.read_text(), *texts).encode())

@@ -251,6 +251,12 @@ SHORTER: Changes = {"optim": {"iterations": 3000}}
 STILL_SHORTER: Changes = {"optim": {"iterations": 2000}}
 HALF_RATE: Changes = {"optim": {"lr": 1.5e-3}}
 """Half of that of the presets for two cores. Version 3 trains for 3000 iterations by default."""
+OTHER_TRAINING: Mapping[str, tuple[str, Changes]] = {
+    "2000": ("2000 iterations", STILL_SHORTER),
+    "lr-0015": ("learning rate 0.0015", HALF_RATE),
+}
+"""How every method is trained besides, to see which suits it: what ends its row's name there, what
+it is in a table, and the changes."""
 CLEAN: Changes = {"diffusion": {"denoiser": "none", "lambda3": 1.0}}
 """The recipe `aligned`."""
 TUNING = (
@@ -337,8 +343,7 @@ SHARING = (
 RIVALS_TUNED = tuple(
     Row(f"{row.name}-{suffix}", f"{row.what}; {what}", {**row.changes, **changes},
         base=f"base-{suffix}", full=f"full-{suffix}")
-    for suffix, what, changes in (("2000", "2000 iterations", STILL_SHORTER),
-                                  ("lr-0015", "learning rate 0.0015", HALF_RATE))
+    for suffix, (what, changes) in OTHER_TRAINING.items()
     for row in RIVALS if row != PICTURES
 )  # fmt: skip
 _BASE_MASK, _FULL_MASK = _pair("mask", "range views as masks", {"model": {"range_input": "mask"}})

@@ -8,7 +8,7 @@ import numpy as np
 from bench.ablation.bootstrap import Estimate, estimate
 from bench.ablation.paper import TABLES
 from bench.ablation.record import RunRecord
-from bench.ablation.rows import BASE, FULL, GROUPS, PHASES, ROWS, Row
+from bench.ablation.rows import BASE, FULL, GROUPS, OTHER_TRAINING, PHASES, ROWS, Row
 from gait.errors import ConfigError
 from gait.metrics import Distance
 from gait.modality import Modality
@@ -144,6 +144,32 @@ def methods_table(runs: Runs, rows: Sequence[Row]) -> str:
     return markdown(lines)
 
 
+def tuned_table(runs: Runs, methods: Sequence[Row]) -> str:
+    """Methods trained in each way, and what they are worth where they find most people held out.
+
+    A method's ways are compared by the seeds that all of them have. Worth is the difference to base
+    and full, each at its own best, of the seeds that both have.
+    """
+    ways = ["", *(f"-{suffix}" for suffix in OTHER_TRAINING)]
+    heads = ["as the preset", *(what for what, _ in OTHER_TRAINING.values())]
+    found: list[tuple[Row, list[str], str]] = []
+    for row in (row for row in methods if row.name in runs):
+        tried = [runs.get(row.name + way, {}) for way in ways]
+        seeds = set[int].intersection(*(set(own) for own in tried if own))
+        held = [_held_mean([own[seed] for seed in sorted(seeds)]) if own else -1 for own in tried]
+        best = int(np.argmax(held))
+        cells = [f"{value:.1f}" if value >= 0 else "–" for value in held]
+        cells[best] = f"**{cells[best]}**"
+        found.append((row, [" ".join(map(str, sorted(seeds))), *cells], row.name + ways[best]))
+    at_best = {row.name: ROWS[name] for row, _, name in found}
+    lines = [["method", "held out, %, of seeds", *heads, "at its best, over the base at its",
+              "over the branch at its"]]  # fmt: skip
+    for row, cells, name in found:
+        over = (_gain(runs, at_best[other].name, ROWS[name], ACROSS) for other in (BASE, FULL))
+        lines.append([f"`{row.name}`", *cells, *over])
+    return markdown(lines)
+
+
 def phases_table(runs: Runs) -> str:
     """What each phase adds to each set of others: differences of rows that differ in it alone."""
     names = [direction(*pair) for pair in ACROSS]
@@ -256,8 +282,11 @@ def _seeds(runs: Mapping[int, RunRecord]) -> str:
 
 
 def _held(runs: Mapping[int, RunRecord]) -> str:
-    found = [value for run in runs.values() for value in run.validation.values()]
-    return f"{np.mean(found):.1f}" if found else "–"
+    return f"{_held_mean(runs.values()):.1f}" if any(r.validation for r in runs.values()) else "–"
+
+
+def _held_mean(runs: Iterable[RunRecord]) -> float:
+    return float(np.mean([value for run in runs for value in run.validation.values()]))
 
 
 def _held_gain(before: Mapping[int, RunRecord], after: Mapping[int, RunRecord]) -> str:
