@@ -34,7 +34,7 @@ from train.loop.validate import can_validate
 from train.machine.device import pick_device, pick_precision, set_threads
 from train.machine.distributed import Ranks, process_group
 from train.no_effect import no_effect
-from train.presets import differences, explain, load_config, preset_names
+from train.presets import differences, explain, load_beginning, load_config, preset_names
 from train.report.metrics_log import FILE as METRICS
 from train.report.results import evaluate_run
 from train.report.summary import summary_text
@@ -119,7 +119,7 @@ def main() -> None:
     machine = Machine(device, pick_precision(config.run, device), ranks)
     say(ranks, f"{config.name}: {config.optim.iterations} iterations on {_where(device, threads)}")
     say(ranks, f"results will lie in {command.folder}")
-    if idle := no_effect(load_config(preset_of(sys.argv[1:])), config):
+    if idle := no_effect(load_beginning(preset_of(sys.argv[1:])), config):
         say(ranks, f"no effect here: {', '.join(idle)}")
     pack = open_pack(command)
     split = split_people(pack.records, config)
