@@ -146,7 +146,8 @@ class TrainingRun:
         """Trains until the last iteration or a signal, whichever comes first.
 
         Raises:
-            NonFiniteLossError: a loss is not a finite number; the last checkpoint is kept.
+            NonFiniteLossError: a loss or a weight is not a finite number; the last checkpoint is
+                kept.
             OutOfMemoryError: the batch does not fit.
             StorageError: a checkpoint cannot be written; the one before is intact.
         """
@@ -203,6 +204,8 @@ class TrainingRun:
             rows = self._ledger.read()
             if reporter:
                 reporter.steps(rows)
+        if due.save or stopping:
+            self._learner.require_finite(iteration)
         best = self._judge(iteration, due, reporter) if reporter else False
         if due.save or stopping:
             self._save(iteration, best)
