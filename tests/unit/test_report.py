@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -233,3 +234,20 @@ def test_a_person_nothing_is_compared_with_is_missed_by_either_distance(
             assert np.isfinite([*one.own, *one.others]).all()
             assert (one.own <= one.others)[one.whose == "0006"].all()
         assert draw_open_set(searches).startswith(PNG)
+
+
+def test_somebody_who_is_not_enrolled_is_not_missed(
+    records: list[Record], embeddings: Embeddings
+) -> None:
+    """FreeGait's protocol leaves such probes out; a share of the enrolled cannot count them."""
+    roles = [None if r.subject == "0006" else "gallery" for r in records]
+    listed = [
+        replace(r, role=role if r.type.startswith("00") else "probe")
+        for r, role in zip(records, roles, strict=True)
+    ]
+    searches = open_searches(
+        listed, by_modality(embeddings), layout_named("freegait"), Distance.COSINE
+    )
+    for one in searches.values():
+        assert one.size == len({r.subject for r in records}) - 2
+        assert "0006" not in one.whose
