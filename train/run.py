@@ -178,15 +178,24 @@ def open_pack(command: Command) -> Pack:
     layout_named(config.data.layout)
     if command.pack is not None:
         pack = Pack.open(command.pack)
-    elif config.data.simulated:
-        pack = walkers_pack(config.walkers)
     else:
+        require_simulated(config)
+        pack = walkers_pack(config.walkers)
+    require_fitting(pack, config)
+    return pack
+
+
+def require_simulated(config: TrainConfig) -> None:
+    """Makes sure that a configuration makes its people itself.
+
+    Raises:
+        ConfigError: it needs a pack.
+    """
+    if not config.data.simulated:
         raise ConfigError(
             f"the preset {config.name} needs a packed dataset: give --pack PATH, made with "
             "`python -m train.pack ROOT --partition P.json --out PATH`"
         )
-    require_fitting(pack, config)
-    return pack
 
 
 def require_fitting(pack: Pack, config: TrainConfig) -> None:
