@@ -51,6 +51,12 @@ RULES = (
         for phase in (1, 2, 3)
     ),
     Rule(
+        lambda c: c.diffusion.phases == (1,),
+        "diffusion.phases is 1 alone",
+        ("diffusion.tau2", "diffusion.detach_targets", "diffusion.max_inverse_signal"),
+    ),
+    Rule(lambda c: c.diffusion.phases == (3,), "diffusion.phases is 3 alone", ("diffusion.tau1",)),
+    Rule(
         lambda c: not c.diffusion.axial_attention,
         "diffusion.axial_attention is off",
         ("diffusion.attention_heads",),
