@@ -138,6 +138,8 @@ def main() -> None:
         )
         if start is not None and command.start is not None:
             say(ranks, f"begins with {training.begin_with(start, command.start)}")
+        if checkpoint is None:
+            begin(command, ranks)
         outcome = training.run()
     if (command.folder / TRACE).exists() and command.profile:
         say(ranks, f"trace: {command.folder / TRACE} (open it in https://ui.perfetto.dev)")
@@ -228,19 +230,20 @@ def fitting(command: Command, split: Split, ranks: Ranks) -> Command:
 
 
 def resume_point(command: Command, pack: Pack, split: Split, ranks: Ranks) -> Checkpoint | None:
-    """The checkpoint to go on from, if the run folder holds one; saves the configuration if not.
+    """The checkpoint to go on from, if the run folder holds one and it is not to begin anew.
 
     Raises:
         ConfigError: the folder holds a run of another configuration, pack or start, or of other
-            people.
+            people; or a run is to begin anew with a file that would be removed first.
         CheckpointError: there is no file to start with.
     """
     folder, last = command.folder, command.folder / LAST
-    if command.restart and ranks.main:
-        clear(folder)
+    if command.restart and command.start and command.start.resolve().parent == folder.resolve():
+        raise ConfigError(
+            f"got --start {command.start} and --restart, which removes the run in {folder}: give "
+            "another --out"
+        )
     if not last.exists() or command.restart:
-        if ranks.main:
-            save_config(folder, command.config)
         return None
     checkpoint = load_checkpoint(last)
     config = lengthened(checkpoint.config, command.config, checkpoint.iteration)
@@ -263,6 +266,18 @@ def resume_point(command: Command, pack: Pack, split: Split, ranks: Ranks) -> Ch
         say(ranks, "note: an older version wrote it, which does not say on which pack, nor with "
                    "which --start: make sure that they are these")  # fmt: skip
     return checkpoint
+
+
+def begin(command: Command, ranks: Ranks) -> None:
+    """Makes the folder ready for a first step, once nothing else can refuse the run.
+
+    What an earlier run left there goes with `--restart` alone.
+    """
+    if not ranks.main:
+        return
+    if command.restart:
+        clear(command.folder)
+    save_config(command.folder, command.config)
 
 
 def save_config(folder: Path, config: TrainConfig) -> None:

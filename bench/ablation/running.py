@@ -33,7 +33,7 @@ from train.protocols.people import scores_alone, weighted_scores
 from train.protocols.sustech1k import Comparison, compare_sustech1k
 from train.report.metrics_log import read_metrics
 from train.report.summary import DIRECTIONS
-from train.run import Command, resume_point
+from train.run import Command, begin, resume_point
 from train.storage import write_atomically
 
 RANKS = (1, 5)
@@ -88,7 +88,10 @@ def _train(trial: Trial, pack: Pack, machine: Machine) -> None:
     split = split_people(pack.records, config)
     command = Command(config, out=trial.folder)
     checkpoint = resume_point(command, pack, split, machine.ranks)
-    outcome = TrainingRun(config, pack, split, trial.folder, machine, checkpoint).run()
+    training = TrainingRun(config, pack, split, trial.folder, machine, checkpoint)
+    if checkpoint is None:
+        begin(command, machine.ranks)
+    outcome = training.run()
     if outcome.stopped_by is not None:
         print(f"stopped after iteration {outcome.iteration} of {trial.name}", file=sys.stderr)
         sys.exit(128 + outcome.stopped_by)
