@@ -129,6 +129,12 @@ def test_the_summary_holds_the_scores(result: ProtocolResult) -> None:
         assert f"<td>{value:.1f} <small>" in page
         assert f"{probe} → {gallery}" in text
     assert "Umbrella" not in text, "conditions without probes are left out"
+    told = result.model_copy(update={"left_out": {"no gallery item": 3}, "notes": ("one",)})
+    assert summary_text(told).splitlines()[-3:] == [
+        f"gallery: {result.gallery_rule}",
+        "probes left out, no gallery item: 3",
+        "note: one",
+    ]
 
 
 def test_cmc_curves_rise_to_everybody(
