@@ -14,6 +14,7 @@ from gait.modality import Modality
 from tests.packs import write_pack
 from tests.training_setup import tiny_config
 from train.data.pack import Pack, Record
+from train.data.partition import Role
 from train.data.split import split_people
 from train.data.sustech1k import SUSTECH1K
 from train.dataset_layouts import layout_named
@@ -246,7 +247,7 @@ def test_somebody_who_is_not_enrolled_is_not_missed(
     records: list[Record], embeddings: Embeddings
 ) -> None:
     """FreeGait's protocol leaves such probes out; a share of the enrolled cannot count them."""
-    roles = [None if r.subject == "0006" else "gallery" for r in records]
+    roles: list[Role | None] = [None if r.subject == "0006" else "gallery" for r in records]
     listed = [
         replace(r, role=role if r.type.startswith("00") else "probe")
         for r, role in zip(records, roles, strict=True)
