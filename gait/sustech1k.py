@@ -198,12 +198,13 @@ def _folders(parent: Path) -> Iterator[Path]:
 def _path(sequence: Sequence, name: str) -> Path:
     """The file of one kind. The released files say `sync-`; some copies leave it out."""
     index, found, rest = name.partition("-sync-{view}")
+    named = sequence.folder / name.replace("{view}", sequence.view)
     if not found:
-        return _existing(sequence.folder / name)
-    pattern = re.compile(rf"{index}-(sync-)?.*{re.escape(rest)}")
+        return _existing(named)
+    pattern = re.compile(rf"{re.escape(index)}-(sync-)?.*{re.escape(rest)}")
     with os.scandir(sequence.folder) as entries:
         names = sorted(e.name for e in entries if pattern.fullmatch(e.name))
-    return _existing(sequence.folder / (names[-1] if names else name.format(view=sequence.view)))
+    return _existing(sequence.folder / names[-1] if names else named)
 
 
 def _existing(path: Path) -> Path:

@@ -156,16 +156,22 @@ def load_checkpoint(path: Path, map_location: str | torch.device = "cpu") -> Che
             f"{path} has a configuration this program does not know{where}: "
             "use the release that wrote it, or train again"
         ) from error
-    for name, weights in fields["model"].items():
-        if not isinstance(weights, Tensor) or not weights.isfinite().all():
-            raise CheckpointError(
-                f"{path} holds {name} that is not of finite numbers, as after a training that "
-                "failed: take an earlier checkpoint"
-            )
+    if (name := not_finite(fields["model"])) is not None:
+        raise CheckpointError(
+            f"{path} holds {name} that is not of finite numbers, as after a training that "
+            "failed: take an earlier checkpoint"
+        )
     style = _range_style(path, content.get("range_style"), fields["simulated"])
     pack = _origin(path, content, "pack", PackIdentity)
     start = _origin(path, content, "start", Start)
     return Checkpoint(config=config, range_style=style, pack=pack, start=start, **fields)
+
+
+def not_finite(model: Mapping[str, object]) -> str | None:
+    """The first entry of a state dict that is no tensor of finite numbers, if there is one."""
+    return next(
+        (n for n, x in model.items() if not isinstance(x, Tensor) or not x.isfinite().all()), None
+    )
 
 
 def file_hash(path: Path) -> str:

@@ -35,12 +35,21 @@ def main(
         after: those of the other, in the same order of seeds.
         as_json: print JSON instead of a table.
     """
-    changes = over_seeds([_read(path) for path in before], [_read(path) for path in after])
+    changes = over_seeds(_read_all(before), _read_all(after))
     print(changes.to_json() if as_json else changes.table())
 
 
-def _read(path: Path) -> ProtocolResult:
-    return ProtocolResult.from_json((path / RESULTS if path.is_dir() else path).read_bytes())
+def _read_all(paths: Sequence[Path]) -> list[ProtocolResult]:
+    """The results of one method, each from a file of its own.
+
+    Raises:
+        EvaluationError: a file is named twice, which would make seeds look alike.
+    """
+    files = [(path / RESULTS if path.is_dir() else path).resolve() for path in paths]
+    if len(set(files)) < len(files):
+        twice = next(path for path, file in zip(paths, files, strict=True) if files.count(file) > 1)
+        raise EvaluationError(f"got {twice} twice on one side, need a result of each seed once")
+    return [ProtocolResult.from_json(file.read_bytes()) for file in files]
 
 
 def over_seeds(before: Sequence[ProtocolResult], after: Sequence[ProtocolResult]) -> Differences:

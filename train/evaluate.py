@@ -185,7 +185,7 @@ def score_file(
     )
     layout, names = layout_named(protocol), _NEEDED.get(protocol, tuple(_FIELDS))
     columns = {name: _array(arrays, name).astype(str).tolist() for name in names}
-    lengths = {name: len(values) for name, values in [*held.items(), *columns.items()]}
+    lengths = {str(name): len(values) for name, values in [*held.items(), *columns.items()]}
     if len(set(lengths.values())) > 1:
         raise EvaluationError(f"got arrays of lengths {lengths}, need as many of each")
     frames = str(said["frames"]) if "frames" in said else None

@@ -1,4 +1,5 @@
-"""Settings that cannot act beside others: `train.run` names those that somebody changed.
+"""Settings that cannot act beside others: `train.run` names those that somebody changed, on the
+command line or in a file of one's own.
 
 They are no errors: a preset names every field, also those that its method does not use.
 """
@@ -49,6 +50,12 @@ RULES = (
         )
         for phase in (1, 2, 3)
     ),
+    Rule(
+        lambda c: c.diffusion.phases == (1,),
+        "diffusion.phases is 1 alone",
+        ("diffusion.tau2", "diffusion.detach_targets", "diffusion.max_inverse_signal"),
+    ),
+    Rule(lambda c: c.diffusion.phases == (3,), "diffusion.phases is 3 alone", ("diffusion.tau1",)),
     Rule(
         lambda c: not c.diffusion.axial_attention,
         "diffusion.axial_attention is off",
@@ -109,16 +116,21 @@ RULES = (
 )
 
 
-def no_effect(preset: TrainConfig, config: TrainConfig) -> list[str]:
-    """The fields changed from a preset that cannot act, each with the first reason why."""
+def no_effect(beginning: TrainConfig, config: TrainConfig) -> list[str]:
+    """The fields that somebody changed and that cannot act, each with the first reason why.
+
+    Args:
+        beginning: what held before anybody changed it (`train.presets.load_beginning`).
+        config: what is trained.
+    """
     reasons: dict[str, str] = {}
-    for field, why in _idle(preset, config):
+    for field, why in _idle(beginning, config):
         reasons.setdefault(field, why)
     return [f"{field} ({why})" for field, why in reasons.items()]
 
 
-def _idle(preset: TrainConfig, config: TrainConfig) -> Iterator[tuple[str, str]]:
-    changed = changed_fields(preset, config)
+def _idle(beginning: TrainConfig, config: TrainConfig) -> Iterator[tuple[str, str]]:
+    changed = changed_fields(beginning, config)
     for rule in RULES:
         if rule.idle(config):
             yield from ((field, rule.why) for field in rule.fields if field in changed)

@@ -43,7 +43,8 @@ def pack(
         out: the pack to make; must not exist.
         layout: how the dataset is laid out, sustech1k or freegait; simulated walkers are sustech1k.
         modality: pack this one alone; the dataset need not have the other.
-        silhouettes: name of each sequence's file of silhouettes, where it is not the layout's.
+        silhouettes: name of each sequence's file of silhouettes, where it is not the layout's; in
+            SUSTech1K's {view} stands for the view.
         range_views: the same for range views.
         range_style: how the range views were drawn, if not as the layout's own files: bins where
             you made them from clouds with gait.range_view. The exported network's service draws

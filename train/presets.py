@@ -38,6 +38,28 @@ def load_config(name: str) -> TrainConfig:
         ConfigError: there is no such preset, recipe or file, it is not YAML or says a key twice, or
             a field is unknown or bad.
     """
+    path, content = _found(name)
+    if isinstance(content, dict) and "recipe" in content:
+        content = _merged(read_recipe(content.pop("recipe")), content)
+    return parse_config({} if content is None else content, str(path))
+
+
+def load_beginning(name: str) -> TrainConfig:
+    """What holds before its user says anything: a preset as it is; of a file of one's own the
+    recipe that it names, or else the defaults.
+
+    Raises:
+        ConfigError: as `load_config`.
+    """
+    if name in preset_names():
+        return load_config(name)
+    path, content = _found(name)
+    named = isinstance(content, dict) and "recipe" in content
+    return parse_config(read_recipe(content["recipe"]) if named else {}, str(path))
+
+
+def _found(name: str) -> tuple[Path, Any]:
+    """The file of a preset, or the file of this path, and what it holds."""
     path = FOLDER / f"{name}.yaml"
     if name not in preset_names():
         path = Path(name)
@@ -46,10 +68,7 @@ def load_config(name: str) -> TrainConfig:
                 f"got preset {name!r}, need one of {', '.join(preset_names())} or a .yaml file"
                 + _suggestion(name, preset_names())
             )
-    content = _read(path)
-    if isinstance(content, dict) and "recipe" in content:
-        content = _merged(read_recipe(content.pop("recipe")), content)
-    return parse_config({} if content is None else content, str(path))
+    return path, _read(path)
 
 
 def read_recipe(name: object) -> dict[str, dict[str, Any]]:

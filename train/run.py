@@ -34,7 +34,7 @@ from train.loop.validate import can_validate
 from train.machine.device import pick_device, pick_precision, set_threads
 from train.machine.distributed import Ranks, process_group
 from train.no_effect import no_effect
-from train.presets import differences, explain, load_config, preset_names
+from train.presets import differences, explain, load_beginning, load_config, preset_names
 from train.report.metrics_log import FILE as METRICS
 from train.report.results import evaluate_run
 from train.report.summary import summary_text
@@ -119,7 +119,7 @@ def main() -> None:
     machine = Machine(device, pick_precision(config.run, device), ranks)
     say(ranks, f"{config.name}: {config.optim.iterations} iterations on {_where(device, threads)}")
     say(ranks, f"results will lie in {command.folder}")
-    if idle := no_effect(load_config(preset_of(sys.argv[1:])), config):
+    if idle := no_effect(load_beginning(preset_of(sys.argv[1:])), config):
         say(ranks, f"no effect here: {', '.join(idle)}")
     pack = open_pack(command)
     split = split_people(pack.records, config)
@@ -138,6 +138,8 @@ def main() -> None:
         )
         if start is not None and command.start is not None:
             say(ranks, f"begins with {training.begin_with(start, command.start)}")
+        if checkpoint is None:
+            begin(command, ranks)
         outcome = training.run()
     if (command.folder / TRACE).exists() and command.profile:
         say(ranks, f"trace: {command.folder / TRACE} (open it in https://ui.perfetto.dev)")
@@ -178,15 +180,24 @@ def open_pack(command: Command) -> Pack:
     layout_named(config.data.layout)
     if command.pack is not None:
         pack = Pack.open(command.pack)
-    elif config.data.simulated:
-        pack = walkers_pack(config.walkers)
     else:
+        require_simulated(config)
+        pack = walkers_pack(config.walkers)
+    require_fitting(pack, config)
+    return pack
+
+
+def require_simulated(config: TrainConfig) -> None:
+    """Makes sure that a configuration makes its people itself.
+
+    Raises:
+        ConfigError: it needs a pack.
+    """
+    if not config.data.simulated:
         raise ConfigError(
             f"the preset {config.name} needs a packed dataset: give --pack PATH, made with "
             "`python -m train.pack ROOT --partition P.json --out PATH`"
         )
-    require_fitting(pack, config)
-    return pack
 
 
 def require_fitting(pack: Pack, config: TrainConfig) -> None:
@@ -219,19 +230,20 @@ def fitting(command: Command, split: Split, ranks: Ranks) -> Command:
 
 
 def resume_point(command: Command, pack: Pack, split: Split, ranks: Ranks) -> Checkpoint | None:
-    """The checkpoint to go on from, if the run folder holds one; saves the configuration if not.
+    """The checkpoint to go on from, if the run folder holds one and it is not to begin anew.
 
     Raises:
         ConfigError: the folder holds a run of another configuration, pack or start, or of other
-            people.
+            people; or a run is to begin anew with a file that would be removed first.
         CheckpointError: there is no file to start with.
     """
     folder, last = command.folder, command.folder / LAST
-    if command.restart and ranks.main:
-        clear(folder)
+    if command.restart and command.start and command.start.resolve().parent == folder.resolve():
+        raise ConfigError(
+            f"got --start {command.start} and --restart, which removes the run in {folder}: give "
+            "another --out"
+        )
     if not last.exists() or command.restart:
-        if ranks.main:
-            save_config(folder, command.config)
         return None
     checkpoint = load_checkpoint(last)
     config = lengthened(checkpoint.config, command.config, checkpoint.iteration)
@@ -254,6 +266,18 @@ def resume_point(command: Command, pack: Pack, split: Split, ranks: Ranks) -> Ch
         say(ranks, "note: an older version wrote it, which does not say on which pack, nor with "
                    "which --start: make sure that they are these")  # fmt: skip
     return checkpoint
+
+
+def begin(command: Command, ranks: Ranks) -> None:
+    """Makes the folder ready for a first step, once nothing else can refuse the run.
+
+    What an earlier run left there goes with `--restart` alone.
+    """
+    if not ranks.main:
+        return
+    if command.restart:
+        clear(command.folder)
+    save_config(command.folder, command.config)
 
 
 def save_config(folder: Path, config: TrainConfig) -> None:

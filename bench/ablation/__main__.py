@@ -16,21 +16,17 @@ import tyro
 
 from bench.ablation.page import read_runs, write_pages
 from bench.ablation.rows import GROUPS, ROWS, chosen, original
-from bench.ablation.running import run_trial
+from bench.ablation.running import require_protocol, run_trial
 from bench.ablation.table import Runs, against_table, tables
 from bench.ablation.trial import Selection
 from bench.measuring.options import OtherPeople
 from bench.training.machine import make_machine
 from gait.cli import run
 from gait.errors import ConfigError
-from train.config import TrainConfig
 from train.data.pack import Pack
 from train.data.walkers import walkers_pack
 from train.presets import load_config
-from train.run import require_fitting
-
-PROTOCOL = "sustech1k"
-"""The layout whose protocol records are of; simulated walkers have it."""
+from train.run import require_fitting, require_simulated
 
 
 @dataclass(frozen=True)
@@ -122,38 +118,29 @@ def rows_text(command: Command) -> str:
     return "\n".join(lines)
 
 
-def require_protocol(preset: TrainConfig) -> None:
-    """Makes sure that a preset's people are scored by the protocol that records are of.
-
-    Raises:
-        ConfigError: they are of a layout with another one.
-    """
-    if preset.data.layout != PROTOCOL:
-        raise ConfigError(
-            f"got the preset {preset.name} of layout {preset.data.layout}, need {PROTOCOL}, whose "
-            "protocol records are of: compare runs of train.run by train.evaluate --against"
-        )
-
-
 def run_missing(command: Command) -> bool:
     """Runs what is missing; whether every chosen run is finished now.
 
     Raises:
-        ConfigError: no run is chosen, or a row does not go with the preset or the pack.
+        ConfigError: no run is chosen, a row does not go with the preset or the pack, or the preset
+            needs a pack.
         PackError: the pack is of another layout than the preset's, or lacks a modality.
     """
     trials = command.trials()
     for trial in trials:
         _ = trial.config  # one that does not go with the preset is an error before any work
     missing = [trial for trial in trials if trial.record() is None]
-    require_protocol(trials[0].preset)
+    preset = trials[0].preset
+    require_protocol(f"the preset {preset.name}", preset.data.layout)
     pack = Pack.open(command.pack) if command.pack else None
     for trial in missing:
         if pack is not None:
             require_fitting(pack, trial.config)
+        else:
+            require_simulated(trial.config)
     if pack and any("walkers" in trial.row.changes for trial in missing):
         raise ConfigError("got a pack and rows that have people of their own: give no --pack")
-    machine = make_machine(trials[0].preset.run)
+    machine = make_machine(preset.run)
     finished = True
     for number, trial in enumerate(missing, 1):
         print(f"run {number} of {len(missing)}: {trial.name}", file=sys.stderr, flush=True)

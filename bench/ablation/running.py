@@ -18,7 +18,7 @@ from bench.ablation.record import (
     config_hash,
 )
 from bench.ablation.trial import Trial
-from gait.errors import PackError
+from gait.errors import ConfigError, PackError
 from gait.metrics import Distance
 from train.checkpoint import load_network
 from train.data.identity import PackIdentity
@@ -33,10 +33,29 @@ from train.protocols.people import scores_alone, weighted_scores
 from train.protocols.sustech1k import Comparison, compare_sustech1k
 from train.report.metrics_log import read_metrics
 from train.report.summary import DIRECTIONS
-from train.run import Command, resume_point
+from train.run import Command, begin, resume_point
 from train.storage import write_atomically
 
 RANKS = (1, 5)
+PROTOCOL = "sustech1k"
+"""The layout whose protocol records are of; simulated walkers have it."""
+
+
+def require_protocol(whose: str, layout: str) -> None:
+    """Makes sure that people are scored by the protocol that is followed here.
+
+    Args:
+        whose: what is of this layout, for the message.
+        layout: of a pack or a preset.
+
+    Raises:
+        ConfigError: it is one with another protocol.
+    """
+    if layout != PROTOCOL:
+        raise ConfigError(
+            f"got {whose} of layout {layout}, need {PROTOCOL}, whose protocol is followed here: "
+            "of others train.evaluate writes a report, and compares with --against"
+        )
 
 
 def run_trial(trial: Trial, pack: Pack, machine: Machine) -> bool:
@@ -69,7 +88,10 @@ def _train(trial: Trial, pack: Pack, machine: Machine) -> None:
     split = split_people(pack.records, config)
     command = Command(config, out=trial.folder)
     checkpoint = resume_point(command, pack, split, machine.ranks)
-    outcome = TrainingRun(config, pack, split, trial.folder, machine, checkpoint).run()
+    training = TrainingRun(config, pack, split, trial.folder, machine, checkpoint)
+    if checkpoint is None:
+        begin(command, machine.ranks)
+    outcome = training.run()
     if outcome.stopped_by is not None:
         print(f"stopped after iteration {outcome.iteration} of {trial.name}", file=sys.stderr)
         sys.exit(128 + outcome.stopped_by)

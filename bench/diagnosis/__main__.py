@@ -17,6 +17,7 @@ import torch
 import tyro
 
 from bench.ablation.bootstrap import Estimate, estimate
+from bench.ablation.running import require_protocol
 from bench.ablation.table import ACROSS
 from bench.diagnosis.gaps import Gaps, measure_gaps
 from bench.diagnosis.plots import draw_conditions, draw_gaps, draw_people
@@ -32,7 +33,6 @@ from train.config import TrainConfig
 from train.data.dataset_layout import Embedded
 from train.data.pack import Pack, Record
 from train.data.sustech1k import labels_of
-from train.data.walkers import walkers_pack
 from train.embed import embed_modalities
 from train.loop.learner import Machine
 from train.loop.training_run import LAST
@@ -43,6 +43,7 @@ from train.protocols.sustech1k import compare_sustech1k
 from train.report.plots import CMC_RANKS, draw_cmc
 from train.report.results import score
 from train.report.strips import draw_strip, to_png
+from train.run import Command, open_pack
 from train.storage import write_atomically
 
 
@@ -94,7 +95,8 @@ def main(
         strips: probes in each picture of retrievals.
     """
     config = common_config(runs)
-    people = Pack.open(pack) if pack else walkers_pack(config.walkers)
+    people = Pack.open(pack) if pack else open_pack(Command(config))
+    require_protocol(f"the pack {people.path}", people.layout)
     machine = make_machine(config.run)
     records = [record for record in people.records if record.split == "test"]
     if not records:

@@ -257,6 +257,18 @@ def test_what_is_written_is_of_all_rows_whichever_are_shown(
     assert given == [tmp_path / "results"]
 
 
+def test_a_preset_of_real_people_is_not_given_simulated_ones(
+    tmp_path: Path, pack: Pack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    at = words(tmp_path, pack, "--rows", "base").index("--pack")
+    line = words(tmp_path, pack, "--rows", "base")
+    monkeypatch.setattr(sys, "argv", [*line[:at], *line[at + 2 :], "--preset", "sustech1k"])
+    with pytest.raises(ConfigError, match="sustech1k needs a packed dataset: give --pack"):
+        main()
+    assert not (tmp_path / "work").exists()
+
+
 def test_a_pack_of_another_layout_is_refused_before_any_work(
     tmp_path: Path, pack: Pack, monkeypatch: pytest.MonkeyPatch
 ) -> None:

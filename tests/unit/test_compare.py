@@ -89,3 +89,5 @@ def test_the_command_takes_files_and_run_folders(
     assert "silhouette → range_view, cosine, Overall, rank1" in capsys.readouterr().out
     with pytest.raises(FileNotFoundError):
         main((run / "nothing.json",), (file,))
+    with pytest.raises(EvaluationError, match=r"run twice on one side"):
+        main((file, run, run / "results.json"), (file, file, file))

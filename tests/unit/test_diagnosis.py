@@ -137,6 +137,24 @@ def test_runs_of_other_people_are_not_looked_at_together(pack: Pack, tmp_path: P
         main((tmp_path / "1", tmp_path / "2"), tmp_path / "out", pack.path)
 
 
+@pytest.mark.parametrize(
+    ("layout", "packed", "said"),
+    [
+        ("freegait", True, "pack of layout freegait, need sustech1k, whose protocol"),
+        ("sustech1k", False, "needs a packed dataset: give --pack"),
+    ],
+)
+def test_what_cannot_be_looked_at_is_refused_before_any_work(
+    tmp_path: Path, layout: str, packed: bool, said: str
+) -> None:
+    other = write_pack(tmp_path / "pack", layout=layout)
+    learner = Learner(tiny_config(), ["0", "1", "2", "3"], MACHINE)
+    save_checkpoint(tmp_path / "run" / LAST, learner.checkpoint(1, simulated=False, best=None))
+    with pytest.raises(ConfigError, match=said):
+        main((tmp_path / "run",), tmp_path / "out", other if packed else None)
+    assert not (tmp_path / "out").exists()
+
+
 def test_the_command_draws_everything(
     pack: Pack, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -133,6 +133,25 @@ def test_a_loss_that_is_no_number_keeps_the_last_good_checkpoint(
     assert iteration_of(tmp_path / LAST) == 5
 
 
+@pytest.mark.parametrize("last", [10, 20])
+def test_weights_that_are_no_numbers_though_losses_are_keep_it_too(
+    pack: Pack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, last: int
+) -> None:
+    honest, iterations = Learner.backward, count(1)
+
+    def poisoned(self: Learner, losses: Losses) -> None:
+        honest(self, losses)
+        if next(iterations) == 10:
+            for weight in self.network.parameters():
+                weight.grad = torch.full_like(weight, torch.nan)
+
+    monkeypatch.setattr(Learner, "backward", poisoned)
+    config = tiny_config(run={"checkpoint_every": 5}, optim={"iterations": last})
+    with pytest.raises(NonFiniteLossError, match="not of finite numbers after iteration 10"):
+        train(config, pack, tmp_path)
+    assert iteration_of(tmp_path / LAST) == 5
+
+
 @pytest.mark.parametrize(
     ("iteration", "validating", "due"),
     [

@@ -17,7 +17,8 @@ from train.data.sampler import PKSampler
 from train.loop.learner import Learner, Machine
 from train.machine.distributed import Ranks
 from train.no_effect import RULES, no_effect
-from train.presets import load_config, preset_names
+from train.presets import load_beginning, load_config, preset_names, recipe_names
+from train.run import save_config
 
 CPU = torch.device("cpu")
 Changes = dict[str, dict[str, Any]]
@@ -43,6 +44,10 @@ IDLE = [
     (NONE, "diffusion.max_inverse_signal", 1.0),
     (NONE, "diffusion.lambda2", 9.0),
     ({"diffusion": {"phases": [1, 3]}}, "diffusion.lambda2", 9.0),
+    ({"diffusion": {"phases": [1]}}, "diffusion.tau2", 0.6),
+    ({"diffusion": {"phases": [1]}}, "diffusion.detach_targets", True),
+    ({"diffusion": {"phases": [1]}}, "diffusion.max_inverse_signal", 1.0),
+    ({"diffusion": {"phases": [3]}}, "diffusion.tau1", 0.9),
     ({"diffusion": {"axial_attention": False}}, "diffusion.attention_heads", 4),
     (ALONE, "rival.weight", 2.0),
     (SHARED, "rival.weight", 2.0),
@@ -120,7 +125,35 @@ def test_all_fields_are_fields() -> None:
 
 @pytest.mark.parametrize("name", preset_names())
 def test_a_preset_as_it_is_is_not_remarked_on(name: str) -> None:
-    assert no_effect(load_config(name), load_config(name)) == []
+    assert no_effect(load_beginning(name), load_config(name)) == []
+
+
+@pytest.mark.parametrize("name", preset_names())
+def test_nor_is_the_file_that_a_run_of_it_leaves(name: str, tmp_path: Path) -> None:
+    save_config(tmp_path, load_config(name))
+    file = str(tmp_path / "config.yaml")
+    assert no_effect(load_beginning(file), load_config(file)) == []
+
+
+def said_of(file: Path, text: str) -> list[str]:
+    file.write_text(text)
+    return no_effect(load_beginning(str(file)), load_config(str(file)))
+
+
+def test_what_a_file_of_ones_own_says_for_nothing_is_named(tmp_path: Path) -> None:
+    text = "diffusion: {phases: [], lambda2: 9.0}\naugment: {ramp: 0.1, share: 0.0}\n"
+    assert said_of(tmp_path / "own.yaml", text) == [
+        "diffusion.lambda2 (diffusion.phases is empty)",
+        "augment.ramp (augment.share is 0)",
+    ]
+
+
+@pytest.mark.parametrize("recipe", recipe_names())
+def test_what_its_recipe_says_is_not(tmp_path: Path, recipe: str) -> None:
+    file = tmp_path / "own.yaml"
+    assert said_of(file, f"recipe: {recipe}\ndiffusion: {{phases: []}}\n") == []
+    text = f"recipe: {recipe}\ndiffusion: {{phases: [], steps: 70}}\n"
+    assert said_of(file, text) == ["diffusion.steps (diffusion.phases is empty)"]
 
 
 def test_the_command_says_it_once(

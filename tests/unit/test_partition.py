@@ -34,6 +34,12 @@ def test_splits_and_roles(tmp_path: Path) -> None:
     assert people.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
 
 
+def test_names_may_hold_dashes(tmp_path: Path) -> None:
+    roles = {"GALLERY_SET": ["eva-lin-cam-1-00"], "PROBE_SET": ["eva-lin-cam-1-01"]}
+    people = load_partition(_file(tmp_path, GOOD | {"TEST_SET": ["eva-lin"]} | roles))
+    assert people.role("eva-lin", "cam-1", "01") == "probe"
+
+
 def test_roles_may_be_absent(tmp_path: Path) -> None:
     people = load_partition(_file(tmp_path, {k: GOOD[k] for k in ("TRAIN_SET", "TEST_SET")}))
     assert (people.gallery, people.probe) == (frozenset(), frozenset())

@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from gait.modality import Modality
 from tests.packs import write_pack
 from tests.training_setup import tiny_config
 from train.data.pack import Pack, Record
+from train.data.partition import Role
 from train.data.split import split_people
 from train.data.sustech1k import SUSTECH1K
 from train.dataset_layouts import layout_named
@@ -128,6 +130,12 @@ def test_the_summary_holds_the_scores(result: ProtocolResult) -> None:
         assert f"<td>{value:.1f} <small>" in page
         assert f"{probe} → {gallery}" in text
     assert "Umbrella" not in text, "conditions without probes are left out"
+    told = result.model_copy(update={"left_out": {"no gallery item": 3}, "notes": ("one",)})
+    assert summary_text(told).splitlines()[-3:] == [
+        f"gallery: {result.gallery_rule}",
+        "probes left out, no gallery item: 3",
+        "note: one",
+    ]
 
 
 def test_cmc_curves_rise_to_everybody(
@@ -233,3 +241,20 @@ def test_a_person_nothing_is_compared_with_is_missed_by_either_distance(
             assert np.isfinite([*one.own, *one.others]).all()
             assert (one.own <= one.others)[one.whose == "0006"].all()
         assert draw_open_set(searches).startswith(PNG)
+
+
+def test_somebody_who_is_not_enrolled_is_not_missed(
+    records: list[Record], embeddings: Embeddings
+) -> None:
+    """FreeGait's protocol leaves such probes out; a share of the enrolled cannot count them."""
+    roles: list[Role | None] = [None if r.subject == "0006" else "gallery" for r in records]
+    listed = [
+        replace(r, role=role if r.type.startswith("00") else "probe")
+        for r, role in zip(records, roles, strict=True)
+    ]
+    searches = open_searches(
+        listed, by_modality(embeddings), layout_named("freegait"), Distance.COSINE
+    )
+    for one in searches.values():
+        assert one.size == len({r.subject for r in records}) - 2
+        assert "0006" not in one.whose

@@ -110,6 +110,16 @@ def test_names_without_sync_are_read_and_unsynchronised_indices_are_not(tmp_path
         load_range_views(sequence)
 
 
+@pytest.mark.parametrize("name", ["05-{view}-Camera-Sils.pkl", "05-000-Camera-Sils.pkl", "s.pkl"])
+def test_a_file_may_have_another_name(tmp_path: Path, name: str) -> None:
+    sequence = _write(tmp_path)
+    other = SILHOUETTES[:2]
+    (sequence.folder / name.replace("{view}", "000")).write_bytes(pickle.dumps(other))
+    assert np.array_equal(load_silhouettes(sequence, name), other[:, None])
+    with pytest.raises(LayoutError, match="no 06-000-sils"):
+        load_silhouettes(sequence, "06-{view}-sils")
+
+
 def test_a_sequence_without_points_or_frames_can_be_written(tmp_path: Path) -> None:
     sequence = write_sequence(
         tmp_path, "0", "00-nm", "000", silhouettes=SILHOUETTES[:0], range_views=RANGE_VIEWS[:0]

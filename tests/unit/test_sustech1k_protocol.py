@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from gait.errors import EvaluationError
 from gait.metrics import Distance, cosine, euclidean
@@ -211,6 +212,12 @@ def test_order_of_the_clips_does_not_matter() -> None:
     assert first.to_json() == second.to_json()
 
 
+def one_bad(row: int) -> NDArray[np.float32]:
+    places = PLACES.copy()
+    places[row] = np.inf
+    return places
+
+
 def wrong(**changes: object) -> ProtocolResult:
     arguments = {"silhouette": PLACES, "range_view": PLACES, "labels": HAND} | changes
     return evaluate_sustech1k(**arguments)  # type: ignore[arg-type]
@@ -221,6 +228,7 @@ def wrong(**changes: object) -> ProtocolResult:
     [
         ({"range_view": PLACES[:-1]}, "7 range_view embeddings and 8 labels"),
         ({"silhouette": np.full_like(PLACES, np.nan)}, "NaN"),
+        ({"range_view": one_bad(5)}, "1 of 8 range_view embeddings, the first in row 5"),
         ({"ranks": (1, 1)}, "different"),
         ({"ranks": (0,)}, "1 or more"),
         ({"bootstrap": 0}, "0 resamples"),

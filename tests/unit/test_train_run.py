@@ -8,8 +8,9 @@ import pytest
 import torch
 
 from gait.cli import run
-from gait.errors import CheckpointError, ConfigError, PackError
-from tests.packs import write_pack
+from gait.errors import CheckpointError, ConfigError, GaitError, PackError
+from gait.range_style import RangeStyle
+from tests.packs import drawn_as, write_pack
 from tests.training_command import trained
 from tests.training_setup import tiny_config, write_tiny_yaml
 from train.checkpoint import file_hash, load_checkpoint
@@ -21,6 +22,7 @@ from train.report.metrics_log import read_metrics
 from train.resuming import lengthened, not_lengthened
 from train.run import (
     Command,
+    begin,
     clear,
     default_preset,
     main,
@@ -123,8 +125,40 @@ def test_the_resolved_configuration_is_saved(command: Command) -> None:
     pack = open_pack(command)
     split = split_people(pack.records, command.config)
     assert resume_point(command, pack, split, Ranks()) is None
+    begin(command, Ranks())
     saved = parse([str(command.folder / "config.yaml")]).config
     assert saved == command.config
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--start", "typo.pt"], "no checkpoint at typo.pt"),
+        (["--start", "OUT/last.pt"], "which removes the run in"),
+        (["--augment.share", "0.5"], "need bins"),
+    ],
+)
+def test_a_restart_that_is_refused_removes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: list[str], said: str
+) -> None:
+    pack, out = drawn_as(write_pack(tmp_path / "pack"), RangeStyle.SCATTER), tmp_path / "out"
+    words = [str(write_tiny_yaml(tmp_path)), "--pack", str(pack), "--out", str(out)]
+    words += ["--optim.iterations", "2"]
+    trained(monkeypatch, *words)
+    before = {path: path.read_bytes() for path in out.iterdir() if path.is_file()}
+    with pytest.raises(GaitError, match=said):
+        trained(monkeypatch, *words, "--restart", *(o.replace("OUT", str(out)) for o in options))
+    assert {path: path.read_bytes() for path in out.iterdir() if path.is_file()} == before
+
+
+def test_a_restart_begins_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    out = tmp_path / "out"
+    words = [str(write_tiny_yaml(tmp_path)), "--pack", str(write_pack(tmp_path / "pack"))]
+    words += ["--out", str(out), "--optim.iterations", "2"]
+    trained(monkeypatch, *words)
+    trained(monkeypatch, *words, "--restart", "--seed", "1")
+    assert load_checkpoint(out / "last.pt").config.seed == 1
+    assert parse([str(out / "config.yaml")]).config.seed == 1
 
 
 def test_restarting_removes_only_what_a_run_left(tmp_path: Path) -> None:

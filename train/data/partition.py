@@ -102,9 +102,15 @@ def _disjoint(a: frozenset[str], b: frozenset[str], a_key: str, b_key: str, path
 
 
 def _of_test_subjects(sequences: frozenset[str], test: frozenset[str], path: Path) -> None:
-    others = sorted(name for name in sequences if name.split("-")[0] not in test)
+    others = sorted(name for name in sequences if test.isdisjoint(_subjects(name)))
     if others:
         raise PartitionError(f"{path}: {_some(others)} have roles but are not of TEST_SET subjects")
+
+
+def _subjects(name: str) -> list[str]:
+    """Whose the sequence `subject-device-sequence` may be, as any of the three may hold a dash."""
+    parts = name.split("-")
+    return ["-".join(parts[:count]) for count in range(1, len(parts))]
 
 
 def _some(names: list[str], shown: int = 5) -> str:

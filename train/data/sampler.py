@@ -79,6 +79,15 @@ class PKSampler:
         """Batches that one shuffle of the subjects fills."""
         return len(self.classes) // self.p
 
+    def require_shares(self, world: int) -> None:
+        """Makes sure that so many processes can have equal shares of a batch.
+
+        Raises:
+            ConfigError: `p` cannot be divided among them.
+        """
+        if self.p % world:
+            raise ConfigError(f"p = {self.p} subjects cannot be divided among {world} processes")
+
     def batch(self, iteration: int, rank: int = 0, world: int = 1) -> Batch:
         """The batch of an iteration, or one process's share of it.
 
@@ -89,8 +98,7 @@ class PKSampler:
         Raises:
             ConfigError: `p` cannot be divided among `world` processes.
         """
-        if self.p % world:
-            raise ConfigError(f"p = {self.p} subjects cannot be divided among {world} processes")
+        self.require_shares(world)
         rng = np.random.default_rng([self.seed, 1, iteration])
         labels = np.repeat(self._subjects(iteration), self.k)
         sequences = np.concatenate([self._sequences(c, rng) for c in labels[:: self.k]])

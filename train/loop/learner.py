@@ -10,10 +10,10 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.profiler import record_function
 
-from gait.errors import CheckpointError, OutOfMemoryError
+from gait.errors import CheckpointError, NonFiniteLossError, OutOfMemoryError
 from gait.modality import Modality
 from gait.range_style import RangeStyle
-from train.checkpoint import Checkpoint
+from train.checkpoint import Checkpoint, not_finite
 from train.config import TrainConfig
 from train.data.batches import TrainBatch
 from train.diffusion.trajectory import Noise, draw_noise
@@ -140,6 +140,24 @@ class Learner:
         noise = draw_noise(config.diffusion, clips, shape, self._generator, dtype)
         share = clips // ranks.world
         return noise.of(slice(ranks.rank * share, (ranks.rank + 1) * share))
+
+    def require_finite(self, iteration: int) -> None:
+        """Makes sure that the weights may be saved in the place of earlier ones.
+
+        Finite losses do not say so: their gradient may be none. Waits for the device.
+
+        Raises:
+            NonFiniteLossError: some are no finite numbers.
+        """
+        name = not_finite(self.network.state_dict())
+        if name is not None:
+            raise NonFiniteLossError(
+                f"{name} is not of finite numbers after iteration {iteration}, whose losses were: "
+                "lower optim.lr or use --run.precision fp32; the last checkpoint, from before "
+                "that, is kept",
+                iteration=iteration,
+                term=name,
+            )
 
     def checkpoint(
         self,

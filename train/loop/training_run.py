@@ -91,7 +91,7 @@ class TrainingRun:
 
     Raises:
         ConfigError: clips are to be changed that are drawn as scatter plots, or pictures by two
-            shares.
+            shares; or batches cannot be divided among the processes.
         CheckpointError: the checkpoint is of another network.
         PackError: its range views are of another style.
     """
@@ -115,6 +115,16 @@ class TrainingRun:
             refuse_two_shares(config)
         self._config, self._pack, self._split = config, pack, split
         self._folder, self._machine = folder, machine
+        records, batch = split.train, config.batch
+        self._sampler = PKSampler(
+            [r.subject for r in records],
+            [r.length for r in records],
+            batch.subjects,
+            batch.sequences,
+            batch.frames,
+            config.seed,
+        )
+        self._sampler.require_shares(machine.ranks.world)
         self._profile = profile and machine.ranks.main
         self._learner = Learner(config, split.classes, machine)
         self._ledger = Ledger()
@@ -146,7 +156,8 @@ class TrainingRun:
         """Trains until the last iteration or a signal, whichever comes first.
 
         Raises:
-            NonFiniteLossError: a loss is not a finite number; the last checkpoint is kept.
+            NonFiniteLossError: a loss or a weight is not a finite number; the last checkpoint is
+                kept.
             OutOfMemoryError: the batch does not fit.
             StorageError: a checkpoint cannot be written; the one before is intact.
         """
@@ -172,19 +183,10 @@ class TrainingRun:
         return Outcome(total, None)
 
     def _batches(self, first: int, last: int) -> Iterator[TrainBatch]:
-        records, batch = self._split.train, self._config.batch
-        sampler = PKSampler(
-            [r.subject for r in records],
-            [r.length for r in records],
-            batch.subjects,
-            batch.sequences,
-            batch.frames,
-            self._config.seed,
-        )
         device, _, ranks = self._machine
         total = self._config.optim.iterations
-        frames = place_frames(self._pack, records, self._config.run.frames, device)
-        stream = batches(frames, sampler, ranks, device, first, last)
+        frames = place_frames(self._pack, self._split.train, self._config.run.frames, device)
+        stream = batches(frames, self._sampler, ranks, device, first, last)
         return (self._augmented(part, i, total) for i, part in enumerate(stream, first))
 
     def _augmented(self, batch: TrainBatch, iteration: int, iterations: int) -> TrainBatch:
@@ -203,6 +205,8 @@ class TrainingRun:
             rows = self._ledger.read()
             if reporter:
                 reporter.steps(rows)
+        if due.save or stopping:
+            self._learner.require_finite(iteration)
         best = self._judge(iteration, due, reporter) if reporter else False
         if due.save or stopping:
             self._save(iteration, best)

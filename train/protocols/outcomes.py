@@ -48,12 +48,21 @@ def by_modality(
     """The embeddings that there are.
 
     Raises:
-        EvaluationError: there are none.
+        EvaluationError: there are none, or some are no finite numbers.
     """
     both = zip(Modality, (silhouette, range_view), strict=True)
     found = {modality: array for modality, array in both if array is not None}
     if not found:
         raise EvaluationError("got no embeddings, need those of at least one modality")
+    for modality, array in found.items():
+        if array.dtype.kind != "f":
+            continue
+        rows = np.flatnonzero(~np.isfinite(array).all(axis=tuple(range(1, array.ndim))))
+        if len(rows):
+            raise EvaluationError(
+                f"got NaN or infinity in {len(rows)} of {len(array)} {modality} embeddings, the "
+                f"first in row {rows[0]}, counted from 0"
+            )
     return found
 
 

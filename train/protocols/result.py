@@ -143,15 +143,22 @@ class ProtocolResult(Record):
                 "train.evaluate"
             ) from error
 
+    @property
+    def remarks(self) -> list[str]:
+        """What no score should be quoted without: the gallery, who was left out, and notes."""
+        return [
+            f"gallery: {self.gallery_rule}",
+            *(f"probes left out, {why}: {count}" for why, count in self.left_out.items()),
+            *(f"note: {note}" for note in self.notes),
+        ]
+
     def table(self, *, views: bool = False) -> str:
         """Plain text, one block per modalities and distance; with `views` a line per probe view."""
         title = f"{self.protocol} protocol{', simulated' * self.simulated}"
         notes = [
-            f"gallery: {self.gallery_rule}",
             f"compared by {self.distance} distance; the other is shown beside it",
             f"percent [95 % interval over {self.bootstrap} resamples of people, gallery fixed]",
-            *(f"probes left out, {why}: {count}" for why, count in self.left_out.items()),
-            *(f"note: {note}" for note in self.notes),
+            *self.remarks,
         ]
         blocks = [block(title, rows, self.metrics, views=views) for rows in self.groups()]
         return "\n\n".join([*blocks, "\n".join(notes)])

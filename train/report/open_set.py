@@ -24,7 +24,8 @@ _NOT_COMPARED = -np.inf
 
 
 class OpenSearch(NamedTuple):
-    """Every probe twice: searched for among all test people, and as a stranger among the others.
+    """Every probe of somebody enrolled twice: searched for among all test people, and as a stranger
+    among the others.
 
     Args:
         whose: `(q,)` person of each probe.
@@ -70,8 +71,11 @@ def _search(
     gallery: Modality,
     distance: Distance,
 ) -> OpenSearch:
-    probes = np.flatnonzero([layout.is_probe(record) for record in records])
+    subjects = np.array([record.subject for record in records])
     enrolled = np.flatnonzero([layout.in_gallery(record) for record in records])
+    people = np.unique(subjects[enrolled])
+    looked_up = [layout.is_probe(record) for record in records]
+    probes = np.flatnonzero(looked_up & np.isin(subjects, people))
     sides = Parts.of(embeddings[probe][probes]), Parts.of(embeddings[gallery][enrolled])
     far = distances(*sides)[distance].astype(float)
     similar = 1 - far if distance == Distance.COSINE else -far
@@ -79,8 +83,6 @@ def _search(
     views = np.array([record.view for record in records])
     if layout.one_view:
         similar[views[probes][:, np.newaxis] == views[enrolled]] = _NOT_COMPARED
-    subjects = np.array([record.subject for record in records])
-    people = np.unique(subjects[enrolled])
     each = [similar[:, subjects[enrolled] == person] for person in people]
     found = np.stack([_mean_of_best(rows, least) for rows in each], axis=1)
     mated = subjects[probes][:, np.newaxis] == people

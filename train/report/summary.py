@@ -43,8 +43,7 @@ def summary_text(result: ProtocolResult) -> str:
             f"{people}: Rank-1 % [95 % interval over people], probe → gallery, {distance} distance"
         )
         tables.append("\n".join([title, *columns(lines)]))
-    notes = ["\n".join(f"note: {note}" for note in result.notes)] if result.notes else []
-    return "\n\n".join([*tables, *notes])
+    return "\n\n".join([*tables, "\n".join(result.remarks)])
 
 
 def summary_html(result: ProtocolResult) -> str:
