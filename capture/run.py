@@ -31,7 +31,8 @@ from gait.progress import progress
 _NOBODY = {
     Modality.SILHOUETTE: "nobody of --tall pixels or more was seen in --keep pictures",
     Modality.RANGE_VIEW: "nobody of 1.0 to 2.2 m was seen to walk on the ground in --keep scans; "
-    "points must be in metres, and z must point up, or say which axis does, such as --up=-z",
+    "points must be in metres, z must point up, or say which axis does, such as --up=-z, and .bin "
+    "files have four numbers a point, or say how many by --columns",
 }
 
 

@@ -131,6 +131,12 @@ def test_another_axis_may_point_up(
     assert "nobody" not in capsys.readouterr().out
 
 
+def test_what_no_sensor_measures_is_no_point() -> None:
+    odd = [1e300, -1e30, 2e6, np.nan, np.inf]
+    points = np.array([[1, 2, 3], [0, 0, 0], *([each, 1, 1] for each in odd)])
+    assert usable(points).tolist() == [[1, 2, 3]]
+
+
 def test_what_does_not_walk_is_nobody(tmp_path: Path) -> None:
     standing = Scene((Figure(6.0, -1.0, 0.0), Figure(8.0, 1.0, 0.005)), SCANS)
     assert capture(standing, tmp_path / "out")["clips"] == []
