@@ -31,7 +31,8 @@ from gait.progress import progress
 _NOBODY = {
     Modality.SILHOUETTE: "nobody of --tall pixels or more was seen in --keep pictures",
     Modality.RANGE_VIEW: "nobody of 1.0 to 2.2 m was seen to walk on the ground in --keep scans; "
-    "points must be in metres, and z must point up, or say which axis does, such as --up=-z",
+    "points must be in metres, z must point up, or say which axis does, such as --up=-z, and .bin "
+    "files have four numbers a point, or say how many by --columns",
 }
 
 
@@ -114,11 +115,14 @@ def _pictures(arguments: Arguments) -> dict[str, Any]:
     used = networks_used(arguments.detector, arguments.masks)
     said["networks"] = [sha256[:16] for sha256 in used]
     source = _same_source(arguments, said)
+    found = finished_tracks(arguments.out, source)
+    if found is not None and not _has_to_draw(arguments):
+        return found
     with writing(arguments.out):
-        found = finished_tracks(arguments.out, source)
+        found = finished_tracks(arguments.out, source)  # another capture may have ended just now
         if found is None:
             found = _found_in_pictures(arguments, recording, settings, source)
-        if arguments.video:
+        if _has_to_draw(arguments):
             _draw(arguments, recording)
     return found
 
@@ -134,11 +138,14 @@ def _found_in_pictures(
     return recorder.finish()
 
 
+def _has_to_draw(arguments: Arguments) -> bool:
+    """Whether the video with boxes is missing; of a finished capture it can be drawn later."""
+    there = {each for each in ("boxes.csv", "boxes.mp4") if (arguments.out / each).exists()}
+    return arguments.video and there == {"boxes.csv"}
+
+
 def _draw(arguments: Arguments, recording: Recording) -> None:
-    """The video with boxes, unless it is there; of a finished capture it can be drawn later."""
     boxes, out = arguments.out / "boxes.csv", arguments.out / "boxes.mp4"
-    if out.exists() or not boxes.exists():
-        return
     with progress() as bar:
         task = bar.add_task("draw", total=recording.count, note="")
         draw_boxes(arguments.source, boxes, out, recording.rate, lambda n: bar.advance(task, n))
@@ -150,9 +157,11 @@ def _clouds(arguments: Arguments, lidar: ScanSource, said: LidarFormat) -> dict[
     options = settings.model_dump() | said.model_dump(mode="json", exclude={"metadata"})
     options["metadata"] = None if metadata is None else fingerprint(metadata)
     source = _same_source(arguments, options)
+    if (found := finished_tracks(arguments.out, source)) is not None:
+        return found
     with writing(arguments.out):
         if (found := finished_tracks(arguments.out, source)) is not None:
-            return found
+            return found  # another capture has ended just now
         recorder = Recorder(arguments.out, Modality.RANGE_VIEW, source, settings.keep)
         capture = LidarCapture(lidar, settings, recorder)
         _with_progress(capture.run, "find", lidar.count, recorder)

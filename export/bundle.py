@@ -32,7 +32,15 @@ from export.variants.graph import trace
 from export.variants.quantise import Method
 from gait.clip import Frames
 from gait.errors import ExportError, StorageError, VariantRefusedError
-from gait.manifest import MANIFEST, FileRecord, Inputs, Manifest, Origin, Shape, contract_id
+from gait.manifest import (
+    FileRecord,
+    Inputs,
+    Manifest,
+    Origin,
+    Shape,
+    contract_id,
+    is_bundle,
+)
 from gait.modality import Modality
 from gait.range_style import RangeStyle
 from gait.variant import Variant
@@ -40,6 +48,7 @@ from train.checkpoint import Checkpoint, build_network, load_checkpoint
 from train.data.pack import INDEX, Pack
 from train.data.walkers import PACK, walkers_folder
 from train.embed import Embeddings as TrainedEmbeddings
+from train.storage import require_place
 
 PARITY = "parity.json"
 CALIBRATION = "calibration.json"
@@ -279,9 +288,9 @@ def _save(
         versions=_versions(),
     )
     try:
-        _write(out, manifest, files)
+        _write(out.resolve(), manifest, files)  # a link goes on pointing where it does
     except OSError as error:
-        raise StorageError(f"cannot write {out}: {error}; no bundle was left") from error
+        raise StorageError(f"cannot write {out}: {error}; nothing was changed") from error
     return manifest
 
 
@@ -295,7 +304,9 @@ def _versions() -> dict[str, str]:
 
 
 def _check_free(out: Path) -> None:
-    if out.exists() and not (out / MANIFEST).is_file():
+    if not out.exists():
+        require_place(out)
+    elif not is_bundle(out):
         raise ExportError(f"{out} exists and is not a bundle: choose another folder with --out")
 
 

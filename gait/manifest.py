@@ -228,6 +228,19 @@ def contract_id(
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
+def is_bundle(folder: Path) -> bool:
+    """Whether a folder holds a bundle, of this version or of another one, whole or not.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    try:
+        said = json.loads((folder / MANIFEST).read_bytes())
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        return False
+    return isinstance(said, dict) and {"schema_version", "contract"} <= set(said)
+
+
 def _check_version(path: Path, text: bytes) -> None:
     """Tells a bundle of another release from one that is damaged."""
     try:

@@ -63,16 +63,29 @@ def _draw(shown: Picture, walker: Walker, frame: int) -> None:
 
 
 def write_video(
-    path: Path, walkers: Sequence[Walker], frames: int, *, rate: int = 10, sound: bool = False
+    path: Path,
+    walkers: Sequence[Walker],
+    frames: int,
+    *,
+    rate: int = 10,
+    sound: bool = False,
+    seconds: Sequence[float] | None = None,
 ) -> Path:
-    """A losslessly compressed video, so that colours stay what they are."""
+    """A losslessly compressed video, so that colours stay what they are.
+
+    Its frames have the times given by `seconds`, or come at an even rate.
+    """
     with av.open(str(path), "w") as out:
         stream = out.add_stream("libx264rgb", rate=Fraction(rate), options={"qp": "0"})
         assert isinstance(stream, VideoStream)
         stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "rgb24"
+        if seconds is not None:
+            stream.codec_context.time_base = Fraction(1, 1000)
         heard = out.add_stream("aac", rate=16000) if sound else None
         for frame in range(frames):
             shown = av.VideoFrame.from_ndarray(picture(walkers, frame), format="bgr24")
+            if seconds is not None:
+                shown.pts, shown.time_base = round(1000 * seconds[frame]), Fraction(1, 1000)
             out.mux(stream.encode(shown))
         out.mux(stream.encode())
         if isinstance(heard, AudioStream):

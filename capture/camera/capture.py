@@ -26,6 +26,7 @@ from capture.source.video import Frame, Recording, frames
 from capture.track.boxes import Box, iou
 from capture.track.pieces import LONGEST
 from capture.track.state import from_text, to_text
+from capture.track.table import PAUSE
 from gait.errors import SourceLostError
 from gait.frozen import Frozen
 
@@ -128,6 +129,7 @@ class CameraCapture:
         self._end()
 
     def _end(self) -> None:
+        """Everybody has gone."""
         self._settle(self._state.step + 1 + self._state.tracks.patience, final=True)
 
     def save(self) -> None:
@@ -154,6 +156,8 @@ class CameraCapture:
 
     def _step(self, frame: Frame, found: Found | None, pool: ThreadPoolExecutor) -> None:
         state, picture, step = self._state, frame.picture, frame.index // self.every
+        if frame.seconds - state.seconds > PAUSE:
+            self._end()
         if found is None:
             boxes = state.tracks.expected(step)
             scores = [0.0] * len(boxes)

@@ -16,6 +16,7 @@ from capture.source.scan import USUAL_RATE, Scan, ScanSource
 from capture.track.pieces import LONGEST
 from capture.track.sighting import Sighting
 from capture.track.state import from_text, to_text
+from capture.track.table import PAUSE
 from gait.errors import CorruptFileError
 from gait.frozen import Frozen
 from gait.sampling import evenly
@@ -52,6 +53,7 @@ class _State:
 
     tracks: LidarTracks
     step: int = -1
+    seconds: float = 0.0
 
 
 @dataclass
@@ -101,6 +103,10 @@ class LidarCapture:
                 f"{self.source.name} holds clouds, but no point that was measured; look at whether "
                 "the sensor was running, and whether it is the right topic"
             )
+        self._end()
+
+    def _end(self) -> None:
+        """Everybody has gone."""
         self._settle(self._state.step + 1 + self._state.tracks.patience, final=True)
 
     @property
@@ -128,9 +134,11 @@ class LidarCapture:
             self._ground = find_ground(np.concatenate(some))
 
     def _step(self, scan: Scan) -> None:
+        if scan.seconds - self._state.seconds > PAUSE:
+            self._end()
         ground = self._ground or find_ground(scan.points)
         figures = find_figures(scan.points, ground, self._background, self.settings.reach)
-        self._state.step = scan.index
+        self._state.step, self._state.seconds = scan.index, scan.seconds
         self._state.tracks.step(scan.index, scan.seconds, figures)
         self._settle(scan.index)
 

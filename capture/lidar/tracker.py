@@ -15,7 +15,8 @@ _REACH, _GROWS = 0.5, 0.15
 """Metres that a person may be from where they are expected, and more for each scan missed."""
 
 _FASTEST = 3.0
-"""Metres a second that a new track may be away after a scan."""
+"""Metres a second that a new track may be away after a scan, and that any is expected to go on by:
+scans that were written down at one moment would give any speed."""
 
 _MARGIN = 0.15
 """Metres around two people within which their points may be mixed."""
@@ -40,6 +41,7 @@ class LidarTrack:
     def see(self, frame: int, seconds: float, at: NDArray[np.float64]) -> None:
         """It was found in a scan."""
         speed = (at - self.at) / max(seconds - self.seconds, 1e-3)
+        speed *= min(1.0, _FASTEST / max(float(np.hypot(*speed)), 1e-9))
         self.speed = speed if self.count == 1 else 0.6 * self.speed + 0.4 * speed
         self.at, self.last, self.seconds = at, frame, seconds
         self.count += 1

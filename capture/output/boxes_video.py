@@ -40,7 +40,7 @@ def draw_boxes(
     pictures = frames(source)
     first = next(pictures)
     scale = min(1.0, _WIDEST / first.picture.shape[1])
-    size = [round(side * scale) // 2 * 2 for side in first.picture.shape[1::-1]]
+    size = [max(round(side * scale) // 2 * 2, 2) for side in first.picture.shape[1::-1]]
     partial = out.with_name(f".{out.name}.part")
     with av.open(str(partial), "w", format="mp4") as container:
         stream = container.add_stream(_encoder(), rate=Fraction(rate).limit_denominator(1000))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from gait.errors import CaptureStateError
+from gait.errors import CaptureStateError, StorageError
 
 LOCK = ".lock"
 """Stays in the folder, empty: a lock whose file is deleted would no longer be one."""
@@ -21,15 +21,20 @@ def writing(folder: Path) -> Iterator[None]:
 
     Raises:
         CaptureStateError: another capture is writing there.
+        StorageError: nothing can be written there.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     lock = FileLock(folder / LOCK, timeout=0)
     try:
+        folder.mkdir(parents=True, exist_ok=True)
         lock.acquire()
     except Timeout as error:
         raise CaptureStateError(
             f"another capture is writing here: {folder}; wait until it has ended, or give another "
             "folder by --out"
+        ) from error
+    except OSError as error:
+        raise StorageError(
+            f"cannot write into {folder} ({error.strerror}); give another folder by --out"
         ) from error
     try:
         yield

@@ -96,9 +96,15 @@ class Recorder:
         quality = quality_of(clip, self.modality)
         self.clips += 1
         name = f"{self.clips:04d}"
-        (self.folder / name).mkdir(exist_ok=True)
-        _write(self.folder / name / _CLIP, clip)
-        _write(self._work / f"{name}.jpg", strip_of(whole, self.modality))
+        file = self.folder / name / _CLIP
+        if file.exists():
+            raise CaptureStateError(
+                f"{file} was not written by this capture; move {file.parent} to another folder, "
+                "then run the same command again"
+            )
+        _write(self._strip(name), strip_of(whole, self.modality))  # first: it says whose clip it is
+        file.parent.mkdir(exist_ok=True)
+        _write(file, clip)
         facts = {
             "name": name,
             "file": f"{name}/{_CLIP}",
@@ -147,7 +153,7 @@ class Recorder:
         tracks = {"source": self._source, "finished": True, "clips": clips}
         page = self._work / "people.html"
         with page.open("w", encoding="utf-8") as file:
-            file.writelines(page_of(clips, lambda name: (self._work / f"{name}.jpg").read_bytes()))
+            file.writelines(page_of(clips, lambda name: self._strip(name).read_bytes()))
         page.replace(self.folder / page.name)
         _write(self.folder / "tracks.json", json.dumps(tracks, indent=1).encode())
         for path in self._work.iterdir():
@@ -195,12 +201,17 @@ class Recorder:
 
     def _forget_unsaved(self) -> None:
         """Deletes the clips that were written after what was saved; they are found again."""
-        for clip in self.folder.glob(f"[0-9]*/{_CLIP}"):
-            number = clip.parent.name
-            if number.isdecimal() and int(number) > self.clips:
-                clip.unlink()
-                with suppress(OSError):  # somebody put something else into it
-                    clip.parent.rmdir()
+        for strip in self._work.glob("[0-9]*.jpg"):
+            if int(strip.stem) > self.clips:
+                folder = self.folder / strip.stem
+                (folder / _CLIP).unlink(missing_ok=True)
+                with suppress(OSError):  # it is not there, or somebody put something else into it
+                    folder.rmdir()
+                strip.unlink()
+
+    def _strip(self, name: str) -> Path:
+        """The pictures of a clip; they are there before the clip is, until all is finished."""
+        return self._work / f"{name}.jpg"
 
 
 def finished_tracks(folder: Path, source: dict[str, Any]) -> dict[str, Any] | None:

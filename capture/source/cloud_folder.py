@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from datetime import datetime
+from math import isfinite
 from pathlib import Path, PurePath
 
 import numpy as np
@@ -39,7 +40,7 @@ class CloudFolder:
         columns: numbers of each point of `.bin` files: 4 if None, 5 in nuScenes' files.
 
     Raises:
-        LayoutError: there are no clouds.
+        LayoutError: there are no clouds, or not a time for each of them.
     """
 
     def __init__(self, folder: Path, columns: int | None = None) -> None:
@@ -136,9 +137,24 @@ def _times(folder: Path, files: list[Path]) -> list[float]:
         return [(each - micro[0]) / 1e6 for each in micro]
     for name in _TIMES:
         for path in (files[0].parent.parent / name, folder / name):
-            if path.is_file() and len(times := _kitti_times(path)) == len(files):
-                return times
+            if path.is_file():
+                if (found := _of_files(times := _kitti_times(path), files)) is not None:
+                    return found
+                if times and path.is_relative_to(folder):  # one beside may be of something else
+                    raise LayoutError(
+                        f"{path} has {len(times)} times for {len(files)} clouds, need one for "
+                        f"each; without this file {USUAL_RATE:g} clouds a second are assumed"
+                    )
     return [index / USUAL_RATE for index in range(len(files))]
+
+
+def _of_files(times: list[float], files: list[Path]) -> list[float] | None:
+    """The line of each file; of a recording that lacks some of them, by their numbers."""
+    if len(times) == len(files):
+        return times
+    numbers = [int(file.stem) for file in files if file.stem.isdecimal()]
+    whole = len(numbers) == len(files) and max(numbers) < len(times)
+    return [times[number] for number in numbers] if whole else None
 
 
 def _kitti_times(path: Path) -> list[float]:
@@ -149,6 +165,8 @@ def _kitti_times(path: Path) -> list[float]:
             moments = [datetime.fromisoformat(line[:26]).timestamp() for line in lines]
         else:
             moments = [float(line) for line in lines]
+        if not all(map(isfinite, moments)):
+            raise ValueError("one is not finite")
     except ValueError as error:
         raise LayoutError(f"{path} holds no times: {error}") from error
     return [moment - moments[0] for moment in moments] if moments else []

@@ -94,10 +94,10 @@ class _Sensor:
             beams, self.profile = int(form["pixels_per_column"]), said["profile"]
             self.packet = _packet(self.profile, beams, int(form["columns_per_packet"]))
             self._directions, self._offsets = _geometry(said, self._columns)
-        except (KeyError, TypeError, ValueError) as error:
+            if len(said["beam_altitude_angles"]) != beams or self._columns < 1:
+                raise ValueError(f"no angles of {self._columns} columns of {beams} beams")
+        except (LookupError, TypeError, ValueError, MemoryError) as error:
             raise LayoutError(f"{path} is no whole metadata of an Ouster: {error!r}") from error
-        if len(said["beam_altitude_angles"]) != beams:
-            raise LayoutError(f"{path} has angles of another number of beams than {beams}")
 
     def empty(self) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         """Ranges and times of a turn of which nothing is known yet."""
@@ -133,7 +133,7 @@ def _metadata(path: Path) -> dict[str, Any]:
         ) from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise LayoutError(f"{path} is no metadata of an Ouster: {error!r}") from error
-    if profile not in _PROFILES:
+    if str(profile) not in _PROFILES:
         raise UnsupportedFormatError(
             f"got packets of the profile {profile}, need one of {' '.join(_PROFILES)}; set the "
             "sensor to one of them, or convert the recording by the maker's tools"

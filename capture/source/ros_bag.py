@@ -1,6 +1,8 @@
 """Clouds in ROS 1 and ROS 2 bags and in MCAP files, by the package rosbags."""
 
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from capture.source.scan import Scan, usable
-from gait.errors import ConfigError, CorruptFileError, LayoutError, MissingExtraError
+from gait.errors import (
+    ConfigError,
+    CorruptFileError,
+    GaitError,
+    LayoutError,
+    MissingExtraError,
+)
 
 ENDINGS = (".bag", ".mcap", ".db3")
 _CLOUD = "sensor_msgs/msg/PointCloud2"
@@ -45,25 +53,36 @@ class RosBag:
             raise LayoutError(f"{path} has no message in {self._topic}")
 
     def scans(self) -> Iterator[Scan]:
-        """The scans by their times of recording; what comes before a cut is read."""
-        first: int | None = None
+        """The scans by their times of recording; a damaged one is left out, as is all after a cut.
+
+        Raises:
+            CorruptFileError: not one of them can be read.
+        """
+        first, read, damaged = 0, 0, None
         with self._open() as reader:
             connections = [each for each in reader.connections if each.topic == self._topic]
             messages = reader.messages(connections=connections)
-            index = 0
-            while True:
+            for index in count():
                 try:
-                    connection, stamp, data = next(messages)
-                    cloud = reader.deserialize(data, connection.msgtype)
-                except StopIteration:
+                    with _named(self.name):
+                        message = next(messages, None)
+                except CorruptFileError as error:
+                    message, damaged = None, error
+                if message is None:
                     break
-                except _broken() as error:
-                    if index:
-                        break  # cut off
-                    raise CorruptFileError(f"{self.name} cannot be read: {error}") from error
-                first = stamp if first is None else first
-                yield Scan(index, (stamp - first) / 1e9, usable(points_of_message(cloud)))
-                index += 1
+                connection, stamp, data = message
+                first = first if index else stamp
+                try:
+                    with _named(self.name):
+                        cloud = reader.deserialize(data, connection.msgtype)
+                        points = usable(points_of_message(cloud))
+                except CorruptFileError as error:
+                    damaged = error
+                    continue
+                read += 1
+                yield Scan(index, (stamp - first) / 1e9, points)
+        if damaged is not None and not read:
+            raise damaged
 
     def _topics(self) -> dict[str, int]:
         with self._open() as reader:
@@ -73,7 +92,8 @@ class RosBag:
                 counts[each.topic] = counts.get(each.topic, 0) + each.msgcount
             return counts
 
-    def _open(self) -> Any:
+    @contextmanager
+    def _open(self) -> Iterator[Any]:
         try:
             from rosbags.highlevel import AnyReader
             from rosbags.typesys import Stores, get_typestore
@@ -82,36 +102,22 @@ class RosBag:
                 "bags need the package rosbags: pip install -c constraints.txt '.[lidar]'"
             ) from error
         store = get_typestore(Stores.ROS2_HUMBLE)
-        try:
-            return _Opened(AnyReader([self._path], default_typestore=store), self.name)
-        except _broken() as error:
-            raise CorruptFileError(f"{self._path} is no bag that can be read: {error}") from error
+        with ExitStack() as stack:
+            with _named(self.name):
+                reader = stack.enter_context(AnyReader([self._path], default_typestore=store))
+            yield reader
 
 
-def _broken() -> tuple[type[Exception], ...]:
-    """What rosbags raises for a damaged bag, in its readers and in its deserialiser."""
-    from rosbags.highlevel import AnyReaderError
-    from rosbags.rosbag1 import ReaderError as Reader1Error
-    from rosbags.rosbag2 import ReaderError as Reader2Error
-
-    known: tuple[type[Exception], ...] = (AnyReaderError, Reader1Error, Reader2Error)
-    return (*known, ValueError, KeyError, IndexError, AssertionError, EOFError, OSError)
-
-
-class _Opened:
-    """A reader whose failures to open are named."""
-
-    def __init__(self, reader: Any, name: str) -> None:
-        self._reader, self._name = reader, name
-
-    def __enter__(self) -> Any:
-        try:
-            return self._reader.__enter__()
-        except _broken() as error:
-            raise CorruptFileError(f"{self._name} is no bag that can be read: {error}") from error
-
-    def __exit__(self, *details: object) -> None:
-        self._reader.__exit__(*details)
+@contextmanager
+def _named(name: str) -> Iterator[None]:
+    """Says of which bag something is that cannot be read."""
+    try:
+        yield
+    except GaitError:
+        raise
+    except Exception as error:  # rosbags, SQLite, LZ4, zstd, NumPy: each has its own for damage
+        reason = str(error) or type(error).__name__
+        raise CorruptFileError(f"{name} is no bag that can be read: {reason}") from error
 
 
 def is_bag(path: Path) -> bool:

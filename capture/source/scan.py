@@ -12,6 +12,9 @@ from gait.lidar import Axis
 
 USUAL_RATE = 10.0
 
+_BEYOND = 1e6
+"""Metres that no LiDAR measures: larger numbers, and those that are not finite, are no points."""
+
 
 @dataclass(frozen=True, eq=False)
 class Scan:
@@ -63,7 +66,8 @@ class Turned:
 
 
 def usable(points: NDArray[Any]) -> NDArray[np.float32]:
-    """The `(k, 3)` points that are finite and not at the sensor, where missing returns lie."""
-    xyz = np.asarray(points[:, :3], np.float32)
-    kept = np.isfinite(xyz).all(axis=1) & (np.abs(xyz) > 1e-3).any(axis=1)
-    return xyz[kept]
+    """The `(k, 3)` points that can be, and are not at the sensor, where missing returns lie."""
+    with np.errstate(over="ignore"):
+        xyz = np.asarray(points[:, :3], np.float32)
+    away = np.abs(xyz)
+    return xyz[(away < _BEYOND).all(axis=1) & (away > 1e-3).any(axis=1)]

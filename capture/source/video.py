@@ -94,9 +94,7 @@ def frames(source: Source, after: Frame | None = None) -> Iterator[Frame]:
     """
     start = 0 if after is None else after.index + 1
     if isinstance(source, str) and Path(source).is_dir():
-        for index, path in enumerate(_pictures(Path(source))):
-            if index >= start:
-                yield Frame(index, index / _USUAL_RATE, _picture(path))
+        yield from _in_folder(Path(source), start)
         return
     index, given, clock = 0, start, _Clock()
     with opened(source) as (container, stream):
@@ -167,17 +165,27 @@ def _upright(frame: VideoFrame) -> NDArray[np.uint8] | None:
     return picture
 
 
+def _in_folder(folder: Path, start: int) -> Iterator[Frame]:
+    read = start
+    for index, path in enumerate(_pictures(folder)):
+        if index >= start and (picture := _picture(path)) is not None:
+            yield Frame(index, index / _USUAL_RATE, picture)
+            read += 1
+    if not read:
+        raise CorruptFileError(f"{folder} has no picture that can be read; save them as PNG")
+
+
 def _pictures(folder: Path) -> list[Path]:
     with os.scandir(folder) as entries:
-        names = [each.name for each in entries if each.name.lower().endswith(PICTURES)]
+        found = [each for each in entries if each.name.lower().endswith(PICTURES)]
+        names = [each.name for each in found if each.name[0] != "." and each.is_file()]
     if not names:
         raise LayoutError(f"{folder} holds no pictures ({' '.join(PICTURES)})")
-    return [folder / name for name in sorted(names, key=natural_key) if name[0] != "."]
+    return [folder / name for name in sorted(names, key=natural_key)]
 
 
-def _picture(path: Path) -> NDArray[np.uint8]:
+def _picture(path: Path) -> NDArray[np.uint8] | None:
+    """The picture in a file; None if it cannot be read."""
     data = np.frombuffer(path.read_bytes(), np.uint8)
     picture = cv2.imdecode(data, cv2.IMREAD_COLOR) if len(data) else None
-    if picture is None:
-        raise CorruptFileError(f"{path} is no picture that can be read; save it as PNG")
-    return np.asarray(picture, np.uint8)
+    return None if picture is None else np.asarray(picture, np.uint8)

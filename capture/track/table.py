@@ -11,6 +11,10 @@ from capture.track.sighting import Sighting
 _REMEMBERED = 1000
 """Tracks whose number of sightings is remembered after they ended."""
 
+PAUSE = 1.5
+"""Seconds from one frame to the next after which everybody has gone: a camera that records only
+while something moves shows somebody else then, perhaps in the same place."""
+
 
 class Track(Protocol):
     """What a track of either sensor has."""

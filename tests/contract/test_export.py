@@ -421,9 +421,21 @@ def test_a_bundle_is_replaced_and_anything_else_is_not(
     second = exporting.export_bundle(checkpoint, out)
     assert first.contract == second.contract
     assert sorted(p.name for p in out.iterdir()) == sorted([MANIFEST, *second.files])
-    (tmp_path / "mine").mkdir()
-    with pytest.raises(ExportError, match="not a bundle"):
-        exporting.export_bundle(checkpoint, tmp_path / "mine")
+    link = tmp_path / "current"
+    link.symlink_to(out)
+    exporting.export_bundle(checkpoint, link)
+    assert link.is_symlink()
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    for manifest in (None, '{"name": "my web page", "start_url": "/"}', "[3]", "no JSON"):
+        if manifest is not None:
+            (mine / MANIFEST).write_text(manifest)
+        (mine / "index.html").write_text("my own")
+        with pytest.raises(ExportError, match="not a bundle"):
+            exporting.export_bundle(checkpoint, mine)
+        assert (mine / "index.html").read_text() == "my own"
+    with pytest.raises(StorageError, match="cannot write"):
+        exporting.export_bundle(tmp_path / "not read", mine / "index.html" / "bundle")
 
 
 def test_clips_that_touch_each_other_are_seen(bundle: Path, network: GaitNetwork) -> None:

@@ -193,6 +193,15 @@ def test_after_a_jerk_of_the_camera_people_are_found_again(tmp_path: Path, frame
     assert clips[-1]["last_frame"] == 55
 
 
+def test_nobody_is_followed_over_a_pause_of_the_recording(tmp_path: Path) -> None:
+    """Files of cameras that record only while something moves have no pictures of the rest."""
+    pause = [row / 10 + 2 * (row >= 34) for row in range(FRAMES)]
+    video = write_video(tmp_path / "paused.mkv", LONE, FRAMES, seconds=pause)
+    found = capture(video, tmp_path / "out", LONE)["clips"]
+    assert [(clip["first_frame"], clip["last_frame"]) for clip in found] == [(0, 33), (34, 65)]
+    assert found[0]["track"] != found[1]["track"]
+
+
 def test_another_recording_does_not_go_on_in_the_same_folder(
     crossing: Path, tmp_path: Path
 ) -> None:

@@ -16,12 +16,12 @@ from capture.camera.capture import CameraCapture, CameraSettings
 from capture.camera.people import networks_used
 from capture.lidar.capture import LidarCapture, LidarSettings
 from capture.lidar.recording import LidarFormat, metadata_of
-from capture.output.lock import writing
+from capture.output.lock import LOCK, writing
 from capture.output.recorder import Recorder
 from capture.source.fingerprint import fingerprint
 from capture.source.video import Recording, frames
 from gait.cli import run as command
-from gait.errors import CaptureStateError, ConfigError, WeightsError
+from gait.errors import CaptureStateError, ConfigError, StorageError, WeightsError
 from gait.modality import Modality
 from tests.lidar_scenes import Figure, cloud
 from tests.street_videos import ColourDetector, ColourMasks, Walker, write_video
@@ -73,6 +73,46 @@ def test_clips_after_what_was_saved_are_forgotten(tmp_path: Path, saved: int) ->
     assert own.exists()
     assert not (tmp_path / f"000{saved + 1}").exists()
     assert [clip["name"] for clip in again.finish()["clips"]] == clips_in(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["0007", "007", "2025", "3"])
+def test_a_numbered_folder_of_somebody_else_stays_as_it_is(tmp_path: Path, name: str) -> None:
+    killed(tmp_path, saved=1, after=2)
+    own = tmp_path / name / "walk.npz"
+    own.parent.mkdir()
+    own.write_bytes(b"somebody's own")
+    again = recorder(tmp_path)
+    assert sorted({"0001", name}) == clips_in(tmp_path)
+    again.clips = 6
+    if name == "0007":
+        with pytest.raises(CaptureStateError, match=f"{own} was not written by this capture; move"):
+            again.piece(7, piece_of(8))
+    again.close()
+    assert own.read_bytes() == b"somebody's own"
+
+
+@pytest.mark.parametrize("stopped", [".0002.jpg.part", ".walk.npz.part"])
+def test_a_clip_that_was_half_written_is_forgotten(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stopped: str
+) -> None:
+    killed(tmp_path, saved=1, after=0)
+    replace = Path.replace
+
+    def stop(path: Path, target: Path) -> Path:
+        if path.name == stopped:
+            raise KeyboardInterrupt
+        return replace(path, target)
+
+    cut = recorder(tmp_path)
+    monkeypatch.setattr(Path, "replace", stop)
+    with pytest.raises(KeyboardInterrupt):
+        cut.piece(1, piece_of(8))
+    monkeypatch.setattr(Path, "replace", replace)
+    cut.close()
+    again = recorder(tmp_path)
+    again.piece(1, piece_of(8))
+    assert [clip["name"] for clip in again.finish()["clips"]] == clips_in(tmp_path)
+    assert clips_in(tmp_path) == ["0001", "0002"]
 
 
 def test_clips_of_which_nothing_says_whose_they_are_stop_a_capture(tmp_path: Path) -> None:
@@ -262,6 +302,36 @@ def test_a_video_that_is_missing_is_drawn_again(
     captured(monkeypatch, *asked)
     assert len(list(frames(str(drawn)))) == FRAMES
     assert not list(out.glob(".*.part"))
+
+
+def unlockable(out: Path) -> None:
+    """Makes that the lock of a folder cannot be opened, as on a disk that is only read."""
+    (out / LOCK).unlink(missing_ok=True)
+    (out / LOCK).mkdir(parents=True)
+
+
+def test_a_finished_capture_is_shown_where_nothing_can_be_written(
+    clouds: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    video = write_video(tmp_path / "one.mkv", LONE, FRAMES)
+    monkeypatch.setattr(run, "networks", lambda *_: (ColourDetector(LONE), ColourMasks(LONE)))
+    for number, source in enumerate((clouds, video)):
+        asked = (source, "--out", tmp_path / f"out{number}", "--keep", "10")
+        captured(monkeypatch, *asked)
+        first = capsys.readouterr().out
+        unlockable(tmp_path / f"out{number}")
+        captured(monkeypatch, *asked)
+        assert capsys.readouterr().out == first
+    (tmp_path / "out1" / "boxes.mp4").unlink()
+    captured(monkeypatch, *asked, "--no-video")
+    assert capsys.readouterr().out == first
+    unlockable(tmp_path / "new")
+    for words in (asked, (clouds, "--out", tmp_path / "new")):
+        with pytest.raises(StorageError, match=r"cannot write into .*; give another folder by"):
+            captured(monkeypatch, *words)
 
 
 HOLD = """

@@ -36,12 +36,13 @@ class Scene:
     def __init__(self, figures: Sequence[Figure], scans: int) -> None:
         self.name = "scene"
         self.count: int | None = scans
+        self.seconds = [scan / 10 for scan in range(scans)]
         self._clouds = [cloud(figures, scan) for scan in range(scans)]
 
     def scans(self) -> Any:
         """The scans."""
         for index, points in enumerate(self._clouds):
-            yield Scan(index, index / 10, points)
+            yield Scan(index, self.seconds[index], points)
 
 
 @pytest.fixture(scope="module")
@@ -130,6 +131,12 @@ def test_another_axis_may_point_up(
     assert "nobody" not in capsys.readouterr().out
 
 
+def test_what_no_sensor_measures_is_no_point() -> None:
+    odd = [1e300, -1e30, 2e6, np.nan, np.inf]
+    points = np.array([[1, 2, 3], [0, 0, 0], *([each, 1, 1] for each in odd)])
+    assert usable(points).tolist() == [[1, 2, 3]]
+
+
 def test_what_does_not_walk_is_nobody(tmp_path: Path) -> None:
     standing = Scene((Figure(6.0, -1.0, 0.0), Figure(8.0, 1.0, 0.005)), SCANS)
     assert capture(standing, tmp_path / "out")["clips"] == []
@@ -202,6 +209,43 @@ def test_times_that_are_none_are_said_or_counted(tmp_path: Path, content: bytes)
             read(tmp_path)
     else:
         assert [each.seconds for each in read(tmp_path)] == [0, 0.1, 0.2]
+
+
+@pytest.mark.parametrize("where", [".", "velodyne"])
+def test_a_recording_that_lacks_scans_keeps_the_times_of_the_others(
+    tmp_path: Path, where: str
+) -> None:
+    write_bins(tmp_path / "velodyne", name="{:06d}.bin")
+    (tmp_path / "velodyne" / "000001.bin").unlink()
+    times = tmp_path / "times.txt"
+    times.write_text("5.0\n5.1\n5.25\n5.35\n")
+    assert [each.seconds for each in read(tmp_path / where)] == pytest.approx([0, 0.25])
+    times.write_text("5.0\n")
+    if where == ".":
+        with pytest.raises(LayoutError, match="1 times for 2 clouds, need one for each"):
+            read(tmp_path / where)
+    else:  # it may be of something else
+        assert len(read(tmp_path / where)) == 2
+    times.write_text("5.0\nnan\n")
+    with pytest.raises(LayoutError, match="not finite"):
+        read(tmp_path / where)
+
+
+def test_scans_that_were_written_down_at_one_moment_are_of_one_walk(tmp_path: Path) -> None:
+    scene = Scene((Figure(6.0, -3.0, 0.12),), SCANS)
+    scene.seconds[9::10] = [*scene.seconds[10::10], scene.seconds[-1]]
+    scene.seconds[25] = scene.seconds[24] - 0.005
+    (clip,) = capture(scene, tmp_path / "out")["clips"]
+    assert clip["frames"] == SCANS
+
+
+def test_nobody_is_followed_over_a_pause_of_the_recording(tmp_path: Path) -> None:
+    """Somebody walks off, and after the pause somebody else walks on just there."""
+    scene = Scene((Figure(6.0, -3.0, 0.12),), SCANS)
+    scene.seconds[25:] = [each + 2 for each in scene.seconds[25:]]
+    found = capture(scene, tmp_path / "out")["clips"]
+    assert [(clip["first_frame"], clip["last_frame"]) for clip in found] == [(0, 24), (25, 49)]
+    assert found[0]["track"] != found[1]["track"]
 
 
 def test_nuscenes_by_the_times_in_its_names(tmp_path: Path) -> None:
@@ -312,6 +356,55 @@ def test_ros1_bags_also_when_cut_off(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:2000])
     with pytest.raises(CorruptFileError, match=r"walk\.bag"):
         read(path)
+
+
+def broken(what: str) -> Any:
+    """A message whose header promises what its bytes do not hold, or what no array can be."""
+    made = message(cloud(TWO, 0), STORE)
+    if what == "fewer bytes":
+        made.data = made.data[:-5]
+    elif what == "a point ends before its last field":
+        made.point_step = 8
+    else:
+        made.fields = made.fields[:2]
+    return made
+
+
+@pytest.mark.parametrize("plugin", [StoragePlugin.SQLITE3, StoragePlugin.MCAP])
+@pytest.mark.parametrize("what", ["fewer bytes", "a point ends before its last field", "no z"])
+def test_a_damaged_message_is_left_out(tmp_path: Path, plugin: StoragePlugin, what: str) -> None:
+    kind = "sensor_msgs/msg/PointCloud2"
+    for name, whole in (("some", (0, 2)), ("none", ())):
+        with Writer2(tmp_path / name, version=8, storage_plugin=plugin) as writer:
+            connection = writer.add_connection("/points", kind, typestore=STORE)
+            for row in range(3):
+                made = message(cloud(TWO, row), STORE) if row in whole else broken(what)
+                writer.write(connection, row * 100_000_000, STORE.serialize_cdr(made, kind))
+    assert [(each.index, each.seconds) for each in read(tmp_path / "some")] == [(0, 0), (2, 0.2)]
+    with pytest.raises(CorruptFileError):
+        read(tmp_path / "none")
+
+
+def test_a_damaged_bag_is_named_whatever_its_reader_makes_of_it(tmp_path: Path) -> None:
+    path = tmp_path / "walk.bag"
+    kind = "sensor_msgs/msg/PointCloud2"
+    writer = Writer1(path)
+    writer.set_compression(Writer1.CompressionFormat.LZ4)
+    with writer:
+        connection = writer.add_connection("/points", kind, typestore=STORE1)
+        data = STORE1.serialize_ros1(message(cloud(TWO, 0)[:40], STORE1), kind)
+        writer.write(connection, 0, data)
+    whole, chance = path.read_bytes(), np.random.default_rng(1)
+    refused = 0
+    for _ in range(150):
+        bent = np.frombuffer(whole, np.uint8).copy()
+        bent[chance.integers(0, len(bent), 3)] = chance.integers(0, 256, 3)
+        path.write_bytes(bent.tobytes())
+        try:
+            read(path)
+        except (CorruptFileError, LayoutError):
+            refused += 1
+    assert refused > 50
 
 
 def vlp16_pcap(turns: float) -> bytes:
@@ -430,7 +523,12 @@ def test_what_an_ouster_needs_is_said(tmp_path: Path) -> None:
     metadata.write_text(json.dumps(ouster_metadata(LEGACY)))  # of another sensor
     with pytest.raises(CorruptFileError, match="no whole turn of the Ouster"):
         read(path)
-    for text in ("[1]", "{", "{}", '{"data_format": {"columns_per_frame": 3}}'):
+    form = ouster_metadata(RNG19)["lidar_data_format"]
+    whole = ouster_metadata(RNG19)
+    odd = [{"beam_intrinsics": {**whole["beam_intrinsics"], "beam_altitude_angles": 3}}]
+    odd += [{"lidar_data_format": {**form, "columns_per_frame": count}} for count in (0, -1)]
+    texts = [json.dumps(whole | each) for each in odd]
+    for text in ("[1]", "{", "{}", '{"data_format": {"columns_per_frame": 3}}', *texts):
         metadata.write_text(text)
         with pytest.raises(LayoutError, match=r"walk\.json is no"):
             read(path)

@@ -120,6 +120,27 @@ def test_a_folder_of_pictures_is_a_recording(tmp_path: Path) -> None:
     assert describe(str(tmp_path)).count == 3
 
 
+def test_a_damaged_picture_is_left_out_and_only_damaged_ones_are_named(tmp_path: Path) -> None:
+    for row in range(5):
+        cv2.imwrite(str(tmp_path / f"{row}.png"), picture(WALKER, row))
+    (tmp_path / "1.png").write_bytes(b"nothing")
+    (tmp_path / "2.png").write_bytes(b"")
+    (tmp_path / ".3.png").write_bytes(b"hidden")
+    (tmp_path / "folder.png").mkdir()
+    read = list(frames(str(tmp_path)))
+    assert [(each.index, each.seconds) for each in read] == [(0, 0), (3, 0.12), (4, 0.16)]
+    assert [each.index for each in frames(str(tmp_path), after=read[1])] == [4]
+    assert list(frames(str(tmp_path), after=read[2])) == []
+    for row in (0, 3, 4):
+        (tmp_path / f"{row}.png").write_bytes(b"nothing")
+    with pytest.raises(CorruptFileError, match="no picture that can be read"):
+        list(frames(str(tmp_path)))
+    for row in range(5):
+        (tmp_path / f"{row}.png").unlink()
+    with pytest.raises(LayoutError, match="no pictures"):
+        describe(str(tmp_path))
+
+
 def test_a_stream_that_does_not_answer_is_named() -> None:
     with pytest.raises(SourceLostError, match="does not answer"):
         describe("http://127.0.0.1:9/video")
