@@ -21,6 +21,7 @@ from gait.errors import (
     GalleryError,
     GalleryNotFoundError,
     MasterKeyError,
+    StorageError,
 )
 from gait.modality import Modality
 from gait.moving_picture import MovingPicture
@@ -98,8 +99,7 @@ class RecordReader:
 
     def __init__(self, location: Location, master: MasterKey, *, readonly: bool = False) -> None:
         self.location, self.readonly = location, readonly
-        if isinstance(location, Folder) and not location.database.is_file():
-            raise _no_gallery(location)
+        self._file = _file_at(location)
         self.engine = open_engine(location, readonly=readonly)
         self.damaged = set[int]()
         try:
@@ -389,7 +389,8 @@ class RecordReader:
         Raises:
             GalleryNotFoundError, MasterKeyError: as `revision`.
         """
-        if not found or found[0][0] != self.facts.gallery:
+        moved = _file_at(self.location) != self._file  # SQLite goes on with a file that has no name
+        if moved or not found or found[0][0] != self.facts.gallery:
             raise _no_gallery(self.location)
         _, master, *read = found[0]
         if master != self.sealer.master.id:
@@ -447,6 +448,23 @@ class RecordReader:
             np.array([_PLACES[row[2]] for row in kept], np.uint8),
             np.frombuffer(b"".join(opened), np.uint8).reshape(len(kept), length),
         )
+
+
+def _file_at(location: Location) -> tuple[int, int] | None:
+    """Which file a location in a folder leads to now; None for a location in PostgreSQL.
+
+    Raises:
+        GalleryNotFoundError: there is none.
+    """
+    if not isinstance(location, Folder):
+        return None
+    try:
+        file = location.database.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        raise _no_gallery(location) from None
+    except OSError as error:
+        raise StorageError(f"cannot look at {location} ({error.strerror})") from error
+    return file.st_dev, file.st_ino
 
 
 def _facts(engine: Engine, location: Location, master: MasterKey) -> Facts:
