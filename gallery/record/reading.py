@@ -21,7 +21,6 @@ from gait.errors import (
     GalleryError,
     GalleryNotFoundError,
     MasterKeyError,
-    StorageError,
 )
 from gait.modality import Modality
 from gait.moving_picture import MovingPicture
@@ -30,7 +29,7 @@ from gallery.index.codes import code_bytes
 from gallery.index.interface import Codes, Ids
 from gallery.record import clock
 from gallery.record.checks import no_picture, no_subject, no_template
-from gallery.record.engine import open_engine, translated
+from gallery.record.engine import open_engine, translated, which_file
 from gallery.record.location import Folder, Location
 from gallery.record.master_key import MasterKey
 from gallery.record.plain_template import PlainTemplate
@@ -99,7 +98,9 @@ class RecordReader:
 
     def __init__(self, location: Location, master: MasterKey, *, readonly: bool = False) -> None:
         self.location, self.readonly = location, readonly
-        self._file = _file_at(location)
+        self._file = which_file(location.database) if isinstance(location, Folder) else None
+        if isinstance(location, Folder) and self._file is None:
+            raise _no_gallery(location)
         self.engine = open_engine(location, readonly=readonly)
         self.damaged = set[int]()
         try:
@@ -389,7 +390,8 @@ class RecordReader:
         Raises:
             GalleryNotFoundError, MasterKeyError: as `revision`.
         """
-        moved = _file_at(self.location) != self._file  # SQLite goes on with a file that has no name
+        where = self.location
+        moved = isinstance(where, Folder) and which_file(where.database) != self._file
         if moved or not found or found[0][0] != self.facts.gallery:
             raise _no_gallery(self.location)
         _, master, *read = found[0]
@@ -448,23 +450,6 @@ class RecordReader:
             np.array([_PLACES[row[2]] for row in kept], np.uint8),
             np.frombuffer(b"".join(opened), np.uint8).reshape(len(kept), length),
         )
-
-
-def _file_at(location: Location) -> tuple[int, int] | None:
-    """Which file a location in a folder leads to now; None for a location in PostgreSQL.
-
-    Raises:
-        GalleryNotFoundError: there is none.
-    """
-    if not isinstance(location, Folder):
-        return None
-    try:
-        file = location.database.stat()
-    except (FileNotFoundError, NotADirectoryError):
-        raise _no_gallery(location) from None
-    except OSError as error:
-        raise StorageError(f"cannot look at {location} ({error.strerror})") from error
-    return file.st_dev, file.st_ino
 
 
 def _facts(engine: Engine, location: Location, master: MasterKey) -> Facts:
