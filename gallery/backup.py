@@ -9,7 +9,6 @@ then is erased from every older copy of the templates too, because no key for th
 """
 
 import hashlib
-import os
 import shutil
 import sys
 from dataclasses import dataclass
@@ -29,7 +28,7 @@ from gallery.record import clock
 from gallery.record.copying import contents_of, rows_to_copy, split
 from gallery.record.engine import create_file, open_engine, private_folder
 from gallery.record.location import BUNDLE_FOLDER, Folder, Location, parse_location
-from gallery.record.scratch import scratch_folder
+from gallery.record.scratch import scratch_folder, sync
 from gallery.template import iso_time
 
 PEOPLE = "people.db"
@@ -120,11 +119,7 @@ def record_of(path: Path) -> FileRecord:
 
 def _durable(new: Path, keys: Path) -> None:
     for path in [keys, *new.rglob("*"), new]:
-        handle = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+        sync(path)
 
 
 @dataclass(frozen=True)

@@ -8,14 +8,13 @@ was opened.
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, Self, TypeVar
 
 from gait.errors import (
     ContractMismatchError,
-    FieldValue,
     GaitError,
     GalleryError,
     GalleryExistsError,
@@ -77,14 +76,10 @@ class GalleryRoot:
         """Makes an empty gallery and opens it; see `create_gallery`."""
         return create_gallery(self._of(name), self._bundle, index=self._index)
 
-    def open(self, name: str, contract: str) -> Gallery:
-        """Opens one; see `open_gallery`."""
-        bundle = None if isinstance(self._root, Folder) else self._bundle
-        return open_gallery(self._of(name), contract=contract, bundle=bundle, index=self._index)
-
-    def open_to_erase(self, name: str) -> Gallery:
+    def open(self, name: str) -> Gallery:
         """Opens one of any model; see `open_gallery`."""
-        return open_gallery(self._of(name), index=self._index, any_model=True)
+        bundle = None if isinstance(self._root, Folder) else self._bundle
+        return open_gallery(self._of(name), bundle=bundle, index=self._index, any_model=True)
 
     def contract(self, name: str) -> str:
         """Fingerprint of the model of one; raises what `open_gallery` does."""
@@ -123,13 +118,12 @@ class Galleries:
 
     Args:
         root: where they are kept.
-        contract: fingerprint of their model; a gallery of another is refused.
+        contract: fingerprint of their model; a gallery of another can only be erased from.
     """
 
     def __init__(self, root: GalleryRoot, contract: str) -> None:
         self._root, self._contract = root, contract
         self._open: dict[str, _Open] = {}
-        self._erased: dict[str, Gallery] = {}  # of other models; `use_to_erase`
         self._changing: set[str] = set()
         self._state = threading.Condition()
 
@@ -142,14 +136,10 @@ class Galleries:
             ContractMismatchError: it was made with another model.
             GalleryError: what opening it raises.
         """
-        _check(name)
-        opened = self._current(name)
-        try:
-            yield opened.gallery
-        except GalleryNotFoundError as error:  # its own message names a place of the server
-            raise _unknown(name) from error
-        finally:
-            self._leave(opened)
+        with self.use_to_erase(name) as gallery:
+            if gallery.contract != self._contract:
+                raise self._of_another_model(name, gallery.contract)
+            yield gallery
 
     @contextmanager
     def use_to_erase(self, name: str) -> Iterator[Gallery]:
@@ -159,28 +149,14 @@ class Galleries:
             GalleryNotFoundError: there is none.
             GalleryError: what opening it raises.
         """
-        with ExitStack() as held:
-            try:
-                gallery = held.enter_context(self.use(name))
-            except ContractMismatchError:
-                held.enter_context(self._alone(name))
-                gallery = self._of_any_model(name)
-            yield gallery
-
-    def _of_any_model(self, name: str) -> Gallery:
-        """One of another model, kept open: how far a clock that jumped is believed counts from the
-        time it was opened."""
-        if name in self._erased:
-            try:
-                self._erased[name].check_current()
-            except GalleryNotFoundError:  # another may have its name now
-                self._erased.pop(name).close()
-        if name not in self._erased:
-            try:
-                self._erased[name] = self._root.open_to_erase(name)
-            except GalleryNotFoundError as error:  # another process has just deleted it
-                raise _unknown(name) from error
-        return self._erased[name]
+        _check(name)
+        opened = self._current(name)
+        try:
+            yield opened.gallery
+        except GalleryNotFoundError as error:  # its own message names a place of the server
+            raise _unknown(name) from error
+        finally:
+            self._leave(opened)
 
     def unserved(self) -> dict[str, Unserved]:
         """Galleries that nobody can use here, by name: of another model, damaged or misnamed.
@@ -197,18 +173,19 @@ class Galleries:
             for name in self._root.misnamed()
         }
         for name in self.names():
-            if name not in self._open and (fault := self._fault(name)):
+            if fault := self._fault(name):
                 found[name] = Unserved(fault.code, str(fault))
         return found
 
     def _fault(self, name: str) -> GaitError | None:
+        opened = self._open.get(name)
         try:
-            contract = self._root.contract(name)
+            contract = opened.gallery.contract if opened else self._root.contract(name)
         except GalleryNotFoundError:  # another process has just deleted it
             return None
         except GaitError as error:
             return error
-        return None if contract == self._contract else self._of_another_model(name)
+        return None if contract == self._contract else self._of_another_model(name, contract)
 
     def create(self, name: str, look: Callable[[Gallery], Result]) -> Result:
         """Makes an empty gallery and returns what `look` finds in it before anybody else can.
@@ -229,7 +206,7 @@ class Galleries:
             return look(self._keep(name, gallery).gallery)
 
     def delete(self, name: str, erase: Callable[[Gallery], None]) -> None:
-        """Deletes a gallery once nobody uses it any more.
+        """Deletes a gallery, of whatever model, once nobody uses it any more.
 
         Args:
             name: of the gallery.
@@ -260,7 +237,8 @@ class Galleries:
         return self._root.names()
 
     def each(self, look: Callable[[Gallery], Result]) -> dict[str, Result]:
-        """What `look` finds in each gallery that is open and not just being deleted, by name.
+        """What `look` finds in each gallery of this model that is open and not just being deleted,
+        by name.
 
         Those that another process has deleted are left out, and forgotten.
         """
@@ -268,7 +246,7 @@ class Galleries:
             held = {
                 name: opened
                 for name, opened in sorted(self._open.items())
-                if name not in self._changing
+                if name not in self._changing and opened.gallery.contract == self._contract
             }
             for opened in held.values():
                 opened.users += 1
@@ -292,9 +270,6 @@ class Galleries:
             for opened in self._open.values():
                 opened.gallery.close()
             self._open.clear()
-            for gallery in self._erased.values():
-                gallery.close()
-            self._erased.clear()
 
     def __enter__(self) -> Self:
         return self
@@ -360,30 +335,32 @@ class Galleries:
                 self._state.notify_all()
 
     def _opened(self, name: str) -> _Open:
-        if name not in self._open:
-            if not self._root.holds(name):
-                raise _unknown(name)
-            return self._keep(name, self._open_of_this_model(name))
-        return self._open[name]
+        """The gallery that has this name now, for a caller who is alone with it."""
+        if opened := self._open.get(name):
+            try:
+                opened.gallery.check_current()
+            except GalleryNotFoundError:  # another may have its name now
+                self._forget(name, opened)
+            else:
+                return opened
+        if not self._root.holds(name):
+            raise _unknown(name)
+        try:
+            return self._keep(name, self._root.open(name))
+        except GalleryNotFoundError as error:  # another process has just deleted it
+            raise _unknown(name) from error
 
     def _keep(self, name: str, gallery: Gallery) -> _Open:
         with self._state:
             self._open[name] = _Open(gallery)
             return self._open[name]
 
-    def _open_of_this_model(self, name: str) -> Gallery:
-        try:
-            return self._root.open(name, self._contract)
-        except GalleryNotFoundError as error:  # another process has just deleted it
-            raise _unknown(name) from error
-        except ContractMismatchError as error:
-            raise self._of_another_model(name, **error.fields) from error
-
-    def _of_another_model(self, name: str, **fields: FieldValue) -> ContractMismatchError:
+    def _of_another_model(self, name: str, contract: str) -> ContractMismatchError:
         return ContractMismatchError(
             f"the gallery {name!r} was made with another model than {self._contract}: serve that "
             "model with a service of its own, or move the gallery to this one with gallery.reembed",
-            **fields,
+            gallery=contract,
+            bundle=self._contract,
         )
 
 

@@ -17,7 +17,7 @@ from gallery.record.engine import private_folder
 from gallery.record.location import Folder, Location, parse_location
 from gallery.record.master_key import MasterKey
 from gallery.record.record import Record
-from gallery.record.scratch import clear_leftovers, scratch_folder
+from gallery.record.scratch import clear_leftovers, scratch_folder, sync
 
 INDEX_VARIABLE = "DIFFCROSSGAIT_INDEX"
 
@@ -148,9 +148,9 @@ def _create_folder(where: Folder, bundle: Path, manifest: Manifest, master: Mast
             for path in new.bundle.iterdir():
                 path.chmod(0o600)
             create_record(new, manifest.contract, manifest.dimension, master)
-            _flush(new.path)
+            sync(new.path)
             new.path.rename(folder)
-        _flush(folder.parent)
+        sync(folder.parent)  # a rename survives a power cut
     except OSError as error:
         if folder.exists():
             raise _exists(where) from error
@@ -159,15 +159,6 @@ def _create_folder(where: Folder, bundle: Path, manifest: Manifest, master: Mast
 
 def _exists(where: Location) -> GalleryExistsError:
     return GalleryExistsError(f"{where} exists already: choose another place", gallery=str(where))
-
-
-def _flush(folder: Path) -> None:
-    """Makes a rename in the folder survive a power cut."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _check_contract(record: Record, contract: str | None) -> None:

@@ -3,7 +3,7 @@
 import hashlib
 import unicodedata
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Literal, NamedTuple
 from urllib.parse import unquote
@@ -210,7 +210,7 @@ class Receipt:
         destruction: what became of the key. `overwritten`: with zeros, where it lay, and the
             database's log that held it was emptied (SQLite). `deleted`: from the database, which
             may keep copies in its log until that is recycled; they are wrapped by the master key
-            (PostgreSQL).
+            (PostgreSQL; or SQLite whose log somebody was reading).
         pictures: ids of templates that stay and whose kept moving picture was erased.
     """
 
@@ -222,6 +222,11 @@ class Receipt:
     erased: str
     destruction: Literal["overwritten", "deleted"]
     pictures: tuple[int, ...] = ()
+
+    @property
+    def unfinished(self) -> "Receipt":
+        """The receipt where the erasure is durable, and the log could not be emptied after it."""
+        return replace(self, destruction="deleted")
 
 
 Told = Callable[[Receipt], None]

@@ -67,7 +67,7 @@ def kept_in(path: Path | None, room: int) -> Iterator[list[Receipt]]:
         yield receipts
     except BaseException:
         if receipts:
-            _keep(path, receipts)
+            _keep(path, [each.unfinished for each in receipts])
         elif path is not None:
             path.unlink(missing_ok=True)
         raise

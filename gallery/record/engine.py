@@ -89,6 +89,22 @@ def create_file(path: Path) -> None:
     path.chmod(0o600)
 
 
+def which_file(path: Path) -> tuple[int, int] | None:
+    """Which file a path leads to now, None for none: SQLite goes on with a file that was moved or
+    removed, and what is written to it then is lost.
+
+    Raises:
+        StorageError: that cannot be found out.
+    """
+    try:
+        file = path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise StorageError(f"cannot look at {path} ({error.strerror})") from error
+    return file.st_dev, file.st_ino
+
+
 def private_folder(path: Path) -> None:
     """A folder and what is missing above it, for their owner alone; what is there stays."""
     for folder in reversed([path, *path.parents]):

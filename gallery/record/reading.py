@@ -29,7 +29,7 @@ from gallery.index.codes import code_bytes
 from gallery.index.interface import Codes, Ids
 from gallery.record import clock
 from gallery.record.checks import no_picture, no_subject, no_template
-from gallery.record.engine import open_engine, translated
+from gallery.record.engine import open_engine, translated, which_file
 from gallery.record.location import Folder, Location
 from gallery.record.master_key import MasterKey
 from gallery.record.plain_template import PlainTemplate
@@ -98,7 +98,8 @@ class RecordReader:
 
     def __init__(self, location: Location, master: MasterKey, *, readonly: bool = False) -> None:
         self.location, self.readonly = location, readonly
-        if isinstance(location, Folder) and not location.database.is_file():
+        self._file = which_file(location.database) if isinstance(location, Folder) else None
+        if isinstance(location, Folder) and self._file is None:
             raise _no_gallery(location)
         self.engine = open_engine(location, readonly=readonly)
         self.damaged = set[int]()
@@ -389,7 +390,9 @@ class RecordReader:
         Raises:
             GalleryNotFoundError, MasterKeyError: as `revision`.
         """
-        if not found or found[0][0] != self.facts.gallery:
+        where = self.location
+        moved = isinstance(where, Folder) and which_file(where.database) != self._file
+        if moved or not found or found[0][0] != self.facts.gallery:
             raise _no_gallery(self.location)
         _, master, *read = found[0]
         if master != self.sealer.master.id:

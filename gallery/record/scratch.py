@@ -53,6 +53,28 @@ def new_file(path: Path) -> Iterator[BinaryIO]:
         yield file
 
 
+def write_whole(path: Path, data: bytes) -> None:
+    """Writes a file, durable, in the place of one that may be there: whole or not at all, and for
+    its owner alone.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    with scratch_folder(path.parent) as made:
+        new = made / path.name
+        with new_file(new) as file:
+            file.write(data)
+        sync(new)
+        new.replace(path)
+    sync(path.parent)
+
+
+def sync(path: Path) -> None:
+    """Waits until a file, or a change of names in a folder, is on the disk."""
+    with _opened(path) as handle:
+        os.fsync(handle)
+
+
 def clear_leftovers(parent: Path, *, also_before: bool = False) -> None:
     """Removes what killed processes have left in a folder, as far as that can be done.
 
@@ -95,8 +117,8 @@ def _lock(handle: int) -> None:
 
 
 @contextmanager
-def _opened(folder: Path) -> Iterator[int]:
-    handle = os.open(folder, os.O_RDONLY)
+def _opened(path: Path) -> Iterator[int]:
+    handle = os.open(path, os.O_RDONLY)
     try:
         yield handle
     finally:

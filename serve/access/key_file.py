@@ -7,7 +7,6 @@ finds the mark and no key file does not take itself for one without keys (`serve
 import logging
 import os
 import stat
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -18,6 +17,7 @@ from filelock import FileLock, Timeout
 from pydantic import ValidationError
 
 from gait.errors import ConfigError, StorageError
+from gallery.record.scratch import sync, write_whole
 from serve.access.keyring import (
     DAYS,
     OVERLAP_HOURS,
@@ -86,7 +86,7 @@ class KeyFile:
                 file.write(_MARKED)
                 file.flush()
                 os.fsync(file.fileno())
-            _settle(self.used.parent)
+            sync(self.used.parent)
         except FileExistsError:
             return
         except OSError as error:
@@ -213,29 +213,10 @@ class KeyFile:
 
     def _write(self, keyring: Keyring) -> None:
         """Writes the file, whole or not at all, readable by its owner alone."""
-        target = self.path.resolve()
         try:
-            with tempfile.NamedTemporaryFile("w", dir=target.parent, delete=False) as file:
-                try:
-                    file.write(keyring.model_dump_json(indent=1) + "\n")
-                    file.flush()
-                    os.fsync(file.fileno())
-                    Path(file.name).replace(target)
-                except BaseException:
-                    Path(file.name).unlink(missing_ok=True)
-                    raise
-            _settle(target.parent)
+            write_whole(self.path.resolve(), f"{keyring.model_dump_json(indent=1)}\n".encode())
         except OSError as error:
             raise self._unwritable(error) from error
 
     def _unwritable(self, error: OSError) -> StorageError:
         return StorageError(f"cannot write the key file {self.path} ({error.strerror})")
-
-
-def _settle(folder: Path) -> None:
-    """A new name is durable once its folder is."""
-    opened = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(opened)
-    finally:
-        os.close(opened)

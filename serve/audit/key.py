@@ -8,13 +8,12 @@ import base64
 import hashlib
 import hmac
 import json
-import os
 import secrets
-import tempfile
 from pathlib import Path
 
 from gait.errors import AuditBrokenError, MasterKeyError, StorageError
 from gallery.record.master_key import MasterKey
+from gallery.record.scratch import write_whole
 
 FILE = "audit.key"
 
@@ -51,12 +50,7 @@ class AuditKey:
         wrapped = base64.b64encode(master.wrap(self.secret, _bound(begun))).decode()
         text = json.dumps({"begun": begun, "master_key": master.id, "wrapped": wrapped})
         try:
-            with tempfile.NamedTemporaryFile("w", dir=folder, prefix=".audit", delete=False) as new:
-                new.write(text + "\n")
-                new.flush()
-                os.fsync(new.fileno())
-            Path(new.name).replace(folder / FILE)
-            sync(folder)
+            write_whole(folder / FILE, f"{text}\n".encode())
         except OSError as error:
             raise StorageError(f"cannot write {folder / FILE} ({error.strerror})") from error
 
@@ -94,15 +88,6 @@ def rewrap(folder: Path, old: MasterKey, new: MasterKey) -> None:
     if not begun:
         raise AuditBrokenError(f"there are no audit records in {folder}")
     key.save(folder, new, begun=begun)
-
-
-def sync(path: Path) -> None:
-    """Waits until a file, or a change of names in a folder, is on the disk."""
-    opened = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(opened)
-    finally:
-        os.close(opened)
 
 
 def _bound(begun: bool) -> bytes:

@@ -24,9 +24,11 @@ from gait.errors import (
     GaitError,
     StorageError,
 )
+from gallery.record.engine import which_file
 from gallery.record.master_key import MasterKey
+from gallery.record.scratch import sync
 from serve.audit.key import FILE as KEY_FILE
-from serve.audit.key import AuditKey, load_key, sync
+from serve.audit.key import AuditKey, load_key
 from serve.audit.record import GENESIS, Action, AuditEntry, Outcome, Record, seal
 
 log = logging.getLogger("serve")
@@ -75,7 +77,8 @@ class AuditLog:
         self._owed: list[Record] = []
         self._writing = threading.Lock()
         self._tried = float("-inf")
-        if not self.path.is_file():
+        self._file = which_file(self.path)
+        if self._file is None:
             raise AuditBrokenError(f"{self.path} is gone{_WHAT_TO_DO}")
         self._db = _connect(self.path)
         try:
@@ -264,6 +267,11 @@ class AuditLog:
         with translated(self.path):
             self._db.execute("BEGIN IMMEDIATE")
             try:
+                if which_file(self.path) != self._file:  # SQLite goes on with the old one
+                    raise StorageError(
+                        f"{self.path} was moved or replaced under the service: put it back, or "
+                        "start the service again"
+                    )
                 yield
                 self._db.execute("COMMIT")
             except BaseException:

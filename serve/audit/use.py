@@ -99,8 +99,12 @@ class Use:
         """
         if self.is_due(503):
             self._ended = True
-            outcome = Outcome.FAILED if self._intent is None else Outcome.UNKNOWN
-            self._writer.audit.write(self._record(outcome, code, self.clips))
+            self._writer.audit.write(self._record(self.failure, code, self.clips))
+
+    @property
+    def failure(self) -> Outcome:
+        """How it ended where it failed: a change that had begun may yet have been made."""
+        return Outcome.FAILED if self._intent is None else Outcome.UNKNOWN
 
     def is_due(self, status: int) -> bool:
         """Whether a reply of this status needs a record that is not there yet.

@@ -7,13 +7,20 @@ from contextlib import suppress
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from gait.errors import AuditUnavailableError, ClosingError
+from gait.errors import (
+    AuditUnavailableError,
+    ClosingError,
+    DeadlineError,
+    DecoderLostError,
+)
 from serve.audit.record import Outcome
 from serve.audit.use import Use
 from serve.audit.writer import Writer
 from serve.middleware.problems import gait_problem
 
 AUDIT_ID = "X-Audit-ID"
+_BEFORE = {DeadlineError.code, DecoderLostError.code}
+"""Codes of failures that come before anything is changed."""
 
 
 class Recorded:
@@ -43,7 +50,7 @@ class Recorded:
             elif held is not None and not replaced:
                 try:
                     if use.is_due(held["status"]):
-                        await use.end(*_ending(held["status"], message))
+                        await use.end(*_ending(held["status"], message, use))
                 except AuditUnavailableError as error:
                     replaced = True
                     await gait_problem(scope["state"]["request_id"], error)(scope, receive, send)
@@ -65,15 +72,17 @@ class Recorded:
         finally:
             if use.is_due(500):  # no reply was made
                 with suppress(AuditUnavailableError):  # logged by `AuditLog`
-                    await use.end(Outcome.FAILED, "internal")
+                    await use.end(use.failure, "internal")
             use.leave()
 
 
-def _ending(status: int, body: Message) -> tuple[Outcome, str | None]:
+def _ending(status: int, body: Message, use: Use) -> tuple[Outcome, str | None]:
     if status < 400:
         return Outcome.DONE, None
-    outcome = Outcome.REFUSED if status < 500 else Outcome.FAILED
     try:
-        return outcome, str(json.loads(body.get("body", b""))["code"])
+        code = str(json.loads(body.get("body", b""))["code"])
     except (ValueError, KeyError, TypeError):
-        return outcome, f"status {status}"
+        code = f"status {status}"
+    if status < 500:
+        return Outcome.REFUSED, code
+    return (Outcome.FAILED if code in _BEFORE else use.failure), code

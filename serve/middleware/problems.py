@@ -164,17 +164,26 @@ def request_id_of(request: Request) -> str:
     return str(request.state.request_id)
 
 
-def gait_problem(request_id: str, error: errors.GaitError) -> JSONResponse:
-    """The report of an error of ours. What concerns the server alone is logged and not told."""
+def gait_problem(
+    request_id: str, error: errors.GaitError, fields: Mapping[str, Any] | None = None
+) -> JSONResponse:
+    """The report of an error of ours. What concerns the server alone is logged and not told.
+
+    `fields` are further members of the report, told whatever the error concerns.
+    """
+    told = fields or {}
     status = STATUS.get(type(error), HTTPStatus.INTERNAL_SERVER_ERROR)
     if status < HTTPStatus.INTERNAL_SERVER_ERROR or isinstance(error, errors.ServiceError):
         after = error.fields.get("retry_after")
         headers = {} if after is None else {"Retry-After": str(after)}
-        return problem(request_id, status, error.code, str(error), headers, error.fields)
+        return problem(
+            request_id, status, error.code, str(error), headers, {**error.fields, **told}
+        )
     log.error("%s %s: %s", request_id, error.code, error)
     said = SAID.get(type(error), _server_fault(request_id))
     again = isinstance(error, errors.StorageUnavailableError)
-    return problem(request_id, status, error.code, said, {"Retry-After": "1"} if again else {})
+    headers = {"Retry-After": "1"} if again else {}
+    return problem(request_id, status, error.code, said, headers, told)
 
 
 def install(app: FastAPI) -> None:

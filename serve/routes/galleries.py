@@ -1,19 +1,22 @@
 """`/v1/galleries`: make, list, show and delete galleries."""
 
+from contextlib import suppress
 from datetime import datetime
 from functools import partial
 from http import HTTPStatus
 from typing import Annotated, NamedTuple
 
 from fastapi import APIRouter, Query
+from fastapi.responses import JSONResponse
 
-from gait.errors import GalleryError
+from gait.errors import GaitError, GalleryError, SubjectNotFoundError
 from gait.modality import Modality
 from gallery.enrolment.expiry_date import EXPIRY_MEANING, expiry_date
 from gallery.gallery import Gallery
-from gallery.template import Counts, Ending, Receipt
+from gallery.template import Counts, Ending, Receipt, Told
 from serve.access.scopes import Guarded, Scope, needs
 from serve.audit.record import Action
+from serve.middleware.problems import gait_problem
 from serve.routes.paging import After, Limit, cursor_after
 from serve.routes.parameters import (
     CurrentCall,
@@ -99,29 +102,40 @@ async def ending(
 
 @router.delete(
     "/{g}",
+    response_model=GalleryDeleted,
     dependencies=[needs(Scope.GALLERY_DELETE, Action.DELETE_GALLERY)],
-    responses=problems(404, 409),
+    responses=problems(404, 507),
 )
-async def delete(call: CurrentCall, g: GalleryPath, everyone: Everyone = False) -> GalleryDeleted:
-    """Erases everyone in a gallery, then removes it.
+async def delete(
+    call: CurrentCall, g: GalleryPath, everyone: Everyone = False
+) -> GalleryDeleted | JSONResponse:
+    """Erases everyone in a gallery, of whatever model, then removes it.
 
-    The query says that this is meant. Some clients shorten paths: to them the path of a person
-    called `..` is the path of the gallery.
+    If it fails on the way, the reply lists the receipts of those who are erased. The query says
+    that this is meant. Some clients shorten paths: to them the path of a person called `..` is the
+    path of the gallery.
     """
     if not everyone:
         raise wrong_field("everyone", "this erases all people: say everyone=true", "query")
-    receipts: list[Receipt] = []
-    erase = partial(_erase_everyone, receipts)
-    await call.service.work(partial(call.service.galleries.delete, g, erase))
-    call.use.note(detail=f"{len(receipts)} people erased")
+    told: list[Receipt] = []
+    erase = partial(_erase_everyone, told.append)
+    try:
+        await call.service.work(partial(call.service.galleries.delete, g, erase))
+    except GaitError as error:
+        if not told:
+            raise
+        call.use.note(detail=f"{len(told)} people erased")
+        receipts = [ReceiptReport.of(g, each.unfinished).model_dump() for each in told]
+        return gait_problem(call.request_id, error, {"receipts": receipts})
+    call.use.note(detail=f"{len(told)} people erased")
     audit_id = await call.use.done()
     return GalleryDeleted(
         request_id=call.request_id,
         audit_id=audit_id,
         gallery=g,
-        subjects_removed=len(receipts),
-        templates_removed=sum(len(each.templates) for each in receipts),
-        receipts=[ReceiptReport.of(g, each) for each in receipts],
+        subjects_removed=len(told),
+        templates_removed=sum(len(each.templates) for each in told),
+        receipts=[ReceiptReport.of(g, each) for each in told],
     )
 
 
@@ -129,8 +143,10 @@ def _ending(before: datetime, limit: int, gallery: Gallery) -> tuple[list[Ending
     return gallery.ending(before, limit), gallery.expiring(before)
 
 
-def _erase_everyone(receipts: list[Receipt], gallery: Gallery) -> None:
-    receipts += [gallery.remove_subject(each.name) for each in gallery.subjects()]
+def _erase_everyone(told: Told, gallery: Gallery) -> None:
+    for each in gallery.subjects():
+        with suppress(SubjectNotFoundError):  # gone meanwhile; or a damaged name goes with the file
+            gallery.remove_subject(each.name, told)
 
 
 def _reply(request_id: str, name: str, facts: Facts) -> GalleryReply:

@@ -10,7 +10,12 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from gait.errors import AuditError, GalleryNotFoundError, SubjectNotFoundError
+from gait.errors import (
+    AuditError,
+    ContractMismatchError,
+    GalleryNotFoundError,
+    SubjectNotFoundError,
+)
 from gallery.decision.decision import Finding
 from gallery.gallery import Gallery
 from serve.access.scopes import Guarded, Scope, needs
@@ -109,7 +114,8 @@ def _own_search(call: Call, audit_id: str) -> AuditEntry:
 
 
 async def _still_enrolled(service: Service, people: list[Passing]) -> list[Passing]:
-    """Without those who have left their gallery, or whose gallery is gone; they are forgotten."""
+    """Without those who have left their gallery, or whose gallery is gone or in whose place is one
+    of another model; they are forgotten."""
     gone = set[int]()
     for name in {each.gallery for each in people}:
         within = [each for each in people if each.gallery == name]
@@ -117,7 +123,7 @@ async def _still_enrolled(service: Service, people: list[Passing]) -> list[Passi
         try:
             left = await service.on(name, partial(_left, subjects))
             gone |= {each.number for each in within if each.subject in left}
-        except GalleryNotFoundError:
+        except (GalleryNotFoundError, ContractMismatchError):
             gone |= {each.number for each in within}
     service.live.forget(gone)
     return [each for each in people if each.number not in gone]

@@ -7,9 +7,10 @@ from fastapi import APIRouter, Query
 
 from gait.modality import Modality
 from gallery.gallery import Gallery
-from gallery.template import Authorisation, Receipt, Subject, Template, iso_time
+from gallery.template import Authorisation, Receipt, Subject, Template, Told, iso_time
 from serve.access.scopes import Guarded, Scope, needs
 from serve.audit.record import Action
+from serve.routes.erasure import erased
 from serve.routes.paging import After, Limit, cursor_after
 from serve.routes.parameters import (
     CurrentCall,
@@ -25,7 +26,6 @@ from serve.schemas.subjects import (
     ExtendUntil,
     MergeInto,
     MergeReply,
-    ReceiptReport,
     SubjectPage,
     SubjectReply,
     SubjectReport,
@@ -76,11 +76,7 @@ async def subject(call: CurrentCall, g: GalleryPath, subject: SubjectPath) -> Su
 )
 async def remove(call: CurrentCall, g: GalleryPath, subject: SubjectPath) -> ErasureReply:
     """Erases a person with all templates."""
-    receipt = await call.service.on(g, partial(_removed, subject), erases=True)
-    audit_id = await call.use.erased(receipt)
-    return ErasureReply(
-        request_id=call.request_id, audit_id=audit_id, receipt=ReceiptReport.of(g, receipt)
-    )
+    return await erased(call, g, partial(_removed, subject))
 
 
 @router.post(
@@ -164,8 +160,8 @@ def _report(subject: Subject) -> SubjectReport:
     )
 
 
-def _removed(subject: str, gallery: Gallery) -> Receipt:
-    return gallery.remove_subject(subject)
+def _removed(subject: str, gallery: Gallery, told: Told) -> Receipt:
+    return gallery.remove_subject(subject, told)
 
 
 def _merged(subject: str, into: str, gallery: Gallery) -> tuple[int, int]:

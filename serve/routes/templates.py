@@ -11,9 +11,10 @@ from gait.errors import TemplateNotFoundError
 from gait.modality import Modality
 from gait.moving_picture import MovingPicture
 from gallery.gallery import Gallery
-from gallery.template import Candidate, Receipt, Template
+from gallery.template import Candidate, Receipt, Template, Told
 from serve.access.scopes import Guarded, Scope, needs
 from serve.audit.record import Action
+from serve.routes.erasure import erased
 from serve.routes.paging import AfterNumber, Limit, cursor_after
 from serve.routes.parameters import (
     CLIP_FILE,
@@ -36,7 +37,6 @@ from serve.schemas.subjects import (
     EnrolmentCheck,
     EnrolReply,
     ErasureReply,
-    ReceiptReport,
     TemplateAdded,
     TemplatePage,
     TemplateReply,
@@ -250,11 +250,7 @@ async def remove_picture(
 
     As when consent to the picture alone is withdrawn. Searches find the person as before.
     """
-    receipt = await call.service.on(g, partial(_picture_removed, subject, template), erases=True)
-    audit_id = await call.use.erased(receipt)
-    return ErasureReply(
-        request_id=call.request_id, audit_id=audit_id, receipt=ReceiptReport.of(g, receipt)
-    )
+    return await erased(call, g, partial(_picture_removed, subject, template))
 
 
 @router.delete(
@@ -269,11 +265,7 @@ async def remove(
     template: TemplatePath,
 ) -> ErasureReply:
     """Erases one template; a person's last one takes the person along."""
-    receipt = await call.service.on(g, partial(_removed, subject, template), erases=True)
-    audit_id = await call.use.erased(receipt)
-    return ErasureReply(
-        request_id=call.request_id, audit_id=audit_id, receipt=ReceiptReport.of(g, receipt)
-    )
+    return await erased(call, g, partial(_removed, subject, template))
 
 
 def _alike(alike: dict[int, list[Candidate]]) -> list[AlikeReport]:
@@ -306,10 +298,10 @@ def _picture(subject: str, template: int, gallery: Gallery) -> tuple[MovingPictu
     return picture, gallery.template(template).modality, revision
 
 
-def _picture_removed(subject: str, template: int, gallery: Gallery) -> Receipt:
-    return gallery.remove_picture(subject, template)
+def _picture_removed(subject: str, template: int, gallery: Gallery, told: Told) -> Receipt:
+    return gallery.remove_picture(subject, template, told)
 
 
-def _removed(subject: str, template: int, gallery: Gallery) -> Receipt:
+def _removed(subject: str, template: int, gallery: Gallery, told: Told) -> Receipt:
     _one(gallery.templates(subject), template)
-    return gallery.remove_template(template)
+    return gallery.remove_template(template, told)

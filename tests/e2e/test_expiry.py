@@ -1,13 +1,17 @@
 """What has expired is erased in the background, unless the clock cannot be believed."""
 
+import asyncio
 import logging
+import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from gait.errors import GalleryNotFoundError
 from gait.modality import Modality
 from gallery import expire
+from gallery.gallery import Gallery
 from gallery.opening import create_gallery, open_gallery
 from gallery.record import clock
 from gallery.template import Authorisation
@@ -124,6 +128,38 @@ def test_people_can_be_removed_from_a_gallery_of_another_model(
         assert client.delete(cleo).status_code == 404
         with open_gallery(place, any_model=True) as gallery:
             assert gallery.counts().subjects == 0
+
+
+def test_a_gallery_of_another_model_is_erased_as_a_whole(
+    tmp_path: Path, galleries: str | None
+) -> None:
+    with services.opened(tmp_path, galleries=galleries) as service:
+        _gallery_of_another_model(_other(tmp_path, galleries), tmp_path, clock.now() + YEAR)
+        client = services.client(service)
+        assert client.delete("/v1/galleries/other").status_code == 422, "everyone is to be meant"
+        reply = client.delete("/v1/galleries/other?everyone=true")
+        assert reply.status_code == 200, reply.text
+        assert [each["subject"] for each in reply.json()["receipts"]] == ["cleo"]
+        assert service.galleries.names() == ["default"]
+        made = client.post("/v1/galleries", json={"gallery": "other"})
+        assert made.json()["contract"] == service.encoder.contract, made.text
+
+
+def test_a_gallery_of_another_model_that_is_gone_is_not_found(tmp_path: Path) -> None:
+    with services.opened(tmp_path) as service:
+        place = Path(_other(tmp_path, None))
+        _gallery_of_another_model(str(place), tmp_path, clock.now() + YEAR)
+        client, paths = services.client(service), "/v1/galleries/other/subjects"
+        assert client.delete(f"{paths}/nobody").json()["code"] == "gallery.subject_not_found"
+
+        def vanish(_: Gallery) -> None:
+            shutil.rmtree(place)
+            raise GalleryNotFoundError(f"there is none at {place}")
+
+        with pytest.raises(GalleryNotFoundError) as caught:
+            asyncio.run(service.on("other", vanish, erases=True))
+        assert str(caught.value) == "there is no gallery 'other'"
+        assert client.delete(f"{paths}/cleo").json()["code"] == "gallery.not_found"
 
 
 def test_galleries_that_cannot_be_served_are_named_once(

@@ -1,8 +1,11 @@
 """Several galleries behind one service: made, filled, listed, emptied and deleted over HTTP."""
 
+import shutil
+import sqlite3
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -10,12 +13,16 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
+from gait.errors import StorageError
 from gait.modality import Modality
 from gallery.gallery import Found, Gallery
-from gallery.opening import create_gallery
+from gallery.opening import create_gallery, open_gallery
+from gallery.record import record
+from serve.audit.record import Outcome
 from serve.work.service import Service
 from tests import services
-from tests.services import PURPOSE, add, enrol, identify, probe
+from tests.galleries import TINY, enrolment, other_bundle, random_embeddings
+from tests.services import KEPT, PURPOSE, SUBJECTS, add, enrol, identify, probe
 
 pytestmark = pytest.mark.serving
 
@@ -211,8 +218,6 @@ def test_searches_while_galleries_come_and_go_end_in_an_answer(client: TestClien
 def test_a_gallery_of_another_model_is_named_not_searched(
     client: TestClient, tmp_path: Path
 ) -> None:
-    from tests.galleries import other_bundle
-
     folder = tmp_path / "data" / "galleries" / "other"
     create_gallery(folder, other_bundle(tmp_path / "bundle")).close()
     reply = client.get("/v1/galleries/other")
@@ -221,6 +226,83 @@ def test_a_gallery_of_another_model_is_named_not_searched(
     assert str(tmp_path) not in reply.text
     assert "other" in client.get("/v1/galleries").json()["galleries"]
     assert identify(client, b"", PURPOSE).status_code == 415, "the others are served"
+
+
+def _put_in_place(folder: Path) -> None:
+    """Another gallery in the place of one, as when an operator restores it."""
+    shutil.rmtree(folder)
+    with create_gallery(folder, TINY) as gallery:
+        gallery.enrol([enrolment("cleo", random_embeddings(1)[0])])
+
+
+def test_who_is_enrolled_after_a_folder_was_replaced_is_in_the_new_one(
+    client: TestClient, tmp_path: Path
+) -> None:
+    """SQLite would go on with the old file, which has no name any more, and lose them."""
+    folder = tmp_path / "data" / "galleries" / "default"
+    enrol(client, 1)
+    _put_in_place(folder)
+    assert add(client, "anna", [probe(3, SILHOUETTE)]).status_code == 201
+    with open_gallery(folder) as gallery:
+        assert [each.name for each in gallery.subjects()] == ["anna", "cleo"]
+    shutil.rmtree(folder)
+    assert code(add(client, "bert", [probe(4, SILHOUETTE)])) == (404, "gallery.not_found")
+    assert code(client.get("/v1/galleries/default")) == (404, "gallery.not_found")
+
+
+def test_deleting_a_gallery_erases_those_who_are_in_it_now(
+    client: TestClient, tmp_path: Path
+) -> None:
+    create(client, "old")
+    _put_in_place(tmp_path / "data" / "galleries" / "old")
+    deleted = client.delete("/v1/galleries/old", params=EVERYONE).json()
+    assert [each["subject"] for each in deleted["receipts"]] == ["cleo"]
+
+
+@pytest.mark.parametrize("what", ["", "/templates/1", "/templates/1/picture"])
+def test_an_erasure_is_answered_though_the_log_cannot_be_emptied(
+    service: Service, client: TestClient, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    """As while a backup reads it: the key is gone, and nobody can ask for a receipt again."""
+    enrol(client, 1, fields=KEPT)
+    monkeypatch.setattr(record, "finish_erasure", _cannot)
+    reply = client.delete(f"{SUBJECTS}/p000{what}")
+    assert reply.status_code == 200, reply.text
+    receipt = reply.json()["receipt"]
+    assert (receipt["subject"], receipt["destruction"]) == ("p000", "deleted")
+    told = service.audit.last()
+    assert (told.outcome, told.templates) == (Outcome.DONE, (1,))
+    assert receipt["key"] in str(told.detail)
+
+
+def test_a_deletion_that_fails_on_the_way_tells_who_is_erased(
+    service: Service, client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    enrol(client, 3)
+    with monkeypatch.context() as failing:
+        failing.setattr(record, "finish_erasure", _cannot)
+        reply = client.delete("/v1/galleries/default", params=EVERYONE)
+    assert code(reply) == (507, "storage.failed")
+    assert [each["subject"] for each in reply.json()["receipts"]] == ["p000"]
+    told = service.audit.last()
+    assert (told.outcome, told.detail) == (Outcome.UNKNOWN, "storage.failed; 1 people erased")
+    again = client.delete("/v1/galleries/default", params=EVERYONE).json()
+    assert [each["subject"] for each in again["receipts"]] == ["p001", "p002"]
+
+
+def test_a_damaged_name_keeps_no_gallery_from_being_deleted(
+    client: TestClient, tmp_path: Path
+) -> None:
+    enrol(client, 2)
+    with closing(sqlite3.connect(tmp_path / "data" / "galleries" / "default" / "gallery.db")) as db:
+        db.execute("UPDATE subjects SET name = CAST(x'41ff' AS TEXT) WHERE id = 1")
+        db.commit()
+    deleted = client.delete("/v1/galleries/default", params=EVERYONE).json()
+    assert [each["subject"] for each in deleted["receipts"]] == ["p001"]
+
+
+def _cannot(_: object) -> None:
+    raise StorageError("is erased but for its log")
 
 
 def test_galleries_are_there_again_after_a_restart(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
+from gallery.opening import create_gallery
 from serve.access.key_file import KeyFile
 from serve.access.keyring import Grant
 from serve.access.scopes import Scope
@@ -17,6 +18,7 @@ from serve.schemas.live import Passing
 from serve.work.live import Live
 from serve.work.service import Service
 from tests import services
+from tests.galleries import other_bundle
 
 pytestmark = pytest.mark.serving
 
@@ -146,6 +148,17 @@ def test_whoever_is_erased_is_shown_no_more(service: Service, client: TestClient
     assert client.delete(f"{services.SUBJECTS}/p001").status_code == 200
     assert [one["subject"] for one in shown(client)] == ["p000"]
     assert [one.subject for one in service.live.all()] == ["p000"]
+
+
+def test_a_gallery_of_another_model_hides_only_who_was_found_in_it(
+    service: Service, client: TestClient, tmp_path: Path
+) -> None:
+    for gallery, name in (("default", "p001"), ("site-7", "p000")):
+        told = passing(searched(service, "match", name, gallery=gallery), "match")
+        assert client.post("/v1/live", json=told).status_code == 201
+    folder = tmp_path / "data" / "galleries" / "site-7"
+    create_gallery(folder, other_bundle(tmp_path / "bundle")).close()
+    assert [each["subject"] for each in shown(client)] == ["p001"]
 
 
 def test_the_oldest_make_room_and_numbers_rise(service: Service, client: TestClient) -> None:

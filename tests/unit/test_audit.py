@@ -233,6 +233,21 @@ def test_a_key_that_is_gone_is_no_new_beginning(tmp_path: Path) -> None:
         AuditLog.open(tmp_path, MASTER)
 
 
+def test_nothing_is_written_into_a_file_that_was_moved_away(tmp_path: Path) -> None:
+    filled(tmp_path)
+    path, away = tmp_path / FILE, tmp_path / "away"
+    with AuditLog.open(tmp_path, MASTER) as audit:
+        path.rename(away)
+        with pytest.raises(AuditUnavailableError, match="put it back"):
+            audit.write(used())
+        shutil.copy(away, path)
+        with pytest.raises(AuditUnavailableError, match="put it back"):
+            audit.write(used())
+        away.replace(path)
+        entry = audit.write(used())
+    assert verify(tmp_path, key_of(tmp_path), [entry.hash]).intact
+
+
 def test_equal_clips_have_equal_hashes_that_need_the_key() -> None:
     one, other = keys.AuditKey(bytes(32)), keys.AuditKey()
     assert one.probe(b"clip") == keys.AuditKey(bytes(32)).probe(b"clip")

@@ -15,7 +15,7 @@ from gallery.backup import back_up
 from gallery.galleries import GalleryRoot
 from gallery.opening import create_gallery, open_gallery
 from gallery.record import scratch
-from gallery.record.scratch import clear_leftovers, scratch_folder
+from gallery.record.scratch import clear_leftovers, scratch_folder, write_whole
 from gallery.restore import restore
 from tests.galleries import TINY
 
@@ -45,6 +45,26 @@ def _killed_in(place: Path) -> Path:
         process.kill()
     assert (folder / "gallery.db").is_file()
     return folder
+
+
+def test_a_file_is_written_whole_or_not_at_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "keys.json"
+    path.write_bytes(b"old, and longer")
+    path.chmod(0o644)
+
+    def full(_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as disk:
+        disk.setattr(os, "fsync", full)
+        with pytest.raises(OSError, match="No space"):
+            write_whole(path, b"new")
+    assert (path.read_bytes(), list(tmp_path.iterdir())) == (b"old, and longer", [path])
+    write_whole(path, b"new")
+    assert (path.read_bytes(), list(tmp_path.iterdir())) == (b"new", [path])
+    assert path.stat().st_mode & 0o777 == 0o600
 
 
 def test_a_folder_stays_while_its_process_lives_and_not_after(tmp_path: Path) -> None:
